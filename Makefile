@@ -1,0 +1,54 @@
+# Every chore is one command. `make run` and `make test` start from a bare checkout with Python and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
+
+.PHONY: run test check fix bench docs eval clean
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m compileall -q src
+	touch $@
+
+$(DEV): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,llama]'
+	$(BIN)/python -m compileall -q src
+	touch $(STAMP) $@
+
+run: $(STAMP)
+	$(BIN)/enrich run
+	$(BIN)/enrich diff
+
+test: $(DEV)
+	tests/needs.sh
+	$(BIN)/pytest -q -n 2
+
+check: $(DEV)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(DEV)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+docs: $(DEV)
+	$(BIN)/python docs/make_cli.py
+
+bench: $(DEV)
+	for name in asking run grounding records; do $(BIN)/python bench/$$name.py || exit 1; done
+
+# What the answers are worth: the rules that check them, the calls of drift, this repository's own wiki against its golden data.
+eval: $(DEV)
+	$(BIN)/python bench/grounding.py
+	$(BIN)/python bench/evaluation.py
+	$(BIN)/enrich eval --answers offline

@@ -1,0 +1,56 @@
+"""Writes `docs/cli.md` from the commands' own help, so that the reference cannot drift (`make docs`; a test compares)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from enrich.cli.main import app
+
+TARGET = Path(__file__).with_name("cli.md")
+_HEAD = """# Commands
+
+Written by `make docs` from `enrich --help`; do not edit. The global options may stand before or after the command.
+
+Exit codes: 0 done · 1 error, or a final answer of the service (bad key, quota, unknown model), with one line saying what to do · 2 wrong usage ·
+3 done, but some pages failed (they are listed) · 4 stopped at the budget, the rest is still due · 10 something to do or to report (`--exit-code`) ·
+130 after Ctrl-C.
+"""
+
+
+def names(command: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """All commands, groups after their own help, in the order of the help."""
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        return [path]
+    return [path, *(found for name, sub in inner.items() for found in names(sub, (*path, name)))]
+
+
+def reference(application: typer.Typer = app) -> str:
+    """The Markdown text of the reference."""
+    runner = CliRunner()
+    parts = [_HEAD]
+    for path in names(get_command(application)):
+        # A fixed width: the reference must not depend on who writes it.
+        shown = runner.invoke(
+            application, [*path, "--help"], env={"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1"}, prog_name="enrich"
+        )
+        title = " ".join(("enrich", *path))
+        parts.append(f"## `{title}`\n\n```text\n{shown.output.strip()}\n```\n")
+    return "\n".join(parts)
+
+
+def main() -> None:
+    os.environ["COLUMNS"] = "100"
+    TARGET.write_text(reference(), encoding="utf-8")
+    print(f"wrote {TARGET.name}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""LLM-assisted enrichment of wiki pages that people trust.
+
+What the command line does, in a few lines of Python:
+
+```python
+from pathlib import Path
+import enrich
+
+wiki = enrich.Workspace.open(enrich.load_config(Path(".")))
+plan = enrich.make_plan(wiki, wiki.files, wiki.stages())     # states with reasons; asks nothing
+result = enrich.run(wiki, enrich.RunOptions(limit=10))       # asks what is due, leaves proposals
+text = enrich.edit(text, {("ratings", "rigor"): 4.5})        # frontmatter, every other byte untouched
+```
+Names are loaded when they are first used. Everything that is not in `__all__` may change at any time.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from enrich.config import Config, load_config
+    from enrich.errors import AnswerError, EnrichError, ServiceError, UserError
+    from enrich.runs.batch import RunOptions, run
+    from enrich.runs.planning import make_plan
+    from enrich.runs.workspace import Workspace
+    from enrich.wiki.frontmatter import edit
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AnswerError": "errors",
+    "Config": "config",
+    "EnrichError": "errors",
+    "RunOptions": "runs.batch",
+    "ServiceError": "errors",
+    "UserError": "errors",
+    "Workspace": "runs.workspace",
+    "edit": "wiki.frontmatter",
+    "load_config": "config",
+    "make_plan": "runs.planning",
+    "run": "runs.batch",
+}
+
+__all__ = [
+    "AnswerError",
+    "Config",
+    "EnrichError",
+    "RunOptions",
+    "ServiceError",
+    "UserError",
+    "Workspace",
+    "edit",
+    "load_config",
+    "make_plan",
+    "run",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

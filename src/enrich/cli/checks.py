@@ -1,0 +1,50 @@
+"""`enrich check`: frontmatter, insights and writing rules."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from enrich.cli.session import Session
+
+SOMETHING_TO_REPORT = 10  # DESIGN.md section 4.2
+
+
+def register(app: typer.Typer) -> None:
+    app.command("check")(check)
+
+
+def check(
+    ctx: typer.Context,
+    pages: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PAGE]...", help="Page ids, paths or globs of either (default: all pages).", show_default=False),
+    ] = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        Literal["text", "json", "github"],
+        typer.Option("--format", help="text for people, json for scripts, github for annotations in a workflow."),
+    ] = "text",
+    body_lines: Annotated[
+        bool, typer.Option("--body-lines", help="Count lines from the first line after the frontmatter, not from the file's first.")
+    ] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 10 if there is an error or a warning.")] = False,
+) -> None:
+    """Check frontmatter schema, key order, insights and writing rules; reads only, asks nobody."""
+    from datetime import UTC, datetime
+
+    from enrich.checks.check import check_wiki
+    from enrich.checks.report import as_github, as_json, as_text
+
+    session: Session = ctx.obj
+    report = check_wiki(session.config(), pages or [], datetime.now(UTC).date())
+    for warning in report.warnings:
+        session.warn(warning)
+    if session.json or format == "json":
+        session.document(as_json(report, body_lines))
+    elif format == "github":
+        typer.echo(as_github(report, body_lines), nl=bool(report.findings))
+    elif report.findings or not session.quiet:
+        typer.echo(as_text(report, body_lines))
+    if exit_code and (report.count("error") or report.count("warning")):
+        raise typer.Exit(SOMETHING_TO_REPORT)

@@ -1,0 +1,107 @@
+"""`enrich build`: all records into `database.json`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from enrich.cli.session import Session
+
+if TYPE_CHECKING:
+    from enrich.records.database import Progress
+
+FILE_NAME = "database.json"
+
+
+def register(app: typer.Typer) -> None:
+    app.command("build")(build)
+
+
+def build(
+    ctx: typer.Context,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write (default: database.json in the wiki's folder).")
+    ] = None,
+    now: Annotated[
+        str | None,
+        typer.Option("--now", metavar="ISO", help="The clock, such as 2026-03-13T20:14:00Z: the same clock gives the same bytes."),
+    ] = None,
+    dates: Annotated[
+        Path | None,
+        typer.Option("--dates", metavar="FILE", help="Dates from a JSON file, {modified: {path: date}, created: …}, not from git."),
+    ] = None,
+    split: Annotated[bool, typer.Option("--split", help="Also write pages.json and backlinks.json beside it.")] = False,
+    exit_code: Annotated[
+        bool,
+        typer.Option(
+            "--exit-code", help="Write nothing; exit with 10 where the file would change (by its own clock unless --now is given)."
+        ),
+    ] = False,
+) -> None:
+    """Build all records: frontmatter, entity data and computed values, into database.json."""
+    from enrich.records.database import build as build_database
+    from enrich.records.database import generated_at, would_change, write_database
+    from enrich.runs.states import enrichment_states
+
+    session: Session = ctx.obj
+    config = session.config()
+    file = output if output is not None else config.root / FILE_NAME
+    started = time.perf_counter()
+    clock = _clock(now) or (generated_at(file) if exit_code else None) or datetime.now(UTC)
+    with _progress(session) as progress:
+        database = build_database(config, now=clock, enrichment=enrichment_states(config), dates_file=dates, progress=progress)
+        changed = would_change(database, file) if exit_code else False
+        written = [] if exit_code else write_database(database, file, split=split)
+    seconds = time.perf_counter() - started
+    for notice in database.notices:
+        session.warn(str(notice))
+    if session.json:
+        document: dict[str, object] = {
+            "pages": len(database.pages),
+            "files": [str(path) for path in written],
+            "notices": [{"file": notice.file, "line": notice.line, "message": notice.message} for notice in database.notices],
+            "seconds": round(seconds, 3),
+        }
+        session.document({**document, "changed": changed} if exit_code else document)
+    elif exit_code:
+        session.say(f"{file} {'would change' if changed else 'is up to date'}")
+    else:
+        session.say(f"{len(database.pages):,} records in {', '.join(str(path) for path in written)} ({seconds:.1f} s)")
+    if changed:
+        raise typer.Exit(10)
+
+
+def _clock(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no time such as 2026-03-13T20:14:00Z", param_hint="--now") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+@contextmanager
+def _progress(session: Session) -> Iterator[Progress | None]:
+    """A bar on a terminal, nothing elsewhere."""
+    if session.quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (TextColumn("{task.description:>10}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
+    with RichProgress(*columns, console=session.err, transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield show

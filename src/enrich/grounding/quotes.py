@@ -1,0 +1,397 @@
+"""Finding a quote on a page: verbatim after normalising, or one or two words off and then repaired to the page's words.
+
+White space, quotation marks, dashes, markup, entities, table pipes and invisible characters do not count. The page's visible lines are
+normalised once and joined, so that a quote is one `str.find` and one `bisect`; a quote may run over lines, cells and component text.
+
+Normalising is idempotent and stable under cuts: it is applied until nothing changes, and what it takes away or replaces (a tag, an
+entity, a bracket, a star) never stands in its result, so no cut of a normalised text holds one.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from enrich.wiki.markup import BLOCKS
+from enrich.wiki.visible import Line
+
+# An almost-quote has at least this many words, and at most this many are off (measured: all true ones found, no foreign one accepted).
+ALMOST_WORDS = 8
+ALMOST_EDITS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteMatch:
+    """Where a quote stands.
+
+    `text`: the page's own words, whole words without markup; `verbatim`: the quote is these words; `start_line`, `end_line`: body lines
+    from 1 (0: title or description); `section`: the heading above; `page_text`: the visible lines it stands on; `edits`: words that were
+    off.
+    """
+
+    text: str
+    verbatim: bool
+    start_line: int
+    end_line: int
+    section: str
+    page_text: str
+    edits: int
+
+
+# Invisible characters: soft hyphen, joiners, zero-width space, direction marks, word joiner, byte-order mark.
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0]+"
+)
+ODD = re.compile(r"[^\x00-\x7f]+")
+# Stands where invisible characters part two digits, so that `1<ZWSP>00` is never taken for 100.
+BROKEN = "\ue00f"
+_BROKEN_NUMBER = re.compile(f"(?<=\\d){INVISIBLE.pattern}(?=\\d)")
+_TYPOGRAPHIC = {
+    **dict.fromkeys("’‘ʼ′‚‛", "'"),
+    **dict.fromkeys("“”„‟″«»", '"'),
+    **dict.fromkeys("–—‐‑‒―−－⁃", "-"),
+    "…": "...",
+}
+_SPACED_DASH = re.compile(r"[ \t]*-+[ \t]*")
+_THOUSANDS_SPACE = re.compile("(?<=\\d)[\u00a0\u2009\u202f](?=\\d{3})")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_SUP = re.compile(r"<sup>", re.IGNORECASE)
+_TAG = re.compile(r"</?([A-Za-z][\w.-]*)[^<>]{0,2000}>|</?>")
+_OPEN_TAG = re.compile(r"(?<!<)<+([A-Za-z/])")
+_TARGET = re.compile(r"\]\([^()\s]{0,2000}(?:\([^()\s]{0,200}\)[^()\s]{0,2000})?\)")
+_NOTE = re.compile(r"\[\^[^\[\]\s]{1,100}\]")
+_STARS = re.compile(r"(?<=\d)\*+(?=\d)")
+_BRACKETS = re.compile(r"(?<=\d)[\[\]]+(?=\d)")
+# What normalising an ASCII text could change; most quotes hold nothing of it.
+_MARKS = re.compile(r"[&<\[\]*_`\\|~\t\n\r\f\v\x1c-\x1f]| [ -]|-[ -]|^ | $")
+_LINE_MARKS = re.compile(r"^[ \t]*(?:(?:#{1,6}|[>+•*-])[ \t]+)+", re.MULTILINE)
+_LIST_NUMBER = re.compile(r"^\d{1,3}[.)] ")
+
+
+def normalise(text: str) -> str:
+    """The text as quotes are compared: one line, plain quotes and dashes, no markup. `normalise(normalise(x)) == normalise(x)`.
+
+    >>> normalise("“**Costs** rose 10 – 12&nbsp;%” | see [notes](n.md)")
+    '"Costs rose 10-12 %" see notes'
+    """
+    if text.isascii() and _MARKS.search(text) is None:
+        return text
+    before = None
+    while before != text:
+        before = text
+        text = _once(text)
+    return text
+
+
+def _once(text: str) -> str:
+    if "&" in text:
+        text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+        odd = set("".join(set(ODD.findall(text))))
+        if any(INVISIBLE.match(char) for char in odd):
+            text = _BROKEN_NUMBER.sub(BROKEN, text)
+            text = INVISIBLE.sub("", text)
+        if not odd.isdisjoint("\u00a0\u2009\u202f"):
+            text = _THOUSANDS_SPACE.sub("", text)
+        for char in odd.intersection(_TYPOGRAPHIC):
+            text = text.replace(char, _TYPOGRAPHIC[char])
+    if "<" in text:
+        text = _SUP.sub("^", text)
+        text = _TAG.sub(_tag_space, text)
+        text = _OPEN_TAG.sub(r"\1", text)
+    if "[" in text or "]" in text:
+        text = _NOTE.sub("", text)
+        text = _TARGET.sub("]", text)
+        text = _BRACKETS.sub(" ", text)
+        text = text.replace("[", "").replace("]", "")
+    if "*" in text:
+        text = _STARS.sub("×", text).replace("*", "")
+    for mark in "_`\\":
+        if mark in text:
+            text = text.replace(mark, "")
+    if "|" in text:
+        text = text.replace("|", " ")
+    if "~~" in text:
+        text = text.replace("~~", "")
+    text = " ".join(text.split())
+    if "-" in text:
+        text = _SPACED_DASH.sub("-", text)
+    return text
+
+
+def _tag_space(found: re.Match[str]) -> str:
+    """Tags of elements that stand on their own part words, as they do on the page."""
+    return " " if found[1] in BLOCKS else ""
+
+
+def _normalise_quote(quote: str) -> str:
+    """A quote as the model gave it: marks at the start of its lines, and quotation marks around the whole, do not count either."""
+    return normalise(_LINE_MARKS.sub("", quote))
+
+
+_WORD = re.compile(r"[^\s\x00-]+")
+_EDGE = ".,;:!?\"'()…"
+_DIGIT = re.compile(r"\d|[¼-¾⅐-⅞⁰²³¹⁴-⁹]")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_NUMBER_WORDS = _words(
+    """
+    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+    nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion trillion dozen half third
+    quarter thirds quarters twice double doubled triple tripled percent percentage hundreds thousands millions billions trillions
+    dozens january february march april june july august september october november december
+    """
+)
+# Words that turn a sentence around. Nor may a repair touch what weighs or compares.
+_NEGATIONS = _words(
+    """
+    no not never none nor neither nobody nothing nowhere without cannot hardly barely scarcely unlikely fails failed fail lack
+    lacks lacked lacking absent except unless despite only all every some few most more less fewer least above below over under
+    before after increase increased increases decrease decreased decreases rise rose fell fall higher lower always may might must
+    false true refuse refused refuses deny denied denies against
+    """
+)
+_PREFIXES = ("un", "in", "im", "ir", "il", "non", "dis", "mis", "anti", "de")
+
+
+def _guarded(word: str) -> bool:
+    """Whether a repair must not touch this word: a number, a negation, or what turns or weighs a statement."""
+    return (
+        bool(_DIGIT.search(word))
+        or word in _NUMBER_WORDS
+        or word in _NEGATIONS
+        or word.endswith(("n't", "fold"))
+        or word[0] in "<>=$€£¥%≈~±"
+    )
+
+
+class QuoteIndex:
+    """The lines of one page, ready for quotes. Lines of kind `comment` are left out: what nobody sees cannot be quoted."""
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self._lines: list[Line] = []
+        self._starts: list[int] = []
+        self._unchanged: list[bool] = []  # whether normalising left the line as it is
+        pieces: list[str] = []
+        offset = 0
+        # The attributes of a component must not part the text it stands in: they come behind the text. No quote holds the mark between.
+        zones = [[line] for line in lines if line.number <= 0]
+        zones.append([line for line in lines if line.number > 0 and line.kind not in ("comment", "component")])
+        zones.append([line for line in lines if line.number > 0 and line.kind == "component"])
+        for zone in zones:
+            for line in zone:
+                plain = normalise(line.text)
+                # A dash at a line's edge takes no space, as within lines.
+                if plain and plain[0] == "-" and pieces and pieces[-1][-1] != "\x00":
+                    if pieces[-1][-1] == " ":
+                        pieces[-1] = pieces[-1][:-1]
+                        offset -= 1
+                    if pieces[-1][-1:] == "-":
+                        plain = plain[1:]
+                if not plain:
+                    continue
+                self._lines.append(line)
+                self._starts.append(offset)
+                self._unchanged.append(plain == line.text)
+                piece = plain if plain[-1] == "-" else plain + " "
+                pieces.append(piece)
+                offset += len(piece)
+            pieces.append("\x00")
+            offset += 1
+        self.text = "".join(pieces)
+
+    def find(self, quote: str) -> QuoteMatch | None:
+        """Where the quote stands, or None: then the page does not support it."""
+        plain = _normalise_quote(quote)
+        if not any(char.isalnum() for char in plain) or "\x00" in plain or BROKEN in plain:
+            return None
+        start = self._verbatim(plain)
+        if start >= 0:
+            return self._match(start, start + len(plain), verbatim=True, edits=0)
+        return self._almost(plain)
+
+    def _verbatim(self, plain: str) -> int:
+        """The offset of the first occurrence that begins and ends with whole words, or -1."""
+        text, at = self.text, -1
+        while (at := text.find(plain, at + 1)) >= 0:
+            end = at + len(plain)
+            if (plain[0].isalnum() and at and text[at - 1].isalnum()) or (plain[-1].isalnum() and text[end : end + 1].isalnum()):
+                continue
+            if _splits_number(text, at) or _splits_number(text, end):
+                continue
+            return at
+        return -1
+
+    @cached_property
+    def _words(self) -> tuple[list[str], list[tuple[int, int]], dict[str, list[int]]]:
+        words: list[str] = []
+        spans: list[tuple[int, int]] = []
+        where: dict[str, list[int]] = {}
+        for found in _WORD.finditer(self.text.lower()):
+            word = found.group().strip(_EDGE)
+            if word:
+                where.setdefault(word, []).append(len(words))
+                words.append(word)
+                spans.append(found.span())
+        return words, spans, where
+
+    def _almost(self, plain: str) -> QuoteMatch | None:
+        """The best window of whole words at most `ALMOST_EDITS` off; for a short quote only case and punctuation may differ."""
+        wanted = [word for found in _WORD.findall(plain.lower()) if (word := found.strip(_EDGE))]
+        if not wanted or len(wanted) > 2000:
+            return None
+        words, spans, where = self._words
+        if len(wanted) > 1 and wanted[0].isdigit() and len(wanted[0]) <= 3 and _LIST_NUMBER.match(plain):
+            wanted = wanted[1:]  # the number of a list item is no part of its text
+        allowed = ALMOST_EDITS if len(wanted) >= ALMOST_WORDS else 0
+        # Words that stand on the page vote for where the quote would begin; rare ones first, frequent ones only add noise.
+        votes: Counter[int] = Counter()
+        known = sorted((len(where[word]), i) for i, word in enumerate(wanted) if word in where)
+        if len(known) < len(wanted) - allowed:
+            return None
+        for count, i in known[:12]:
+            if count > 200 and votes:
+                break
+            for at in where[wanted[i]][:400]:
+                votes[at - i] += 1
+        best: tuple[int, int, int] | None = None
+        for begin, _ in votes.most_common(4):
+            low, high = max(0, begin - allowed), min(len(words), begin + len(wanted) + allowed)
+            near = _align(wanted, words[low:high], allowed)
+            if near is not None and (best is None or near[0] < best[0]):
+                best = (near[0], low + near[1], low + near[2])
+                if best[0] == 0:
+                    break
+        if best is None:
+            return None
+        edits, first, last = best
+        start, end = spans[first][0], spans[last - 1][1]
+        if "\x00" in self.text[start:end] or BROKEN in self.text[start:end]:
+            return None
+        return self._match(start, end, verbatim=False, edits=edits)
+
+    def _match(self, start: int, end: int, *, verbatim: bool, edits: int) -> QuoteMatch:
+        first = max(0, bisect_right(self._starts, start) - 1)
+        last = max(first, bisect_right(self._starts, end - 1) - 1)
+        lines = self._lines[first : last + 1]
+        texts = [line.text for line in lines]
+        if all(self._unchanged[first : last + 1]):
+            return QuoteMatch(
+                self.text[start:end].strip(), verbatim, lines[0].number, lines[-1].number, lines[0].section, "\n".join(texts), edits
+            )
+        skip, keep = self._alnum(self._starts[first], start), self._alnum(self._starts[last], end)
+        if first == last:
+            words = [_cut(texts[0], skip, keep)]
+        else:
+            words = [_cut(texts[0], skip, None), *texts[1:-1], _cut(texts[-1], 0, keep)]
+        text = " ".join(filter(None, words))
+        return QuoteMatch(text, verbatim, lines[0].number, lines[-1].number, lines[0].section, "\n".join(texts), edits)
+
+    def _alnum(self, start: int, end: int) -> int:
+        return len(_ALNUM.findall(self.text, start, end))
+
+
+_ALNUM = re.compile(r"[^\W_]")
+
+
+def _cut(text: str, skip: int, keep: int | None) -> str:
+    """The part of a line's text from its letter or digit number `skip` on, up to `keep` of them, with the marks that belong to them.
+
+    Normalising leaves letters and digits as they are, so they are what maps a position in normalised text back to the line.
+    """
+    letters = _ALNUM.finditer(text)
+    begin, end = 0, len(text)
+    if keep is not None:
+        at = -1
+        for count, found in enumerate(letters, 1):
+            if count == skip + 1:
+                begin = found.start()
+            if count == keep:
+                at = found.end()
+                break
+        if at < 0:
+            return "" if keep == 0 else text
+        end = at
+        while end < len(text) and not text[end].isspace() and not text[end].isalnum():
+            end += 1
+    elif skip:
+        begin = next((found.start() for count, found in enumerate(letters, 1) if count == skip + 1), len(text))
+    if skip:
+        while begin and not text[begin - 1].isspace() and not text[begin - 1].isalnum():
+            begin -= 1
+    else:
+        begin = 0
+    return text[begin:end].strip(" \t|").lstrip(".,;:!?)…]—–" if skip else " ")
+
+
+def _splits_number(text: str, at: int) -> bool:
+    """Whether a cut at this offset would go through a number (`5` out of `5.5` or `1,500`)."""
+    before, after = text[at - 1 : at], text[at : at + 1]
+    if before.isdigit() and after in (".", ",") and after:
+        return text[at + 1 : at + 2].isdigit()
+    if before in (".", ",") and before and after.isdigit():
+        return text[at - 2 : at - 1].isdigit()
+    return before == BROKEN or after == BROKEN
+
+
+def _align(wanted: Sequence[str], window: Sequence[str], allowed: int) -> tuple[int, int, int] | None:
+    """(edits, begin, end) of the part of `window` nearest to `wanted` by word edits; None if more than `allowed`, or one must not be.
+
+    Plain edit distance with free ends in the window; a word that must not be touched costs more than allowed.
+    """
+    too_far = allowed + 1
+    rows = len(wanted)
+    turned = _turned(set(wanted), set(window))
+    costs = [too_far if _guarded(word) or word in turned else 1 for word in window]
+    row = [(0, j) for j in range(len(window) + 1)]  # (edits, where the match begins)
+    for i in range(rows):
+        word = wanted[i]
+        cost = too_far if _guarded(word) or word in turned else 1
+        last = row[0]
+        # The quote begins and ends with a word that is kept or exchanged, never with one left out: what the page says there counts.
+        row[0] = (too_far, 0)
+        least = too_far
+        inner = 0 < i < rows - 1
+        for j, other in enumerate(window, 1):
+            diagonal, last = last, row[j]
+            if word == other:
+                best = diagonal
+            else:
+                swap = max(cost, costs[j - 1])
+                best = (diagonal[0] + swap, diagonal[1])
+                gone = (last[0] + cost, last[1])
+                extra = (row[j - 1][0] + costs[j - 1], row[j - 1][1])
+                if inner and gone[0] < best[0]:
+                    best = gone
+                if inner and extra[0] < best[0]:
+                    best = extra
+            row[j] = best
+            if best[0] < least:
+                least = best[0]
+        if least > allowed:
+            return None
+    end = min(range(1, len(row)), key=lambda j: (row[j][0], j), default=0)
+    edits, begin = row[end]
+    return (edits, begin, end) if edits <= allowed and end > begin else None
+
+
+def _turned(wanted: set[str], window: set[str]) -> set[str]:
+    """Words that stand on one side only, where the other has them with a prefix that turns them (possible, impossible)."""
+    found: set[str] = set()
+    for own, other in ((wanted - window, window - wanted), (window - wanted, wanted - window)):
+        for word in own:
+            for prefix in _PREFIXES:
+                if prefix + word in other:
+                    found.update((word, prefix + word))
+    return found

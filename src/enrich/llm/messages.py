@@ -1,0 +1,112 @@
+"""What goes to a model and what comes back: messages, requests, replies, and what they used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question for one model.
+
+    `schema` is the JSON Schema of the answer (None: free text), `schema_name` its name for the server (letters, digits, `_`, `-`).
+    `temperature` is sent only where it is set. `max_output_tokens` is the room for the answer itself; the client adds room for reasoning.
+    `cache_group` names requests that share their leading messages, so that a server which caches prompts can route them together.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    schema: Mapping[str, object] | None
+    schema_name: str
+    temperature: float | None
+    max_output_tokens: int
+    cache_group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the server counts them, all ≥ 0.
+
+    `input` is the whole prompt. `cached_input` (read from the server's cache) and `cache_write` (written to it) are parts of `input`,
+    not additions: what was paid at the plain rate is `fresh_input`. `output` is everything generated, reasoning included.
+    """
+
+    input: int = 0
+    cached_input: int = 0
+    cache_write: int = 0
+    output: int = 0
+
+    @property
+    def fresh_input(self) -> int:
+        return max(0, self.input - self.cached_input - self.cache_write)
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input + other.input,
+            self.cached_input + other.cached_input,
+            self.cache_write + other.cache_write,
+            self.output + other.output,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back for one request, with everything spent on the way to it (retries and cut-off attempts too).
+
+    `cost_usd` is None where the model's price is unknown. `requests` counts HTTP requests, `seconds` is wall time with all waiting.
+    """
+
+    text: str
+    usage: Usage
+    cost_usd: float | None
+    model: str
+    requests: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was spent on something, summed over attempts; hand one to `Client.send` to know it for failures too.
+
+    An attempt whose answer named no usage adds its reserved upper bound to `cost_usd` and nothing to `usage`.
+    """
+
+    requests: int = 0
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float | None = None
+
+    def add(self, usage: Usage, cost_usd: float | None) -> None:
+        self.requests += 1
+        self.usage = self.usage + usage
+        if cost_usd is not None:
+            self.cost_usd = (self.cost_usd or 0.0) + cost_usd
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something worth telling while requests run. Carries no page text and no key.
+
+    `kind`: `attempt` (one HTTP request ended; `cause` is "" for a usable answer, else the fault's word),
+    `note` (`detail` is one line for a person: a parameter was dropped, a server was odd),
+    `held` (all requests to `model` wait `seconds`; `detail` says why).
+    """
+
+    kind: Literal["attempt", "note", "held"]
+    model: str
+    detail: str = ""
+    cause: str = ""
+    seconds: float = 0.0
+    usage: Usage | None = None
+    cost_usd: float | None = None

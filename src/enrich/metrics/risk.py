@@ -1,0 +1,145 @@
+"""How likely a page states what nobody wrote: the hallucination risk and its integrity checks (FIELDS.md section 6)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import regex
+
+from enrich.metrics.structure import Structure
+from enrich.wiki.profile import Risk
+
+Level = Literal["low", "medium", "high"]
+
+START = 40
+LOW_UP_TO, MEDIUM_UP_TO = 30, 60
+FIRST_ARXIV_YEAR = 7  # serials of the form YYMM.NNNN began in 2007
+
+# A definition begins its line; `[^2]: …` within a line is a reference before a colon.
+_REFERENCE = regex.compile(r"(?<!^)\[\^([0-9]+)\]|^\[\^([0-9]+)\](?!:)", regex.MULTILINE)
+_DEFINITION = regex.compile(r"^\[\^([0-9]+)\]:(.*(?:\n[ \t]+.*)*)", regex.MULTILINE)
+_ARXIV = regex.compile(r"(?<![0-9A-Za-z_])([0-9]{2})([0-9]{2})\.([0-9]{4,5})(?![0-9A-Za-z_])")
+_ADDRESS = regex.compile(r"https?://")
+
+
+@dataclass(frozen=True, slots=True)
+class Integrity:
+    """What the footnotes and arXiv ids of a body give away. `serial_years`: two-digit years with three arXiv serials in a row."""
+
+    references: int
+    orphaned: int
+    definitions: int
+    repeated_definitions: int
+    unsourced: int
+    serial_years: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RiskReport:
+    """0 to 100 with its level and the names of what it was reckoned from, in order; `integrity` are the names among them that the body's
+    footnotes and arXiv ids gave."""
+
+    score: int
+    level: Level
+    factors: tuple[str, ...]
+    integrity: tuple[str, ...]
+
+    def record(self) -> dict[str, Any]:
+        """The record's `hallucinationRisk`."""
+        record: dict[str, Any] = {"level": self.level, "score": self.score, "factors": list(self.factors)}
+        if self.integrity:
+            record["integrityIssues"] = list(self.integrity)
+        return record
+
+
+def integrity(body: str) -> Integrity:
+    """The integrity facts of an LF-normalised body."""
+    references: set[str] = set()
+    defined: Counter[str] = Counter()
+    unsourced = 0
+    if "[^" in body:
+        references.update(within or first for within, first in _REFERENCE.findall(body))
+        for name, text in _DEFINITION.findall(body):
+            defined[name] += 1
+            unsourced += not _ADDRESS.search(text)
+    return Integrity(
+        references=len(references),
+        orphaned=len(references - defined.keys()),
+        definitions=defined.total(),
+        repeated_definitions=sum(1 for times in defined.values() if times > 1),
+        unsourced=unsourced,
+        serial_years=_serial_years(body),
+    )
+
+
+def hallucination_risk(
+    page: Structure,
+    checks: Integrity,
+    *,
+    entity_type: str | None,
+    content_format: str,
+    rigor: float | None,
+    quality: float | None,
+    year: int,
+    rules: Risk,
+) -> RiskReport:
+    """The risk of one page. `entity_type` is the type after aliases, `year` the present one (arXiv ids of the far future are no ids)."""
+    factors: list[tuple[str, int]] = []
+
+    def weigh(fits: bool, name: str, points: int) -> bool:
+        if fits:
+            factors.append((name, points))
+        return fits
+
+    words = page.word_count
+    density = page.footnote_count / words * 1000 if words > 0 else 0.0
+    weigh(entity_type in rules.biographical, "biographical-claims", 20)
+    weigh(entity_type in rules.factual, "specific-factual-claims", 15)
+    if not weigh(page.footnote_count == 0 and words > 300, "no-citations", 15):
+        weigh(density < 2 and words > 500, "low-citation-density", 10)
+    weigh(rigor is not None and rigor < 4, "low-rigor-score", 10)
+    weigh(quality is not None and quality < 40, "low-quality-score", 5)
+    weigh(page.external_links < 2 and words > 500, "few-external-sources", 5)
+    if not weigh(density > 8, "well-cited", -15):
+        weigh(density > 4, "moderately-cited", -10)
+    weigh(rigor is not None and rigor >= 7, "high-rigor", -15)
+    weigh(entity_type in rules.conceptual, "conceptual-content", -10)
+    weigh(content_format in rules.structured_formats, "structured-format", -15)
+    weigh(words < 300, "minimal-content", -10)
+    weigh(quality is not None and quality >= 80, "high-quality", -5)
+    found = _integrity_factors(checks, year)
+    score = max(0, min(100, START + sum(points for _, points in [*factors, *found])))
+    level: Level = "low" if score <= LOW_UP_TO else "medium" if score <= MEDIUM_UP_TO else "high"
+    names = tuple(name for name, _ in found)
+    return RiskReport(score, level, tuple(name for name, _ in factors) + names, names)
+
+
+def _integrity_factors(checks: Integrity, year: int) -> list[tuple[str, int]]:
+    found: list[tuple[str, int]] = []
+    if checks.orphaned:
+        severe = checks.orphaned / checks.references > 0.5
+        found.append(("severe-truncation", 30) if severe else ("orphaned-footnotes", 15))
+    if any(FIRST_ARXIV_YEAR <= serial <= year % 100 + 1 for serial in checks.serial_years):
+        found.append(("suspicious-sequential-ids", 25))
+    if checks.repeated_definitions:
+        found.append(("duplicate-footnote-defs", 10))
+    if checks.unsourced:
+        mostly = checks.unsourced / checks.definitions > 0.5
+        found.append(("mostly-unsourced-footnotes", 10) if mostly else ("some-unsourced-footnotes", 5))
+    return found
+
+
+def _serial_years(body: str) -> tuple[int, ...]:
+    """Two-digit years in which three distinct arXiv serials of one month follow on each other, sorted as text."""
+    tokens = sorted({(year + month, serial) for year, month, serial in _ARXIV.findall(body) if 1 <= int(month) <= 12})
+    years: set[int] = set()
+    run, before = 1, ("", -1)
+    for month, text in tokens:
+        serial = int(text)
+        run = run + 1 if before == (month, serial - 1) else 1
+        if run >= 3:
+            years.add(int(month[:2]))
+        before = (month, serial)
+    return tuple(sorted(years))

@@ -1,0 +1,1 @@
+"""Numbers across pages (backlinks, redundancy, ranks), the merge into records, and the status card."""

@@ -1,0 +1,260 @@
+"""Apply: accepted changes onto pages, all-or-nothing per page, safe against a crash at any moment (DESIGN.md section 3.7).
+
+The order of file operations is what makes it safe: (1) the lock lines the pages will have are appended as intents and flushed, (2) each page is
+replaced atomically, (3) the lock is rewritten, (4) applied fields leave their proposals. Cut off anywhere, a value equal to an intent is ours,
+an intent without its value is void, and a field that already stands on its page is merely booked the next time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from enrich.errors import EnrichError, UserError
+from enrich.review.lock import Lock, LockFile, LockLine
+from enrich.review.ownership import PERSONS, line_on, owner
+from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore
+from enrich.review.proposing import settled_line
+from enrich.review.seen import moved
+from enrich.stages.landing import QUALITY, as_written, canonical, key_path, same, standing, value_hash
+from enrich.wiki.frontmatter import EditRefused, edit_bytes
+from enrich.wiki.pages import Page, PageFile, read_page
+from enrich.wiki.writing import PageMoved, replace_file
+
+# Pages between two rewrites of the lock: few enough that their new bytes fit in memory, many enough that the lock is not rewritten per page.
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing was written to a page. `cause` is a stable word: gone, unreadable, body-changed, field-moved, edit-refused."""
+
+    page: str
+    path: str
+    cause: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Applied:
+    """What apply did: (page, field) pairs written or found written, those held back with their flag, and pages refused."""
+
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    held: list[tuple[str, str, str]] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class PageEdit:
+    """One page's bytes after its changes, and the lock lines that will be true then."""
+
+    page: Page
+    proposal: Proposal
+    changes: tuple[FieldChange, ...]
+    raw: bytes
+    lines: tuple[LockLine, ...]
+
+
+Quality = Callable[[Page, Mapping[str, Any]], int | None]
+"""`quality` (0 to 100) of a page from the ratings that will stand on it; None where there is none to give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Where pages, lock and proposals of one wiki are, and how values land there."""
+
+    content: Path
+    lock: LockFile
+    store: ProposalStore
+    files: Mapping[str, PageFile]
+    escape_dollar: bool
+    quality: Quality
+    today: str
+
+
+def appliable(change: FieldChange, *, everything: bool, overwrite: bool) -> bool:
+    """Whether apply may write this change: what was accepted; with `everything` also what is pending and carries no flag.
+
+    `overwrite` lets `over-human` through, never `needs-look` (DESIGN.md section 3, "A person's words win").
+    """
+    if change.state == "accepted":
+        return True
+    if change.state != "pending" or not (everything or overwrite):
+        return False
+    return NEEDS_LOOK not in change.flags and (overwrite or OVER_HUMAN not in change.flags) and (everything or OVER_HUMAN in change.flags)
+
+
+def apply(writer: Writer, selection: Iterable[tuple[Proposal, Sequence[FieldChange]]]) -> Applied:
+    """Write the selected changes. Pages that cannot take theirs are refused with a reason; the others are written."""
+    done = Applied()
+    with writer.lock.writing():
+        rest = iter(selection)
+        while batch := list(islice(rest, _BATCH)):
+            _apply_batch(writer, batch, done)
+    return done
+
+
+def _apply_batch(writer: Writer, batch: Sequence[tuple[Proposal, Sequence[FieldChange]]], done: Applied) -> None:
+    lock = writer.lock.read()
+    edits = list(_edits(writer, lock, batch, done))
+    writer.lock.append_intents(line for edit in edits if edit.raw != edit.page.raw for line in edit.lines)
+    written: list[PageEdit] = []
+    failure: UserError | None = None
+    for edit in edits:
+        try:
+            if edit.raw != edit.page.raw:
+                replace_file(edit.page.file.file, edit.raw, expected=edit.page.file_hash, root=writer.content)
+        except PageMoved as error:
+            done.refused.append(Refusal(edit.page.id, edit.page.file.path, FIELD_MOVED, str(error)))
+        except EditRefused as error:
+            done.refused.append(Refusal(edit.page.id, edit.page.file.path, "edit-refused", error.reason))
+        except UserError as error:  # a full disk, a read-only folder: book what was written, then say so
+            failure = error
+            break
+        else:
+            written.append(edit)
+    settled = {(line.page, line.stage): line for edit in written for line in edit.lines}
+    # Intents of pages that were not written are void: the lines that held before stand again.
+    kept = {(line.page, line.stage) for edit in edits for line in edit.lines} - set(settled)
+    undone = {key: line_of_page(lock, edits, key) for key in kept}
+    writer.lock.settle({**settled, **undone})
+    with writer.store.writing():
+        for edit in written:
+            current = writer.store.get(edit.page.id)
+            if current is not None:
+                # A change that was replaced by a newer one meanwhile stays.
+                gone = [change.field for change in edit.changes if (now := current.change(change.field)) and same(now.new, change.new)]
+                writer.store.put(current.without(gone))
+            done.fields.extend((edit.page.id, change.field) for change in edit.changes)
+    if failure is not None:
+        cure = failure.do.partition(",")[0] or "mend that"
+        raise UserError(
+            failure.what, where=failure.where, do=f"{len(written)} pages of this batch were written; {cure} and run `enrich apply` again"
+        )
+
+
+def line_of_page(lock: Lock, edits: Sequence[PageEdit], key: tuple[str, str]) -> LockLine | None:
+    page = next(edit.page for edit in edits if edit.page.id == key[0])
+    return line_on(lock, page, key[1])
+
+
+def _edits(writer: Writer, lock: Lock, batch: Sequence[tuple[Proposal, Sequence[FieldChange]]], done: Applied) -> Iterator[PageEdit]:
+    for proposal, changes in batch:
+        # Decisions are recorded under the lock that is held here: what a reviewer turned round since it was selected is not written.
+        current = writer.store.get(proposal.page) if changes else None
+        standing_now = [change for change in changes if current is not None and current.change(change.field) == change]
+        done.held.extend((proposal.page, change.field, MEANWHILE) for change in changes if change not in standing_now)
+        if current is None or not standing_now:
+            continue
+        try:
+            yield _edit_of(writer, lock, current, standing_now)
+        except _RefusedError as error:
+            done.refused.append(error.refusal)
+
+
+class _RefusedError(EnrichError):
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+        super().__init__(refusal.detail)
+
+
+def page_now(writer: Writer, proposal: Proposal) -> Page:
+    """The page as it stands. Raises `_RefusedError` where it is gone or cannot be edited."""
+    file = writer.files.get(proposal.page)
+    if file is None or not file.file.exists():
+        raise _RefusedError(Refusal(proposal.page, proposal.path, "gone", GONE))
+    page = read_page(file)
+    if page.problem is not None:
+        where = f"line {page.problem.line}: " if page.problem.line else ""
+        raise _RefusedError(Refusal(page.id, file.path, "unreadable", f"{where}{page.problem.reason}"))
+    return page
+
+
+GONE = "the page is no longer there; where it was renamed, `enrich run` finds its answers in the cache"
+# Why a field was left out: somebody else decided, asked again or applied while this was on the screen or on its way.
+MEANWHILE = "decided-meanwhile"
+BODY_CHANGED = "body-changed"
+FIELD_MOVED = "field-moved"
+
+
+def obstacle(page: Page, changes: Iterable[FieldChange], seen: Mapping[str, str] | None = None) -> tuple[str, str] | None:
+    """(cause, detail) of what keeps these changes off the page as it stands now, or None.
+
+    `seen` are the proposal's line marks: with them, the detail says which lines changed.
+    """
+    for change in changes:
+        now = standing(page.frontmatter, change.field)
+        if same(now, change.new):
+            continue  # written already, by a run that was cut off before it could say so
+        if page.hash != change.origin.page_hash:
+            marks = (seen or {}).get(change.origin.page_hash)
+            what = moved(marks, page).words if marks else "the page's text changed"
+            return BODY_CHANGED, f"{what} after it was asked about; `enrich run {page.id}` asks again"
+        if not same(now, change.old):
+            return (
+                FIELD_MOVED,
+                f"{change.field} was changed on the page after it was asked about: its words stay (`enrich review {page.id}`)",
+            )
+    return None
+
+
+def _edit_of(writer: Writer, lock: Lock, proposal: Proposal, changes: Sequence[FieldChange]) -> PageEdit:
+    page = page_now(writer, proposal)
+    stuck = obstacle(page, changes, proposal.seen)
+    if stuck is not None:
+        raise _RefusedError(Refusal(page.id, page.file.path, *stuck))
+    try:
+        raw, lines = edited(page, lock, changes, escape_dollar=writer.escape_dollar, quality=writer.quality, date=writer.today)
+    except EditRefused as error:
+        detail = f"line {error.line}: {error.reason}" if error.line else error.reason
+        raise _RefusedError(Refusal(page.id, page.file.path, "edit-refused", detail)) from None
+    return PageEdit(page, proposal, tuple(changes), raw, lines)
+
+
+def edited(
+    page: Page, lock: Lock, changes: Sequence[FieldChange], *, escape_dollar: bool, quality: Quality, date: str
+) -> tuple[bytes, tuple[LockLine, ...]]:
+    """The page's bytes with `changes` written, and the lock lines that will be true then. Raises `EditRefused`."""
+    escape = escape_dollar and page.file.path.endswith(".mdx")
+    values: dict[str, Any] = {change.field: change.new for change in changes}
+    lines: list[LockLine] = []
+    for stage in dict.fromkeys(change.stage for change in changes):
+        of_stage = [change for change in changes if change.stage == stage]
+        line = line_on(lock, page, stage)
+        written = {change.field: value_hash(change.new) for change in of_stage}
+        if stage == "ratings" and (score := _new_quality(page, line, values, quality)) is not None:
+            values[QUALITY] = score
+            written[QUALITY] = value_hash(score)
+        lines.append(settled_line(page.id, stage, of_stage[-1].origin, line, written=written, date=date))
+    edits = {key_path(name): as_written(value, escape_dollar=escape) for name, value in values.items()}
+    edits = {path: value for path, value in edits.items() if not same(standing(page.frontmatter, ".".join(path)), value)}
+    return (edit_bytes(page.raw, edits) if edits else page.raw), tuple(lines)
+
+
+def _new_quality(page: Page, line: LockLine | None, values: Mapping[str, Any], quality: Quality) -> int | None:
+    """`quality` from the ratings that will stand on the page; None where it is a person's or there is none to give."""
+    if owner(standing(page.frontmatter, QUALITY), line, QUALITY) in PERSONS:
+        return None
+    ratings = dict(page.frontmatter.get("ratings") or {}) if isinstance(page.frontmatter.get("ratings") or {}, dict) else {}
+    ratings.update({name.partition(".")[2]: value for name, value in values.items() if name.startswith("ratings.")})
+    return quality(page, canonical(ratings))
+
+
+def recover(writer: Writer) -> int:
+    """Settle what an interrupted apply left: intents whose value stands on the page are ours, the others are void. Gives their number."""
+    if not writer.lock.may_hold_intents():
+        return 0
+    with writer.lock.writing():
+        lock = writer.lock.read()
+        changes: dict[tuple[str, str], LockLine | None] = {}
+        for page_id in lock.pages_with_intents():
+            file = writer.files.get(page_id)
+            page = read_page(file) if file is not None else None
+            for stage in lock.stages(page_id):
+                line = line_on(lock, page, stage) if page else None
+                changes[page_id, stage] = replace(line, intent=False) if line else None
+        writer.lock.settle(changes)
+    return len(changes)

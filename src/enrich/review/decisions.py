@@ -1,0 +1,295 @@
+"""Decisions on proposed fields: accept, reject, skip, undo, and adopt for values that already stand (DESIGN.md section 3).
+
+A decision is a step from one form of a field change to another. Steps are recorded only where the change is still what the person saw, under the
+folder's lock: two reviewers in two processes lose no decision, the later one is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from enrich.review.applying import FIELD_MOVED, MEANWHILE, Writer, obstacle
+from enrich.review.lock import Lock, LockFile, LockLine
+from enrich.review.origin import ADOPTED, Origin
+from enrich.review.ownership import PERSONS, line_on, owner
+from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, STALE, FieldChange, Proposal
+from enrich.review.proposing import settled_line
+from enrich.stages.catalogue import Stage
+from enrich.stages.landing import QUALITY, canonical, is_missing, standing, value_hash
+from enrich.wiki.pages import Page, read_page
+
+# A rating that moves by no more than this is a small move (`accept --safe`): twice the step at which a reader would see a difference.
+SAFE_RATING_MOVE = 1.0
+# Why a field was left out, beside its flags: the page's own value moved.
+MOVED = FIELD_MOVED
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """(page, field) pairs that were decided, and those left out with the flag that says why.
+
+    `over` holds the words on pages that accepted values will replace though they came after the question: (page, field, value).
+    """
+
+    fields: tuple[tuple[str, str], ...]
+    left_out: tuple[tuple[str, str, str], ...]
+    over: tuple[tuple[str, str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One decision: a page's field change as the person saw it, and as it is after."""
+
+    page: str
+    before: FieldChange
+    after: FieldChange
+
+    @property
+    def back(self) -> Step:
+        """The step that takes this one back."""
+        return Step(self.page, self.after, self.before)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Steps that were stored, and those that were not, because the change is no longer what the person saw."""
+
+    done: tuple[Step, ...]
+    lost: tuple[Step, ...]
+
+
+def decided(change: FieldChange, decision: Literal["accept", "reject", "skip"], *, by: str, when: str) -> FieldChange:
+    """The change once a person has said `decision`. A skipped one stays pending, but the next sitting asks about others first."""
+    state: Literal["accepted", "rejected", "pending"] = (
+        "accepted" if decision == "accept" else "rejected" if decision == "reject" else "pending"
+    )
+    return replace(change, state=state, decided={"by": by, "when": when, "decision": decision})
+
+
+def undecided(change: FieldChange) -> FieldChange:
+    """The change as it was proposed, without a decision and without a person's edit."""
+    if not change.edited:
+        return replace(change, state="pending", decided={})
+    proposed = change.edited["proposed"]
+    return replace(
+        change,
+        state="pending",
+        decided={},
+        edited={},
+        old=proposed["old"],
+        new=proposed["new"],
+        flags=tuple(proposed["flags"]),
+        findings=tuple(proposed["findings"]),
+        evidence=tuple(proposed["evidence"]),
+        reason=proposed["reason"],
+    )
+
+
+def as_proposed(change: FieldChange) -> Mapping[str, Any]:
+    """What `FieldChange.edited` keeps of the proposal: the first edit's view of it, whatever was edited since."""
+    if change.edited:
+        kept: Mapping[str, Any] = change.edited["proposed"]
+        return kept
+    return {
+        "old": change.old,
+        "new": change.new,
+        "flags": list(change.flags),
+        "findings": [dict(item) for item in change.findings],
+        "evidence": [dict(item) for item in change.evidence],
+        "reason": change.reason,
+    }
+
+
+def taken_over(change: FieldChange, page: Page, lock: Lock, *, by: str, when: str) -> FieldChange:
+    """The change accepted over what stands on the page *now*: a person has seen those words and chose the proposed ones."""
+    now = standing(page.frontmatter, change.field)
+    persons = owner(now, line_on(lock, page, change.stage), change.field) in PERSONS
+    flags = (*change.flags, OVER_HUMAN) if persons and OVER_HUMAN not in change.flags else change.flags
+    edited = {"by": by, "when": when, "how": "over", "proposed": as_proposed(change)}
+    return replace(decided(change, "accept", by=by, when=when), old=canonical(now), flags=flags, edited=edited)
+
+
+def blocking_flag(change: FieldChange) -> str:
+    """The flag that keeps a change from being accepted without being named, or ""."""
+    return next((flag for flag in (NEEDS_LOOK, OVER_HUMAN) if flag in change.flags), "")
+
+
+def is_small_move(change: FieldChange) -> bool:
+    """Whether a change is safe to take unseen: no finding, no flag, and a rating that exists and moves little."""
+    if change.flags or change.findings:
+        return False
+    numbers = [value for value in (change.old, change.new) if isinstance(value, int | float) and not isinstance(value, bool)]
+    return len(numbers) == 2 and abs(numbers[1] - numbers[0]) <= SAFE_RATING_MOVE
+
+
+def out_of_reach(change: FieldChange, page: Page | None) -> str:
+    """Why apply could not write this change today: `stale` (the text changed, the page is gone), `field-moved`, or ""."""
+    if page is None or page.problem is not None:
+        return STALE
+    stuck = obstacle(page, [change])
+    return "" if stuck is None else MOVED if stuck[0] == FIELD_MOVED else STALE
+
+
+def page_of(writer: Writer, page: str) -> Page | None:
+    """The page as it stands, None where it is gone."""
+    file = writer.files.get(page)
+    return read_page(file) if file is not None and file.file.exists() else None
+
+
+def accept(
+    writer: Writer,
+    named: Iterable[tuple[str, Sequence[str]]],
+    *,
+    safe: bool = False,
+    overwrite: bool = False,
+    by: str,
+    when: str,
+) -> Decided:
+    """Accept fields of proposals: `named` pairs a page with fields of it ((): every undecided one).
+
+    Fields that carry `needs-look` or `over-human` are taken only by name; a field that moved on its page only by name and with `overwrite`;
+    one whose page text changed not at all. `safe` takes small moves only (`is_small_move`).
+    """
+    steps: list[Step] = []
+    left: list[tuple[str, str, str]] = []
+    lock = writer.lock.read() if overwrite else Lock()
+    for page, proposal, change, by_name in _chosen(writer, named, "accepted", left):
+        reach = out_of_reach(change, page)
+        if reach == MOVED and by_name and overwrite and page is not None:
+            steps.append(Step(proposal.page, change, taken_over(change, page, lock, by=by, when=when)))
+        elif reach or (not by_name and (flag := blocking_flag(change))):
+            left.append((proposal.page, change.field, reach or flag))
+        elif not safe or is_small_move(change):
+            steps.append(Step(proposal.page, change, decided(change, "accept", by=by, when=when)))
+    return _recorded(writer, steps, left)
+
+
+def reject(writer: Writer, named: Iterable[tuple[str, Sequence[str]]], *, by: str, when: str) -> Decided:
+    """Reject fields of proposals: they do not come back until the page, the prompt or the model changes."""
+    left: list[tuple[str, str, str]] = []
+    steps = [
+        Step(proposal.page, change, decided(change, "reject", by=by, when=when))
+        for _, proposal, change, _ in _chosen(writer, named, "rejected", left)
+    ]
+    return _recorded(writer, steps, left)
+
+
+def _chosen(
+    writer: Writer, named: Iterable[tuple[str, Sequence[str]]], state: str, left: list[tuple[str, str, str]]
+) -> Iterable[tuple[Page | None, Proposal, FieldChange, bool]]:
+    """(page, proposal, change, whether it was named) of what a command means. Unnamed, what was decided the other way stays decided."""
+    for page_id, fields in named:
+        proposal = writer.store.get(page_id)
+        if proposal is None:
+            continue
+        page = page_of(writer, page_id)
+        for change in proposal.changes:
+            if change.state == state or (fields and change.field not in fields):
+                continue
+            if not fields and change.state != "pending":
+                left.append((page_id, change.field, change.state))
+            else:
+                yield page, proposal, change, bool(fields)
+
+
+def _recorded(writer: Writer, steps: Sequence[Step], left: Sequence[tuple[str, str, str]]) -> Decided:
+    recorded = record(writer, steps)
+    lost = [(step.page, step.after.field, MEANWHILE) for step in recorded.lost]
+    over = [(step.page, step.after.field, step.after.old) for step in recorded.done if step.after.old != step.before.old]
+    return Decided(tuple((step.page, step.after.field) for step in recorded.done), (*left, *lost), tuple(over))
+
+
+def record(writer: Writer, steps: Iterable[Step]) -> Recorded:
+    """Store decisions in the proposals, and rejections in the lock too. Durable once it returns.
+
+    A step whose change is no longer what the person saw (decided, asked again or applied by another process) is not stored: it is `lost`.
+    """
+    by_page: dict[str, list[Step]] = {}
+    for step in steps:
+        by_page.setdefault(step.page, []).append(step)
+    done: list[Step] = []
+    lost: list[Step] = []
+    with writer.lock.writing(), writer.store.writing():
+        fresh: list[tuple[Proposal, list[Step]]] = []
+        for page, wanted in by_page.items():
+            proposal = writer.store.get(page)
+            fitting = [step for step in wanted if proposal is not None and proposal.change(step.before.field) == step.before]
+            lost += [step for step in wanted if step not in fitting]
+            if proposal is not None and fitting:
+                fresh.append((proposal, fitting))
+        # The lock first: cut off in between, a field is refused and still on the table, never off the table and asked for again.
+        writer.lock.settle(_lock_lines(writer, fresh))
+        for proposal, fitting in fresh:
+            writer.store.put(proposal.with_changes(step.after for step in fitting), durable=True)
+            done += fitting
+    return Recorded(tuple(done), tuple(lost))
+
+
+def _lock_lines(writer: Writer, fresh: Sequence[tuple[Proposal, Sequence[Step]]]) -> dict[tuple[str, str], LockLine | None]:
+    """The lock lines that rejections, and rejections taken back, change."""
+    lines: dict[tuple[str, str], LockLine | None] = {}
+    known: Lock | None = None
+    for proposal, steps in fresh:
+        turned = [step for step in steps if (step.before.state == "rejected") != (step.after.state == "rejected")]
+        if not turned:
+            continue
+        known = known or writer.lock.read()
+        page = page_of(writer, proposal.page)
+        for step in turned:
+            key = (proposal.page, step.after.stage)
+            if key in lines:
+                line = lines[key]
+            else:
+                line = line_on(known, page, key[1]) if page else known.line(*key, lambda _: "")
+            if step.after.state == "rejected":
+                date = step.after.decided.get("when", "")[:10]
+                # `settled_line` may put the line under this question: fields of ours keep their own in `older`.
+                lines[key] = settled_line(*key, step.after.origin, line, written={}, rejected=[step.after.field], date=date)
+            elif line is not None and step.after.field in line.rejected:
+                lines[key] = _unrefused(line, step.after.field)
+    return lines
+
+
+def _unrefused(line: LockLine, name: str) -> LockLine | None:
+    """The line without the rejection of one field; None where nothing else is in it."""
+    rejected = tuple(other for other in line.rejected if other != name)
+    if not rejected and not line.fields:
+        return None
+    earlier = {line.origin_of(other) for other in line.fields}
+    if not rejected and len(earlier) == 1:
+        # Only the rejection had put the line under its question.
+        return replace(line, rejected=(), origin=earlier.pop(), older={})
+    return replace(line, rejected=rejected)
+
+
+def adopt(
+    lock: LockFile, pages: Iterable[Page], stages: Sequence[Stage], *, fields: Sequence[str] = (), today: str
+) -> list[tuple[str, str]]:
+    """Write lock lines for values that stand on pages and are a person's so far; gives the (page, field) pairs taken over.
+
+    They count as answers to the question that would be asked today, by nobody known (`adopted`): they become due when the page, the prompt
+    or the schema changes, not by themselves. `quality` is taken over with the ratings.
+    """
+    taken: list[tuple[str, str]] = []
+    lines: dict[tuple[str, str], LockLine | None] = {}
+    with lock.writing():
+        known = lock.read()
+        for page in pages:
+            for stage in stages:
+                line = line_on(known, page, stage.name)
+                names = (*stage.fields, QUALITY) if stage.name == "ratings" else stage.fields
+                written = {}
+                for name in names:
+                    value = standing(page.frontmatter, name)
+                    if fields and name not in fields:
+                        continue
+                    if not is_missing(value) and owner(value, line, name) != "ours":
+                        written[name] = value_hash(value)
+                        taken.append((page.id, name))
+                if written:
+                    origin = replace(Origin.of(page, stage), model=ADOPTED)
+                    lines[page.id, stage.name] = settled_line(page.id, stage.name, origin, line, written=written, date=today)
+        lock.settle(lines)
+    return taken

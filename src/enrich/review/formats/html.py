@@ -1,0 +1,198 @@
+"""Proposals as one HTML file that needs nothing else: no network, no build step, light and dark, from a phone's width upwards.
+
+Page and model text travels as JSON in a data block in which `<`, `>` and `&` are escaped, and the page's own script puts it into text nodes
+only. A content security policy in the file names the one script and the one style by their hashes and forbids everything else, so even a
+mistake there could not run what a page says. Control and bidirectional characters are shown as escapes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from enrich.printable import escaped
+from enrich.review.diffs import SCHEMA
+from enrich.review.places import Quoted
+from enrich.review.totals import MOVE_BINS, finding_name, totals
+from enrich.review.views import FieldView, InsightView, PageView, as_text
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+_SCRIPTS = ("decisions.js", "cards.js", "page.js")
+_FILTERS = (
+    ("by-field", "Field"),
+    ("by-stage", "Stage"),
+    ("by-finding", "Finding"),
+    ("by-move", "Rating moved by"),
+    ("by-section", "Section"),
+    ("by-state", "Decision"),
+    ("sort", "Sort by"),
+)
+
+
+def review_html(views: Sequence[PageView], *, wiki: str, generated: str, serve: bool = False) -> str:
+    """The page. `wiki` names the wiki, `generated` is an ISO time; with `serve` its decisions go to the server it came from."""
+    from markupsafe import Markup
+
+    sums = totals(views)
+    style, script = page_style("review.css"), page_script()
+    counted = {state: count for state, count in sums.states.items() if state != "pending"}
+    return (
+        environment()
+        .get_template("review.html.j2")
+        .render(
+            wiki=escaped(wiki),
+            generated=generated.replace("T", " ")[:16] + " UTC",
+            serve=serve,
+            sums=sums,
+            models=escaped(", ".join(sums.models)),
+            findings={escaped(name): count for name, count in sums.findings.items()},
+            stages={escaped(name): count for name, count in sums.stages.items()},
+            states=", ".join(f"{count} {state}" for state, count in counted.items()) or "all to decide",
+            cost="" if sums.cost_usd is None else f"${sums.cost_usd:.4f}",
+            bins=MOVE_BINS,
+            filters=_FILTERS,
+            policy=policy(style, script, connect="'self'" if serve else "'none'"),
+            style=Markup(style),
+            script=Markup(script),
+            island=Markup(island({"schema": SCHEMA, "wiki": wiki, "serve": serve, "pages": [page_data(view) for view in views]})),
+        )
+    )
+
+
+def policy(style: str, script: str = "", *, connect: str = "'none'") -> str:
+    """The content security policy of a page with exactly this style and script inside."""
+    allowed = f"script-src '{_digest(script)}'; " if script else ""
+    return f"default-src 'none'; {allowed}style-src '{_digest(style)}'; connect-src {connect}; base-uri 'none'; form-action 'none'"
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+def island(data: Any) -> str:
+    """JSON that can stand inside a `<script>` element: nothing in it can end the element or start a comment."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for char, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
+        text = text.replace(char, code)
+    return text
+
+
+def page_data(view: PageView) -> dict[str, Any]:
+    """One page as the script reads it."""
+    costs = {field.change.stage: field.change.cost_usd or 0.0 for field in view.fields}
+    return {
+        "page": view.page,
+        "path": escaped(view.path),
+        "title": escaped(view.title),
+        "section": escaped(view.section),
+        "note": escaped(view.note),
+        "cost": round(sum(costs.values()), 6),
+        "fields": [_field_data(field) for field in view.fields],
+    }
+
+
+def _field_data(field: FieldView) -> dict[str, Any]:
+    change = field.change
+    rating = field.kind == "rating"
+    return {
+        "field": change.field,
+        "stage": change.stage,
+        "kind": field.kind,
+        "hash": field.new_hash,
+        "state": "skipped" if change.state == "pending" and change.decided.get("decision") == "skip" else change.state,
+        "flags": list(field.flags),
+        "found": [escaped(finding_name(finding)) for finding in change.findings],
+        "old": change.old if field.move is not None else _old_words(field),
+        "new": change.new if rating else None,
+        "move": field.move,
+        "pieces": [[mark, escaped(text)] for mark, text in field.pieces],
+        "insights": [_insight_data(insight) for insight in field.insights],
+        "quotes": [_quote_data(quote) for quote in field.quotes],
+        "findings": [_finding_data(finding) for finding in field.findings],
+        "reason": escaped(change.reason),
+        "now": None if field.now is None else escaped(field.now),
+        "origin": escaped(_origin_words(field)),
+    }
+
+
+def _old_words(field: FieldView) -> str | None:
+    """What stood there where it is no number: shown beside a rating; for other fields only whether there was anything matters."""
+    old = field.change.old
+    return None if old is None else escaped(as_text(old)) if field.kind == "rating" else ""
+
+
+def _insight_data(insight: InsightView) -> dict[str, Any]:
+    return {
+        "status": insight.status,
+        "index": insight.index,
+        "type": escaped(insight.kind),
+        "was": escaped(insight.kind_was),
+        "scores": [[score.name, score.old, score.new] for score in insight.scores],
+        "pieces": [[mark, escaped(text)] for mark, text in insight.pieces],
+        "quotes": [_quote_data(quote) for quote in insight.quotes],
+        "findings": [_finding_data(finding) for finding in insight.findings],
+    }
+
+
+def _quote_data(quote: Quoted) -> dict[str, Any]:
+    return {
+        "quote": escaped(quote.quote),
+        "before": escaped(quote.before),
+        "after": escaped(quote.after),
+        "section": escaped(quote.section),
+        "lines": list(quote.lines),
+        "found": quote.found,
+        "repaired": quote.repaired,
+    }
+
+
+def _finding_data(finding: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "name": escaped(finding_name(finding)),
+        "severity": str(finding.get("severity", "")),
+        "message": escaped(str(finding.get("message", ""))),
+    }
+
+
+def _origin_words(field: FieldView) -> str:
+    change = field.change
+    parts = [change.origin.model]
+    if change.prompt_version:
+        parts.append(f"prompt {change.prompt_version}")
+    if change.tokens:
+        parts.append(f"{change.tokens.get('input', 0):,} tokens in, {change.tokens.get('output', 0):,} out")
+    if change.cost_usd is not None:
+        parts.append(f"${change.cost_usd:.4f}")
+    if change.asked:
+        parts.append(f"asked {change.asked[:16].replace('T', ' ')}")
+    return ", ".join(parts)
+
+
+@cache
+def page_script() -> str:
+    """The page's script: one closed scope over its data."""
+    parts = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    return f'(() => {{\n"use strict";\nconst data = JSON.parse(document.getElementById("data").textContent);\n{parts}}})();\n'
+
+
+@cache
+def page_style(*names: str) -> str:
+    """The style: the colours, the look that all our pages share, and the named files."""
+    colours: Any = environment().get_template("parts.html.j2").module
+    return str(colours.colours()) + "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("look.css", *names))
+
+
+@cache
+def environment() -> Environment:
+    """The templates of our HTML pages; the run's report is made of the same parts."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

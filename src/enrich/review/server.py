@@ -1,0 +1,220 @@
+"""The review page served to one browser on this machine, where each decision is stored the moment it is made (`enrich review --serve`).
+
+What keeps others out: it listens on 127.0.0.1 only; the address carries a token that works once and is exchanged for a cookie no script can
+read; every request must name this very host and port (no DNS rebinding) and come from this very page (no other origin, no form elsewhere).
+The one thing it can do is what `enrich review --from` does: record decisions in proposals, and rejections in the lock. Pages are never written.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.cookies import CookieError, SimpleCookie
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar, Self
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import ValidationError
+
+from enrich.errors import EnrichError
+from enrich.review.applying import Writer
+from enrich.review.diffs import page_diffs
+from enrich.review.formats.html import page_data, review_html
+from enrich.review.imported import DecisionFile, take
+from enrich.review.proposals import Proposal
+from enrich.review.views import page_views
+
+HOST = "127.0.0.1"
+_COOKIE = "enrich-review"
+# A thousand pages' decisions are some 200 kB.
+_MOST_BYTES = 5_000_000
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+@dataclass
+class ReviewSite:
+    """What is served: `proposals` gives those to be shown now, `now` the time as ISO, `by` who decides. `stored` counts decisions."""
+
+    writer: Writer
+    proposals: Callable[[], Sequence[Proposal]]
+    wiki: str
+    by: str
+    now: Callable[[], str]
+    stored: int = 0
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def page(self) -> str:
+        """The review page as it is now."""
+        return review_html(page_views(page_diffs(self.writer, self.proposals())), wiki=self.wiki, generated=self.now(), serve=True)
+
+    def decide(self, body: bytes) -> dict[str, Any]:
+        """Record a decisions document; gives the pages it names as they are then, and what was refused. Raises `ValueError` for no such document."""
+        entries = DecisionFile.model_validate(json.loads(body)).decisions
+        with self._turn:
+            done = take(self.writer, entries, by=self.by, when=self.now())
+            self.stored += len(done.taken)
+            named = dict.fromkeys(entry.page for entry in entries)
+            held = [proposal for page in named if (proposal := self.writer.store.get(page)) is not None]
+            views = {view.page: page_data(view) for view in page_views(page_diffs(self.writer, held))}
+        return {
+            "pages": [views.get(page, {"page": page, "fields": []}) for page in named],
+            "refused": [{"page": page, "field": name, "why": why} for page, name, why in done.refused],
+        }
+
+
+class ReviewServer:
+    """Serves a `ReviewSite` from a thread of its own while it is entered. `address` is to be opened once, in one browser."""
+
+    def __init__(self, site: ReviewSite, port: int = 0) -> None:
+        """Raises `OSError` where the port is taken."""
+        self.site = site
+        self._token = secrets.token_urlsafe(24)
+        self._session = secrets.token_urlsafe(24)
+        self._token_left = threading.Lock()  # taken by the first who brings the token
+        outer = self
+
+        class Handler(_Handler):
+            server_ = outer
+
+        self._http = ThreadingHTTPServer((HOST, port), Handler)
+        self._http.daemon_threads = True
+        self.port: int = self._http.server_address[1]
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.2,), name="review", daemon=True)
+
+    @property
+    def origin(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def address(self) -> str:
+        return f"{self.origin}/?token={self._token}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    def wait(self) -> None:
+        """Return when the server ends (Ctrl-C interrupts)."""
+        while self._thread.is_alive():
+            self._thread.join(0.5)
+
+    def admits(self, token: str) -> bool:
+        """Whether this token opens the door: the right one, the first time."""
+        return secrets.compare_digest(token.encode(), self._token.encode()) and self._token_left.acquire(blocking=False)
+
+    def knows(self, cookies: str) -> bool:
+        """Whether a request's cookies hold this server's session."""
+        try:
+            held = SimpleCookie(cookies).get(_COOKIE)
+        except CookieError:
+            return False
+        return held is not None and secrets.compare_digest(held.value.encode(), self._session.encode())
+
+    @property
+    def cookie(self) -> str:
+        return f"{_COOKIE}={self._session}; Path=/; HttpOnly; SameSite=Strict"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server_: ClassVar[ReviewServer]
+    protocol_version = "HTTP/1.1"
+    server_version = "enrich"
+    sys_version = ""
+    timeout = 30
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        if not self._from_here():
+            self._refuse(HTTPStatus.FORBIDDEN, "another host or origin")
+        elif parts.path != "/":
+            self._refuse(HTTPStatus.NOT_FOUND, "nothing here")
+        elif token := parse_qs(parts.query).get("token"):
+            if self.server_.admits(token[0]):
+                self._answer(HTTPStatus.SEE_OTHER, b"", "text/plain", {"Location": "/", "Set-Cookie": self.server_.cookie})
+            elif self._known():
+                self._answer(HTTPStatus.SEE_OTHER, b"", "text/plain", {"Location": "/"})
+            else:
+                self._refuse(HTTPStatus.FORBIDDEN, "this address was used before: start `enrich review --serve` again for a new one")
+        elif not self._known():
+            self._refuse(HTTPStatus.FORBIDDEN, "open the address that `enrich review --serve` printed")
+        else:
+            self._guarded(
+                lambda: self._answer(HTTPStatus.OK, self.server_.site.page().encode("utf-8", "replace"), "text/html; charset=utf-8", {})
+            )
+
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length", "")
+        if not self._from_here(must=True) or not self._known():
+            self._refuse(HTTPStatus.FORBIDDEN, "only the page itself may decide")
+        elif self.path != "/decisions":
+            self._refuse(HTTPStatus.NOT_FOUND, "nothing here")
+        elif self.headers.get_content_type() != "application/json":
+            self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "decisions are JSON")
+        elif not length.isascii() or not length.isdigit() or int(length) > _MOST_BYTES:
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too long")
+        else:
+            body = self.rfile.read(int(length))
+            self._guarded(lambda: self._json(HTTPStatus.OK, self.server_.site.decide(body)))
+
+    def _guarded(self, answer: Callable[[], None]) -> None:
+        """What goes wrong on the way is told to the page; it must not end the server."""
+        try:
+            answer()
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            self._refuse(HTTPStatus.BAD_REQUEST, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+        except (ValueError, RecursionError):
+            self._refuse(HTTPStatus.BAD_REQUEST, "no decisions document")
+        except EnrichError as error:
+            self._refuse(HTTPStatus.CONFLICT, str(error))
+
+    def _from_here(self, *, must: bool = False) -> bool:
+        """Whether the request names this host and, where it says so (`must`: it has to), comes from this page."""
+        if self.headers.get_all("Host") != [f"{HOST}:{self.server_.port}"]:
+            return False
+        if self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+            return False
+        origin = self.headers.get("Origin")
+        return origin == self.server_.origin or (origin is None and not must)
+
+    def _known(self) -> bool:
+        return self.server_.knows(self.headers.get("Cookie", ""))
+
+    def _refuse(self, status: HTTPStatus, why: str) -> None:
+        # The body may be unread: the connection must not be used again.
+        self.close_connection = True
+        self._json(status, {"error": why})
+
+    def _json(self, status: HTTPStatus, data: Mapping[str, Any]) -> None:
+        self._answer(status, json.dumps(data).encode("ascii"), "application/json", {})
+
+    def _answer(self, status: HTTPStatus, body: bytes, kind: str, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        # The page's own policy allows its script and style by hash; this one holds for everything else, and nobody may frame it.
+        policy = "frame-ancestors 'none'" if kind.startswith("text/html") else "default-src 'none'; frame-ancestors 'none'"
+        for name, value in {**_HEADERS, "Content-Security-Policy": policy, "Content-Type": kind, **headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
+        del format, args  # the first line holds the token

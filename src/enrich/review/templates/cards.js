@@ -1,0 +1,132 @@
+// Cards. Everything from pages and models becomes a text node: nothing here parses markup.
+const SVG = "http://www.w3.org/2000/svg";
+const GUARDED = ["needs-look", "over-human", "stale"];
+const FLAGS = { "needs-look": ["⚠", "red", "needs a look"], "over-human": ["✎", "violet", "over a person's words"], "stale": ["⏳", "amber", "stale"] };
+const STATUS = { new: ["+", "green"], changed: ["~", "amber"], same: ["=", ""], gone: ["−", "red"] };
+const WORDS = { accept: "accepted", reject: "rejected", skip: "skipped" };
+
+function el(tag, about, ...children) {
+  const node = tag.startsWith("svg:") ? document.createElementNS(SVG, tag.slice(4)) : document.createElement(tag);
+  for (const [name, value] of Object.entries(about || {})) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value !== undefined && value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.flat().filter(child => child !== null && child !== undefined && child !== ""));
+  return node;
+}
+const bdi = words => el("bdi", { dir: "auto" }, String(words));
+const badge = (words, colour, sign) => el("span", { class: "badge " + (colour || "") }, sign ? el("span", { "aria-hidden": "true" }, sign) : null, words);
+const figure = value => value === null || value === undefined ? "–" : String(value);
+const signed = value => value === 0 ? "±0" : (value > 0 ? "+" : "−") + String(Math.abs(value));
+const shortName = field => field.field.replace(/^ratings\./, "");
+
+function words(pieces) {
+  const whole = pieces.every(piece => piece[0] !== "=");
+  return el("p", { class: whole ? "words whole" : "words" }, pieces.map(([mark, text]) => mark === "=" ? bdi(text)
+    : el(mark === "-" ? "del" : "ins", {}, el("span", { class: "hidden" }, mark === "-" ? " removed: " : " added: "), bdi(text))));
+}
+
+function quote(one) {
+  const place = !one.found ? "not found on the page as it is now"
+    : [one.lines[0] ? (one.lines[0] === one.lines[1] ? `line ${one.lines[0]}` : `lines ${one.lines[0]}–${one.lines[1]}`) : "", one.section, one.repaired ? "repaired to the page's words" : ""].filter(Boolean).join(" · ");
+  return el("blockquote", {}, one.before ? bdi(one.before + " ") : null, el("mark", {}, bdi(one.quote)), one.after ? bdi(" " + one.after) : null,
+    el("footer", {}, one.found ? null : badge("missing", "red", "✗"), " ", bdi(place)));
+}
+
+const finding = one => el("p", { class: "finding" }, badge(one.name, one.severity === "hard" ? "red" : "amber", one.severity === "hard" ? "✗" : "~"), bdi(one.message));
+
+function track(field) {
+  const at = value => 4 + 92 * Math.min(Math.max(value, 0), 10) / 10;
+  const has = typeof field.old === "number";
+  return el("svg:svg", { viewBox: "0 0 100 12", preserveAspectRatio: "xMinYMid", "aria-hidden": "true" },
+    el("svg:rect", { class: "track", x: 4, y: 4, width: 92, height: 4, rx: 2 }),
+    has ? el("svg:line", { class: "shift", x1: at(field.old), x2: at(field.new), y1: 6, y2: 6 }) : null,
+    has ? el("svg:circle", { class: "was", cx: at(field.old), cy: 6, r: 3.2 }) : null,
+    el("svg:circle", { class: "will", cx: at(field.new), cy: 6, r: 4 }));
+}
+
+function moveWords(field) {
+  if (typeof field.old === "number") return `${figure(field.old)} → ${figure(field.new)} (${signed(field.move)})`;
+  return `${field.old === null ? "no value" : field.old} → ${figure(field.new)}`;
+}
+
+function scores(insight) {
+  return el("div", { class: "sia" }, insight.scores.map(([name, old, now]) => {
+    const value = insight.status === "gone" ? old : now;
+    const moved = insight.status === "changed" && old !== null && old !== now;
+    return el("span", {}, el("span", {}, name), el("svg:svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" },
+      el("svg:rect", { class: "track", width: 100, height: 10, rx: 4 }),
+      value === null ? null : el("svg:rect", { class: "fill", width: 20 * Math.min(Math.max(value, 0), 5), height: 10, rx: 4 }),
+      moved ? el("svg:rect", { class: "before", x: Math.max(20 * old - 2, 0), width: 4, height: 10 }) : null),
+    el("b", {}, moved ? `${figure(old)} → ${figure(now)}` : figure(value)));
+  }));
+}
+
+function insightItem(page, field, insight) {
+  const [sign, colour] = STATUS[insight.status];
+  const decided = store.of(page, field);
+  const state = store.state(page, field);
+  const kept = state !== "reject" && !(decided && decided.insights && !decided.insights.includes(insight.index));
+  const kind = insight.was && insight.was !== insight.type ? `${insight.was} → ${insight.type}` : insight.type;
+  return el("li", { class: `insight ${insight.status}` },
+    el("div", { class: "top" }, badge(insight.status, colour, sign), el("span", { class: "badge blue" }, bdi(kind)), scores(insight),
+      insight.index < 0 ? null : el("label", { class: "take" },
+        el("input", { type: "checkbox", checked: kept, onchange: event => takeInsight(page, field, insight.index, event.target.checked) }),
+        `Take insight ${insight.index + 1}`)),
+    words(insight.pieces), insight.quotes.map(quote), insight.findings.map(finding));
+}
+
+function takeInsight(page, field, index, wanted) {
+  const all = field.insights.filter(one => one.index >= 0).map(one => one.index);
+  const decided = store.of(page, field);
+  let kept = new Set(store.state(page, field) === "reject" ? [] : decided && decided.insights ? decided.insights : all);
+  wanted ? kept.add(index) : kept.delete(index);
+  kept = all.filter(one => kept.has(one));
+  const value = !kept.length ? { decision: "reject" } : kept.length === all.length ? { decision: "accept" } : { decision: "accept", insights: kept };
+  store.decide([[page, field, value]]);
+}
+
+function buttons(page, field) {
+  const now = store.state(page, field);
+  return el("div", { class: "decide", role: "group", "aria-label": `Decision on ${shortName(field)} of ${page.title}` },
+    ["accept", "reject", "skip"].map(decision => el("button", {
+      type: "button", class: decision, "data-decision": decision, "aria-pressed": String(now === decision), disabled: decision === "accept" && field.flags.includes("stale"),
+      onclick: () => store.decide([[page, field, now === decision ? null : { decision }]]),
+    }, decision[0].toUpperCase() + decision.slice(1))));
+}
+
+function fieldItem(page, field) {
+  const used = el("span", { class: "hidden decided-print" }, WORDS[store.state(page, field)] || "undecided");
+  const head = el("div", { class: "top" },
+    el("div", {}, el("h3", { class: field.kind === "rating" ? "of-rating" : null }, bdi(shortName(field))), field.kind === "rating" ? el("div", { class: "rating" }, track(field), el("span", { class: "moved" }, moveWords(field))) : null,
+      field.flags.map(flag => FLAGS[flag] ? badge(FLAGS[flag][2], FLAGS[flag][1], FLAGS[flag][0]) : badge(flag)), used),
+    buttons(page, field));
+  return el("section", { class: "field", "data-field": field.field, "aria-label": shortName(field) }, head,
+    field.pieces.length ? words(field.pieces) : null,
+    field.insights.length ? el("ul", { class: "insights" }, field.insights.map(one => insightItem(page, field, one))) : null,
+    field.now === null ? null : el("p", { class: "finding" }, badge("on the page now", "amber", "⇄"), el("span", {}, bdi(field.now || "(nothing)"), el("span", { class: "soft" }, " — changed since it was asked about: these words stay unless ", el("code", {}, "enrich review"), " is told otherwise"))),
+    field.reason ? el("p", { class: "small soft" }, "Reason: ", bdi(field.reason)) : null,
+    field.quotes.map(quote), field.findings.map(finding));
+}
+
+function originLine(page) {
+  const seen = new Map();
+  for (const field of page.fields) seen.set(field.stage, field.origin);
+  return el("p", { class: "origin" }, [...seen].map(([stage, origin], at) => [at ? " · " : "", bdi(`${stage}: ${origin}`)]).flat());
+}
+
+function headChips(page, shown) {
+  const chips = [];
+  for (const field of shown) if (field.kind === "rating") chips.push(badge(`${shortName(field)} ${typeof field.old === "number" ? signed(field.move) : "new: " + figure(field.new)}`, Math.abs(field.move || 0) >= 1 ? "amber" : ""));
+    else if (field.kind === "insights") {
+      const counts = ["new", "changed", "gone"].map(status => [status, field.insights.filter(one => one.status === status).length]).filter(pair => pair[1]);
+      chips.push(badge("insights: " + (counts.map(([status, count]) => `${count} ${status}`).join(", ") || "scores"), "blue"));
+    } else chips.push(badge(field.field === "llmSummary" ? "summary" : shortName(field), "blue"));
+  for (const flag of Object.keys(FLAGS)) {
+    const count = shown.filter(field => field.flags.includes(flag)).length;
+    if (count) chips.push(badge(count > 1 ? `${FLAGS[flag][2]} ×${count}` : FLAGS[flag][2], FLAGS[flag][1], FLAGS[flag][0]));
+  }
+  const done = shown.filter(field => store.state(page, field)).length;
+  if (done) chips.push(badge(`${done}/${shown.length} decided`, done === shown.length ? "green" : "", done === shown.length ? "✓" : ""));
+  return chips;
+}

@@ -1,0 +1,94 @@
+// What was decided here: in memory, in localStorage where there is one, and with `review --serve` in the proposals themselves.
+const store = (() => {
+  const key = "enrich-review:" + data.wiki;
+  const made = new Map();
+  const past = [];
+  let listener = () => {};
+  // A decision belongs to the value that was seen: another proposed value, another key.
+  const keyOf = (page, field) => JSON.stringify([page.page, field.field, field.hash]);
+
+  const known = new Set(data.pages.flatMap(page => page.fields.map(field => keyOf(page, field))));
+  if (!data.serve) {
+    try {
+      for (const [id, value] of Object.entries(JSON.parse(localStorage.getItem(key) || "{}"))) if (known.has(id)) made.set(id, value);
+    } catch { /* private windows and file pages may have no storage: the page itself remembers */ }
+  }
+  const keep = () => {
+    if (data.serve) return;
+    try { localStorage.setItem(key, JSON.stringify(Object.fromEntries(made))); } catch { /* as above */ }
+  };
+
+  // null: undecided; else {decision, insights?}; `stored`: decided before this page was made.
+  const of = (page, field) => made.get(keyOf(page, field)) || null;
+  const state = (page, field) => {
+    const mine = of(page, field);
+    if (mine) return mine.decision;
+    return field.state === "accepted" ? "accept" : field.state === "rejected" ? "reject" : field.state === "skipped" ? "skip" : "";
+  };
+  const put = (id, value) => value ? made.set(id, value) : made.delete(id);
+
+  function decide(changes, remember = true) {
+    const before = changes.map(([page, field]) => [page, field, of(page, field) || (data.serve && state(page, field) ? { decision: state(page, field) } : null)]);
+    for (const [page, field, value] of changes) put(keyOf(page, field), value);
+    if (remember) past.push(before);
+    keep();
+    listener(changes.map(([page]) => page));
+    if (data.serve) send(changes);
+  }
+  function undo() {
+    const last = past.pop();
+    if (!last) return false;
+    // The other side may have given us the fields anew.
+    decide(last.map(([page, field, value]) => [page, page.fields.find(one => one.field === field.field) || field, value]), false);
+    return true;
+  }
+  const entry = (page, field, value) => ({ page: page.page, field: field.field, ...value, new_hash: field.hash });
+  function exported() {
+    const decisions = [];
+    for (const page of data.pages) for (const field of page.fields) {
+      const value = of(page, field);
+      if (value) decisions.push(entry(page, field, value));
+    }
+    return { schema: 1, decisions };
+  }
+
+  // Requests go out one after the other, so that the last click wins on the other side as well.
+  let queue = Promise.resolve();
+  function send(changes) {
+    const decisions = changes.map(([page, field, value]) => entry(page, field, value || { decision: "undo" }));
+    queue = queue.then(async () => {
+      try {
+        const answer = await fetch("/decisions", {
+          method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ schema: 1, decisions }),
+        });
+        const told = await answer.json();
+        if (!answer.ok) throw new Error(told.error || answer.statusText);
+        take(told.pages);
+        const why = told.refused.map(one => `${one.page}:${one.field}: ${one.why}`).join(" · ");
+        trouble(why ? `Not stored: ${why}` : "");
+      } catch (error) {
+        for (const [page, field] of changes) made.delete(keyOf(page, field));
+        listener(changes.map(([page]) => page));
+        trouble(`Not stored: ${error.message}. Is \`enrich review --serve\` still running?`);
+      }
+    });
+  }
+  // What the proposals hold now: a page's fields come back as they are after the decision.
+  function take(pages) {
+    for (const fresh of pages) {
+      const page = data.pages.find(one => one.page === fresh.page);
+      if (!page) continue;
+      for (const field of page.fields) made.delete(keyOf(page, field));
+      page.fields = fresh.fields;
+      delete page.text;
+    }
+    listener(pages.map(fresh => data.pages.find(one => one.page === fresh.page)).filter(Boolean), true);
+  }
+  return { of, state, decide, undo, exported, canUndo: () => past.length > 0, onChange: call => { listener = call; } };
+})();
+
+function trouble(words) {
+  const box = document.getElementById("trouble");
+  box.hidden = !words;
+  box.textContent = words;
+}

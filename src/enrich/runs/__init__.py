@@ -1,0 +1,1 @@
+"""Many pages, safely: plan, ask, verify, propose; budget, journal and the engines."""

@@ -1,0 +1,411 @@
+"""Markup taken off a Markdown or MDX body without moving a line: what spans lines (`Scan`), and the marks within them (`inline`).
+
+`Scan` goes over the body once and replaces fences, comments, imports and tags by as many line ends as they held; `inline` takes links,
+emphasis, escapes and entities off the whole text at once and never adds or removes a line end. All patterns are linear in the length of
+the text: an unclosed tag, fence or bracket costs one look at what follows it, and failing looks share one budget.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+# One character class is a tenth of the cost of an alternation; what it is, and whether it stands at a line's start, is decided afterwards.
+_OPENER = re.compile(r"[<`{]|~~~")
+_FENCE = re.compile(r"`{3,}|~{3,}")
+_TICKS = re.compile(r"`+")
+# A whole tag whose attributes are plain strings: nearly all tags of real pages, in one match.
+_SIMPLE_TAG = re.compile(r"</?([A-Za-z][\w.-]*)((?:\s+[\w:.-]+=(?:\"[^\"<>{}]*\"|'[^'<>{}]*'))*+)\s*/?>")
+_TAG_NAME = re.compile(r"</?([A-Za-z][\w.:-]*)|</?(?=>)")
+_SPACE = re.compile(r"\s*")
+_ATTRIBUTE = re.compile(r"([A-Za-z_$@:][\w:.$@-]*)(?:\s*(=)\s*)?")
+_STRING_ATTRIBUTE = re.compile(r"([\w:.-]+)=(?:\"([^\"]*)\"|'([^']*)')")
+_BRACES = re.compile(r"[{}\"'`]|/\*|//")
+_AUTOLINK = re.compile(r"<((?:https?://|mailto:|ftp://)[^\s<>]*)>")
+_IMPORT = re.compile(r"import\s+(?:[\w*{}\s,$]{1,600}?\sfrom\s*)?(['\"])[^'\"\n]{1,500}\1[ \t]*;?[ \t]*$", re.M)
+_BARE_IMPORT = re.compile(r"import\s+(['\"])[^'\"\n]{1,500}\1[ \t]*;?[ \t]*$", re.M)
+_EXPORT = re.compile(r"export\s+(?:const|let|var|default|function|async|class|type|interface|\{|\*)[^\n]*(?:\n(?!\s*$)[^\n]*)*+", re.M)
+_LITERAL = re.compile(
+    r"(?:([A-Za-z_$][\w$]*)\s*[:=]\s*)?(?:\"((?:[^\"\\\n]|\\.)*+)\"|'((?:[^'\\\n]|\\.)*+)'|`((?:[^`\\]|\\.)*+)`|(?<![\w.])(-?\d[\d_]*(?:\.\d+)?)(?![\w.]))",
+    re.DOTALL,
+)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Attributes that address, style or switch; whatever else a component is given as text is taken for something it shows.
+_TECHNICAL = _words(
+    """
+    id ids key ref href src srcset url link to path slug name class classname style type kind variant mode color colour icon size
+    width height align target rel lang dir role entity entityid entityids numericid property collection layout theme format sort
+    sortby sortorder order component as is tabindex loading decoding xmlns viewbox fill stroke d client set import from
+    relatedcruxes resolvability stance field fields accessor datakey hidden onclick onchange checked disabled open colspan
+    rowspan import_path file filename columnkey group template
+    """
+)
+# HTML's own elements show only these of their attributes.
+_HTML_TEXT = frozenset({"alt", "title", "label", "summary", "caption", "cite", "content"})
+# Elements that stand on their own: their tags part words, other tags do not.
+BLOCKS = _words(
+    """
+    address article aside blockquote br caption center dd details dialog div dl dt fieldset figcaption figure footer form h1 h2
+    h3 h4 h5 h6 header hr iframe img li main nav ol option p pre section summary table tbody td tfoot th thead tr ul video
+    """
+)
+_RAW = frozenset({"script", "style", "template", "noscript"})
+_HIDDEN = re.compile(
+    r"(?:^|\s)(?:hidden(?=\s|$|=)|aria-hidden\s*=\s*[\"']true|style\s*=\s*(?:[\"']|\{\{)[^\"'}]*(?:display\s*:\s*[\"']?none|visibility\s*:\s*[\"']?hidden))"
+)
+_TEXTLIKE = re.compile(r"\s|^[~≈<>+-]?[$€£¥]?\d|^[A-Z][a-z]{2,}$|[^\x00-\x7f]|%")
+
+
+class Scan:
+    """One pass over a body: pieces of its text with hidden stretches cut, code and comment lines, and text found in attributes."""
+
+    def __init__(self, body: str) -> None:
+        self.body = body
+        self.pieces: list[str] = []
+        self.extras: list[tuple[int, str]] = []  # (offset in the body, text)
+        self.spans: list[tuple[int, int, str]] = []  # (start, end, "code" or "comment")
+        self._hidden_until = 0
+        # Looks that fail (a brace or tag never closed) may cost this many characters in all.
+        self._budget = 4 * len(body) + 4096
+        self._run()
+
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    def _run(self) -> None:
+        body, pieces, search = self.body, self.pieces, _OPENER.search
+        modules = self._modules()
+        pos = done = 0
+        found = search(body)
+        while True:
+            if found is not None and found.start() < pos:
+                found = search(body, pos)
+            start = found.start() if found is not None else len(body)
+            end, text = -1, ""
+            if modules and modules[-1] <= start:
+                start = modules.pop()
+                if start < pos:
+                    continue
+                pos = start + 1
+                end = self._module(start)
+            elif found is None:
+                break
+            elif (mark := body[start]) == "<":
+                pos = start + 1
+                simple = _SIMPLE_TAG.match(body, start)
+                if simple is not None:
+                    end, text = simple.end(), self._simple(simple)
+                elif body.startswith("<!--", start):
+                    end = self._close(start, start + 4, "-->", start == 0 or body[start - 1] == "\n")
+                elif (following := body[pos : pos + 1]).isalpha() or (following and following in "/>"):
+                    end, text = self._tag(start)
+                end = max(end, self._hidden_until) if end >= 0 else end
+            elif mark == "{":
+                pos = start + 1
+                if body.startswith("/*", pos):
+                    end = self._close(start, start + 3, "*/", True)
+            else:
+                fence = _FENCE.match(body, start)
+                if fence is not None and not body[body.rfind("\n", 0, start) + 1 : start].strip(" \t>"):
+                    pos = fence.end()
+                    end = self._fence(fence)
+                elif mark == "`":
+                    # A code span's tags are text: step over it as a whole. Without its end the marks are plain characters.
+                    ticks = _TICKS.match(body, start)
+                    pos = ticks.end() if ticks else start + 1
+                    close = body.find(body[start:pos], pos, pos + 1000)
+                    if close >= 0 and "\n\n" not in body[start:close]:
+                        pos += close - start
+                else:
+                    pos = start + 3
+            if end >= 0:
+                pieces.append(body[done:start])
+                newlines = body.count("\n", start, end)
+                pieces.append("\n" * newlines if newlines else text)
+                pos = done = end
+        pieces.append(body[done:])
+
+    def _modules(self) -> list[int]:
+        """Offsets of lines that begin like an ES module statement, last first."""
+        body, found = self.body, []
+        for word in ("import", "export"):
+            at = 0 if body.startswith(word) else body.find("\n" + word) + 1
+            while at > 0 or (at == 0 and body.startswith(word)):
+                found.append(at)
+                at = body.find("\n" + word, at) + 1
+                if at == 0:
+                    break
+        return sorted(found, reverse=True)
+
+    def _close(self, start: int, inside: int, closer: str, block: bool) -> int:
+        """Where a comment ends; one that is never closed hides the rest of the body if it opens a block, and is plain text otherwise."""
+        end = self.body.find(closer, inside)
+        if end < 0:
+            if not block:
+                return -1
+            end = len(self.body)
+        else:
+            end += len(closer)
+            if closer == "*/":
+                skip = _SPACE.match(self.body, end)
+                if skip and self.body.startswith("}", skip.end()):
+                    end = skip.end() + 1
+        self.spans.append((start, end, "comment"))
+        return end
+
+    def _fence(self, found: re.Match[str]) -> int:
+        body, fence = self.body, found.group()
+        line_end = body.find("\n", found.end())
+        if line_end < 0:
+            line_end = len(body)
+        if fence[0] == "`" and "`" in body[found.end() : line_end]:
+            return -1
+        close = _fence_end(fence[0], len(fence)).search(body, line_end)
+        inner_end, end = (close.start(), close.end()) if close else (len(body), len(body))
+        if inner_end > line_end + 1:
+            self.spans.append((line_end + 1, inner_end, "code"))
+        return end
+
+    def _module(self, start: int) -> int:
+        if self.body.startswith("export", start):
+            found = _EXPORT.match(self.body, start)
+        elif self.body.find("from", start, start + 640) >= 0:
+            found = _IMPORT.match(self.body, start)
+        else:
+            found = _BARE_IMPORT.match(self.body, start)
+        return found.end() if found else -1
+
+    def _simple(self, tag: re.Match[str]) -> str:
+        name = tag[1]
+        attributes = tag[2]
+        if attributes:
+            component = not name[0].islower()
+            if " hidden" in attributes or " style=" in attributes or " aria-hidden" in attributes:
+                self._hide(name, tag.end(), attributes)
+            for found in _STRING_ATTRIBUTE.finditer(attributes):
+                key = found[1].lower()
+                if key in _TECHNICAL if component else key not in _HTML_TEXT:
+                    continue
+                value = found[2] if found[2] is not None else found[3]
+                if value and (not component or _TEXTLIKE.search(value)) and not key.startswith(("data-", "aria-", "on")):
+                    self.extras.append((tag.start(2) + found.start(), value))
+        elif name in _RAW and tag[0][1] != "/":
+            self._hide(name, tag.end(), "")
+        elif name == "sup" and tag[0][1] != "/":
+            return "^"  # 10<sup>6</sup> is no 106
+        return " " if name in BLOCKS else ""
+
+    def _hide(self, name: str, inside: int, attributes: str) -> None:
+        """What stands between a hidden element's tags is a comment; the scan goes on behind it."""
+        if (name.lower() not in _RAW and not _HIDDEN.search(attributes)) or self._budget <= 0:
+            return
+        end = self.body.find(f"</{name}", inside)
+        if end < 0:
+            self._budget -= len(self.body) - inside
+            return
+        self.spans.append((inside, end, "comment"))
+        self._hidden_until = end
+
+    def _tag(self, start: int) -> tuple[int, str]:
+        """(end, replacement) of the tag at `start`; (-1, "") where this is no tag but a plain `<`."""
+        body = self.body
+        link = _AUTOLINK.match(body, start)
+        if link is not None:
+            return link.end(), link[1]
+        head = _TAG_NAME.match(body, start)
+        if head is None:
+            return -1, ""
+        name = head[1] or ""
+        component = bool(name) and not name[0].islower()
+        pos = head.end()
+        extras: list[tuple[int, str]] = []
+        while self._budget > 0:
+            skip = _SPACE.match(body, pos)
+            pos = skip.end() if skip else pos
+            if body.startswith(">", pos):
+                pos += 1
+                break
+            if body.startswith("/>", pos):
+                pos += 2
+                break
+            if body.startswith("{", pos):  # {...props}
+                pos = self._braces(pos)
+                if pos < 0:
+                    return -1, ""
+                continue
+            found = _ATTRIBUTE.match(body, pos)
+            if found is None:
+                self._budget -= pos - start
+                return -1, ""
+            key, pos = found[1].lower(), found.end()
+            if not found[2]:
+                continue
+            shown = not key.startswith(("data-", "aria-", "on")) and (key not in _TECHNICAL if component else key in _HTML_TEXT)
+            quote = body[pos : pos + 1]
+            if quote in ('"', "'"):
+                end = body.find(quote, pos + 1)
+                if end < 0:
+                    self._budget -= len(body) - pos
+                    return -1, ""
+                if "\n\n" in body[pos:end]:
+                    self._budget -= end - pos
+                    return -1, ""
+                if shown and (not component or _TEXTLIKE.search(body, pos + 1, end)):
+                    extras.append((pos + 1, body[pos + 1 : end]))
+                pos = end + 1
+            elif quote == "{":
+                end = self._braces(pos)
+                if end < 0:
+                    return -1, ""
+                if shown:
+                    extras.extend(self._expression(pos + 1, end - 1))
+                pos = end
+            else:  # an unquoted HTML value
+                end = pos
+                while end < len(body) and body[end] not in " \t\n>":
+                    end += 1
+                pos = end
+        else:
+            return -1, ""
+        self.extras.extend(extras)
+        if name and body[start + 1] != "/" and body[pos - 2] != "/":
+            self._hide(name, pos, body[head.end() : pos - 1])
+        return pos, " " if name in BLOCKS else ""
+
+    def _braces(self, start: int) -> int:
+        """The offset behind the `}` that closes the `{` at `start`, strings and comments respected; -1 where none does."""
+        body, depth, pos = self.body, 0, start
+        while (found := _BRACES.search(body, pos)) is not None:
+            mark, pos = found.group(), found.end()
+            if mark == "{":
+                depth += 1
+            elif mark == "}":
+                depth -= 1
+                if depth == 0:
+                    return pos
+            elif mark == "//":
+                end = body.find("\n", pos)
+                pos = len(body) if end < 0 else end
+            else:
+                end = body.find("*/" if mark == "/*" else mark, pos)
+                while mark != "/*" and end > 0 and body[end - 1] == "\\":
+                    end = body.find(mark, end + 1)
+                if end < 0 or self._budget <= 0:
+                    break
+                # An apostrophe in JSX text is no string: one that does not close on its line is stepped over.
+                if mark in "'\"" and "\n" in body[pos:end]:
+                    continue
+                pos = end + len(mark)
+        self._budget -= len(body) - start
+        return -1
+
+    def _expression(self, start: int, end: int) -> Iterator[tuple[int, str]]:
+        """The texts in a JavaScript expression: string and template literals and numbers, but for values of technical keys."""
+        for found in _LITERAL.finditer(self.body, start, end):
+            key = found[1]
+            if key and key.lower() in _TECHNICAL and key != "name":
+                continue
+            if found[4] is not None:
+                offset = found.start(4)
+                for part in found[4].split("\n"):
+                    if part.strip():
+                        yield offset, part
+                    offset += len(part) + 1
+                continue
+            value = next(group for group in found.group(2, 3, 5) if group is not None)
+            if value and (_TEXTLIKE.search(value) or found[5]):
+                yield found.start(), value.replace("\\n", " ").replace('\\"', '"').replace("\\'", "'")
+
+
+@lru_cache(maxsize=64)
+def _fence_end(char: str, length: int) -> re.Pattern[str]:
+    return re.compile(rf"^[ \t>]*{char}{{{length},}}[ \t]*$", re.M)
+
+
+# The marks within lines.
+
+_WIKI_LINK = re.compile(r"\[\[(?:[^\[\]|\n]{0,300}\|)?([^\[\]|\n]{1,300})\]\]")
+_LINK = re.compile(r"\[((?:[^\[\]\n\\]++|\\.|\[[^\[\]\n]*+\])*+)\](?:\((?:[^()\n\\]++|\\.|\([^()\n]*+\))*+\)|\[[^\[\]\n]*+\])")
+_FOOTNOTE_MARK = re.compile(r"\[\^[^\[\]\s]{1,100}\](?!:)")
+_STARS_IN_NUMBERS = re.compile(r"(?<=\d)\*{1,3}(?=\d)")
+_STAR = re.compile(r"\*(?:(?=\S)|(?<=\S\*))")
+_UNDERSCORES = re.compile(r"_+")
+_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_STRING_EXPRESSION = re.compile(r"\{\s*(?:\"([^\"\n{}]*)\"|'([^'\n{}]*)'|`([^`\n{}$]*)`)\s*\}")
+
+
+def inline(text: str) -> str:
+    """The text without links, emphasis, code marks, escapes and entities; line ends stay where they are.
+
+    >>> inline("**8 %** of [them](https://example.org) &mdash; or `less`")
+    '8 % of them — or less'
+    """
+    if "{" in text:
+        text = _STRING_EXPRESSION.sub(_string, text)
+    held = "\\*" in text or "\\_" in text or "\\`" in text or "\\[" in text
+    if held:  # escaped marks are plain characters: out of the way until the others are gone
+        for mark, stand_in in _STAND_INS:
+            text = text.replace(mark, stand_in)
+    if "[" in text:
+        if "![" in text:
+            text = text.replace("![", "[")
+        if "[[" in text:
+            text = _WIKI_LINK.sub(r"\1", text)
+        if "[^" in text:
+            text = _FOOTNOTE_MARK.sub("", text)
+        if "](" in text or "][" in text:
+            text = _LINK.sub(r"\1", text)
+            if "](" in text:  # an image within a link
+                text = _LINK.sub(r"\1", text)
+    if "*" in text:
+        if _STARS_IN_NUMBERS.search(text):
+            text = _STARS_IN_NUMBERS.sub("×", text)
+        text = text.replace("**", "")
+        text = _STAR.sub("", text)
+    if "_" in text:
+        text = _UNDERSCORES.sub(_emphasis, text)
+    if "`" in text:
+        text = text.replace("`", "")
+    if "~~" in text:
+        text = text.replace("~~", "")
+    if "\\" in text:
+        text = _ESCAPE.sub(r"\1", text)
+    if "&" in text:
+        text = _ENTITY.sub(_entity, text)
+    if held:
+        for mark, stand_in in _STAND_INS:
+            text = text.replace(stand_in, mark[1])
+    return text
+
+
+# Private characters of Unicode stand in for escaped marks.
+_STAND_INS = (("\\*", "\ue000"), ("\\_", "\ue001"), ("\\`", "\ue002"), ("\\[", "\ue003"))
+
+
+def _emphasis(found: re.Match[str]) -> str:
+    """Nothing for underscores that open or close emphasis, themselves within words and between spaces."""
+    text, start, end = found.string, found.start(), found.end()
+    before = text[start - 1] if start else " "
+    after = text[end] if end < len(text) else " "
+    if before.isspace() and after.isspace():
+        return found[0]
+    return found[0] if before.isalnum() and after.isalnum() else ""
+
+
+def _string(found: re.Match[str]) -> str:
+    """The string of `{"…"}`; a word that stands right before it (a diagram's node) stays a word of its own."""
+    apart = found.start() > 0 and found.string[found.start() - 1].isalnum()
+    return (" " if apart else "") + next(part for part in found.groups() if part is not None)
+
+
+def _entity(found: re.Match[str]) -> str:
+    char = html.unescape(found[0])
+    return " " if char.isspace() else char

@@ -1,0 +1,233 @@
+"""A wiki's profile: the names, closed lists, targets and frequencies that belong to a wiki rather than to the formulas.
+
+The package ships `profiles/default.yaml` (the reference wiki, FIELDS.md appendix B). A wiki names another with `[wiki] profile` in
+enrich.toml, a shipped name or a path to its own file; that file is laid over the default key by key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from enrich.errors import UserError
+from enrich.wiki import yaml12
+
+DEFAULT = "default"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Target(_Part):
+    """How many of a thing a page of `words` words should have: max(min, round(words / 1000 · rate)) (FIELDS.md section 8)."""
+
+    min: Annotated[int, Field(ge=0)] = 0
+    rate: Annotated[float, Field(ge=0)] = 0
+
+
+class CoverageTargets(_Part):
+    """The targets of one content format; the names and their order are those of the record's `coverage.targets`."""
+
+    tables: Target = Target()
+    diagrams: Target = Target()
+    internalLinks: Target = Target()  # noqa: N815 - the record's own name
+    externalLinks: Target = Target()  # noqa: N815
+    footnotes: Target = Target()
+    references: Target = Target()
+
+
+class Coverage(_Part):
+    targets: dict[str, CoverageTargets]
+    overview_formats: list[str] = []
+
+
+class Risk(_Part):
+    """Which entity types the hallucination risk weighs, and the aliases that it and the record's `entityType` use (FIELDS.md section 6)."""
+
+    type_aliases: dict[str, str] = {}
+    biographical: list[str] = []
+    factual: list[str] = []
+    conceptual: list[str] = []
+    structured_formats: list[str] = []
+    type_from_category: list[str] = []
+
+
+class ContentTypes(_Part):
+    """The grader's content type by a text in the page's path, else the default (FIELDS.md section 12)."""
+
+    by_path: dict[str, str] = {}
+    default: str = "reference"
+
+
+class UpdateFrequency(_Part):
+    """Days between looks at a page: by exact title, else subcategory, else path, else importance (FIELDS.md section 9)."""
+
+    titles: dict[str, int] = {}
+    subcategories: dict[str, int] = {}
+    paths: dict[str, int] = {}
+    importance: dict[float, int] = {}
+
+
+Severity = Literal["off", "info", "warning", "error"]
+
+
+class Checks(_Part):
+    """How strictly `enrich check` reads frontmatter, and which pages the writing rules about kinds of pages concern (FIELDS.md section 15).
+
+    Shipped lenient: a wiki that never heard of these lists must not drown in findings about its own keys. What `enrich` itself writes is
+    always judged as an error; the reference wiki's strictness is the shipped profile `reference`.
+    """
+
+    closed_lists: Severity = "off"
+    unknown_keys: Severity = "off"
+    key_types: Severity = "warning"
+    key_order: Severity = "off"
+    required_keys: list[str] = []
+    deprecated_keys: dict[str, str] = {}
+    keys: list[str] = []
+    page_types: list[str] = []
+    rules_off: list[str] = []
+    biography_paths: list[str] = []
+    analysis_paths: list[str] = []
+    footnote_paths: list[str] = []
+
+
+class PageType(_Part):
+    """One kind of page on the Page Status card: its words, its style guide (site path or URL), and the h2 sections it should have.
+
+    `paths`: texts in the page's address that make it this kind; `wins`: the frontmatter's own word for it beats the address.
+    `sections`: expected h2 headings, each with the other headings that also count (FIELDS.md section 10 and Appendix C).
+    """
+
+    label: Annotated[str, Field(min_length=1)]
+    description: str = ""
+    style_guide: str = ""
+    paths: list[str] = []
+    wins: bool = False
+    sections: dict[str, list[str]] = {}
+
+
+Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+Component = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$")]
+
+
+class Profile(_Part):
+    """What belongs to one wiki. Every key has its meaning beside its value in `profiles/default.yaml`."""
+
+    content_formats: Names
+    default_content_format: str
+    default_clusters: list[str]
+    table_components: list[Component]
+    diagram_components: list[Component]
+    entity_link_component: Component
+    resource_component: Component
+    entity_types: list[str]
+    entity_type_aliases: dict[str, str]
+    subcategories: list[str]
+    usual_subcategories: dict[str, list[str]]
+    risk: Risk
+    coverage: Coverage
+    content_types: ContentTypes
+    bulk_import_pages: Annotated[int, Field(ge=1)]
+    update_frequency: UpdateFrequency
+    checks: Checks
+    page_types: Annotated[dict[str, PageType], Field(min_length=1)]
+    default_page_type: str
+    index_page_type: str
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Profile:
+        if self.default_content_format not in self.content_formats:
+            raise ValueError(f"default_content_format {self.default_content_format!r} is none of content_formats")
+        for name in ("default_page_type", "index_page_type"):
+            if getattr(self, name) not in self.page_types:
+                raise ValueError(f"{name} {getattr(self, name)!r} is none of page_types")
+        return self
+
+
+def load_profile(name: str = DEFAULT, root: Path = Path()) -> Profile:
+    """The profile that `[wiki] profile` names: one that the package ships, or a YAML file (a path relative to the wiki's `root`).
+
+    Raises `UserError` with the file and the key for anything that does not fit.
+    """
+    tree = _read(_shipped(DEFAULT), f"profiles/{DEFAULT}.yaml")
+    where = f"profiles/{DEFAULT}.yaml"
+    if name != DEFAULT:
+        if "/" in name or name.endswith((".yaml", ".yml")):
+            where = str(root / name)
+            try:
+                text = (root / name).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+                raise UserError(f"the profile cannot be read ({reason})", where=where, do="set [wiki] profile in enrich.toml") from None
+        elif name in _shipped_names():
+            where = f"profiles/{name}.yaml"
+            text = _shipped(name)
+        else:
+            raise UserError(
+                f"there is no profile {name!r}",
+                where="[wiki] profile in enrich.toml",
+                do=f"name one of {', '.join(_shipped_names())}, or a path such as profile.yaml",
+            )
+        tree = _over(tree, _read(text, where))
+    try:
+        return Profile(**tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise UserError(f"unknown key `{key}`", where=where, do=f"allowed here: {', '.join(_allowed(first['loc']))}") from None
+        said = str(first["msg"]).removeprefix("Value error, ")
+        what = f"`{key}` cannot be {str(first['input'])[:80]!r}: {said[:1].lower()}{said[1:]}" if key else said
+        raise UserError(what, where=where, do="change it there") from None
+
+
+def _shipped(name: str) -> str:
+    return (resources.files("enrich") / "profiles" / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def _shipped_names() -> list[str]:
+    folder = resources.files("enrich") / "profiles"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def _read(text: str, where: str) -> dict[str, Any]:
+    try:
+        tree = yaml12.load(text)
+    except yaml12.YamlError as error:
+        place = f"{where}:{error.line}" if error.line else where
+        raise UserError(f"broken YAML: {error.reason}", where=place, do="mend that line") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict) or any(not isinstance(key, str) for key in tree):
+        raise UserError("a profile is a mapping of keys to values", where=where, do="see profiles/default.yaml of the package")
+    return tree
+
+
+def _over(base: Mapping[Any, Any], upper: Mapping[Any, Any]) -> dict[Any, Any]:
+    """`upper` laid over `base`: mappings are merged, null takes an entry out, anything else replaces."""
+    merged = dict(base)
+    for key, value in upper.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _over(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _allowed(loc: tuple[int | str, ...]) -> list[str]:
+    """The keys that may stand where `loc` ends: models are followed by field, mappings of models by any key."""
+    annotation: Any = Profile
+    for part in loc[:-1]:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            annotation = annotation.model_fields[str(part)].annotation
+        else:
+            annotation = get_args(annotation)[-1]
+    return list(annotation.model_fields)

@@ -1,0 +1,151 @@
+"""Frontmatter: values, closed lists, agreement and order, strict and lenient."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from enrich.checks.frontmatter import first_out_of_order, frontmatter
+from enrich.wiki.profile import Profile, load_profile
+from tests.checks.making import page
+
+STRICT = load_profile("reference")
+LENIENT = load_profile()
+
+
+def found(head: str, profile: Profile = STRICT) -> list[tuple[int, str, str]]:
+    return [(f.line, f.severity, f.message) for f in frontmatter(page(f"---\n{head.strip()}\n---\nText.\n"), profile)]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("quality: 101", "`quality` should be a number from 0 to 100, and is 101"),
+        ("quality: high", "`quality` should be a number from 0 to 100, and is “high”"),
+        ("quality: true", "`quality` should be a number from 0 to 100, and is True"),
+        ("quality: .nan", "`quality` should be a number from 0 to 100, and is nan"),
+        ("llmSummary: 7", "`llmSummary` should be a text, and is 7"),
+        ("ratings: [4]", "`ratings` should be a mapping, and is [4]"),
+        ("insights: none", "`insights` should be a list, and is “none”"),
+        ("draft: yes", "`draft` should be true or false, and is “yes”"),
+        ("update_frequency: 0", "`update_frequency` should be a number above 0, and is 0"),
+        ("evergreen: true", "`evergreen` should be false (leave the key out for pages that age), and is True"),
+        ("template: poster", "`template` should be one of doc, splash, and is “poster”"),
+        ("clusters: [1]", "`clusters` should be a list of texts, and is [1]"),
+        ("sidebar: {order: first}", "`sidebar` should be a mapping whose `order` is a number"),
+        ("lastUpdated: '2026-01-02'", "`lastUpdated` is a date and stands without quotes"),
+        ("entityId: north", "`entityId` is no longer used: name the file after the entity"),
+        ("importance: 50", "`importance` is no longer used"),
+        ("colour: red", "unknown key `colour`"),
+        ("entityType: rsik", "`entityType` “rsik” is none of this wiki's; close to it: risk"),
+        ("subcategory: lamps", "`subcategory` “lamps” is none of this wiki's"),
+        ("contentFormat: poster", "`contentFormat` “poster” is none of this wiki's"),
+        ("pageType: risk", "`pageType` “risk” is none of this wiki's"),
+    ],
+)
+def test_a_wrong_value_is_an_error_on_its_own_line(line: str, expected: str) -> None:
+    ((number, severity, message),) = found(f"title: North Light\n{line}")
+    assert (number, severity) == (3, "error")
+    assert message.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "quality: 62.5",
+        "quality:",
+        "llmSummary: ''",
+        "entityType: researcher",  # an alias
+        "lastUpdated: 2026-01-02",
+        "lastEdited: 2026-01-02",
+        "evergreen: false",
+        "sidebar: {order: 2, label: North}",
+        "prev: false",
+        "ratings: {rigor: 10, xriskImpact: 90, mood: bad}",
+        "hideSidebar: true",
+    ],
+)
+def test_a_right_value_is_no_finding(line: str) -> None:
+    assert found(f"title: North Light\n{line}") == []
+
+
+def test_a_number_of_an_entity_is_e_and_digits() -> None:
+    assert found("numericId: E12\ntitle: T") == []
+    assert found("numericId: 12\ntitle: T") == [(2, "error", "`numericId` should be E and digits, and is 12")]
+
+
+def test_a_rating_is_reported_on_its_own_line() -> None:
+    (finding,) = found("title: T\nratings:\n  novelty: 4\n  rigor: 11")
+    assert finding == (5, "error", "`ratings.rigor` should be a number from 0 to 10, and is 11")
+
+
+def test_keys_that_contradict_each_other() -> None:
+    assert [said for _, _, said in found("title: T\nupdate_frequency: 7\nevergreen: false")] == [
+        "`evergreen: false` says that the page is never updated, `update_frequency` says how often"
+    ]
+    assert [(line, kind) for line, kind, _ in found("title: T\ncontentFormat: table")] == [(3, "warning")]
+    assert found("title: T\ncontentFormat: table\nevergreen: false") == []
+    assert [kind for _, kind, _ in found("numericId: E1\ntitle: T\nentityType: risk")] == ["error"]
+
+
+def test_a_subcategory_that_is_unusual_for_the_type_is_a_warning() -> None:
+    assert [(line, kind) for line, kind, _ in found("title: T\nentityType: risk\nsubcategory: labs")] == [(4, "warning")]
+    assert found("title: T\nentityType: researcher\nsubcategory: forecasters") == []  # by its alias
+    assert found("title: T\nentityType: event\nsubcategory: labs") == []  # a type without usual ones
+
+
+def test_a_missing_title_counts_where_the_profile_requires_it() -> None:
+    assert found("title: ''") == [(2, "error", "`title` is missing")]
+    assert found("quality: 4") == [(1, "error", "`title` is missing")]
+    assert found("quality: 4", LENIENT) == []
+
+
+def test_a_wiki_with_its_own_keys_is_not_drowned_by_the_default_profile() -> None:
+    own = "tags: [a]\ntitle: T\nentityType: lighthouse\nsubcategory: coast\nweight: 3\npageType: tower\ncontentFormat: poster\nnumericId: 7"
+    assert {kind for _, kind, _ in found(own, LENIENT)} <= {"warning"}
+    assert found(own.removesuffix("\nnumericId: 7"), LENIENT) == []
+
+
+def test_what_enrich_itself_writes_is_judged_in_every_wiki() -> None:
+    assert [kind for _, kind, _ in found("quality: 400\nratings: {rigor: 11}", LENIENT)] == ["error", "error"]
+
+
+def test_the_first_pair_out_of_order_is_named() -> None:
+    assert found("title: T\nquality: 40\ndescription: D\nratings: {rigor: 4}\nllmSummary: S") == [
+        (4, "warning", "`description` stands after `quality`; the order of keys puts it before")
+    ]
+
+
+def test_what_enrich_run_writes_is_in_order() -> None:
+    keys = ["title", "quality", "llmSummary", "insights", "ratings", "clusters", "apple", "zebra"]
+    assert first_out_of_order(keys) is None
+    assert first_out_of_order(["title", "insights", "llmSummary"]) == ("llmSummary", "insights")
+    assert first_out_of_order(["title", "zebra", "apple"]) == ("apple", "zebra")
+    assert first_out_of_order(["zebra", "title"]) == ("title", "zebra")
+
+
+def test_broken_frontmatter_is_one_error_with_its_line() -> None:
+    assert [(line, kind) for line, kind, _ in found("title: T\nquality: [4")] == [(4, "error")]
+    assert [(line, kind) for line, kind, _ in found("title: T\ntitle: U")] == [(3, "error")]
+    (nothing,) = frontmatter(page("Just text.\n"), STRICT)
+    assert (nothing.line, nothing.severity) == (1, "warning")
+
+
+def test_a_small_profile_brings_its_own_lists(tmp_path: Path) -> None:
+    (tmp_path / "coast.yaml").write_text(
+        "entity_types: [tower, keeper]\nentity_type_aliases: {beacon: tower}\nsubcategories: [inland, offshore]\n"
+        "usual_subcategories: {tower: [offshore]}\n"
+        "checks: {closed_lists: warning, unknown_keys: info, keys: [height], deprecated_keys: {flash: write rhythm}}\n",
+        encoding="utf-8",
+    )
+    profile = load_profile("coast.yaml", tmp_path)
+    assert found("entityType: beacon\nsubcategory: offshore\nheight: 40", profile) == []
+    assert [(line, kind) for line, kind, _ in found("entityType: risk\nsubcategory: inland\nwidth: 4\nflash: 2", profile)] == [
+        (2, "warning"),
+        (4, "info"),
+        (5, "error"),
+    ]
+    assert [said for _, _, said in found("entityType: beacon\nsubcategory: inland", profile)] == [
+        "subcategory “inland” is unusual for a page of type “beacon” (usual: offshore)"
+    ]

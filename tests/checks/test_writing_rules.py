@@ -1,0 +1,206 @@
+"""The nine writing rules: what each one finds, what it leaves alone, and on which line."""
+
+from __future__ import annotations
+
+import pytest
+
+from enrich.checks.writing import RULES, Scope, writing
+from tests.checks.making import page
+
+PERSON = "people/ada-finch.md"
+MODEL = "knowledge-base/models/fog.md"
+
+
+def found(text: str, path: str = "towers/north-light.md", scope: Scope | None = None) -> list[tuple[str, int]]:
+    return [(finding.rule, finding.body_line or 0) for finding in writing(page(text, path), scope or Scope())]
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        ("insider-jargon", "The lamp was paid for with EA   money."),
+        ("insider-jargon", "A non-EA lamp burned."),
+        ("insider-jargon", "Lamps are an EA cause area."),
+        ("insider-jargon", "The Community likes lamps."),
+        ("insider-jargon", "The movement grew."),
+        ("insider-jargon", "They spent it on community building efforts."),
+        ("false-certainty", "True Cost: nobody knows."),
+        ("false-certainty", "The lamp is CLEARLY brighter."),
+        ("false-certainty", "Undoubtedly a good lamp."),
+        ("false-certainty", "This will lead to fewer wrecks."),
+        ("false-certainty", "The only way is up."),
+        ("false-certainty", "It is obvious that lamps help."),
+        ("false-certainty", "Rescue is guaranteed to follow."),
+        ("prescriptive-language", "Researchers should look at lenses."),
+        ("prescriptive-language", "Fog is common. Governments must pay."),
+        ("prescriptive-language", "It is vital that lamps burn."),
+        ("prescriptive-language", "This is the definitive guide to lenses."),
+        ("prescriptive-language", "Failure to trim the wick will cause smoke."),
+        ("prescriptive-language", "Ships can't afford to wait."),
+        ("tone-markers", "The lamp actually worked."),
+        ("tone-markers", "Surprisingly, it rained."),
+        ("tone-markers", "It rained. Notably the lamp held."),
+        ("tone-markers", "It was not just bright but also cheap."),
+        ("tone-markers", "The key takeaway is light."),
+        ("tone-markers", "A common mistake is to shout."),
+        ("evaluative-framing", "It ended in utter failure."),
+        ("evaluative-framing", "An alarming and sudden rise in fog."),
+        ("evaluative-framing", "This represents a fundamental change."),
+        ("evaluative-framing", "The keeper admitted that it leaked."),
+        ("evaluative-framing", "| North | **Weak** |"),
+        ("evaluative-framing", "| North | ❌ Poor |"),
+        ("structural-quality", "Fog has many factors behind it."),
+        ("structural-quality", "Whether it shines, well, it depends."),
+    ],
+)
+def test_each_phrase_is_found_once_on_its_line(rule: str, sentence: str) -> None:
+    hits = [hit for hit in found(f"---\ntitle: T\n---\nFirst line.\n\n{sentence}\n") if hit[0] == rule]
+    assert hits == [(rule, 3)]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The ea money and the community of keepers.",  # case counts for EA; `the community of` names one
+        "The lamp is clearly visible, and clearly marked.",
+        "The lamp was actually built in spring.",
+        "We shoulder the cost; the keepers should not.",  # only at the start of a sentence, only whole words
+        "It rained notably.",
+        "# Researchers should rest",  # headings are no prose
+        "It depends on the weather.",
+        "Unclearly, factually and in factories.",
+        "| North | Weak link | Poorly |",
+        "> An utter failure, the log says.",
+        "[^log]: It ended in utter failure.",
+        "import Lamp from 'actually'",
+        "<!-- actually a comment -->",
+    ],
+)
+def test_what_only_looks_like_a_phrase_is_left_alone(sentence: str) -> None:
+    assert found(f"{sentence}\n") == []
+
+
+def test_every_match_of_a_phrase_is_a_finding_of_its_own() -> None:
+    assert found("Actually, it actually rained, in fact.\n") == [("tone-markers", 1)] * 3
+
+
+def test_matches_of_one_phrase_do_not_overlap() -> None:
+    assert found("It was not just bright, not just cheap, but also light.\n") == [("tone-markers", 1)]
+
+
+def test_code_is_not_read_and_lines_after_it_keep_their_numbers() -> None:
+    text = "```text\nactually\n~~~\nactually\n```\nIt actually rained.\n   ```\nactually\n"
+    assert found(text) == [("tone-markers", 6)]
+
+
+def test_lines_are_told_as_file_lines_and_as_body_lines() -> None:
+    text = "---\ntitle: North Light\nquality: 40\n---\n\nIt actually rained.\n"
+    (finding,) = writing(page(text), Scope())
+    assert (finding.line, finding.body_line) == (6, 2)
+    (windows,) = writing(page(text.replace("\n", "\r\n")), Scope())
+    assert windows == finding
+
+
+def test_a_diagram_is_not_judged_up_to_its_end() -> None:
+    body = "<Mermaid chart={`\nA utter failure\n`} />\nAn utter failure.\n"
+    assert found(body) == [("evaluative-framing", 4)]
+
+
+def test_on_after_a_line_break_says_on_what_it_depends() -> None:
+    assert found("Well, it depends\non the fog.\n") == []
+    assert found("Well, it depends\nmostly.\n") == [("structural-quality", 1)]
+
+
+def test_a_paragraph_of_more_than_200_words_is_reported_at_its_first_line() -> None:
+    half = " ".join(["lamp"] * 100)
+    assert found(f"Intro.\n\n{half}\n{half}\n") == []
+    assert found(f"Intro.\n\n{half}\n{half} end\n\nNext.\n") == [("structural-quality", 3)]
+    assert found(f"- {half} {half} {half}\n") == []  # a list item is no paragraph
+
+
+def test_an_analysis_needs_a_section_on_its_uncertainties() -> None:
+    assert found("## Method\n\nWe count lamps.\n", MODEL) == [("structural-quality", 1)]
+    assert found("## Method\n\n### Why this might be wrong\n\nWe count lamps.\n", MODEL) == []
+    assert found("#### Limitations\n", MODEL) == [("structural-quality", 1)]  # too deep to be a section
+    assert found("---\ntitle: T\ncontentType: analysis\n---\n## Method\n") == [("structural-quality", 1)]
+    (finding,) = writing(page("## Method\n", MODEL), Scope())
+    assert finding.severity == "info"
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "Finch joined the service in 1901.",
+        "The station was co-founded with her brother in 1899.",
+        "She studied optics at the coast school.",
+        "It employs over 40 keepers.",
+        "She won the Golden Lens Award.",
+        "She serves on the board.",
+        "She wrote a short book.",
+    ],
+)
+def test_a_claim_about_a_life_needs_a_source_beside_it(claim: str) -> None:
+    rule = "unsourced-biographical-claims"
+    assert found(claim + "\n", PERSON) == [(rule, 1)]
+    assert found(claim + "\n") == []
+    assert found(f"{claim} [^1]\n", PERSON) == []
+    assert found(f"{claim} [log](https://example.org)\n", PERSON) == []
+    assert found(f'{claim} <R id="ab12" />\n', PERSON) == []
+    assert found(f"## {claim}\n", PERSON) == []
+
+
+def test_two_claims_on_one_line_are_one_finding() -> None:
+    assert found("She joined in 1901 and won the Lens Prize.\n", PERSON) == [("unsourced-biographical-claims", 1)]
+
+
+def test_years_in_a_table_need_a_source_column() -> None:
+    plain = "| When | What |\n|---|---|\n| 1901–1910 | Keeper |\n| 1911 - present | Inspector |\n"
+    assert [line for _, line in found(plain, PERSON)] == [3, 4]
+    assert found(plain.replace("What", "Source"), PERSON) == []
+    # A line without a bar ends the table, and with it the column of sources.
+    assert [line for _, line in found(plain.replace("What", "Source") + "\n" + plain, PERSON)] == [8, 9]
+
+
+def test_praise_is_judged_on_pages_about_people_only() -> None:
+    text = "A renowned engineer, widely respected, one of the best.\n"
+    assert found(text, PERSON) == [("evaluative-flattery", 1)] * 3
+    assert found(text) == []
+
+
+def test_long_prose_without_a_numbered_footnote_is_reported_once() -> None:
+    prose = "\n\n".join(["lamps burn oil at night"] * 60) + "\n"
+    path = "knowledge-base/lamps.md"
+    assert found(prose, path) == [("footnote-coverage", 1)]
+    assert found(prose.removesuffix("night\n") + "\n", path) == []  # 299 words
+    assert found(prose + "\nSaid so.[^1]\n", path) == []
+    assert found(prose + "\nSaid so.[^log]\n", path) == [("footnote-coverage", 1)]
+    assert found(prose, "knowledge-base/index.md") == []
+    assert found(prose, "towers/lamps.md") == []
+    assert found(f"---\npageType: stub\n---\n{prose}", path) == []
+    assert found(f"---\nentityType: internal\n---\n{prose}", path) == []
+    table = "\n".join(["| lamps burn oil at night |"] * 60)
+    assert found(table, path) == []
+
+
+def test_a_profile_chooses_rules_and_the_pages_they_concern() -> None:
+    text = "She actually joined the service in 1901.\n"
+    scope = Scope(biography=("/crew/",), off=frozenset({"tone-markers"}))
+    assert found(text, "crew/finch.md", scope) == [("unsourced-biographical-claims", 1)]
+    assert found(text, PERSON, scope) == []
+
+
+def test_findings_come_rule_by_rule_in_the_stated_order() -> None:
+    text = "It ended in utter failure.\n\nIn fact, EA money paid, obviously.\n"
+    assert [rule for rule, _ in found(text)] == [rule for rule in RULES if rule in dict(found(text))]
+
+
+def test_the_message_quotes_the_words_on_one_line_and_not_too_long() -> None:
+    (finding,) = writing(page("It was not just " + "very " * 60 + "bright but also cheap.\n"), Scope())
+    assert finding.message.startswith("“not just very very")
+    assert len(finding.message.split("”")[0]) <= 81
+
+
+def test_a_hostile_line_of_a_megabyte_is_read_in_part_only() -> None:
+    # Without a bound the expressions that look for two words in one line take quadratic time: this test would not end.
+    text = "- " + "founded and joined " * 50_000 + "\nIt actually rained.\n"
+    assert found(text, PERSON) == [("tone-markers", 2)]

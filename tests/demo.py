@@ -1,0 +1,157 @@
+"""A small wiki in a temporary folder, a model that tells the truth about it, and the command line as its users call it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from enrich.cli.main import main
+from tests.fake_server import Act, Seen, completion
+
+PROSE = (
+    "Wind turbines of this type deliver {n} megawatts in a steady breeze. Their blades are made of glass fibre and are inspected twice a year. "
+    "Most of the cost is spent before the first kilowatt hour flows, which makes the interest rate the largest single lever. "
+    "Nobody has yet measured how much the wake of one row takes from the next one at this site. "
+    "A second park of the same size would need {m} kilometres of new cable, and the grid owner wants to be asked early."
+)
+
+
+def page_text(number: int, head: str = "", body: str | None = None) -> str:
+    """A page with a title, about eighty words, and the numbers `10 + number` and `100 + number`."""
+    text = PROSE.format(n=10 + number, m=100 + number) if body is None else body
+    return f"---\ntitle: Park {number}\ndescription: What park {number} delivers.\n{head}---\n\n## Overview\n\n{text}\n"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one call of the command line gave back."""
+
+    exit: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class DemoWiki:
+    """A wiki of `pages` parks in `root`; `server` (a base URL) is what `enrich` is told to ask, None means the offline backend."""
+
+    def __init__(self, root: Path, pages: int = 3, toml: str = "") -> None:
+        self.root = root
+        self.server: str | None = None
+        self.docs = root / "content"
+        self.docs.mkdir(parents=True)
+        (root / "enrich.toml").write_text(f'[wiki]\ncontent = "content"\n{toml}', encoding="utf-8")
+        for number in range(pages):
+            self.file(number).write_text(page_text(number), encoding="utf-8")
+
+    def file(self, number: int) -> Path:
+        return self.docs / f"park-{number}.md"
+
+    def env(self, **more: str) -> dict[str, str]:
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("ENRICH_", "OPENAI_"))}
+        if self.server is not None:
+            env |= {"OPENAI_BASE_URL": self.server, "ENRICH_LLM__BACKEND": "openai"}
+        return env | more
+
+    def enrich(self, *arguments: str, **env: str) -> Result:
+        """Run the command line in the wiki's folder, in this process: only its outcome counts, and it is much faster."""
+        out, err = io.StringIO(), io.StringIO()
+        before, here = dict(os.environ), Path.cwd()
+        os.environ.clear()
+        os.environ.update(self.env(**env))
+        os.chdir(self.root)
+        code: object = 0
+        try:
+            with redirect_stdout(out), redirect_stderr(err):
+                main(list(arguments))
+        except SystemExit as end:
+            code = end.code
+        finally:
+            os.chdir(here)
+            os.environ.clear()
+            os.environ.update(before)
+        return Result(code if isinstance(code, int) else 1, out.getvalue(), err.getvalue())
+
+    def start(self, *arguments: str, **env: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "enrich", *arguments], cwd=self.root, env=self.env(**env), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def content(self) -> dict[str, bytes]:
+        """All pages' bytes by path."""
+        return {file.relative_to(self.docs).as_posix(): file.read_bytes() for file in sorted(self.docs.rglob("*")) if file.is_file()}
+
+    def states(self, **env: str) -> dict[tuple[str, str], tuple[str, tuple[str, ...]]]:
+        """(page, stage) → (state, reasons) as `enrich plan` sees them."""
+        plan = self.enrich("plan", "--json", **env).json
+        return {(item["page"], item["stage"]): (item["state"], tuple(item["reasons"])) for item in plan["states"]}
+
+    def lock(self) -> list[dict[str, Any]]:
+        file = self.root / "enrich.lock"
+        return [json.loads(row) for row in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+
+_BODY = re.compile(r"<<<PAGE [0-9a-f]{32}\n(.*)\nPAGE [0-9a-f]{32}>>>", re.DOTALL)
+
+
+def page_of(seen: Seen) -> str:
+    """The page's text in a request."""
+    found = _BODY.search(seen.text)
+    return found.group(1) if found else ""
+
+
+def parts_of(seen: Seen) -> list[str]:
+    """The stages a request asks for."""
+    return list(seen.body["response_format"]["json_schema"]["schema"]["properties"])
+
+
+def honest_parts(seen: Seen, score: float = 4.5) -> dict[str, Any]:
+    """A truthful answer to every stage that is asked for, made of the page's own sentences."""
+    prose = [line for line in page_of(seen).split("\n") if len(line) > 60 and not line.startswith(("Title:", "Description:"))]
+    sentences = re.split(r"(?<=[.])\s+", prose[0]) if prose else ["The page says little."]
+    first, second = sentences[0], sentences[min(1, len(sentences) - 1)]
+    whole: Mapping[str, Any] = {
+        "summary": {"summary": first, "evidence": [first]},
+        "insights": {
+            "insights": [{"type": "claim", "evidence": second, "text": second, "surprising": 2.5, "important": 3.0, "actionable": 2.0}]
+        },
+        "ratings": {
+            name: {"reason": "It is a plain page.", "score": score}
+            for name in seen.body["response_format"]["json_schema"]["schema"]["properties"].get("ratings", {}).get("properties", {})
+        },
+    }
+    return {part: whole[part] for part in parts_of(seen)}
+
+
+def honest(seen: Seen) -> Act:
+    """The fake server's script for a model that tells the truth."""
+    return answering(honest_parts(seen))
+
+
+def answering(parts: Mapping[str, Any]) -> Act:
+    """A complete answer with these parts and a usage to count."""
+    usage = {"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200, "prompt_tokens_details": {"cached_tokens": 400}}
+    return Act(body=completion(dict(parts), usage=usage), name="honest")
+
+
+def changed(change: Callable[[Seen, dict[str, Any]], None]) -> Callable[[Seen], Act]:
+    """The script for a model whose honest answer is changed before it goes out."""
+
+    def acting(seen: Seen) -> Act:
+        parts = honest_parts(seen)
+        change(seen, parts)
+        return answering(parts)
+
+    return acting

@@ -1,0 +1,142 @@
+"""Drift is called where scores moved, and not where they only shook."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from enrich.evaluation.answer_sets import AnswerSet, PageAnswers
+from enrich.evaluation.drift import Drift, Shift, compare
+from tests.evaluation.sets import insight_text, moved, rated, scored
+
+SCORES = {"insights.surprising", "insights.important", "insights.actionable"}
+
+
+def called(drift: Drift) -> set[str]:
+    return {shift.field for shift in drift.called}
+
+
+def shift(drift: Drift, field: str) -> Shift:
+    return next(one for one in drift.shifts if one.field == field)
+
+
+def draw(seed: int, pages: int = 40, each: int = 4, first: int = 0) -> AnswerSet:
+    """Scores whose pages differ from each other more than their insights do."""
+    rng = random.Random(seed)
+    level = {page: rng.gauss(3, 0.4) for page in range(first, first + pages)}
+    return scored(pages, lambda page, number: min(5, max(1, level[page] + rng.gauss(0, 0.4))), each=each, first=first)
+
+
+def test_a_global_shift_of_one_is_called_and_told_as_what_it_is() -> None:
+    before = draw(1)
+    drift = compare(before, moved(before, lambda score: score - 1.0))
+    assert called(drift) == SCORES
+    found = shift(drift, "insights.important")
+    assert found.shift == pytest.approx(-1.0)
+    assert (found.basis, found.items, found.pages) == ("items", 160, 40)
+    assert found.reason.startswith("nearly every value moved by exactly -1.00")
+    assert found.low is not None and found.high is not None and found.low <= -1 + 1e-9 and found.high >= -1 - 1e-9
+
+
+def test_a_shift_of_a_third_under_noise_is_called_and_noise_alone_is_not() -> None:
+    for seed in range(20):
+        rng = random.Random(seed)
+        before = draw(seed)
+        assert called(compare(before, moved(before, lambda score: score - 0.3 + rng.gauss(0, 0.5)), seed=seed)) == SCORES, seed  # noqa: B023
+    noisy = 0
+    for seed in range(60):
+        rng = random.Random(1000 + seed)
+        before = draw(seed)
+        noisy += bool(compare(before, moved(before, lambda score: score + rng.gauss(0, 0.5)), seed=seed).called)  # noqa: B023
+    assert noisy <= 3
+
+
+def test_a_shift_too_small_to_matter_is_not_called_however_sure() -> None:
+    before = draw(1, pages=60)
+    drift = compare(before, moved(before, lambda score: score + 0.05))
+    assert not drift.called
+    assert shift(drift, "insights.surprising").chance < 0.01
+    assert shift(drift, "insights.surprising").reason.startswith("too small to matter")
+
+
+def test_the_same_set_has_not_drifted() -> None:
+    before = draw(2)
+    drift = compare(before, before)
+    assert not drift.called
+    assert {one.chance for one in drift.shifts} == {1.0}
+
+
+def test_groups_of_other_pages_are_compared_as_groups() -> None:
+    one, same, lower = draw(3), draw(4, first=100), moved(draw(4, first=100), lambda score: score - 1)
+    steady = compare(one, same)
+    assert not steady.called
+    assert shift(steady, "insights.surprising").basis == "groups"
+    assert called(compare(one, lower)) >= SCORES
+
+
+def test_other_insights_on_the_same_pages_are_compared_by_page() -> None:
+    before = draw(5)
+    pages = {}
+    for place, (page, given) in enumerate(before.pages.items()):
+        insights = tuple(
+            type(one)(one.type, insight_text(place + 500, number), one.scores) for number, one in enumerate(given.insights or ())
+        )
+        pages[page] = PageAnswers(page, insights=insights)
+    reworded = AnswerSet("reworded", pages)
+    assert shift(compare(before, reworded), "insights.surprising").basis == "pages"
+    assert not compare(before, reworded).called
+    assert called(compare(before, moved(reworded, lambda score: score - 1))) == SCORES
+
+
+def test_one_drifting_rating_is_found_among_steady_ones() -> None:
+    rng = random.Random(8)
+    names = ("novelty", "rigor", "actionability", "completeness")
+    before = {name: [rng.gauss(5, 1.5) for _ in range(50)] for name in names}
+    after = {name: [value + rng.gauss(0, 0.7) + (0.8 if name == "rigor" else 0) for value in series] for name, series in before.items()}
+    assert called(compare(rated(before), rated(after))) == {"ratings.rigor"}
+
+
+def test_too_few_pages_are_said_to_be_too_few() -> None:
+    before = draw(9, pages=5)
+    drift = compare(before, moved(before, lambda score: score - 1))
+    assert not drift.called
+    assert shift(drift, "insights.surprising").verdict == "too-few"
+
+
+def test_eight_pages_are_enough_for_a_shift_that_is_the_same_on_all() -> None:
+    before = draw(10, pages=8)
+    assert called(compare(before, moved(before, lambda score: score - 1))) == SCORES
+
+
+def test_a_change_in_kind_and_number_is_called_too() -> None:
+    before = scored(30, lambda page, number: 3.0, each=4)
+    other = {
+        page: PageAnswers(page, insights=tuple(type(one)("quantitative", one.text, one.scores) for one in (given.insights or ())[:2]))
+        for page, given in before.pages.items()
+    }
+    found = called(compare(before, AnswerSet("other", other)))
+    assert {"insights.per_page", "insights.type.claim", "insights.type.quantitative"} <= found
+
+
+def test_sets_without_anything_in_common_have_nothing_to_compare() -> None:
+    assert compare(rated({"rigor": [1, 2, 3]}), scored(3, lambda page, number: 2)).shifts == ()
+
+
+@pytest.mark.parametrize("split", ["pages", "items"])
+def test_halves_of_the_same_data_are_rarely_called(split: str) -> None:
+    whole = draw(20, pages=60)
+    wrong = 0
+    for seed in range(60):
+        rng = random.Random(seed)
+        halves: tuple[dict[str, PageAnswers], dict[str, PageAnswers]] = ({}, {})
+        for page, given in whole.pages.items():
+            insights = list(given.insights or ())
+            rng.shuffle(insights)
+            if split == "pages":
+                halves[rng.random() < 0.5][page] = given
+            else:
+                for half, part in zip(halves, (insights[:2], insights[2:]), strict=True):
+                    half[page] = PageAnswers(page, insights=tuple(part))
+        wrong += bool(compare(AnswerSet("one", halves[0]), AnswerSet("other", halves[1]), seed=seed).called)
+    assert wrong <= 3

@@ -1,0 +1,95 @@
+"""Golden data as people write it, what is said of mistakes in it, and sets that come back as they were saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from enrich.errors import UserError
+from enrich.evaluation.answer_sets import AnswerSet, Insight, PageAnswers
+from enrich.evaluation.golden import read_answers, write_answers
+from enrich.wiki.pages import PageFile
+
+PAGES = [PageFile(name, f"towers/{name}.mdx", Path("/w") / f"{name}.mdx") for name in ("north-light", "south-light", "west-light")]
+
+YAML = """
+name: two keepers, March
+pages:
+  towers/south-light.mdx:
+    summary: "The light costs \\\\$5 a night."
+  north-light:
+    llmSummary: A light.
+    insights:
+      - {type: claim, text: "Oil was dear.", surprising: 2.5, important: 3, actionable: 1, evidence: "dear oil"}
+      - {type: neglected, insight: "Nobody counts gulls."}
+    ratings: {novelty: 3, rigor: 6.5}
+  nowhere:
+    ratings: {rigor: 1}
+"""
+
+
+def read(tmp_path: Path, text: str, name: str = "golden.yaml") -> AnswerSet:
+    file = tmp_path / name
+    file.write_text(text, encoding="utf-8")
+    return read_answers(file, PAGES)
+
+
+def test_yaml_names_pages_by_id_or_path_and_gives_them_in_page_order(tmp_path: Path) -> None:
+    found = read(tmp_path, YAML)
+    assert (found.name, list(found.pages)) == ("two keepers, March", ["north-light", "south-light"])
+    assert found.pages["south-light"].summary == "The light costs $5 a night."
+    north = found.pages["north-light"]
+    assert north.ratings == {"novelty": 3.0, "rigor": 6.5}
+    assert north.insights == (
+        Insight("claim", "Oil was dear.", {"surprising": 2.5, "important": 3.0, "actionable": 1.0}, "dear oil"),
+        Insight("neglected", "Nobody counts gulls."),
+    )
+    assert "nowhere" in found.notices[0]
+
+
+def test_the_same_as_json_lines_and_as_a_list(tmp_path: Path) -> None:
+    lines = '{"page": "west-light", "ratings": {"rigor": 4}}\n\n{"page": "north-light", "llmSummary": "A light.", "insights": []}\n'
+    found = read(tmp_path, lines, "golden.jsonl")
+    assert list(found.pages) == ["north-light", "west-light"]
+    assert found.pages["north-light"].stages == {"summary", "insights"}
+    assert read(tmp_path, '[{"page": "/towers/west-light/", "ratings": {"rigor": 4}}]', "golden.json").pages["west-light"].ratings == {
+        "rigor": 4.0
+    }
+
+
+def test_a_saved_set_comes_back(tmp_path: Path) -> None:
+    one = PageAnswers(
+        "north-light", "A “light” – $5.", ("a quote",), (Insight("claim", "Oil.", {"surprising": 2.0}, "oil"),), {"rigor": 4.5}
+    )
+    other = PageAnswers("west-light", insights=())
+    write_answers(AnswerSet("saved", {"north-light": one, "west-light": other}), tmp_path / "saved.jsonl")
+    assert dict(read_answers(tmp_path / "saved.jsonl", PAGES).pages) == {"north-light": one, "west-light": other}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("g.yaml", "pages: {north-light: {rating: {rigor: 3}}}", "unknown key `rating`"),
+        ("g.yaml", "pages: {north-light: {ratings: {rigor: 11}}}", "`ratings.rigor`"),
+        ("g.yaml", "pages: {north-light: {ratings: {rigor: high}}}", "`ratings.rigor`"),
+        ("g.yaml", "pages: {north-light: {insights: [{type: rumour, text: x}]}}", "`insights.0.type`"),
+        ("g.yaml", "pages: {north-light: {insights: [{type: claim, text: x, score: 3}]}}", "unknown key `insights.0.score`"),
+        ("g.yaml", "pages: {north-light: {llmSummary: a}, towers/north-light: {llmSummary: b}}", "stands there twice"),
+        ("g.yaml", "pages: {}\npeople: {}", "unknown key `people`"),
+        ("g.yaml", "pages: [", "broken YAML"),
+        ("g.yaml", "just words", "no set of answers"),
+        ("g.jsonl", '{"page": "north-light"}\n{"page": ', ":2: no JSON"),
+        ("g.jsonl", '{"llmSummary": "whose?"}', ":1: an entry without its `page`"),
+    ],
+)
+def test_mistakes_are_told_with_their_place(tmp_path: Path, name: str, text: str, said: str) -> None:
+    with pytest.raises(UserError) as error:
+        read(tmp_path, text, name)
+    assert said in error.value.line
+    assert str(tmp_path / name) in error.value.line
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        read_answers(tmp_path / "none.yaml", PAGES)

@@ -1,0 +1,130 @@
+"""The evaluation as one HTML file: self-contained, readable in light and dark from a phone's width on, deaf to hostile names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enrich.evaluation.answer_sets import AnswerSet
+from enrich.evaluation.evaluating import evaluate
+from enrich.evaluation.floors import read_floors
+from enrich.evaluation.plots import Scored, distribution, interval, reliability, scatter
+from enrich.evaluation.report_html import report_html
+from tests.evaluation.sets import moved, page, rated, scored
+
+CHROMIUM = Path("/usr/bin/chromium")
+HOSTILE = "</style><script>window.hit=1</script><img src=x onerror=window.hit=2> \x1b[31m {{ 7*7 }} \u202egnp"
+BODY = "The lamp at Skerry Point burned 40 litres of whale oil in a long winter night, and two keepers carried it up by hand."
+
+
+class _Tags(HTMLParser):
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(document)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("script", "link", "img", "iframe", "a", "object", "embed") or any(
+            name in ("src", "href") or name[:2] == "on" for name, _ in attrs
+        ):
+            self.found.append(tag)
+
+
+def links_and_scripts(document: str) -> list[str]:
+    """Tags that could fetch or run something."""
+    return _Tags(document).found
+
+
+@contextmanager
+def browser_page(width: int, scheme: Any) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=arguments)
+        try:
+            yield browser.new_page(viewport={"width": width, "height": 740}, color_scheme=scheme)
+        finally:
+            browser.close()
+
+
+def document(name: str = "after", shift: float = -1.0) -> str:
+    before = scored(14, lambda page, number: 2 + (page + number) % 5 / 2, name="before")
+    ratings = rated({"rigor": [3 + at / 3 for at in range(14)]})
+    both = AnswerSet(
+        name,
+        {
+            key: type(one)(key, None, None, moved(before, lambda score: score + shift).pages[key].insights, ratings.pages[key].ratings)
+            for key, one in before.pages.items()
+        },
+    )
+    pages = [page(BODY, f"p{at}") for at in range(14)]
+    floors = read_floors({}, ["ratings.rigor.mae=0.5", "insights.grounded=1"], where="")
+    return report_html(evaluate(both, ratings, pages, against=before, floors=floors, draws=50))
+
+
+def test_names_are_text_and_nothing_is_fetched_or_run() -> None:
+    text = document(HOSTILE)
+    assert links_and_scripts(text) == []
+    assert "<script" not in text and "\x1b" not in text and "\u202e" not in text
+    assert "&lt;script&gt;" in text
+    assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
+
+
+def test_drift_is_red_and_its_absence_is_not() -> None:
+    assert '<section class="verdict red">\n  <h2>Drift in 3 of' in document()
+    assert '<section class="verdict green">\n  <h2>No drift in' in document(shift=0.0)
+
+
+def test_plots_draw_what_they_are_given() -> None:
+    field = Scored("rigor", 0, 10, 0.5, (5.0, 5.0, 7.0), (6.0,), ((4.0, 5.0), (6.0, 5.0), (5.0, 5.0), (9.0, 9.0)))
+    assert distribution(field, ("answers", "golden")).count('class="ours"') == 2  # two values, two bars
+    assert scatter(field, ("answers", "golden")).count('class="dot"') == 4
+    assert reliability(field, ("answers", "golden")).count('class="mean"') == 1  # three answers say 5, a single one says 9
+    assert interval(-1.0, -1.1, -0.9, 2.0).count("<circle") == 1
+
+
+def test_the_typical_range_is_shaded_for_ratings_only() -> None:
+    field = Scored("rigor", 0, 10, 0.5, (5.0,), (), ())
+    assert 'class="typical"' in distribution(field, ("a", "b"), (3, 5))
+    assert 'class="typical"' not in distribution(field, ("a", "b"))
+
+
+# WCAG 2.1, contrast of text (1.4.3): every text against the first opaque background behind it.
+_CONTRAST = """() => {
+  const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(v => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4 });
+                       return .2126 * r + .7152 * g + .0722 * b };
+  const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!/, 0\\)$/.test(c)) return c }
+                        return 'rgb(255, 255, 255)' };
+  const found = [];
+  for (const e of document.querySelectorAll('body *')) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
+    const style = getComputedStyle(e), ink = e instanceof SVGElement ? style.fill : style.color;
+    const [a, b] = [light(ink), light(behind(e))].sort((x, y) => y - x);
+    if ((a + .05) / (b + .05) < 4.5) found.push(e.outerHTML.slice(0, 90) + ' ' + ((a + .05) / (b + .05)).toFixed(2));
+  }
+  return found }"""
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (360, "light"), (1200, "dark"), (1200, "light")])
+def test_in_a_browser_it_fits_can_be_read_and_asks_for_nothing(tmp_path: Path, width: int, scheme: str) -> None:
+    file = tmp_path / "evaluation.html"
+    file.write_text(document(HOSTILE), encoding="utf-8")
+    asked: list[str] = []
+    with browser_page(width, scheme) as tab:
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.goto(file.as_uri())
+        assert asked == [file.as_uri()]
+        assert tab.evaluate("window.hit") is None
+        assert tab.evaluate("document.documentElement.scrollWidth") == width
+        assert tab.evaluate(_CONTRAST) == []
+        # No row is stretched by a cell that has no room.
+        assert tab.evaluate("Math.max(...[...document.querySelectorAll('tr')].map(row => row.getBoundingClientRect().height))") < 200
+        assert tab.evaluate("[...document.querySelectorAll('figure svg')].every(plot => plot.getBoundingClientRect().width > 200)")

@@ -1,0 +1,158 @@
+"""Figures against known values and scipy, and intervals that hold what they promise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from enrich.evaluation.statistics import (
+    Resampling,
+    absolute_error,
+    bias,
+    deviation,
+    difference,
+    mean,
+    median,
+    mix_distance,
+    quadratic_kappa,
+    spearman,
+)
+
+
+def plain(statistic: object, *columns: Sequence[float]) -> float:
+    arrays = [np.asarray(column, dtype=float) for column in columns]
+    return float(statistic(np.ones((1, len(arrays[0]))), *arrays)[0])  # type: ignore[operator]
+
+
+def table_kappa(x: Sequence[int], y: Sequence[int]) -> float:
+    """Cohen's weighted kappa as textbooks give it: from the table of both raters' classes."""
+    classes = range(min(*x, *y), max(*x, *y) + 1)
+    seen = np.array([[sum(a == i and b == j for a, b in zip(x, y, strict=True)) for j in classes] for i in classes]) / len(x)
+    chance = np.outer(seen.sum(axis=1), seen.sum(axis=0))
+    weight = np.array([[(i - j) ** 2 for j in classes] for i in classes])
+    return 1 - float((weight * seen).sum() / (weight * chance).sum())
+
+
+def test_kappa_is_the_table_s_on_whole_numbers() -> None:
+    # Worked by hand: one disagreement of one class among four; E(x-y)² = 1/4, by chance 11/8.
+    assert plain(quadratic_kappa, [1, 2, 3, 3], [1, 2, 3, 2]) == pytest.approx(1 - 0.25 / 1.25)
+    rng = np.random.default_rng(3)
+    for _ in range(30):
+        x = rng.integers(0, 11, 40).tolist()
+        y = np.clip(np.array(x) + rng.integers(-3, 4, 40), 0, 10).tolist()
+        assert plain(quadratic_kappa, x, y) == pytest.approx(table_kappa(x, y), abs=1e-12)
+
+
+def test_kappa_of_two_constants_is_not_defined_and_of_shifted_copies_is_below_one() -> None:
+    assert math.isnan(plain(quadratic_kappa, [4, 4, 4], [4, 4, 4]))
+    assert plain(quadratic_kappa, [1, 2, 3], [2, 3, 4]) == pytest.approx(1 - 1 / (4 / 3 + 1))
+
+
+def test_spearman_with_ties_is_scipy_s() -> None:
+    rng = np.random.default_rng(5)
+    for size in (5, 30, 200):
+        x = np.round(rng.normal(5, 1, size) * 2) / 2
+        y = np.round((x + rng.normal(0, 1, size)) * 2) / 2
+        assert plain(spearman, x.tolist(), y.tolist()) == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+    assert math.isnan(plain(spearman, [3, 3, 3, 3], [1, 2, 3, 4]))
+
+
+def test_weights_are_repetitions() -> None:
+    """A draw's figure is the figure of the data with its pages written out as often as they were drawn."""
+    rng = np.random.default_rng(7)
+    x, y = np.round(rng.normal(5, 1, 25), 1), np.round(rng.normal(5, 1, 25), 1)
+    counts = rng.integers(0, 4, (20, 25)).astype(float)
+    for row in counts:
+        a, b = np.repeat(x, row.astype(int)), np.repeat(y, row.astype(int))
+        weights = row[None, :]
+        assert spearman(weights, x, y)[0] == pytest.approx(stats.spearmanr(a, b).statistic)
+        assert median(weights, x)[0] == pytest.approx(np.median(a))
+        assert deviation(weights, x)[0] == pytest.approx(a.std(ddof=1))
+        assert mean(weights, x)[0] == pytest.approx(a.mean())
+        assert absolute_error(weights, x, y)[0] == pytest.approx(abs(a - b).mean())
+        assert bias(weights, x, y)[0] == pytest.approx((a - b).mean())
+        assert quadratic_kappa(weights, x, y)[0] == pytest.approx(
+            1 - ((a - b) ** 2).mean() / (a.var() + b.var() + (a.mean() - b.mean()) ** 2)
+        )
+
+
+def test_mix_distance_is_half_the_difference_of_shares() -> None:
+    # Ours: 3 and 1 of 4. Theirs: 1 and 1 of 2.
+    assert mix_distance(np.ones((1, 2)), np.array([[2.0, 1, 1, 0], [1, 0, 0, 1]]))[0] == pytest.approx(0.25)
+
+
+def test_an_interval_holds_the_truth_about_as_often_as_it_says_where_a_page_s_values_hang_together() -> None:
+    rng = np.random.default_rng(11)
+    held = naive = 0
+    trials, pages, each = 300, 40, 4
+    names = [f"p{at}" for at in range(pages)]
+    owners = [name for name in names for _ in range(each)]
+    draws = Resampling(names, draws=400, seed=1)
+    for _ in range(trials):
+        values = (rng.normal(0, 1, pages)[:, None] + rng.normal(0, 0.5, (pages, each))).ravel()
+        found = draws.estimate(mean, owners, values)
+        assert found.low is not None and found.high is not None
+        held += found.low <= 0 <= found.high
+        # Had every value been its own page, the interval would be far too narrow.
+        naive += abs(values.mean()) <= 1.96 * values.std(ddof=1) / math.sqrt(len(values))
+    assert 0.90 <= held / trials <= 0.98
+    assert naive / trials < 0.80
+
+
+def test_an_interval_of_a_correlation_holds_the_truth() -> None:
+    rng = np.random.default_rng(13)
+    names = [f"p{at}" for at in range(80)]
+    draws = Resampling(names, draws=300, seed=2)
+    # Spearman's rho of a binormal pair with Pearson correlation r is 6/pi * asin(r/2).
+    truth = 6 / math.pi * math.asin(0.3)
+    held = 0
+    for _ in range(200):
+        x = rng.normal(0, 1, 80)
+        y = 0.6 * x + 0.8 * rng.normal(0, 1, 80)
+        found = draws.estimate(spearman, names, x, y)
+        assert found.low is not None and found.high is not None
+        held += found.low <= truth <= found.high
+    assert 0.90 <= held / 200 <= 0.985
+
+
+def test_a_share_of_none_or_all_keeps_its_doubt() -> None:
+    names = [f"p{at}" for at in range(20)]
+    none = Resampling(names, draws=50).estimate(mean, names, [0] * 20, share=True)
+    exact = stats.binomtest(0, 20).proportion_ci(0.95, method="exact")
+    assert none.low == 0.0
+    assert none.high == pytest.approx(exact.high)
+    every = Resampling(names, draws=50).estimate(mean, names, [1] * 20, share=True)
+    assert every.low == pytest.approx(1 - exact.high)
+    assert every.high == 1.0
+
+
+def test_what_is_not_defined_has_neither_value_nor_interval() -> None:
+    draws = Resampling(["a", "b", "c"], draws=100)
+    nothing = draws.estimate(mean, [], [])
+    assert (nothing.value, nothing.low, nothing.items) == (None, None, 0)
+    flat = draws.estimate(spearman, ["a", "b", "c"], [1, 1, 1], [1, 2, 3])
+    assert (flat.value, flat.low, flat.high) == (None, None, None)
+    assert difference(flat, draws.estimate(mean, ["a", "b", "c"], [1, 2, 3])) is None
+
+
+def test_the_difference_of_two_sets_on_the_same_pages_leaves_out_what_they_share() -> None:
+    rng = np.random.default_rng(17)
+    names = [f"p{at}" for at in range(50)]
+    hard = rng.normal(0, 3, 50)
+    draws = Resampling(names, draws=500)
+    one, other = draws.estimate(mean, names, hard + 0.5), draws.estimate(mean, names, hard + rng.normal(0, 0.1, 50))
+    bounds = difference(one, other)
+    assert bounds is not None and 0.4 < bounds[0] < 0.5 < bounds[1] < 0.6
+    # Each alone is far less certain than that.
+    assert one.high is not None and one.low is not None and one.high - one.low > 1
+
+
+def test_the_same_seed_gives_the_same_figures() -> None:
+    names = [f"p{at}" for at in range(30)]
+    values = np.arange(30.0)
+    assert Resampling(names, seed=4).estimate(mean, names, values) == Resampling(names, seed=4).estimate(mean, names, values)
+    assert Resampling(names, seed=4).estimate(mean, names, values).low != Resampling(names, seed=5).estimate(mean, names, values).low

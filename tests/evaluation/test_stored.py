@@ -1,0 +1,121 @@
+"""The values that stand in a wiki, now and at an earlier commit."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from enrich.config import Config, load_config
+from enrich.errors import UserError
+from enrich.evaluation.stored import stored_answers, stored_at
+from enrich.review.lock import LockFile
+from enrich.wiki.pages import find_pages
+from tests.demo import DemoWiki
+
+HEAD = """llmSummary: "It yields \\\\$9 a day."
+ratings: {novelty: 3.5, rigor: 12000, completeness: 6, tacticalValue: 40}
+insights:
+  - {type: claim, text: Wind pays., surprising: 2, important: 3, actionable: 9.5}
+  - {type: claim}
+"""
+DATA = """insights:
+- {id: '1', insight: By id., page: park-1, type: claim, surprising: 1.5}
+- {id: '2', insight: By path., source: /park-1, type: neglected, important: 4}
+- {id: '3', insight: By last part., source: /moved/park-1/, type: neglected}
+- {id: '4', insight: Of no page., source: /elsewhere/, type: claim}
+- {id: '5', insight: "", page: park-1, type: claim}
+- {id: '6', insight: The page has its own., page: park-0, type: claim}
+"""
+
+
+@pytest.fixture
+def wiki(tmp_path: Path) -> DemoWiki:
+    made = DemoWiki(tmp_path, 3, toml='data = "data"\n')
+    text = made.file(0).read_text(encoding="utf-8")
+    made.file(0).write_text(text.replace("---\n\n", HEAD + "---\n\n", 1), encoding="utf-8")
+    (tmp_path / "data" / "insights").mkdir(parents=True)
+    (tmp_path / "data" / "insights" / "all.yaml").write_text(DATA, encoding="utf-8")
+    return made
+
+
+def config_of(wiki: DemoWiki) -> Config:
+    return load_config(wiki.root, env={})
+
+
+def test_frontmatter_and_data_insights_are_read_and_what_cannot_be_used_is_told(wiki: DemoWiki) -> None:
+    config = config_of(wiki)
+    found = stored_answers(config, find_pages(config.content)[0])
+    assert list(found.pages) == ["park-0", "park-1"]
+    first = found.pages["park-0"]
+    assert first.summary == "It yields $9 a day."
+    assert first.ratings == {"novelty": 3.5, "completeness": 6.0}
+    assert [one.text for one in first.insights or ()] == ["Wind pays."]
+    assert [one.text for one in found.pages["park-1"].insights or ()] == ["By id.", "By path.", "By last part."]
+    assert found.notices == (
+        "1 insights of the data folder belong to no page here",
+        "3 stored values are out of range or hold no text; left out",
+    )
+
+
+def test_what_enrich_wrote_itself_is_no_golden_data(wiki: DemoWiki) -> None:
+    wiki.enrich("run", "--apply")
+    config = config_of(wiki)
+    files = find_pages(config.content)[0]
+    everything = stored_answers(config, files)
+    assert everything.pages["park-2"].summary and everything.pages["park-0"].ratings["actionability"] >= 0
+    golden = stored_answers(config, files, lock=LockFile(config.lock, config.cache / "locks" / "wiki").read())
+    assert "park-2" not in golden.pages
+    assert golden.pages["park-0"].summary == "It yields $9 a day."
+    assert set(golden.pages["park-0"].ratings) == {"novelty", "completeness"}
+    assert any("written by enrich itself" in notice for notice in golden.notices)
+
+
+def git(wiki: DemoWiki, *arguments: str) -> None:
+    identity = ["-c", "user.name=Keeper", "-c", "user.email=keeper@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *identity, *arguments], cwd=wiki.root, check=True, capture_output=True)
+
+
+def test_an_earlier_commit_is_read_without_touching_the_working_tree(wiki: DemoWiki) -> None:
+    git(wiki, "init", "-q")
+    git(wiki, "add", ".")
+    git(wiki, "commit", "-qm", "first")
+    git(wiki, "tag", "before")
+    text = wiki.file(0).read_text(encoding="utf-8")
+    wiki.file(0).write_text(text.replace("novelty: 3.5", "novelty: 7"), encoding="utf-8")
+    (wiki.root / "data" / "insights" / "all.yaml").unlink()
+    changed = wiki.content()
+    config = config_of(wiki)
+    earlier = stored_at(config, "before")
+    assert earlier.name == "frontmatter@before"
+    assert earlier.pages["park-0"].ratings["novelty"] == 3.5
+    assert len(earlier.pages["park-1"].insights or ()) == 3
+    assert wiki.content() == changed
+    with pytest.raises(UserError, match="git knows no 'never'"):
+        stored_at(config, "never")
+    with pytest.raises(UserError, match="no revision"):
+        stored_at(config, "--output=/tmp/x")
+
+
+def test_without_git_history_it_is_one_line(wiki: DemoWiki) -> None:
+    with pytest.raises(UserError, match="git knows no"):
+        stored_at(config_of(wiki), "HEAD")
+
+
+def test_a_wiki_in_a_folder_of_a_repository_is_read_from_there(tmp_path: Path) -> None:
+    wiki = DemoWiki(tmp_path / "notes" / "wiki", 1)
+    wiki.file(0).write_text(wiki.file(0).read_text(encoding="utf-8").replace("---\n\n", 'llmSummary: "Old."\n---\n\n', 1), encoding="utf-8")
+    whole = DemoWiki.__new__(DemoWiki)
+    whole.root = tmp_path
+    git(whole, "init", "-q")
+    git(whole, "add", ".")
+    git(whole, "commit", "-qm", "first")
+    wiki.file(0).write_text("---\ntitle: New\n---\nNew.\n", encoding="utf-8")
+    assert stored_at(config_of(wiki), "HEAD").pages["park-0"].summary == "Old."
+
+
+def test_pages_outside_the_wiki_have_no_earlier_commit_here(wiki: DemoWiki) -> None:
+    config = load_config(wiki.root, {"wiki.content": str(wiki.docs.resolve())}, env={})
+    with pytest.raises(UserError, match="outside the wiki"):
+        stored_at(config, "HEAD")

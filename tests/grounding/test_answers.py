@@ -1,0 +1,245 @@
+"""Checking an answer: which numbers the page states, which its evidence states, what explains the rest, and what is said about it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from enrich.grounding import Finding, PageIndex, check_evidence, check_text
+
+BODY = """## Costs
+
+The pilot cost \\$100M over 8 years and cut errors by 12–78%. Reviews ran 30× faster, with 24.5% of 1,500 reports open in November 2022.
+
+The second trial saw 45% in spring and 61% in autumn.
+
+Three groups took part. GPT-4 was used in the first trial.
+
+| Site | Share (%) | Budget ($M) |
+|------|-----------|-------------|
+| North | 40 | 12 |
+| South | 35 | 250 |
+
+### Alpha
+
+- planning
+- doing
+- checking
+- closing
+
+<Gauge label="Readers" value="70%" id="g77" />
+
+{/* nobody reads that 99 people left */}
+"""
+PAGE = PageIndex(BODY, title="The 2031 pilot", description="A pilot with 19 sites.")
+
+
+def check(text: str, evidence: list[str] | None = None) -> list[tuple[str, str]]:
+    return [(one.severity, one.quantity) for one in check_text(text, evidence, PAGE, where="summary")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It cost 100 million US dollars.",
+        "It cost $0.1B, or USD 100,000,000.",
+        "Errors fell 12% to 78%.",
+        "Errors fell between 12 and 78 percent.",
+        "Reviews were thirty-fold (30x) faster over eight years.",
+        "Of 1500 reports 24.5 percent were open in Nov 2022.",
+        "In 2022 three groups took part; 3 groups.",
+        "GPT-4 took part in the 2031 pilot at 19 sites, and 70% read it.",
+        "North had 40% and \\$12 million; South $250M.",
+        "No numbers here, one of them at most, twice as good.",
+    ],
+)
+def test_what_the_page_states_in_any_notation_is_supported(text: str) -> None:
+    assert check(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "quantity"),
+    [
+        ("It cost $101M.", "$101M"),
+        ("It cost 100M euros.", "100M euros"),
+        ("It took 8%.", "8%"),
+        ("It cost $8.", "$8"),
+        ("Errors fell by 30%.", "30%"),
+        ("Reviews ran 31x faster.", "31x"),
+        ("It ran in December 2022.", "December 2022"),
+        ("It ended in 2033.", "2033"),
+        ("There were 99 people.", "99"),
+        ("Gauge 77 says so.", "77"),
+        ("Seventeen groups took part.", "Seventeen"),
+        ("It had 1,501 reports.", "1,501"),
+        ("It fell by 7 percentage points.", "7 percentage points"),
+        ("About 1\u200b00 million", "1\\u200b00"),
+    ],
+)
+def test_what_it_does_not_state_is_a_hard_finding(text: str, quantity: str) -> None:
+    assert check(text) == [("hard", quantity)]
+
+
+@pytest.mark.parametrize(
+    ("text", "quantity", "why"),
+    [
+        ("A quarter, 25%, were open.", "25%", "rounded from"),
+        ("The four phases went well.", "four", "counts things"),
+        ("Reviews, costs and groups: 45-78%.", "45-78%", "composed of two values"),
+        ("It rose from 45% to 61%, 16 percentage points more.", "16 percentage points", "difference of"),
+        ("Both sites together made 75%.", "75%", "total of 2 values"),
+        ("GPT-9 was used.", "GPT-9", "name that does not stand"),
+    ],
+)
+def test_what_is_stated_can_explain_a_number(text: str, quantity: str, why: str) -> None:
+    findings = check_text(text, None, PAGE, where="summary")
+    assert [(one.severity, one.quantity) for one in findings] == [("soft", quantity)]
+    assert why in findings[0].message
+
+
+def test_a_count_is_no_excuse_where_the_page_counts_otherwise() -> None:
+    assert check("Four groups took part.") == [("hard", "Four")]
+
+
+def test_evidence_must_hold_the_number_itself() -> None:
+    cost = "The pilot cost $100M over 8 years"
+    assert check("It cost $100M over 8 years.", [cost]) == []
+    assert check("It saw 61% in autumn.", [cost]) == [("hard", "61%")]
+    assert check("It saw 61% in autumn.", [cost, "61% in autumn"]) == []
+    assert check("It cost $100M.", ["words that stand nowhere"]) == [("hard", "$100M")]
+
+
+def test_no_evidence_is_not_the_same_as_none_asked_for() -> None:
+    assert check("It cost $100M.", None) == []
+    assert check("It cost $100M.", []) == [("hard", "$100M")]
+
+
+def test_a_row_counts_with_the_head_of_its_table() -> None:
+    assert check("North had 40% of it, for $12 million.", ["North | 40 | 12"]) == []
+    assert check("North had 35%.", ["North | 40 | 12"]) == [("hard", "35%")]
+
+
+def test_evidence_over_wrapped_lines_is_its_whole_sentence() -> None:
+    page = PageIndex("The trial began with\nforty people and, after\na year, kept 31 of them. Another 90 came later.\n\nUnder 5 left.")
+    assert check_text("It kept 31 of them.", ["The trial began with"], page, where="s") == []
+    assert [one.quantity for one in check_text("Then 90 came.", ["The trial began with"], page, where="s")] == ["90"]
+    assert [one.quantity for one in check_text("Under 5 left.", ["The trial began with"], page, where="s")] == ["5"]
+
+
+def test_a_finding_says_which_number_why_and_what_stands_there() -> None:
+    (finding,) = check_text("It cost $120M in all.", None, PAGE, where="insights[2].text")
+    assert finding.where == "insights[2].text"
+    assert finding.span == (8, 13)
+    assert finding.message.startswith('"$120M" does not stand on the page as an amount of money; nearest: "$100M" (line 3)')
+    assert finding.candidates[0].text == "$100M"
+    assert finding.candidates[0].line == 3
+    assert "\n" not in finding.message
+
+
+def test_a_number_outside_its_evidence_comes_with_its_line() -> None:
+    (finding,) = check_text("It saw 61%.", ["Three groups took part."], PAGE, where="s")
+    assert "not in its evidence" in finding.message
+    assert "line 5" in finding.message
+    assert finding.candidates[0].line == 5
+
+
+def test_findings_survive_json() -> None:
+    for finding in (
+        *check_text("It cost $120M; GPT-9; 25%.", None, PAGE, where="s"),
+        *check_evidence(["nowhere to be found"], PAGE, where="e").findings,
+    ):
+        assert Finding.from_json(finding.to_json()) == finding
+    with pytest.raises(ValueError, match="no finding"):
+        Finding.from_json({"kind": "number"})
+    with pytest.raises(ValueError, match="no finding"):
+        Finding.from_json({"kind": "opinion", "severity": "hard", "message": "", "where": ""})
+
+
+def test_messages_hold_nothing_that_moves_a_terminal() -> None:
+    page = PageIndex("It cost 5\x1b[31m dollars \u202e and $9\x07.")
+    findings = check_text("It cost $7\x1b]0;x\x07 here\u200b 1\u200b0.", ["\x1b[2J gone"], page, where="s")
+    findings += check_evidence(["\x1b[2J gone\u202e"], page, where="e").findings
+    assert findings
+    for finding in findings:
+        text = finding.message + finding.quantity + "".join(one.text for one in finding.candidates)
+        assert text.isprintable(), text
+
+
+def test_evidence_is_found_repaired_or_refused() -> None:
+    evidence = check_evidence(
+        ["Three groups took part.", "three groups took part", "Nine groups took part", ""], PAGE, where="insights[0].evidence"
+    )
+    assert [match is not None for match in evidence.matches] == [True, True, False, False]
+    assert [(one.severity, one.where) for one in evidence.findings] == [
+        ("soft", "insights[0].evidence[1]"),
+        ("hard", "insights[0].evidence[2]"),
+        ("hard", "insights[0].evidence[3]"),
+    ]
+    assert "Three groups took part" in evidence.findings[0].message
+    assert not evidence.supported
+    assert check_evidence(["Three groups took part."], PAGE, where="e").supported
+
+
+UNITS = {
+    "%": ("{}%", "{} %", "{} percent", "{} per cent"),
+    "USD": ("${}", "\\${}", "US${}", "{} dollars", "{} US dollars", "USD {}"),
+    "x": ("{}x", "{}×", "{}-fold", "{} times"),
+    "year": ("{} years", "{}-year", "{} yrs"),
+    "": ("{} labs",),
+}
+SCALES = {1: ("",), 10**6: ("M", " million"), 10**9: ("B", " billion")}
+
+
+@st.composite
+def written(draw: st.DrawFn) -> tuple[Decimal, str, int]:
+    """A value, a unit and a scale."""
+    unit = draw(st.sampled_from(sorted(UNITS)))
+    scale = draw(st.sampled_from(sorted(SCALES))) if unit in ("USD", "") else 1
+    return Decimal(draw(st.integers(1, 99_999))) / draw(st.sampled_from((1, 10, 100))), unit, scale
+
+
+def notations(value: Decimal, unit: str, scale: int) -> list[str]:
+    found = []
+    for frame in UNITS[unit]:
+        for word in SCALES[scale]:
+            found.append(frame.format(f"{value.normalize():f}{word}"))
+        whole = value * scale
+        if whole == whole.to_integral_value():
+            found.append(frame.format(f"{int(whole):,}"))
+    return found
+
+
+@given(written(), st.data())
+def test_a_value_is_recognised_in_every_notation_and_nothing_else_is(one: tuple[Decimal, str, int], data: st.DataObject) -> None:
+    value, unit, scale = one
+    ways = notations(value, unit, scale)
+    stated, asked = data.draw(st.sampled_from(ways)), data.draw(st.sampled_from(ways))
+    page = PageIndex(f"It was said that {stated} were seen there.")
+    sentence = f"There were {asked} then."
+    assert check_text(sentence, None, page, where="s") == []
+    assert check_text(sentence, [f"said that {stated} were seen"], page, where="s") == []
+    other = data.draw(st.integers(2, 99_999).map(Decimal))
+    assume(other != value)
+    (finding, *_) = check_text(f"There were {data.draw(st.sampled_from(notations(other, unit, scale)))} then.", None, page, where="s")
+    assert finding.kind == "number"
+    assert finding.severity == "hard" or "rounded" in finding.message
+
+
+@given(written(), st.sampled_from(sorted(UNITS)))
+def test_a_value_with_another_unit_is_caught(one: tuple[Decimal, str, int], unit: str) -> None:
+    value, own, _ = one
+    assume(unit != own and own != "" and unit != "")
+    page = PageIndex(f"It was said that {UNITS[own][0].format(value)} were seen there.")
+    findings = check_text(f"There were {UNITS[unit][0].format(value)} then.", None, page, where="s")
+    assert [finding.severity for finding in findings] == ["hard"]
+
+
+@pytest.mark.parametrize(
+    "text", ["7" * 100_000, "7 " * 5_000, "[" * 50_000, "7-" * 3_000, "\u200b7" * 3_000, "$" * 50_000, "seven " * 3_000]
+)
+def test_hostile_answers_are_checked_in_one_pass(text: str) -> None:
+    for finding in check_text(text, None, PAGE, where="s"):
+        assert len(finding.message) < 1_000

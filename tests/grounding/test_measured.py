@@ -1,0 +1,59 @@
+"""The measured promises, on the real pages beside the checkout, through the same code that `bench/grounding.py` prints its tables with."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+pytestmark = pytest.mark.sample
+
+
+@pytest.fixture(scope="module")
+def bench() -> ModuleType:
+    file = Path(__file__).resolve().parents[2] / "bench" / "grounding.py"
+    spec = importlib.util.spec_from_file_location("bench_grounding", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def share(tables: Iterable[Counter[str]], *severities: str) -> float:
+    total: Counter[str] = Counter()
+    for table in tables:
+        total.update(table)
+    return sum(total[severity] for severity in severities) / sum(total.values())
+
+
+@pytest.mark.parametrize("stored", ["summaries", "insights"])
+def test_changed_numbers_are_caught(bench: ModuleType, sample: Path, stored: str) -> None:
+    pages, indexes = bench.load(sample)
+    texts = bench.summaries(pages, indexes) if stored == "summaries" else bench.insights(sample, pages, indexes)
+    rng = random.Random(7)
+    wide = bench.page_wide(texts, rng, 1)
+    assert share(wide.values(), "hard", "soft") >= 0.99
+    assert share(wide.values(), "hard") >= 0.95
+    table, true = bench.with_evidence(texts, rng)
+    assert share(table.values(), "hard", "soft") >= 0.95
+    for kind, counts in table.items():
+        assert share([counts], "hard", "soft") >= 0.9, kind
+    # And what was true stays supported: evidence that holds the number is never said not to.
+    assert true["hard"] == 0
+    assert share([true], "supported") >= 0.97
+
+
+def test_quotes_are_found_and_changed_ones_are_not(bench: ModuleType, sample: Path) -> None:
+    pages, indexes = bench.load(sample)
+    true, other, wrong = bench.quote_tables(pages, indexes, random.Random(7), 1000)
+    assert true == {"verbatim, right lines": 1000}, wrong
+    assert set(other) <= {"refused", "repaired"}, wrong
+    assert other["refused"] + other["repaired"] >= 990

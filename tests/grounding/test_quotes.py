@@ -1,0 +1,249 @@
+"""Quotes: verbatim after normalising, almost verbatim and then repaired, or nowhere; and where they stand."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from enrich.grounding import PageIndex, QuoteMatch, normalise
+
+BODY = """import {Fact} from '@components/wiki';
+
+Opening words about **careful** tools.
+
+## Costs
+
+The price rose from \\$5&nbsp;to “\\$7” — a jump that
+nobody had expected, [they said](https://example.org/5).
+
+| Year | Price | Note |
+|------|-------|------|
+| 2031 | \\$5 | the *first* year |
+| 2032 | \\$7 | not the last year |
+
+<Fact label="Seven of ten readers" value="70%" id="e5" /> Text after the fact.
+
+- an item with `code` in it
+- another item
+
+{/* a hidden sentence nobody can read */}
+
+```
+print("in code")
+```
+"""
+PAGE = PageIndex(BODY, title="A title of its own", description="What the page is about.", body_line=8)
+
+
+def found(quote: str) -> QuoteMatch:
+    match = PAGE.find_quote(quote)
+    assert match is not None, quote
+    return match
+
+
+@pytest.mark.parametrize(
+    ("quote", "first", "last", "section", "text"),
+    [
+        ("Opening words about careful tools", 3, 3, "", "Opening words about careful tools."),
+        ("Opening words about **careful** tools.", 3, 3, "", "Opening words about careful tools."),
+        ('rose from $5 to "$7" - a jump', 7, 7, "Costs", "rose from $5 to “$7” — a jump"),
+        ("rose from \\$5 to “\\$7”—a jump", 7, 7, "Costs", "rose from $5 to “$7” — a jump"),
+        ("a jump that nobody had expected, they said", 7, 8, "Costs", "a jump that nobody had expected, they said."),
+        ("expected, [they said](https://example.org/5)", 8, 8, "Costs", "expected, they said."),
+        ("2031 | $5 | the first year", 12, 12, "Costs", "2031 | $5 | the first year"),
+        ("| 2031 | \\$5 | the *first* year |", 12, 12, "Costs", "2031 | $5 | the first year"),
+        ("2031 $5 the first year 2032 $7", 12, 13, "Costs", "2031 | $5 | the first year 2032 | $7"),
+        ("Seven of ten readers", 15, 15, "Costs", "Seven of ten readers"),
+        ("Text after the fact.", 15, 15, "Costs", "Text after the fact."),
+        ("- an item with `code` in it", 17, 17, "Costs", "an item with code in it"),
+        ("an item with code in it\n- another item", 17, 18, "Costs", "an item with code in it another item"),
+        ("## Costs", 5, 5, "Costs", "Costs"),
+        ('print("in code")', 23, 23, "Costs", 'print("in code")'),
+        ("A title of its own", 0, 0, "title", "A title of its own"),
+        ("What the page is about", 0, 0, "description", "What the page is about."),
+        ("nobody\u200b had expe\u00adcted", 8, 8, "Costs", "nobody had expected,"),
+    ],
+)
+def test_a_quote_is_found_through_markup_on_its_lines(quote: str, first: int, last: int, section: str, text: str) -> None:
+    match = found(quote)
+    assert match.verbatim
+    assert match.edits == 0
+    assert (match.start_line, match.end_line, match.section) == (first, last, section)
+    assert match.text.rstrip(".,") == text.rstrip(".,")
+    assert PAGE.file_line(match.start_line) == (first + 7 if first else 0)
+
+
+def test_the_visible_lines_come_with_it() -> None:
+    assert found("jump that nobody").page_text == "The price rose from $5 to “$7” — a jump that\nnobody had expected, they said."
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        "",
+        "   ",
+        "…",
+        "words that stand nowhere on this page",
+        "a hidden sentence nobody can read",
+        "E5 and the id",
+        "https://example.org/5",
+        "the first year … not the last year",
+        "The price rose from $50 to",
+        "rose from $5 to $70",
+        "eadin",
+        "What the page is about. Opening words",
+    ],
+)
+def test_what_does_not_stand_there_is_not_found(quote: str) -> None:
+    assert PAGE.find_quote(quote) is None
+
+
+def test_a_cut_through_a_number_is_no_quote() -> None:
+    page = PageIndex("They spent 5.5 million, then 1,500 more, in 50 places.")
+    for quote in ("They spent 5", "5 million, then", "then 1", "500 more", "in 5", "0 places"):
+        assert page.find_quote(quote) is None, quote
+    assert page.find_quote("They spent 5.5") is not None
+
+
+def test_a_number_with_an_invisible_character_is_quoted_by_nobody() -> None:
+    page = PageIndex("They asked 1\u200b00 people about it.")
+    assert page.find_quote("They asked 100 people") is None
+    assert page.find_quote("They asked 1\u200b00 people") is None
+    assert PageIndex("They asked 100 people.").find_quote("They asked 1\u200b00 people") is None
+
+
+def test_case_and_punctuation_are_repaired_at_any_length() -> None:
+    match = found("opening words, About careful tools!")
+    assert (match.verbatim, match.edits, match.text.rstrip(".")) == (False, 0, "Opening words about careful tools")
+
+
+LONG = PageIndex(
+    "The early teams had planned for a slow spring with few reports from the northern stations.\n\n"
+    "The later teams did not plan for any rain, so 40 of the tents were lost near the possible crossing of the river."
+)
+
+
+@pytest.mark.parametrize(
+    ("quote", "edits"),
+    [
+        ("The early teams had planned for a quiet spring with few reports from the northern stations", 1),
+        ("The early teams had planned for a slow spring with few reports from northern stations", 1),
+        ("The early teams had really planned for a slow spring with few reports from the northern posts", 2),
+    ],
+)
+def test_one_or_two_words_off_become_the_pages_words(quote: str, edits: int) -> None:
+    match = LONG.find_quote(quote)
+    assert match is not None
+    assert not match.verbatim
+    assert match.edits == edits
+    assert match.text.rstrip(".") == "The early teams had planned for a slow spring with few reports from the northern stations"
+    assert (match.start_line, match.end_line) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        "The early groups had planned for a quiet spring with few notes from the northern stations",  # three words off
+        "teams had planned for a quiet spring",  # too short to be repaired
+        "The later teams did plan for any rain, so 40 of the tents were lost near the possible crossing",  # a negation dropped
+        "The later teams did never plan for any rain, so 40 of the tents were lost near the possible crossing",
+        "The later teams did not plan for any rain, so 50 of the tents were lost near the possible crossing",  # a number changed
+        "The later teams did not plan for any rain, so many of the tents were lost near the possible crossing",
+        "The later teams did not plan for any rain, so 40 of the tents were lost near the impossible crossing",  # turned by a prefix
+        "The early teams had planned for a slow spring with many reports from the northern stations",  # a quantity turned
+    ],
+)
+def test_an_edit_that_changes_the_statement_is_refused(quote: str) -> None:
+    assert LONG.find_quote(quote) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("“**Costs** rose 10 – 12&nbsp;%” | see [notes](n.md)", '"Costs rose 10-12 %" see notes'),
+        ("&amp;lt;b&amp;gt; stays out", "stays out"),
+        ("10<sup>25</sup>", "10^25"),
+        ("2*3 and a\\*b", "2×3 and ab"),
+        ("1[2]3", "1 2 3"),
+        ("a <br/> b<td>c", "a b c"),
+        ("x\u2028y\tz", "x y z"),
+        ("1\u00a0000", "1000"),
+    ],
+)
+def test_normalising(text: str, plain: str) -> None:
+    assert normalise(text) == plain
+
+
+MARKS = st.sampled_from(
+    ["alpha", "beta", "42", " ", "  ", "\n", "-", "–", " — ", "“", "’", "**", "*", "_", "`", "|", "&amp;", "&lt;", "&", "lt;", "amp;",
+     "<", ">", "<b>", "</b>", "<sup>", "[", "](u)", "]", "(", ")", "[^1]", "\\", "~~", "\u200b", "\u00a0", "…", "é", "e\u0301"]
+)  # fmt: skip
+NOISE = st.lists(MARKS, max_size=30).map("".join)
+
+
+@given(NOISE)
+def test_normalising_twice_changes_nothing(text: str) -> None:
+    once = normalise(text)
+    assert normalise(once) == once
+
+
+@given(NOISE, st.integers(0, 200), st.integers(1, 60))
+def test_a_cut_of_normalised_text_is_normal(text: str, start: int, length: int) -> None:
+    plain = normalise(text)
+    cut = plain[start : start + length]
+    assert normalise(cut) == cut.strip()
+
+
+_NAMES = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath",
+          "islet", "jetty", "knoll", "lagoon", "moor", "nook", "orchard", "pond")  # fmt: skip
+WORDS = st.lists(st.sampled_from((*_NAMES, "17", "3.5", "$9", "2040", "not")), min_size=4, max_size=14)
+DRESS = st.sampled_from(
+    ["{}", "**{}**", "*{}*", "`{}`", "[{}](https://example.org/99)", '<Tip id="x1">{}</Tip>', "“{}”", "{} —", "{}&nbsp;"]
+)
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 15), DRESS), min_size=4, max_size=12), min_size=1, max_size=5), st.booleans(), st.data())
+def test_cuts_of_a_page_with_any_markup_are_found_on_their_lines(
+    lines: list[list[tuple[int, str]]], table: bool, data: st.DataObject
+) -> None:
+    tagged = [[f"{_NAMES[at]}{number}x{position}" for position, (at, _) in enumerate(line)] for number, line in enumerate(lines)]
+    dressed = [[dress.format(word) for word, (_, dress) in zip(row, line, strict=True)] for row, line in zip(tagged, lines, strict=True)]
+    if table:
+        body = "\n".join("| " + " | ".join(row) + " |" for row in dressed)
+    else:
+        body = "\n".join(" ".join(row) for row in dressed)
+    page = PageIndex("# Heading\n\n" + body)
+    number = data.draw(st.integers(0, len(lines) - 1))
+    start = data.draw(st.integers(0, len(lines[number]) - 2))
+    end = data.draw(st.integers(start + 2, len(lines[number])))
+    # As it stands in the file, and as a reader would type it.
+    for quote in (" ".join(dressed[number][start:end]), ("  |  " if table else "  ").join(dressed[number][start:end])):
+        match = page.find_quote(quote)
+        assert match is not None
+        assert match.verbatim
+        assert match.start_line == match.end_line == number + 3
+        assert match.section == "Heading"
+        assert all(word in match.text for word in tagged[number][start:end])
+
+
+@given(WORDS, st.data())
+def test_a_changed_word_is_never_verbatim(words: list[str], data: st.DataObject) -> None:
+    page = PageIndex(" ".join(words))
+    at = data.draw(st.integers(0, len(words) - 1))
+    changed = [*words[:at], data.draw(st.sampled_from(["mistral", "88", "$10", "never"])), *words[at + 1 :]]
+    assume(changed != words)
+    match = page.find_quote(" ".join(changed))
+    assert match is None or not match.verbatim
+    if words[at][0] in "0123456789$" or words[at] == "not" or changed[at] != "mistral":
+        assert match is None
+    elif match is not None:
+        assert len(words) >= 8
+        assert normalise(match.text) in " ".join(words)
+
+
+@pytest.mark.parametrize(
+    "quote", ["a " * 50_000, "<" * 50_000, "[" * 50_000, "&amp;" * 20_000, "-" * 50_000, "Opening words " * 5_000, "\x00", "\ue00f"]
+)
+def test_hostile_quotes_are_refused(quote: str) -> None:
+    assert PAGE.find_quote(quote) is None

@@ -1,0 +1,99 @@
+"""The budget: never exceeded, nearly used up, and the end is said once nothing in flight can change it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from enrich.llm import Budget, BudgetSpent
+from tests import fake_server as fake
+from tests.fake_server import FakeServer, Seen
+from tests.llm.asking import ask, client, request
+from tests.llm.virtual import VirtualLoop, in_virtual_time
+
+
+def test_reserved_and_spent_never_exceed_the_limit() -> None:
+    async def run(loop: VirtualLoop) -> tuple[float, int, int]:
+        budget = Budget(1.0)
+        done, stopped, highest = 0, 0, 0.0
+
+        async def ask(number: int) -> None:
+            nonlocal done, stopped, highest
+            try:
+                held = await budget.reserve(0.2)
+            except BudgetSpent:
+                stopped += 1
+                return
+            highest = max(highest, budget.spent_usd + budget.reserved_usd)
+            await asyncio.sleep(0.1 + number * 0.01)
+            budget.settle(held, 0.05)
+            done += 1
+
+        await asyncio.gather(*(ask(number) for number in range(40)))
+        assert highest <= 1.0 + 1e-9
+        assert budget.reserved_usd == 0
+        return budget.spent_usd, done, stopped
+
+    spent, done, stopped = in_virtual_time(run)
+    # The last one needs 0.2 free: 17 at 0.05 fit, and all others are told.
+    assert spent == pytest.approx(0.85)
+    assert (done, stopped) == (17, 23)
+
+
+def test_near_the_end_it_waits_for_settlements_first() -> None:
+    async def run(loop: VirtualLoop) -> float:
+        budget = Budget(1.0)
+        held = await budget.reserve(0.9)
+        loop.call_later(5, budget.settle, held, 0.1)
+        await budget.reserve(0.5)
+        return loop.time()
+
+    assert in_virtual_time(run) == 5
+
+
+def test_an_attempt_nobody_knows_the_cost_of_counts_in_full() -> None:
+    async def run(loop: VirtualLoop) -> float:
+        budget = Budget(1.0)
+        budget.settle(await budget.reserve(0.4), None)
+        return budget.spent_usd
+
+    assert in_virtual_time(run) == 0.4
+
+
+def test_what_does_not_fit_at_all_is_said_at_once() -> None:
+    async def run(loop: VirtualLoop) -> None:
+        await Budget(0.1).reserve(0.2)
+
+    with pytest.raises(BudgetSpent, match=r"0\.2000"):
+        in_virtual_time(run)
+
+
+def test_a_run_of_requests_stays_below_its_budget_and_uses_it(serve: Callable[..., FakeServer]) -> None:
+    def act(seen: Seen) -> fake.Act:
+        faults = [fake.status(500), fake.too_many(retry_after_ms="1"), fake.html()]
+        usage = {"prompt_tokens": 2000, "completion_tokens": 400}
+        return faults[seen.number // 20 % 3] if seen.number % 20 == 0 else fake.ok({"summary": "x"}, usage=usage)
+
+    server = serve(act)
+    budget = Budget(0.5)
+
+    async def run() -> tuple[int, int]:
+        async with client(server, budget=budget) as asking:
+            results = await asyncio.gather(*(asking.send(request("words " * 1500)) for _ in range(150)), return_exceptions=True)
+        return sum(not isinstance(one, Exception) for one in results), sum(isinstance(one, BudgetSpent) for one in results)
+
+    done, stopped = asyncio.run(run())
+    assert done + stopped == 150
+    assert stopped > 0
+    assert 0.45 <= budget.spent_usd <= 0.5
+    assert budget.reserved_usd == 0
+
+
+def test_nothing_is_sent_once_the_budget_is_spent(serve: Callable[..., FakeServer]) -> None:
+    server = serve()
+    asked = ask(server, budget=Budget(0.000001))
+    assert isinstance(asked.error, BudgetSpent)
+    assert server.requests == 0
+    assert asked.tally.requests == 0

@@ -1,0 +1,259 @@
+"""The answers' cache: what is damaged is a miss, what cannot be written is one clear line, and no folder can run code."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from enrich.errors import UserError
+from enrich.llm import AnswerCache
+
+KEY, OTHER = "a" * 64, "b" * 64
+
+
+def rows(folder: Path, statement: str, *values: object) -> list[tuple[object, ...]]:
+    with sqlite3.connect(folder / "cache.db") as database:
+        found = database.execute(statement, values).fetchall()
+    database.close()
+    return found
+
+
+def filled(folder: Path) -> None:
+    with AnswerCache(folder) as cache:
+        cache.put(KEY, {"text": "Ümläut \u2028 \U0001f600", "n": 1.5, "list": [None, True]})
+        cache.put(OTHER, {"text": "other"})
+
+
+def test_an_answer_comes_back_as_it_was(tmp_path: Path) -> None:
+    filled(tmp_path / "answers")
+    with AnswerCache(tmp_path / "answers") as cache:
+        assert cache.get(KEY) == {"text": "Ümläut \u2028 \U0001f600", "n": 1.5, "list": [None, True]}
+        assert cache.get("c" * 64) is None
+        cache.put(KEY, {"text": "newer"})
+        assert cache.get(KEY) == {"text": "newer"}
+        assert cache.stats()["answers"] == 2
+        assert cache.stats()["bytes"] > 0
+
+
+def test_prune_keeps_what_is_named(tmp_path: Path) -> None:
+    filled(tmp_path)
+    with AnswerCache(tmp_path) as cache:
+        assert cache.prune({KEY, "never stored"}) == 1
+        assert cache.get(KEY) is not None
+        assert cache.get(OTHER) is None
+        assert cache.clear() == 1
+        assert cache.stats()["answers"] == 0
+
+
+def test_large_answers_stay_in_the_one_file(tmp_path: Path) -> None:
+    with AnswerCache(tmp_path) as cache:
+        cache.put(KEY, {"text": os.urandom(200_000).hex()})
+        assert cache.get(KEY) is not None
+        assert {path.name for path in tmp_path.rglob("*")} <= {"cache.db", "cache.db-wal", "cache.db-shm"}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE Cache SET value = x'00ff00'",
+        "UPDATE Cache SET value = NULL",
+        "UPDATE Cache SET value = 'text'",
+        "UPDATE Cache SET value = 17, mode = 1",
+        "UPDATE Cache SET mode = 9",
+    ],
+)
+def test_a_damaged_entry_is_a_note_and_a_miss_and_can_be_written_again(tmp_path: Path, damage: str) -> None:
+    filled(tmp_path)
+    rows(tmp_path, damage)
+    notes: list[str] = []
+    with AnswerCache(tmp_path, notes.append) as cache:
+        assert cache.get(KEY) is None
+        assert len(notes) == 1
+        assert "damaged" in notes[0]
+        cache.put(KEY, {"text": "again"})
+        assert cache.get(KEY) == {"text": "again"}
+
+
+def test_a_value_that_is_no_object_is_damage(tmp_path: Path) -> None:
+    import zlib
+
+    filled(tmp_path)
+    rows(tmp_path, "UPDATE Cache SET value = ?", zlib.compress(b"[1, 2]"))
+    with AnswerCache(tmp_path) as cache:
+        assert cache.get(KEY) is None
+
+
+class _Trap:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(Path(os.environ["TRAP"])),)
+
+
+@pytest.mark.parametrize("column", ["value", "key"])
+def test_a_planted_pickle_is_not_run(tmp_path: Path, column: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAP", str(tmp_path / "trapped"))
+    filled(tmp_path / "answers")
+    code = pickle.dumps(_Trap())
+    if column == "value":
+        rows(tmp_path / "answers", "UPDATE Cache SET mode = 4, value = ?", code)
+    else:
+        rows(tmp_path / "answers", "UPDATE Cache SET raw = 0, key = ? WHERE rowid = 1", code)
+    with AnswerCache(tmp_path / "answers") as cache:
+        assert cache.get(KEY) is None
+        cache.prune(set())
+    assert not (tmp_path / "trapped").exists()
+
+
+def test_a_planted_path_is_neither_read_nor_deleted(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.txt"
+    outside.write_text("mine")
+    filled(tmp_path / "answers")
+    rows(tmp_path / "answers", "UPDATE Cache SET mode = 2, filename = '../outside.txt', value = NULL")
+    with AnswerCache(tmp_path / "answers") as cache:
+        assert cache.get(KEY) is None
+        cache.put(KEY, {"text": "again"})
+        cache.clear()
+    assert outside.read_text() == "mine"
+
+
+@pytest.mark.parametrize("junk", [b"this is no database at all" * 100, b"SQLite format 3\x00" + b"\xff" * 5000])
+def test_a_damaged_database_is_set_aside_not_deleted(tmp_path: Path, junk: bytes) -> None:
+    filled(tmp_path)
+    (tmp_path / "cache.db").write_bytes(junk)
+    notes: list[str] = []
+    with AnswerCache(tmp_path, notes.append) as cache:
+        assert cache.get(KEY) is None
+        cache.put(KEY, {"text": "again"})
+        assert cache.get(KEY) == {"text": "again"}
+    assert any("set aside" in note for note in notes)
+    assert junk in [path.read_bytes() for path in tmp_path.glob("damaged-*")]
+
+
+def test_a_database_damaged_within_is_a_miss_too(tmp_path: Path) -> None:
+    with AnswerCache(tmp_path) as cache:
+        for number in range(300):
+            cache.put(f"{number:064x}", {"text": os.urandom(300).hex()})
+    data = bytearray((tmp_path / "cache.db").read_bytes())
+    for page in range(2, len(data) // 4096):
+        data[page * 4096 : page * 4096 + 200] = b"\xee" * 200
+    (tmp_path / "cache.db").write_bytes(bytes(data))
+    with AnswerCache(tmp_path) as cache:
+        assert cache.get(f"{7:064x}") is None
+        cache.put(KEY, {"text": "again"})
+        assert cache.get(KEY) == {"text": "again"}
+
+
+def test_settings_planted_in_the_database_cannot_stop_us(tmp_path: Path) -> None:
+    filled(tmp_path)
+    rows(tmp_path, "UPDATE Settings SET value = 'no such policy' WHERE key = 'eviction_policy'")
+    rows(tmp_path, "INSERT INTO Settings VALUES ('disk_nonsense', 1)")
+    with AnswerCache(tmp_path) as cache:
+        cache.put(KEY, {"text": "still works"})
+        assert cache.get(KEY) == {"text": "still works"}
+
+
+def test_a_folder_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    cache = AnswerCache(tmp_path / "file")
+    with pytest.raises(UserError, match="answers cannot be kept here") as caught:
+        cache.put(KEY, {"text": "x"})
+    assert str(tmp_path / "file") in caught.value.line
+    assert "\n" not in caught.value.line
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_one_clear_line(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(UserError, match="cannot be kept here"):
+        AnswerCache(tmp_path).put(KEY, {"text": "x"})
+
+
+_FILL_UP = """
+import resource, signal, sys
+from pathlib import Path
+from enrich.errors import UserError
+from enrich.llm import AnswerCache
+import os
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+cache = AnswerCache(Path(sys.argv[1]))
+cache.put("a" * 64, {"text": "before"})
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+try:
+    for number in range(1000):
+        cache.put(f"{number:064x}", {"text": os.urandom(3000).hex()})
+except UserError as error:
+    print(number, error.line)
+"""
+
+
+def test_a_full_disk_is_one_clear_line_and_loses_nothing(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", _FILL_UP, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    number, _, line = done.stdout.partition(" ")
+    assert "answers cannot be kept here" in line
+    assert int(number) > 0
+    with AnswerCache(tmp_path) as cache:
+        assert cache.get("a" * 64) == {"text": "before"}
+        assert all(cache.get(f"{stored:064x}") is not None for stored in range(int(number)))
+
+
+def test_a_disk_that_is_full_before_the_first_answer_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: AnswerCache) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(AnswerCache, "_connect", full)
+    with pytest.raises(UserError, match="answers cannot be kept here") as caught, AnswerCache(tmp_path):
+        pass
+    assert "make room" in caught.value.do
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from enrich.llm import AnswerCache
+with AnswerCache(Path(sys.argv[1])) as cache:
+    for number in range(100):
+        cache.put(f"{sys.argv[2]}-{number}", {"n": number})
+        print(number, flush=True)
+    if sys.argv[3] == "stay":
+        sys.stdin.read()
+"""
+
+
+def test_several_processes_write_at_once(tmp_path: Path) -> None:
+    writers = [subprocess.Popen([sys.executable, "-c", _WRITER, str(tmp_path), name, "go"], stdout=subprocess.PIPE) for name in "xyz"]
+    for writer in writers:
+        writer.communicate()
+        assert writer.returncode == 0
+    with AnswerCache(tmp_path) as cache:
+        assert cache.stats()["answers"] == 300
+        assert all(cache.get(f"{name}-{number}") == {"n": number} for name in "xyz" for number in range(100))
+
+
+def test_what_was_put_survives_a_kill(tmp_path: Path) -> None:
+    writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(tmp_path), "x", "stay"], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
+    assert writer.stdout is not None
+    seen = [int(writer.stdout.readline()) for _ in range(50)]
+    writer.send_signal(signal.SIGKILL)
+    writer.communicate()
+    with AnswerCache(tmp_path) as cache:
+        assert all(cache.get(f"x-{number}") == {"n": number} for number in seen)
+
+
+def test_only_json_is_stored(tmp_path: Path) -> None:
+    with AnswerCache(tmp_path) as cache, pytest.raises(ValueError, match="Out of range"):
+        cache.put(KEY, {"n": float("nan")})
+
+
+def test_nothing_of_it_is_a_pickle(tmp_path: Path) -> None:
+    filled(tmp_path)
+    assert {mode for (mode,) in rows(tmp_path, "SELECT mode FROM Cache")} == {1}
+    assert {raw for (raw,) in rows(tmp_path, "SELECT raw FROM Cache")} == {1}
+    assert json.dumps(rows(tmp_path, "SELECT filename FROM Cache")) == "[[null], [null]]"

@@ -1,0 +1,284 @@
+"""The client against a server that misbehaves in every way we could think of, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from enrich.errors import AnswerError, ServiceError, UserError
+from enrich.llm import Budget, Message, Usage
+from tests import fake_server as fake
+from tests.fake_server import FakeServer
+from tests.llm.asking import PRICES, SCHEMA, ask, request
+
+Serve = Callable[..., FakeServer]
+
+
+def test_an_answer_arrives_with_its_usage_and_cost(serve: Serve) -> None:
+    usage = {"prompt_tokens": 1000, "completion_tokens": 50, "prompt_tokens_details": {"cached_tokens": 400, "cache_write_tokens": 100}}
+    asked = ask(serve([fake.ok({"summary": "Short."}, usage=usage)]))
+    assert asked.reply is not None
+    assert json.loads(asked.reply.text) == {"summary": "Short."}
+    assert asked.reply.usage == Usage(input=1000, cached_input=400, cache_write=100, output=50)
+    # 500 fresh at 1, 400 cached at 0.1, 100 written at 1.25, 50 out at 10 USD per million.
+    assert asked.reply.cost_usd == pytest.approx((500 + 40 + 125 + 500) / 1e6)
+    assert asked.reply.requests == 1
+    assert asked.reply.model == "fake-model"
+
+
+def test_the_request_is_what_was_asked_for(serve: Serve) -> None:
+    server = serve()
+    ask(server, request("Häßliche “Zeichen”\u2028 und \ud800.", temperature=0.5))
+    seen = server.seen[0]
+    assert seen.path == "/v1/chat/completions"
+    assert seen.body["model"] == "fake"
+    assert seen.body["messages"][1] == {"role": "user", "content": "Häßliche “Zeichen”\u2028 und ?."}
+    assert seen.body["response_format"] == {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": SCHEMA}}
+    assert seen.body["temperature"] == 0.5
+    assert seen.body["max_tokens"] == 500
+    assert "max_completion_tokens" not in seen.body
+    assert "prompt_cache_key" not in seen.body
+
+
+def test_temperature_is_sent_only_where_it_is_set(serve: Serve) -> None:
+    server = serve()
+    ask(server)
+    assert "temperature" not in server.seen[0].body
+
+
+def test_without_a_schema_any_text_will_do(serve: Serve) -> None:
+    server = serve([fake.ok("Just words.")])
+    assert ask(server, request(schema=None)).text == "Just words."
+    assert "response_format" not in server.seen[0].body
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        (fake.status(500), "server"),
+        (fake.status(503, "overloaded"), "server"),
+        (fake.html(502), "server"),
+        (fake.reset(), "reset"),
+        (fake.cut_short(), "reset"),
+        (fake.html(200), "invalid"),
+        (fake.Act(body=b'{"choices": [{"mess', name="truncated"), "invalid"),
+        (fake.Act(body={"choices": []}), "invalid"),
+        (fake.Act(body={"id": "x"}), "invalid"),
+        (fake.Act(body=["no", "object"]), "invalid"),
+        (fake.Act(body={"choices": [{"message": None}]}), "invalid"),
+        (fake.Act(body=b"[" * 100_000), "invalid"),
+        (fake.ok(""), "invalid"),
+        (fake.ok(None), "invalid"),
+        (fake.raw(b"this is no HTTP\r\n\r\n"), "server"),
+        (fake.raw(b""), "reset"),
+        (fake.Act(body=b"not gzip at all", headers={"content-encoding": "gzip"}), "server"),
+    ],
+)
+def test_a_passing_fault_is_tried_again_once_per_fault(serve: Serve, fault: fake.Act, cause: str) -> None:
+    server = serve([fault, fault, fake.ok({"summary": "At last."})])
+    asked = ask(server)
+    assert json.loads(asked.text) == {"summary": "At last."}
+    assert asked.causes == [cause, cause, ""]
+    assert server.requests == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "cause"),
+    [
+        (fake.status(500), ServiceError, "server"),
+        (fake.reset(), ServiceError, "reset"),
+        (fake.html(200), AnswerError, "invalid"),
+        (fake.ok(""), AnswerError, "invalid"),
+    ],
+)
+def test_a_lasting_fault_ends_as_a_named_failure_of_this_request(serve: Serve, fault: fake.Act, kind: type[Exception], cause: str) -> None:
+    server = serve([fault] * 10)
+    asked = ask(server, attempts=3)
+    assert isinstance(asked.error, kind)
+    assert asked.error.cause == cause  # type: ignore[attr-defined]
+    assert not getattr(asked.error, "final", False)
+    assert server.requests == 3
+
+
+@pytest.mark.parametrize("fault", [fake.hang(), fake.drip()])
+def test_a_server_that_does_not_finish_is_given_up_after_the_timeout(serve: Serve, fault: fake.Act) -> None:
+    server = serve([fault, fake.ok({"summary": "Now."})])
+    asked = ask(server, timeout_seconds=0.3)
+    assert json.loads(asked.text) == {"summary": "Now."}
+    assert asked.causes == ["timeout", ""]
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause", "words"),
+    [
+        (fake.bad_key(), "auth", "key"),
+        (fake.status(403, "no access"), "auth", "key"),
+        (fake.no_quota(), "quota", "quota"),
+        (fake.status(402, "pay"), "quota", "quota"),
+        (fake.no_model(), "model", "`fake`"),
+        (fake.status(404, "Not Found"), "model", "/v1"),
+        (fake.status(400, "no such model", code_word="model_not_found"), "model", "`fake`"),
+        (fake.status(307, location="http://elsewhere.example/v1/chat/completions"), "redirect", "redirect"),
+    ],
+)
+def test_what_no_later_request_can_mend_is_final_at_once(serve: Serve, fault: fake.Act, cause: str, words: str) -> None:
+    server = serve([fault] * 5)
+    asked = ask(server)
+    assert isinstance(asked.error, ServiceError)
+    assert (asked.error.cause, asked.error.final) == (cause, True)
+    assert words in f"{asked.error.detail} {asked.error.do}"
+    assert asked.error.do
+    assert server.requests == 1
+
+
+def test_no_server_at_all_is_final(serve: Serve) -> None:
+    server = serve()
+    server.stop()
+    asked = ask(server)
+    assert isinstance(asked.error, ServiceError)
+    assert (asked.error.cause, asked.error.final) == ("unreachable", True)
+    assert f"127.0.0.1:{server.port}" in asked.error.detail
+    assert asked.tally.cost_usd == 0.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (fake.refusal(), "refused"),
+        (fake.ok([{"type": "refusal", "refusal": "No."}]), "refused"),
+        (fake.filtered(), "filtered"),
+        (fake.status(400, "filtered", code_word="content_filter"), "filtered"),
+        (
+            fake.status(400, "This model's maximum context length is 8192 tokens; reduce max_tokens", code_word="context_length_exceeded"),
+            "too-long",
+        ),
+        (fake.status(413, "too large"), "too-long"),
+    ],
+)
+def test_a_refused_page_is_an_answer_error_and_not_asked_again(serve: Serve, answer: fake.Act, cause: str) -> None:
+    server = serve([answer] * 5)
+    asked = ask(server)
+    assert isinstance(asked.error, AnswerError)
+    assert asked.error.cause == cause
+    assert server.requests == 1
+
+
+def test_content_in_parts_is_joined(serve: Serve) -> None:
+    assert ask(serve([fake.ok([{"type": "text", "text": '{"summ'}, {"type": "text", "text": 'ary": "x"}'}])])).text == '{"summary": "x"}'
+
+
+def test_an_answer_cut_off_by_its_ceiling_is_asked_again_with_more_room(serve: Serve) -> None:
+    server = serve([fake.cut_off(), fake.cut_off(), fake.ok({"summary": "Whole."})])
+    asked = ask(server)
+    assert [seen.body["max_tokens"] for seen in server.seen] == [500, 1000, 2000]
+    assert asked.reply is not None
+    assert asked.reply.text == '{"summary": "Whole."}'
+    assert asked.reply.requests == 3
+    assert asked.reply.usage == Usage(input=300, output=60), "cut-off attempts were paid too"
+    assert asked.causes == ["cut-off", "cut-off", ""]
+
+
+def test_an_answer_that_is_always_cut_off_is_given_up(serve: Serve) -> None:
+    server = serve([fake.cut_off()] * 9)
+    asked = ask(server)
+    assert isinstance(asked.error, AnswerError)
+    assert asked.error.cause == "cut-off"
+    assert server.requests == 3
+    assert asked.tally.usage.output == 60
+
+
+def test_a_429_spends_no_retry(serve: Serve) -> None:
+    server = serve([fake.too_many(retry_after_ms="1")] * 7 + [fake.ok({"summary": "Through."})])
+    asked = ask(server, attempts=1)
+    assert json.loads(asked.text) == {"summary": "Through."}
+    assert asked.causes == ["rate-limited"] * 7 + [""]
+
+
+@pytest.mark.parametrize("value", ["-1", "1e9", "nan", "soon", "", "Wed, 21 Oct 2099 07:28:00 GMT"])
+def test_a_senseless_retry_after_does_not_stall_the_run(serve: Serve, value: str) -> None:
+    server = serve([fake.too_many(retry_after=value), fake.ok({"summary": "Through."})])
+    asked = ask(server)
+    assert json.loads(asked.text) == {"summary": "Through."}
+    held = [event.seconds for event in asked.events if event.kind == "held"]
+    assert len(held) == 1
+    assert held[0] < 1
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        "many",
+        [],
+        {"prompt_tokens": -5, "completion_tokens": 3},
+        {"prompt_tokens": "x", "completion_tokens": 3},
+        {"prompt_tokens": 10**15, "completion_tokens": 3},
+        {"prompt_tokens": 9_999_999, "completion_tokens": 1},
+    ],
+)
+def test_usage_that_makes_no_sense_counts_as_the_upper_bound(serve: Serve, usage: Any) -> None:
+    server = serve([fake.ok({"summary": "x"}, usage=usage)])
+    budget = Budget(1.0)
+    asked = ask(server, budget=budget)
+    assert asked.reply is not None
+    assert asked.reply.usage == Usage()
+    bound = (len(server.seen[0].raw) * 1.25 + 500 * 10) / 1e6
+    assert asked.reply.cost_usd == pytest.approx(bound)
+    assert budget.spent_usd == pytest.approx(bound)
+
+
+def test_usage_as_digits_is_understood(serve: Serve) -> None:
+    asked = ask(serve([fake.ok({"summary": "x"}, usage={"prompt_tokens": "12", "completion_tokens": 3.0})]))
+    assert asked.reply is not None
+    assert asked.reply.usage == Usage(input=12, output=3)
+
+
+def test_every_attempt_is_paid_for(serve: Serve) -> None:
+    server = serve([fake.status(500), fake.too_many(retry_after_ms="1"), fake.ok({"summary": "x"})])
+    budget = Budget(1.0)
+    asked = ask(server, budget=budget)
+    bound = (len(server.seen[0].raw) * 1.25 + 500 * 10) / 1e6
+    # The 500 may have been worked for, so its upper bound counts; the 429 was turned away.
+    assert budget.spent_usd == pytest.approx(bound + (100 + 200) / 1e6)
+    assert budget.reserved_usd == 0
+    assert asked.tally.requests == 3
+    assert asked.tally.cost_usd == pytest.approx(budget.spent_usd)
+
+
+def test_a_budget_needs_a_price(serve: Serve) -> None:
+    server = serve()
+    asked = ask(server, request(model="nobody-knows-it"), budget=Budget(1.0))
+    assert isinstance(asked.error, UserError)
+    assert 'prices."nobody-knows-it"' in asked.error.line
+    assert server.requests == 0
+
+
+def test_without_a_budget_an_unknown_price_is_no_cost(serve: Serve) -> None:
+    asked = ask(serve(), request(model="nobody-knows-it"))
+    assert asked.reply is not None
+    assert asked.reply.cost_usd is None
+
+
+def test_the_model_of_the_reply_is_cleaned(serve: Serve) -> None:
+    asked = ask(serve([fake.ok({"summary": "x"}, model="evil\x1b[31m\nmodel" + "x" * 500)]))
+    assert asked.reply is not None
+    assert asked.reply.model.startswith("evil [31m model")
+    assert len(asked.reply.model) <= 200
+
+
+def test_prompt_messages_keep_their_order_and_roles(serve: Serve) -> None:
+    server = serve()
+    ask(server, request(messages=(Message("system", "a"), Message("user", "b"), Message("assistant", "c"), Message("user", "d"))))
+    assert [(message["role"], message["content"]) for message in server.seen[0].body["messages"]] == [
+        ("system", "a"),
+        ("user", "b"),
+        ("assistant", "c"),
+        ("user", "d"),
+    ]
+
+
+def test_prices_are_known_for_the_tests() -> None:
+    assert PRICES.price_of("fake") is not None

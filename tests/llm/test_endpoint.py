@@ -1,0 +1,184 @@
+"""Where the key may go, and that it appears nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from enrich.errors import UserError
+from enrich.llm import AnswerCache, Endpoint, host_of
+from tests import fake_server as fake
+from tests.fake_server import FakeServer, Seen
+from tests.llm.asking import Asked, ask, client, request
+
+Serve = Callable[..., FakeServer]
+KEY = "sk-proj-Abc123_secret-0987654321xyz"
+ENV = {"OPENAI_API_KEY": KEY}
+
+
+@pytest.mark.parametrize(
+    ("base_url", "named_by", "host"),
+    [
+        (None, "", "api.openai.com"),
+        ("https://api.openai.com/v1/", "file", "api.openai.com"),
+        ("http://127.0.0.1:8080/v1", "file", "127.0.0.1:8080"),
+        ("http://localhost:8080", "file", "localhost:8080"),
+        ("http://[::1]:8080/v1", "file", "[::1]:8080"),
+        ("http://127.8.8.8/v1", "file", "127.8.8.8"),
+        ("https://models.example/v1", "environment", "models.example"),
+        ("https://models.example/v1", "flag", "models.example"),
+    ],
+)
+def test_the_key_goes_where_somebody_vouches_for_the_host(base_url: str | None, named_by: str, host: str) -> None:
+    endpoint = Endpoint.from_settings(base_url, named_by, ENV)
+    assert (endpoint.host, endpoint.key) == (host, KEY)
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://models.example/v1",
+        "https://api.openai.com.evil.example/v1",
+        "https://evil-api.openai.com.example/v1",
+        "http://127.0.0.1.evil.example/v1",
+        "http://localhost.evil.example/v1",
+        "http://2130706433/v1",
+        "http://0x7f.1/v1",
+    ],
+)
+def test_a_host_that_only_the_file_names_gets_nothing(base_url: str) -> None:
+    with pytest.raises(UserError, match="nothing is sent there") as caught:
+        Endpoint.from_settings(base_url, "file", ENV)
+    assert "ENRICH_TRUST_HOST=" in caught.value.line
+    assert KEY not in caught.value.line
+
+
+@pytest.mark.parametrize("trusted", ["models.example", "other.example, MODELS.example", "models.example:8443"])
+def test_a_host_from_the_file_can_be_trusted_by_name(trusted: str) -> None:
+    assert Endpoint.from_settings("https://models.example:8443/v1", "file", {**ENV, "ENRICH_TRUST_HOST": trusted}).key == KEY
+
+
+@pytest.mark.parametrize("trusted", ["example", "models.example.evil", "*", ""])
+def test_trust_is_for_the_very_host(trusted: str) -> None:
+    with pytest.raises(UserError):
+        Endpoint.from_settings("https://models.example/v1", "file", {**ENV, "ENRICH_TRUST_HOST": trusted})
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://api.openai.com@evil.example/v1",
+        "https://user:pass@api.openai.com/v1",
+        "https://evil.example\\@api.openai.com/v1",
+        "https://api.openai.com\t.evil.example",
+        "ftp://127.0.0.1/v1",
+        "127.0.0.1:8080",
+        "http://",
+        "http://127.0.0.1:99999/v1",
+        "http://127.0.0.1/v1?key=x",
+        "http://[::1/v1",
+        "http://höst.example/v1",
+        "http://api.openai.com/v1",
+    ],
+)
+def test_an_address_that_could_be_read_in_two_ways_is_refused(base_url: str) -> None:
+    with pytest.raises(UserError) as caught:
+        Endpoint.from_settings(base_url, "flag", ENV)
+    assert "pass@" not in caught.value.line
+
+
+def test_openai_needs_a_key_and_loopback_does_not() -> None:
+    with pytest.raises(UserError, match="no API key"):
+        Endpoint.from_settings(None, "", {})
+    assert Endpoint.from_settings("http://127.0.0.1:1/v1", "file", {}).key == ""
+
+
+@pytest.mark.parametrize("key", ["sk-line\nbreak", "sk-with blank", "sk–typographic"])
+def test_a_mangled_key_is_an_error_that_does_not_show_it(key: str) -> None:
+    with pytest.raises(UserError, match="no key has") as caught:
+        Endpoint.from_settings(None, "", {"OPENAI_API_KEY": key})
+    assert key not in caught.value.line
+
+
+def test_the_host_can_be_shown_without_a_key() -> None:
+    assert host_of(None) == "api.openai.com"
+    assert host_of("https://models.example:8443/v1") == "models.example:8443"
+
+
+def test_the_key_is_sent_and_only_ours(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
+        monkeypatch.setenv(name, "from-the-environment")
+    server = serve()
+    ask(server, env=ENV)
+    ask(server)
+    assert server.seen[0].headers["authorization"] == f"Bearer {KEY}"
+    assert "authorization" not in server.seen[1].headers
+    for seen in server.seen:
+        assert "from-the-environment" not in str(dict(seen.headers))
+        assert not [name for name in seen.headers if name.startswith("x-stainless")], "nobody needs to know the machine"
+
+
+def test_a_proxy_is_not_asked_for_loopback(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert ask(serve()).reply is not None
+
+
+def _echo(seen: Seen, number: int) -> fake.Act:
+    """A server that says the key back wherever it can."""
+    said = f"Incorrect API key provided: {seen.key} in {json.dumps(dict(seen.headers))}"
+    acts = [
+        fake.status(401, said),
+        fake.status(403, said),
+        fake.status(404, f"model {said}"),
+        fake.status(404, said),
+        fake.status(429, said, code_word="insufficient_quota"),
+        fake.status(500, said),
+        fake.status(400, said),
+        fake.status(400, f"temperature {said}", param="temperature"),
+        fake.status(413, said),
+        fake.Act(500, said.encode()),
+        fake.Act(400, {"detail": said}),
+        fake.refusal(said),
+        fake.ok({"summary": said}, model=said),
+        fake.status(307, location=f"http://127.0.0.1:9/{seen.key}"),
+        fake.raw(f"HTTP/1.1 999 {seen.key}\r\n{seen.key}\r\n\r\n".encode()),
+    ]
+    return acts[number % len(acts)]
+
+
+def test_the_key_appears_in_nothing_we_produce(
+    serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    produced: list[str] = []
+    outcomes: list[Asked] = []
+    for number in range(15):
+        server = serve(lambda seen, number=number: _echo(seen, number))
+        asked = ask(server, request(temperature=0.5), env=ENV, attempts=2)
+        assert server.seen[0].key == KEY
+        outcomes.append(asked)
+        produced += [repr(asked.events), repr(asked.reply), repr(asked.tally)]
+        if asked.error is not None:
+            produced += [repr(asked.error), str(asked.error), repr(vars(asked.error)), "".join(traceback.format_exception(asked.error))]
+        if asked.reply is not None:
+            with AnswerCache(tmp_path) as cache:
+                cache.put("k" * 64, {"text": asked.reply.text, "model": asked.reply.model})
+                produced.append(repr(cache.get("k" * 64)))
+
+    async def shown() -> None:
+        async with client(serve(), env=ENV) as asking:
+            produced.extend([repr(asking), repr(asking.endpoint), str(asking.endpoint), repr(asking.settings), repr(asking.limits.state())])
+
+    asyncio.run(shown())
+    output = capfd.readouterr()
+    produced += [caplog.text, output.out, output.err]
+    assert sum(1 for asked in outcomes if asked.reply is not None) == 1, "one of these servers answers"
+    assert all(KEY not in text for text in produced)
+    assert all(KEY[8:24] not in text for text in produced)

@@ -1,0 +1,105 @@
+"""The question key. The pins are literals: whoever breaks them loses every user's cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from enrich.llm import Message, bare_schema, canonical_hash, question_key
+
+SCHEMA = {
+    "title": "Summary",
+    "description": "What the page says.",
+    "type": "object",
+    "properties": {"title": {"type": "string", "title": "Title", "description": "x"}, "kind": {"enum": ["title", "b"], "description": "y"}},
+    "required": ["title", "kind"],
+    "additionalProperties": False,
+}
+MESSAGES = (Message("system", "Be brief."), Message("user", "Größe: 3 µm — “quoted”\u2028"), Message("user", "Summarise."))
+
+
+def key(**changes: Any) -> str:
+    fields: dict[str, Any] = {"model": "gpt-5-mini", "schema": SCHEMA, "messages": MESSAGES, "temperature": None, "sample": 0}
+    return question_key(**{**fields, **changes})
+
+
+def test_three_keys_are_pinned() -> None:
+    assert key() == "607544a7068473bbd92f21788a7e982f343c05b87f1a60c9d2e66e204b3cac22"
+    assert key(model="other/model", temperature=0.7, sample=3) == "0f9d2e16afe7b764b8b082bad0e8e4a9a52209f3c5f3f08278670c930923050e"
+    assert key(schema=None, messages=[Message("user", "")]) == "71105696659a0f2b69181c8ad5929be13f532aa2fc0fc22bb572af675fab25fe"
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"schema": {**SCHEMA, "title": "Renamed", "description": "A new docstring."}},
+        {"schema": dict(reversed(SCHEMA.items()))},
+        {"schema": {**SCHEMA, "properties": {**SCHEMA["properties"], "title": {"type": "string", "examples": ["x"]}}}},  # type: ignore[dict-item]
+        {"messages": list(MESSAGES)},
+    ],
+)
+def test_words_for_people_and_order_do_not_count(same: dict[str, Any]) -> None:
+    assert key(**same) == key()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"model": "gpt-5"},
+        {"temperature": 0.0},
+        {"temperature": 1.0},
+        {"sample": 1},
+        {"messages": MESSAGES[:2]},
+        {"messages": (MESSAGES[0], Message("assistant", MESSAGES[1].content), MESSAGES[2])},
+        {"messages": (Message("system", "Be brief"), *MESSAGES[1:])},
+        {"schema": None},
+        {"schema": {**SCHEMA, "required": ["title"]}},
+        {"schema": {**SCHEMA, "properties": {"kind": SCHEMA["properties"]["kind"]}}},  # type: ignore[index]
+        {"schema": {**SCHEMA, "properties": {**SCHEMA["properties"], "kind": {"enum": ["title"]}}}},  # type: ignore[dict-item]
+    ],
+)
+def test_what_decides_the_answer_counts(other: dict[str, Any]) -> None:
+    assert key(**other) != key()
+
+
+def test_whole_and_decimal_temperatures_are_one() -> None:
+    assert key(temperature=1) == key(temperature=1.0)
+
+
+def test_properties_named_title_and_description_are_no_annotations() -> None:
+    schema = {"type": "object", "title": "T", "properties": {"title": {"type": "string"}, "description": {"title": "D", "type": "number"}}}
+    assert bare_schema(schema) == {"type": "object", "properties": {"title": {"type": "string"}, "description": {"type": "number"}}}
+
+
+def test_lone_surrogates_have_a_hash() -> None:
+    assert canonical_hash("\ud800") != canonical_hash("?")
+
+
+def test_a_pydantic_schema_keeps_its_key_when_its_docstring_changes() -> None:
+    from pydantic import BaseModel, Field
+
+    def made(docstring: str, description: str) -> dict[str, Any]:
+        class Answer(BaseModel):
+            __doc__ = docstring
+            text: str = Field(description=description)
+
+        return Answer.model_json_schema()
+
+    assert key(schema=made("One.", "a")) == key(schema=made("Two.", "b"))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_the_key_is_the_hash_of_canonical_json_whatever_is_hashed_in_advance(count: int) -> None:
+    messages = (Message("system", "Be terse."), Message("user", 'A page with "quotes", \u2028 and é.'), Message("user", "The task."))[
+        :count
+    ]
+    schema = {"type": "object", "title": "left out", "properties": {"title": {"type": "string"}}}
+    whole = {
+        "model": "m",
+        "schema": {"type": "object", "properties": {"title": {"type": "string"}}},
+        "messages": [[message.role, message.content] for message in messages],
+        "temperature": 0.5,
+        "sample": 2,
+    }
+    assert question_key(model="m", schema=schema, messages=messages, temperature=0.5, sample=2) == canonical_hash(whole)

@@ -1,0 +1,102 @@
+"""Prompt files: what they may say, and errors that name file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from enrich.errors import UserError
+from enrich.llm import Prompt
+
+GOOD = """---
+version: 3
+model: gpt-5-mini
+temperature: 0.2
+max_output_tokens: 700
+---
+Summarise {{ title }}.
+{% for item in items %}
+- {{ item }}
+{% endfor %}
+End.
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "summary.md"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_prompt_has_its_wishes_and_its_words(tmp_path: Path) -> None:
+    prompt = Prompt.load(write(tmp_path, GOOD))
+    assert (prompt.version, prompt.model, prompt.temperature, prompt.max_output_tokens) == ("3", "gpt-5-mini", 0.2, 700)
+    assert prompt.render(title="Alignment", items=["a", "b"]) == "Summarise Alignment.\n- a\n- b\nEnd."
+
+
+def test_only_the_version_is_needed(tmp_path: Path) -> None:
+    prompt = Prompt.load(write(tmp_path, "---\nversion: first\n---\nHello"))
+    assert (prompt.version, prompt.model, prompt.temperature, prompt.max_output_tokens) == ("first", None, None, None)
+    assert prompt.render() == "Hello"
+
+
+def test_the_hash_follows_the_text_and_not_the_line_ends(tmp_path: Path) -> None:
+    plain = Prompt.load(write(tmp_path, GOOD))
+    (tmp_path / "crlf.md").write_bytes(GOOD.replace("\n", "\r\n").encode())
+    assert Prompt.load(tmp_path / "crlf.md").hash == plain.hash
+    assert Prompt.load(write(tmp_path, GOOD + "!")).hash != plain.hash
+
+
+def test_values_are_data(tmp_path: Path) -> None:
+    prompt = Prompt.load(write(tmp_path, "---\nversion: 1\n---\n{{ page }}"))
+    assert prompt.render(page="{{ 7 * 7 }} {% raw %} <b>&amp;") == "{{ 7 * 7 }} {% raw %} <b>&amp;"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("no frontmatter", 1, "no frontmatter"),
+        ("---\nmodel: x\n---\n", 1, "version"),
+        ("---\nversion: 1\ntemprature: 1\n---\n", 3, "unknown key `temprature`"),
+        ("---\nversion: 1\ntemperature: hot\n---\n", 3, "from 0 to 2"),
+        ("---\nversion: 1\ntemperature: 2.5\n---\n", 3, "from 0 to 2"),
+        ("---\nversion: 1\nmax_output_tokens: 0\n---\n", 3, "at least 1"),
+        ("---\nversion: 1\nmodel: 5\n---\n", 3, "model's name"),
+        ("---\nversion: true\n---\n", 2, "number or a word"),
+        ("---\nversion: 1\nmodel: [\n---\n", 4, "no YAML"),
+        ("---\nversion: 1\n---\nfine\n{% if %}\n", 5, "cannot be read"),
+        ("---\nversion: 1\n---\nfine\n{{ open", 5, "cannot be read"),
+    ],
+)
+def test_a_bad_file_is_an_error_with_its_line(tmp_path: Path, text: str, line: int, words: str) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        Prompt.load(write(tmp_path, text))
+    assert caught.value.where == f"{tmp_path / 'summary.md'}:{line}"
+
+
+def test_an_undefined_name_is_an_error_with_its_line(tmp_path: Path) -> None:
+    prompt = Prompt.load(write(tmp_path, "---\nversion: 1\n---\nfine {{ title }}\n\n{{ tilte }}\n"))
+    with pytest.raises(UserError, match="'tilte' is undefined") as caught:
+        prompt.render(title="x", body="y")
+    assert caught.value.where == f"{tmp_path / 'summary.md'}:6"
+    assert "body, title" in caught.value.line
+
+
+@pytest.mark.parametrize(
+    "attack",
+    ["{{ ''.__class__.__mro__ }}", "{{ title.__init__.__globals__ }}", "{{ items.append(1) }}", "{{ 1 / 0 }}", "{{ title.nothing }}"],
+)
+def test_a_template_can_reach_nothing(tmp_path: Path, attack: str) -> None:
+    prompt = Prompt.load(write(tmp_path, f"---\nversion: 1\n---\n{attack}"))
+    with pytest.raises(UserError) as caught:
+        prompt.render(title="x", items=[])
+    assert caught.value.where.startswith(str(tmp_path))
+
+
+def test_a_missing_or_undecodable_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        Prompt.load(tmp_path / "none.md")
+    (tmp_path / "latin.md").write_bytes(b"---\nversion: 1\n---\n\xff")
+    with pytest.raises(UserError, match="cannot be read"):
+        Prompt.load(tmp_path / "latin.md")

@@ -1,0 +1,138 @@
+"""An event loop whose clock jumps: minutes of waiting are tested in milliseconds, and always in the same order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import selectors
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from enrich.errors import ServiceError
+from enrich.llm.limits import Limits
+from enrich.llm.replies import retry_after
+from tests.fake_server import RateLimit
+
+
+class _Jumping(selectors.SelectSelector):
+    loop: VirtualLoop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise RuntimeError("everybody waits for something that never comes")
+        self.loop.now += timeout
+        return super().select(0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        selector = _Jumping()
+        selector.loop = self
+        self.now = 0.0
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self.now
+
+
+def in_virtual_time(run: Callable[[VirtualLoop], Coroutine[Any, Any, Any]]) -> Any:
+    loop = VirtualLoop()
+    try:
+        return loop.run_until_complete(run(loop))
+    finally:
+        loop.close()
+
+
+@dataclass
+class Outcome:
+    """What a simulated run gave. `refused`: 429s; `starts`: when each accepted request was sent."""
+
+    seconds: float = 0.0
+    done: int = 0
+    refused: int = 0
+    most_in_flight: int = 0
+    limits: list[int] = field(default_factory=list)
+    starts: list[float] = field(default_factory=list)
+    error: ServiceError | None = None
+
+
+def simulate(
+    count: int,
+    *,
+    latency: Callable[[int], float] | float = 0.1,
+    server: RateLimit | None = None,
+    slow_refusals: bool = False,
+    fault: Callable[[int], str] | None = None,
+    tokens: float = 2000,
+    offset: float = 0.0,
+    headers: Callable[[float], dict[str, str]] | None = None,
+    limits_of: Callable[[Limits], None] | None = None,
+    **settings: Any,
+) -> Outcome:
+    """`count` requests through `Limits` against a simulated server, in virtual time.
+
+    `latency` by requests in flight; `fault(number)` names what happens to the nth request (`429`, `500` or ""); `offset`: where in its
+    second the server's clock stands at the start.
+    """
+    outcome = Outcome()
+    network, client_cost = 0.002, 0.001
+
+    async def run(loop: VirtualLoop) -> None:
+        options: dict[str, Any] = {
+            "concurrency": 64,
+            "requests_per_minute": None,
+            "tokens_per_minute": None,
+            "breaker_seconds": 300.0,
+            **settings,
+        }
+        limits = Limits(clock=loop.time, rng=random.Random(7), **options)
+        if limits_of is not None:
+            limits_of(limits)
+        in_flight, sent = 0, 0
+
+        async def ask() -> None:
+            nonlocal in_flight, sent
+            while True:
+                turn = await limits.turn("fake", tokens)
+                sent += 1
+                started, number = loop.time(), sent
+                in_flight += 1
+                outcome.most_in_flight = max(outcome.most_in_flight, in_flight)
+                try:
+                    # What the client itself computes for a request keeps the loop from everything else.
+                    loop.now += client_cost
+                    await asyncio.sleep(network / 2)
+                    allowed, told = server.ask(loop.time() + offset) if server else (True, {})
+                    kind = fault(number) if fault else ""
+                    takes = latency(in_flight) if callable(latency) else latency
+                    if not allowed or kind == "429":
+                        await asyncio.sleep(takes if slow_refusals else network / 2)
+                        outcome.refused += 1
+                        turn.throttled(retry_after(told))
+                        continue
+                    await asyncio.sleep(takes)
+                    turn.heard({**told, **(headers(loop.time()) if headers else {})})
+                    if kind == "500":
+                        turn.failed(None)
+                        continue
+                    outcome.starts.append(started)
+                    turn.clean(loop.time() - started)
+                    outcome.limits.append(limits.state()[0].limit)
+                    outcome.done += 1
+                    return
+                finally:
+                    in_flight -= 1
+                    turn.end()
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(count):
+                    tasks.create_task(ask())
+        except* ServiceError as group:
+            error = group.exceptions[0]
+            outcome.error = error if isinstance(error, ServiceError) else None
+        outcome.seconds = loop.time()
+
+    in_virtual_time(run)
+    return outcome

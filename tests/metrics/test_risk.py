@@ -1,0 +1,78 @@
+"""The hallucination risk: which factors a page gets, in which order, and the integrity of its footnotes and arXiv ids."""
+
+from __future__ import annotations
+
+import pytest
+
+from enrich.metrics import RiskReport, hallucination_risk, integrity, structure
+from enrich.wiki.profile import load_profile
+
+PROFILE = load_profile()
+CLEAN = integrity("")
+
+
+def risk(
+    body: str = "", *, kind: str | None = None, content_format: str = "article", rigor: float | None = None, quality: float | None = None
+) -> RiskReport:
+    return hallucination_risk(
+        structure(body, PROFILE),
+        integrity(body),
+        entity_type=kind,
+        content_format=content_format,
+        rigor=rigor,
+        quality=quality,
+        year=2026,
+        rules=PROFILE.risk,
+    )
+
+
+def test_a_short_page_without_anything_starts_at_forty() -> None:
+    assert risk("few words") == RiskReport(30, "low", ("minimal-content",), ())
+
+
+def test_factors_come_in_the_reference_order_and_are_clamped() -> None:
+    report = risk("word " * 600, kind="person", rigor=2, quality=10)
+    assert report.factors == ("biographical-claims", "no-citations", "low-rigor-score", "low-quality-score", "few-external-sources")
+    assert (report.score, report.level) == (95, "high")
+    assert risk("w", kind="concept", content_format="table", rigor=9, quality=90).score == 0
+
+
+def test_citations_are_weighed_by_their_density() -> None:
+    def cited(notes: int) -> tuple[str, ...]:
+        return risk(
+            "word " * 600 + " ".join(f"x[^{n}]" for n in range(notes)) + "".join(f"\n[^{n}]: https://e.org/{n}" for n in range(notes))
+        ).factors
+
+    assert cited(1)[0] == "low-citation-density"
+    assert "moderately-cited" in cited(4)
+    assert "well-cited" in cited(9)
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ("a[^1] b[^2]\n[^1]: https://e.org", ("orphaned-footnotes",)),
+        ("a[^1] b[^2] c[^3]\n[^1]: https://e.org", ("severe-truncation",)),
+        ("a[^2]\n[^1]: https://e.org", ("severe-truncation",)),  # a definition is no reference
+        ("a[^1]: before a colon within the line", ("severe-truncation",)),
+        ("a[^1]\n[^1]: https://e.org\n[^1]: https://e.org/2", ("duplicate-footnote-defs",)),
+        ("a[^1]\n[^1]: no address", ("mostly-unsourced-footnotes",)),
+        ("a[^1]\n[^1]: wrapped\n    https://e.org", ()),
+        ("a[^1] b[^2]\n[^1]: https://e.org\n[^2]: none", ("some-unsourced-footnotes",)),
+        ("2401.00001 2401.00002 2401.00003", ("suspicious-sequential-ids",)),
+        ("2401.00001 2401.00002 2402.00003", ()),
+        ("2413.00001 2413.00002 2413.00003", ()),  # no such month
+        ("9901.00001 9901.00002 9901.00003", ()),  # no such year yet
+        ("a[^name]", ()),
+    ],
+)
+def test_integrity_is_read_from_the_body(body: str, names: tuple[str, ...]) -> None:
+    report = risk(body)
+    assert report.integrity == names
+    assert report.factors[len(report.factors) - len(names) :] == names
+    assert ("integrityIssues" in report.record()) == bool(names)
+
+
+def test_levels_change_after_thirty_and_sixty() -> None:
+    assert [risk("word " * n, quality=q).level for n, q in ((200, None), (400, None))] == ["low", "medium"]
+    assert risk("word " * 600, kind="person").level == "high"

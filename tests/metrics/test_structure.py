@@ -1,0 +1,131 @@
+"""The counts of a page, the two structural scores, and that line ends do not matter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enrich.metrics import counted_text, integrity, older_structural_score, structural_score, structure, suggested_quality, word_count
+from enrich.metrics.structure import Structure, normalized_structural_score
+from enrich.wiki.pages import PageFile, parse_page
+from enrich.wiki.profile import load_profile
+
+PROFILE = load_profile()
+
+
+def counts(text: str) -> Structure:
+    return structure(text, PROFILE)
+
+
+def made(**values: float | bool) -> Structure:
+    """A page with nothing but these counts (and all bullets, so that the ratio gives no points)."""
+    none = dict.fromkeys(Structure.__slots__, 0) | {"bullet_ratio": 1.0, "has_overview": False, "has_conclusion": False}
+    return Structure(**(none | values))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("one two three", 3),
+        ("# Title\n\n- item | cell", 6),  # marks between blanks count as words
+        ("one ```py\nnot this\n``` two", 2),
+        ("one `not\nthis` two", 2),
+        ('<Chart values="a b c" /> two', 1),
+        ("<Bare/> two", 1),
+        ('see <EntityLink id="x">lost words</EntityLink> here', 2),
+        ("<Outer>lost <Inner>too</Inner> kept</Outer>", 1),  # up to the first closing tag of any name
+        ("a [link text](https://example.org/x) b", 4),
+        ("a https://example.org/x?y=1 b", 2),
+        ("a <b>bold</b> c", 3),
+        ("a\u00a0b\ufeffc", 3),  # JavaScript's blanks
+        ("a\x85b\x1fc", 1),  # Python's, but not JavaScript's
+    ],
+)
+def test_words(text: str, words: int) -> None:
+    assert word_count(text) == words
+
+
+def test_the_counted_text_ends_frontmatter_early_and_drops_imports() -> None:
+    assert counted_text("---\ntitle: a --- b\n---\nbody\nimport X from 'y'\nimportant\n") == " b\n---\nbody\n\nimportant\n"
+
+
+def test_tables_and_diagrams_are_counted_by_rows_fences_and_components() -> None:
+    page = counts(
+        "|a|b|\n|---|:-:|\n|1|2|\n\n<ComparisonTable x>\n<ComparisonTables>\n\n```mermaid\nx\n```\n<Mermaid chart />\n<MermaidDiagram>\n"
+    )
+    assert (page.table_count, page.diagram_count, page.mermaid_count) == (2, 3, 3)
+    assert counts("|a|\n|---|\n|---|\n").table_count == 1  # adjacent separator rows are one
+
+
+def test_links_footnotes_and_headings_are_counted() -> None:
+    page = counts(
+        '[a](/x) ![i](https://e.org/i.png) [b](http://e.org) <EntityLink id="z">q</EntityLink> <R id="ab">s</R>\n'
+        "x[^1] y[^2] z[^1] [^name]\n[^3]: only defined\n## Overview of it\n### Sub\n#### Deep\n## Implications\n"
+    )
+    assert (page.internal_links, page.external_links, page.footnote_count) == (3, 2, 2)
+    assert (page.section_count, page.h3_count, page.has_overview, page.has_conclusion) == (3, 1, True, True)
+
+
+def test_the_bullet_ratio_leaves_out_fences_and_blank_lines() -> None:
+    page = counts("- a\n* b\n 1. c\ntext\n\n```\n- not\n```\n")
+    assert page.bullet_ratio == 3 / 4
+    assert page.record("article")["bulletRatio"] == 0.75
+    assert counts("").bullet_ratio == 0.0
+
+
+def test_a_profile_names_its_own_components() -> None:
+    mine = PROFILE.model_copy(update={"table_components": ["Grid"], "diagram_components": [], "entity_link_component": "Ref"})
+    page = structure('<Grid x>\n<ComparisonTable>\n<Mermaid x>\n<Ref id="a">\n<EntityLink id="b">', mine)
+    assert (page.table_count, page.diagram_count, page.internal_links) == (1, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("content_format", "page", "score"),
+    [
+        ("article", {}, 0),
+        ("article", {"word_count": 800, "table_count": 2, "diagram_count": 1, "h3_count": 4, "internal_links": 4}, 9),
+        ("article", {"footnote_count": 3, "external_links": 3, "bullet_ratio": 0.29, "has_overview": True}, 6),
+        ("article", {"bullet_ratio": 0.3}, 1),
+        ("table", {"table_count": 2, "word_count": 100, "section_count": 3, "bullet_ratio": 0.0}, 7),
+        ("diagram", {"diagram_count": 3, "table_count": 1}, 6),
+        ("index", {"internal_links": 10, "section_count": 6, "word_count": 50, "diagram_count": 1}, 10),
+        ("dashboard", {"internal_links": 20}, 5),
+        ("poem", {"word_count": 800}, 2),
+    ],
+)
+def test_the_structural_score_takes_the_first_tier_that_fits(content_format: str, page: dict[str, float], score: int) -> None:
+    assert structural_score(made(**page), content_format) == score
+
+
+def test_the_older_score_knows_more_tables_and_no_footnotes() -> None:
+    page = made(word_count=800, table_count=3, mermaid_count=2, internal_links=4, external_links=6, bullet_ratio=0.0, footnote_count=9)
+    assert older_structural_score(page) == 14
+    assert suggested_quality(14, "article") == 93  # the pair that a card of that time shows
+    assert older_structural_score(made(footnote_count=9)) == 0
+
+
+def test_scores_on_other_scales() -> None:
+    assert [suggested_quality(score, "article") for score in (15, 14, 12, 11, 10)] == [100, 93, 80, 73, 67]
+    assert suggested_quality(15, "article", "stub") == 35
+    assert suggested_quality(15, "index") == 0
+    assert normalized_structural_score(15) == 50
+
+
+LINES = st.lists(
+    st.sampled_from(
+        ["## Overview", "- bullet", "word word", "|a|b|", "|---|---|", "x[^1]", "[^1]: text", "  more", "```", "", "[a](/b)", "---"]
+    ),
+    max_size=25,
+)
+
+
+@given(LINES, st.sampled_from(["\r\n", "\r"]))
+def test_counts_do_not_change_with_the_line_ends(lines: list[str], ending: str) -> None:
+    text = "\n".join(["---", "title: T", "---", *lines])
+    file = PageFile("x", "x.md", Path("x.md"))
+    lf, other = parse_page(file, text.encode()), parse_page(file, text.replace("\n", ending).encode())
+    assert counts(lf.text) == counts(other.text)
+    assert integrity(lf.body) == integrity(other.body)

@@ -1,0 +1,279 @@
+"""The card on a terminal, as JSON and as one HTML file: complete, readable, and deaf to hostile pages."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enrich.cli.main import main
+from enrich.records.card import Card, StageState, status_card
+from enrich.records.card_html import card_html
+from enrich.records.card_text import card_text, print_card
+from enrich.wiki.insights import Insight
+from enrich.wiki.profile import load_profile
+from tests.checks.making import page
+
+NOW = datetime(2026, 3, 12, tzinfo=UTC)
+HOSTILE = (
+    "</style></script></title><script>window.hit=1</script><img src=x onerror=window.hit=2> \"'><a href=javascript:window.hit=3>go</a>"
+    " {{ 7*7 }} [bold]b[/bold] \x1b]0;t\x07\x1b[31m\u202egnp\u2066 --> ]]>"
+)
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+def card(text: str = "plain", kind_guide: str = "/guide/") -> Card:
+    profile = load_profile("reference")
+    kinds = {**profile.page_types, "risk": profile.page_types["risk"].model_copy(update={"style_guide": kind_guide, "label": text[:500]})}
+    record: dict[str, Any] = {
+        "id": text,
+        "title": f"North Light {text}",
+        "path": f"/{text}/",
+        "filePath": text,
+        "contentFormat": "article",
+        "quality": 30,
+        "suggestedQuality": 60,
+        "readerImportance": 55.5,
+        "readerRank": 3,
+        "llmSummary": f"Summary {text}",
+        "description": text,
+        "ratings": {text: 4.5, "rigor": 6},
+        "wordCount": 1500,
+        "updateFrequency": 30,
+        "backlinkCount": 1,
+        "unconvertedLinkCount": 2,
+        "entityType": text,
+        "metrics": {"tableCount": 2, "diagramCount": 1, "internalLinks": 1, "bulletRatio": 0.25, "structuralScore": 9, text: 3},
+        "hallucinationRisk": {"level": text, "score": 70, "factors": [text]},
+        "redundancy": {"maxSimilarity": 41, "similarPages": [{"id": text, "title": text, "similarity": 41}]},
+        "coverage": {
+            "passing": 1,
+            "total": 3,
+            "targets": {"tables": 6},
+            "actuals": {"tables": 2},
+            "items": {"llmSummary": "green", "tables": "amber", text: "red"},
+        },
+    }
+    insights = [Insight("x", Path("x"), 1, {"text": f"{n} {text}", "type": text, "surprising": n, "evidence": text}) for n in range(1, 5)]
+    return status_card(
+        record,
+        page("---\ntitle: T\nlastEdited: 2026-01-01\n---\n## Overview\n", "knowledge-base/risks/a.md"),
+        profile.model_copy(update={"page_types": kinds}),
+        NOW,
+        insights=insights,
+        backlinks=[{"id": text, "title": text, "type": text, "relationship": text}],
+        states=[StageState(text, text, (text,))],
+        entity_number=text,
+    )
+
+
+class _Outline(HTMLParser):
+    """The tags and attributes of a document, and the text outside its style sheet."""
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._style = False
+        self.feed(document)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._style = tag == "style"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._style = False
+
+    def handle_data(self, data: str) -> None:
+        if not self._style:
+            self.words.append(data)
+
+
+def test_html_says_what_the_card_says() -> None:
+    text = " ".join(" ".join(_Outline(card_html(card("plain"))).words).split())
+    for said in (
+        "North Light plain",
+        "30 / 100",
+        "structure says 60",
+        "Useful · rank 3",
+        "2 months ago",
+        "Overdue by 40 days",
+        "1.5k words 2 tables 1 diagram 1 internal link 0 external links 1 backlink 25% bullets",
+        "Score: 9/15",
+        "Summary plain",
+        "Critical Insights 4",
+        "1 more",
+        "Rated 30 but structure suggests 60 (underrated by 30 points)",
+        "2 links could use <R> components",
+        '41% similar to "plain"',
+        "Tables : partly 2 / 6",
+        "Backlinks 1",
+    ):
+        assert said in text
+
+
+def test_html_needs_nothing_from_outside_and_runs_nothing() -> None:
+    document = card_html(card(HOSTILE))
+    outline = _Outline(document)
+    tags = {tag for tag, _ in outline.tags}
+    assert tags.isdisjoint({"script", "link", "img", "iframe", "object", "embed", "base", "form", "a"})
+    assert [tag for tag, _ in outline.tags].count("style") == 1
+    for tag, attributes in outline.tags:
+        assert not [name for name in attributes if name.startswith("on") or name in ("src", "href", "srcset")], tag
+        assert all("window" not in (value or "") for value in attributes.values())
+    assert not any(char in document for char in "\x1b\x07\u202e\u2066")
+    assert "{{ 7*7 }}" in "".join(outline.words)
+
+
+def test_html_is_marked_up_for_readers_who_do_not_see_it() -> None:
+    outline = _Outline(card_html(card()))
+    (root,) = [attributes for tag, attributes in outline.tags if tag == "html"]
+    assert root["lang"] == "en"
+    headings = [tag for tag, _ in outline.tags if tag in ("h1", "h2", "h3")]
+    assert headings.count("h1") == 1
+    assert headings[0] == "h1"
+    names = {attributes["id"] for _, attributes in outline.tags if "id" in attributes}
+    assert {attributes["aria-labelledby"] for _, attributes in outline.tags if "aria-labelledby" in attributes} <= names
+    assert all("scope" in attributes for tag, attributes in outline.tags if tag == "th")
+
+
+@pytest.mark.parametrize(
+    ("guide", "linked"),
+    [
+        ("https://lights.example/guide", True),
+        ("/internal/guide/", False),
+        ("javascript:alert(1)", False),
+        ("//evil.example/", False),
+        ("", False),
+    ],
+)
+def test_only_a_web_address_of_the_profile_becomes_a_link(guide: str, linked: bool) -> None:
+    links = [attributes.get("href") for tag, attributes in _Outline(card_html(card(kind_guide=guide))).tags if tag == "a"]
+    assert links == ([guide] if linked else [])
+
+
+def test_text_without_a_terminal_is_plain_and_within_its_width() -> None:
+    made = card_text(card(HOSTILE), width=80)
+    assert not any(ord(char) < 32 and char != "\n" for char in made)
+    assert "\u202e" not in made
+    assert "[bold]b[/bold]" in made
+    from rich.cells import cell_len
+
+    assert max(cell_len(line) for line in made.splitlines()) <= 80
+    assert not any(line.endswith(" ") for line in made.splitlines())
+
+
+def test_text_on_a_terminal_has_colours_and_nothing_else() -> None:
+    from rich.console import Console
+
+    screen = io.StringIO()
+    print_card(card(HOSTILE), Console(file=screen, width=80, force_terminal=True, color_system="standard", legacy_windows=False))
+    import re
+
+    shown = screen.getvalue()
+    assert "\x1b[" in shown
+    assert "\x1b" not in re.sub(r"\x1b\[[0-9;]*m", "", shown)  # no title, no cursor: only colours
+
+
+def test_text_lists_three_insights_and_all_parts() -> None:
+    lines = [line.strip() for line in card_text(card()).splitlines()]
+    assert "Critical Insights (4)" in lines
+    assert sum(line.startswith("• ") for line in lines) == 3
+    assert "Coverage 1 of 3" in lines
+    assert "~ tables        2 of 6" in lines
+    assert "Backlinks (1)" in lines
+    assert any(line.startswith("Update:") and line.endswith("monthly · Overdue by 40 days") for line in lines)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def test_enrich_show_prints_or_writes_each_format(lighthouses: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, _ = run(capsys, "--wiki", str(lighthouses), "show", "north-light")
+    assert code == 0
+    assert out.startswith("North Light  Page Status\n")
+    _, out, _ = run(capsys, "--wiki", str(lighthouses), "show", "towers/north-light.md", "--json")
+    data = json.loads(out)
+    assert (data["id"], data["quality"]["label"], data["record"]["id"]) == ("north-light", "Adequate", "north-light")
+    assert {state["stage"] for state in data["states"]} == {"summary", "insights", "ratings"}
+    code, out, _ = run(capsys, "--wiki", str(lighthouses), "show", "north-light", "--format", "html", "-o", str(tmp_path / "card.html"))
+    assert (code, out) == (0, "")
+    assert (tmp_path / "card.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_enrich_show_wants_exactly_one_page(lighthouses: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "--wiki", str(lighthouses), "show", "*")
+    assert code == 2
+    assert "names 3 pages" in err
+
+
+@contextmanager
+def browser_page(width: int, scheme: Any) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=arguments)
+        try:
+            yield browser.new_page(viewport={"width": width, "height": 740}, color_scheme=scheme)
+        finally:
+            browser.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_in_a_browser_a_hostile_page_does_nothing_and_nothing_leaves_a_phone_s_width(tmp_path: Path, scheme: str) -> None:
+    file = tmp_path / "card.html"
+    file.write_text(card_html(card(HOSTILE)), encoding="utf-8")
+    asked: list[str] = []
+    with browser_page(360, scheme) as tab:
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("dialog", lambda dialog: asked.append(dialog.message))
+        tab.goto(file.as_uri())
+        assert asked == [file.as_uri()]
+        assert tab.evaluate("window.hit") is None
+        assert tab.evaluate("document.documentElement.scrollWidth") == 360
+        assert tab.evaluate("document.querySelectorAll('script, a').length") == 0
+        shown = tab.evaluate("document.body.innerText")
+        assert "<script>window.hit=1</script>" in shown
+        dark = tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 19, 26)"
+        assert dark == (scheme == "dark")
+
+
+# WCAG 2.1, contrast of text (1.4.3): every text against the first opaque background behind it.
+_CONTRAST = """() => {
+  const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(v => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4 });
+                       return .2126 * r + .7152 * g + .0722 * b };
+  const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!/, 0\\)$/.test(c)) return c }
+                        return 'rgb(255, 255, 255)' };
+  const found = [];
+  for (const e of document.querySelectorAll('body *')) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
+    const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((x, y) => y - x);
+    if ((a + .05) / (b + .05) < 4.5) found.push(e.outerHTML.slice(0, 90) + ' ' + ((a + .05) / (b + .05)).toFixed(2));
+  }
+  return found }"""
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_in_a_browser_every_text_has_enough_contrast(tmp_path: Path, scheme: str) -> None:
+    file = tmp_path / "card.html"
+    file.write_text(card_html(card()), encoding="utf-8")
+    with browser_page(1100, scheme) as tab:
+        tab.goto(file.as_uri())
+        assert tab.evaluate(_CONTRAST) == []

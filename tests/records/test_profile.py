@@ -1,0 +1,67 @@
+"""The profile: shipped default, a wiki's own file over it key by key, and errors that name file and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from enrich.errors import UserError
+from enrich.wiki.profile import load_profile
+
+
+def own(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "profile.yaml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_the_default_holds_the_reference_wikis_lists() -> None:
+    profile = load_profile()
+    assert len(profile.subcategories) == 70
+    assert len(profile.entity_types) == 26
+    assert profile.coverage.targets["article"].internalLinks.rate == 8
+    assert profile.coverage.targets["dashboard"] == profile.coverage.targets["index"]
+
+
+def test_a_wikis_file_is_laid_over_the_default_key_by_key(tmp_path: Path) -> None:
+    root = own(
+        tmp_path,
+        "default_clusters: [birds]\n"
+        "risk: {type_aliases: {lab: null, keeper: person}}\n"
+        "coverage: {targets: {article: {tables: {min: 7}}}}\n",
+    )
+    mine, default = load_profile("profile.yaml", root), load_profile()
+    assert mine.default_clusters == ["birds"]
+    assert mine.risk.type_aliases["keeper"] == "person"
+    assert "lab" not in mine.risk.type_aliases
+    assert mine.coverage.targets["article"].tables.min == 7
+    assert mine.coverage.targets["article"].tables.rate == default.coverage.targets["article"].tables.rate
+    assert mine.coverage.targets["table"] == default.coverage.targets["table"]
+
+
+def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
+    assert load_profile("profile.yaml", own(tmp_path, "# nothing yet\n")) == load_profile()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("riks: 1\n", r"profile\.yaml: unknown key `riks`.*entity_types"),
+        ("coverage: {targets: {article: {tabels: {min: 1}}}}\n", r"unknown key `coverage.targets.article.tabels`.*internalLinks"),
+        ("coverage: {targets: {article: {tables: {max: 1}}}}\n", r"unknown key `coverage.targets.article.tables.max`.*rate"),
+        ("bulk_import_pages: many\n", r"profile\.yaml: `bulk_import_pages` cannot be 'many'"),
+        ("default_content_format: song\n", r"profile\.yaml: .*'song' is none of content_formats"),
+        ("entity_types: [a\nb: c]\n  d\n", r"profile\.yaml:\d+: broken YAML"),
+        ("- a\n- b\n", r"profile\.yaml: a profile is a mapping"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_file_and_key(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        load_profile("profile.yaml", own(tmp_path, text))
+
+
+def test_a_profile_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"missing\.yaml: the profile cannot be read"):
+        load_profile("missing.yaml", tmp_path)
+    with pytest.raises(UserError, match=r"there is no profile 'birds'.*default"):
+        load_profile("birds", tmp_path)

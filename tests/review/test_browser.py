@@ -1,0 +1,435 @@
+"""The review page in a real Chromium: filters, search, keyboard, export, dark mode, a phone's width, hostile text, decisions that land."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from enrich.config import load_config
+from enrich.review.formats.html import review_html
+from enrich.review.imported import read_decisions, take
+from enrich.review.server import ReviewServer, ReviewSite
+from enrich.runs.batch import RunOptions, run
+from enrich.runs.workspace import Workspace
+from tests.review import wikis
+from tests.review.fodder import HOSTILE, hostile, many, views, with_old_values
+from tests.review.model import reviewer_fodder
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = Path("/usr/bin/chromium")
+NOW = "2026-03-02T08:00:00Z"
+PAGES = 184
+FIELDS = 6
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip("needs Debian's chromium")
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The HTML of 184 pages' proposals."""
+    root = tmp_path_factory.mktemp("crowd")
+    return written(many(root / "wiki", PAGES), root / "review.html")
+
+
+def written(workspace: Workspace, file: Path) -> Path:
+    file.write_text(review_html(views(workspace), wiki=workspace.config.root.name, generated=NOW), encoding="utf-8")
+    return file
+
+
+class Watched:
+    """A tab that remembers every word on its console, every error and every address it asked for."""
+
+    def __init__(self, browser: Browser, **options: Any) -> None:
+        self.context = browser.new_context(accept_downloads=True, **options)
+        self.page: Page = self.context.new_page()
+        self.console: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda message: self.console.append(message.text))
+        self.page.on("pageerror", lambda error: self.console.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("dialog", lambda dialog: self.console.append(f"dialog {dialog.message}"))
+
+    def open(self, where: Path | str) -> Page:
+        self.page.goto(where.as_uri() if isinstance(where, Path) else where)
+        return self.page
+
+
+@pytest.fixture
+def tab(chromium: Browser) -> Iterator[Watched]:
+    watched = Watched(chromium, viewport={"width": 1280, "height": 900})
+    yield watched
+    watched.context.close()
+    assert watched.console == []
+    assert [url for url in watched.asked if not url.startswith(("file://", "http://127.0.0.1:", "blob:"))] == []
+
+
+def found(page: Page) -> str:
+    return page.locator("#found").inner_text()
+
+
+def tally(page: Page) -> str:
+    return page.locator("#tally").inner_text()
+
+
+def export(page: Page, tmp_path: Path) -> dict[str, Any]:
+    page.click("#export-open")
+    with page.expect_download() as download:
+        page.click("#download")
+    file = tmp_path / "decisions.json"
+    download.value.save_as(file)
+    page.keyboard.press("Escape")
+    data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return data
+
+
+def test_filters_narrow_pages_and_fields(tab: Watched, crowd: Path) -> None:
+    page = tab.open(crowd)
+    assert found(page) == f"{PAGES} of {PAGES} pages, {PAGES * FIELDS} fields"
+    page.select_option("#by-field", "insights")
+    page.select_option("#by-finding", "!needs-look")
+    assert found(page) == "21 of 184 pages, 21 fields"  # every ninth, from the first
+    page.select_option("#by-section", "models")
+    assert found(page) == "0 of 184 pages, 0 fields"  # a ninth page is always in the first folder
+    assert page.locator("#nothing").is_visible()
+    page.click("#clear")
+    assert found(page) == f"{PAGES} of {PAGES} pages, {PAGES * FIELDS} fields"
+    page.select_option("#by-stage", "ratings")
+    page.select_option("#by-section", "risks")
+    assert found(page) == "62 of 184 pages, 248 fields"
+
+
+def test_moves_sort_and_filter(tab: Watched, tmp_path: Path) -> None:
+    page = tab.open(written(with_old_values(tmp_path / "w"), tmp_path / "r.html"))
+    page.select_option("#by-move", "2 or more")
+    assert found(page) == "2 of 2 pages, 2 fields"
+    assert "3 → 5.5 (+2.5)" in page.locator(".card").first.inner_text()
+    page.select_option("#by-move", "no value before")
+    assert found(page) == "2 of 2 pages, 4 fields"
+    page.click("#clear")
+    page.select_option("#sort", "title")
+    assert page.locator(".card .name b").all_inner_texts() == ["Tidal power at New Bay", "Tidal power at Old Bay"]
+
+
+def test_search_finds_titles_and_texts(tab: Watched, crowd: Path) -> None:
+    page = tab.open(crowd)
+    page.keyboard.press("/")
+    page.keyboard.type("bay 179")
+    assert found(page).startswith("1 of 184 pages")
+    page.locator("#search").fill("stands on no page")
+    assert found(page).startswith("21 of 184 pages")
+    page.locator("#search").fill("no such words anywhere")
+    assert found(page).startswith("0 of 184 pages")
+
+
+def test_the_keyboard_alone_is_enough(tab: Watched, crowd: Path, tmp_path: Path) -> None:
+    page = tab.open(crowd)
+    for key in ("j", "j", "k", "j"):  # the second card
+        page.keyboard.press(key)
+    card = page.locator(".card").nth(1)
+    assert card.evaluate("node => node.contains(document.activeElement)")
+    assert not card.locator(".field").count()
+    page.keyboard.press("Enter")
+    assert card.locator(".field").count() == FIELDS
+    page.keyboard.press("a")
+    assert tally(page) == f"6 accepted. 6 accepted, 0 rejected, 0 skipped, {PAGES * FIELDS - 6} to decide"
+    page.keyboard.press("k")
+    page.keyboard.press("a")  # the first page's insights need a look: not taken with the rest
+    assert tally(page).startswith("5 accepted, 1 left out: they need a decision of their own. 11 accepted")
+    page.keyboard.press("u")
+    assert tally(page).startswith("Undone. 6 accepted")
+    page.keyboard.press("Tab")  # into the first field's buttons
+    page.keyboard.press("r")
+    page.keyboard.press("s")
+    page.keyboard.press("r")
+    assert tally(page) == f"6 accepted, 1 rejected, 0 skipped, {PAGES * FIELDS - 7} to decide"
+    assert page.evaluate("document.activeElement.dataset.decision") == "accept"  # the focus stays where it was
+    page.keyboard.press("?")
+    assert page.locator("#help").is_visible()
+    page.keyboard.press("a")  # not while a dialog is open
+    page.keyboard.press("Escape")
+    decisions = export(page, tmp_path)["decisions"]
+    assert [one["decision"] for one in decisions] == ["reject"] + ["accept"] * 6
+    page.keyboard.press("/")
+    page.keyboard.type("ars")  # typed, not decided
+    assert tally(page).startswith("6 accepted, 1 rejected")
+
+
+def test_exported_decisions_are_what_review_from_reads(tab: Watched, tmp_path: Path) -> None:
+    workspace = many(tmp_path / "wiki", 3)
+    page = tab.open(written(workspace, tmp_path / "r.html"))
+    page.click("#all-open")
+    card = page.locator(".card").nth(1)
+    card.get_by_role("group", name="Decision on llmSummary").get_by_role("button", name="Accept").click()
+    card.get_by_role("group", name="Decision on rigor").get_by_role("button", name="Reject").click()
+    card.get_by_role("group", name="Decision on novelty").get_by_role("button", name="Skip").click()
+    card.get_by_label("Take insight 2").uncheck()
+    data = export(page, tmp_path)
+    assert {(one["field"], one["decision"]): one.get("insights") for one in data["decisions"]} == {
+        ("llmSummary", "accept"): None,
+        ("ratings.rigor", "reject"): None,
+        ("ratings.novelty", "skip"): None,
+        ("insights", "accept"): [0, 2],
+    }
+    done = take(workspace.writer, read_decisions(tmp_path / "decisions.json").decisions, by="ann", when=NOW)
+    assert done.refused == ()
+    name = data["decisions"][0]["page"]
+    stored = wikis.states(workspace)[name]
+    assert (stored["llmSummary"], stored["ratings.rigor"], stored["ratings.novelty"]) == (
+        "accept/accepted",
+        "reject/rejected",
+        "skip/pending",
+    )
+    assert stored["insights"].endswith("/accepted")
+
+
+def test_decisions_outlive_a_reload_and_belong_to_the_value_seen(tab: Watched, tmp_path: Path) -> None:
+    workspace = many(tmp_path / "wiki", 2)
+    file = written(workspace, tmp_path / "r.html")
+    page = tab.open(file)
+    page.keyboard.press("j")
+    page.keyboard.press("r")
+    before = tally(page)
+    assert "6 rejected" in before
+    page.reload()
+    assert tally(page) in before
+    wikis.answer(workspace, "bay-0", {"summary": wikis.SUMMARY})
+    written(workspace, file)
+    page.reload()
+    assert "5 rejected" in tally(page)  # the new summary is another value
+
+
+def test_the_copied_text_is_the_export(tab: Watched, tmp_path: Path) -> None:
+    tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = tab.open(written(many(tmp_path / "wiki", 1), tmp_path / "r.html"))
+    page.keyboard.press("j")
+    page.keyboard.press("s")
+    page.keyboard.press("e")
+    page.click("#copy")
+    page.wait_for_function("document.getElementById('copied').textContent")
+    assert json.loads(page.evaluate("navigator.clipboard.readText()")) == json.loads(page.locator("#export-text").input_value())
+
+
+_CONTRAST = """() => {
+  const channel = value => (value /= 255) <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+  const parse = colour => (colour.match(/[\\d.]+/g) || []).map(Number);
+  const behind = node => {
+    for (; node; node = node.parentElement) {
+      const colour = parse(getComputedStyle(node).backgroundColor);
+      if (colour.length === 3 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const bad = [];
+  for (const node of document.querySelectorAll("body *")) {
+    if (!node.offsetParent || node.closest("svg, .hidden, [disabled]")) continue;
+    if (![...node.childNodes].some(child => child.nodeType === 3 && child.textContent.trim())) continue;
+    const [a, b] = [light(parse(getComputedStyle(node).color)), light(behind(node))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) bad.push(`${node.className || node.tagName} ${ratio.toFixed(2)} ${node.textContent.slice(0, 30)}`);
+  }
+  return [...new Set(bad)];
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_light_and_dark_are_readable_at_every_width(chromium: Browser, tmp_path: Path, scheme: str, width: int) -> None:
+    watched = Watched(chromium, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = watched.open(written(with_old_values(tmp_path / "w"), tmp_path / "r.html"))
+    page.click("#all-open")
+    page.locator("[data-decision=reject]").first.click()
+    page.locator("[data-decision=accept]:not([disabled])").first.click()
+    assert page.evaluate(_CONTRAST) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.click("#theme")
+    page.click("#theme" if scheme == "light" else "#theme >> nth=0")
+    if scheme == "light":
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") != background  # dark by choice
+    assert page.evaluate(_CONTRAST) == []
+    assert watched.console == []
+    watched.context.close()
+
+
+def test_on_a_phone_filters_fold_and_buttons_can_be_hit(chromium: Browser, crowd: Path) -> None:
+    watched = Watched(chromium, viewport={"width": 360, "height": 740}, has_touch=True)
+    page = watched.open(crowd)
+    assert not page.locator("#by-field").is_visible()
+    page.tap("#more")
+    assert page.locator("#by-field").is_visible()
+    size = page.locator("[data-decision=accept]").first.bounding_box()
+    assert size is not None
+    assert size["height"] >= 38
+    page.locator("[data-decision=accept]").first.tap()
+    assert tally(page).startswith("1 accepted")
+    watched.context.close()
+
+
+def test_every_control_has_a_name_and_the_focus_can_be_seen(tab: Watched, tmp_path: Path) -> None:
+    page = tab.open(written(with_old_values(tmp_path / "w"), tmp_path / "r.html"))
+    page.click("#all-open")
+    for role in ("button", "combobox", "searchbox", "checkbox"):
+        for control in page.get_by_role(role).all():
+            assert control.evaluate(
+                "node => (node.getAttribute('aria-label') || node.textContent || (node.labels[0] || {}).textContent || '').trim()"
+            )
+    assert page.evaluate(
+        "[...document.querySelectorAll('[id]')].length === new Set([...document.querySelectorAll('[id]')].map(n => n.id)).size"
+    )
+    page.keyboard.press("Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_paper_shows_every_card(tab: Watched, tmp_path: Path) -> None:
+    page = tab.open(written(many(tmp_path / "w", 5), tmp_path / "r.html"))
+    assert page.locator(".field").count() == FIELDS
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".field").count() == 5 * FIELDS
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator(".bar.bottom").is_visible()
+
+
+def assert_untouched(page: Page) -> None:
+    assert page.evaluate("window.owned") is None
+    assert page.evaluate("document.querySelectorAll('script').length") == 2
+    assert page.evaluate("document.querySelectorAll('style').length") == 1
+    assert page.evaluate("document.querySelectorAll('img, iframe, object, a, [onerror], [onclick]').length") == 0
+    assert page.evaluate("getComputedStyle(document.body).display") != "none"
+    assert page.evaluate("/[\\u202a-\\u202e\\u2066-\\u2069\\u001b\\u009b]/.test(document.body.textContent)") is False
+
+
+def test_hostile_pages_and_answers_do_nothing(tab: Watched, tmp_path: Path) -> None:
+    page = tab.open(written(hostile(tmp_path / "w"), tmp_path / "r.html"))
+    page.click("#all-open")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".card").count() == len(HOSTILE)
+    assert "<img src=x onerror=window.owned=1>" in page.locator("#cards").inner_text()
+    assert_untouched(page)
+    page.select_option("#sort", "most findings")
+    page.locator("#search").fill("<script>")
+    assert_untouched(page)
+    decisions = export(page, tmp_path)
+    assert decisions == {"schema": 1, "decisions": []}
+
+
+def test_markup_that_reaches_the_page_is_stopped_by_its_policy(chromium: Browser, crowd: Path, tmp_path: Path) -> None:
+    """The second line of defence: even text that were taken for markup could not run."""
+    file = tmp_path / "r.html"
+    text = crowd.read_text(encoding="utf-8")
+    file.write_text(
+        text.replace("<main>", "<main><img src=x onerror='window.owned=1'><script>window.owned=2</script>", 1), encoding="utf-8"
+    )
+    watched = Watched(chromium)
+    page = watched.open(file)
+    assert page.evaluate("window.owned") is None
+    assert found(page).startswith("184 of 184")  # its own script runs
+    assert any("Content Security Policy" in line for line in watched.console)
+    watched.context.close()
+
+
+# Served
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Workspace, ReviewServer]]:
+    workspace = many(tmp_path / "wiki", 4)
+    with ReviewServer(ReviewSite(workspace.writer, workspace.store.all, "tides", "ann", lambda: NOW)) as server:
+        yield workspace, server
+
+
+def settled(page: Page) -> None:
+    page.wait_for_load_state("networkidle")
+
+
+def test_a_click_lands_in_the_proposal(tab: Watched, served: tuple[Workspace, ReviewServer]) -> None:
+    workspace, server = served
+    page = tab.open(server.address)
+    assert "token" not in page.url
+    first = page.locator(".card").first
+    with page.expect_response("**/decisions"):
+        first.get_by_role("group", name="Decision on llmSummary").get_by_role("button", name="Accept").click()
+    with page.expect_response("**/decisions"):
+        first.get_by_role("group", name="Decision on rigor").get_by_role("button", name="Reject").click()
+    with page.expect_response("**/decisions"):
+        first.get_by_label("Take insight 3").click()
+    stored = wikis.states(workspace)["bay-0"]
+    change = workspace.store.get("bay-0").change("insights")  # type: ignore[union-attr]
+    assert change is not None
+    assert len(change.new) == 2
+    assert stored["llmSummary"] == "accept/accepted"
+    assert stored["ratings.rigor"] == "reject/rejected"
+    page.keyboard.press("u")
+    settled(page)
+    with page.expect_response("**/decisions"):
+        page.keyboard.press("u")
+    settled(page)
+    assert page.locator("#trouble").is_hidden()
+    again = wikis.states(workspace)
+    assert sum(list(fields.values()).count("reject/rejected") for fields in again.values()) == 0
+    page.reload()
+    assert tally(page).startswith("1 accepted, 0 rejected")
+
+
+def test_a_decision_that_could_not_be_stored_is_said(chromium: Browser, served: tuple[Workspace, ReviewServer]) -> None:
+    workspace, server = served
+    watched = Watched(chromium)
+    page = watched.open(server.address)
+    name = "bay-0"
+    wikis.answer(workspace, name, {"summary": wikis.SUMMARY})  # another run, meanwhile
+    page.locator("#search").fill("bay 0")
+    page.locator(".card button").first.click() if not page.locator(".card .field").count() else None
+    with page.expect_response("**/decisions"):
+        page.get_by_role("group", name="Decision on llmSummary").get_by_role("button", name="Accept").click()
+    page.wait_for_selector("#trouble:not([hidden])")
+    assert "the proposal has changed" in page.locator("#trouble").inner_text()
+    assert tally(page).startswith("0 accepted")
+    assert wikis.states(workspace)[name]["llmSummary"] == "-/pending"
+    watched.context.close()
+
+
+@pytest.mark.sample
+def test_real_pages_as_a_model_changed_them(tab: Watched, sample: Path, serve: Any, tmp_path: Path) -> None:
+    root = tmp_path / "sample"
+    shutil.copytree(sample / "content", root / "content")
+    (root / "enrich.toml").write_text('[wiki]\ncontent = "content/docs"\n[llm]\nbackend = "openai"\n', encoding="utf-8")
+    env = {"OPENAI_API_KEY": "sk-0123456789"}
+    first = Workspace.open(load_config(root, {}, {}))
+    server = serve(reviewer_fodder(first.files))
+    workspace = Workspace.open(load_config(root, {"llm.base_url": server.base_url}, env))
+    with ThreadPoolExecutor() as beside:  # Playwright has this thread's event loop
+        result = beside.submit(run, workspace, RunOptions(refresh=True), env=env).result()
+    assert result.failed == []
+    page = tab.open(written(workspace, tmp_path / "r.html"))
+    pages = len({name for name, _ in result.proposed})
+    assert found(page) == f"{pages} of {pages} pages, {len(result.proposed)} fields"
+    assert pages > 150
+    page.select_option("#sort", "biggest move")
+    page.select_option("#by-move", "3 or more")
+    assert 0 < page.locator(".card").count() < pages
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.keyboard.press("r")
+    assert " 0 rejected" not in tally(page)

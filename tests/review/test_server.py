@@ -1,0 +1,234 @@
+"""The review page served on this machine: one browser gets in, nobody else; decisions reach proposals and the lock, and nothing else is written."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pexpect
+import pytest
+
+from enrich.review.server import ReviewServer, ReviewSite
+from enrich.runs.workspace import Workspace
+from enrich.stages.landing import value_hash
+from tests.review import wikis
+from tests.review.test_terminal import ENRICH
+
+NOW = "2026-03-02T08:00:00Z"
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Browser:
+    """Requests as a browser would send them, and as others would."""
+
+    def __init__(self, server: ReviewServer) -> None:
+        self.server = server
+        self.cookie = ""
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str | None) -> Reply:
+        sent: dict[str, str | None] = {"Host": f"127.0.0.1:{self.server.port}"}
+        if self.cookie:
+            sent["Cookie"] = self.cookie
+        if method == "POST":
+            sent |= {"Origin": self.server.origin, "Content-Type": "application/json", "Content-Length": str(len(body or b""))}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        for name, value in sent.items():
+            if value is not None:
+                connection.putheader(name, value)
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        reply = Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+        connection.close()
+        return reply
+
+    def enter(self) -> Reply:
+        parts = urlsplit(self.server.address)
+        reply = self.ask("GET", f"{parts.path}?{parts.query}")
+        self.cookie = reply.headers.get("set-cookie", "").partition(";")[0]
+        return reply
+
+    def decide(self, *decisions: Mapping[str, Any], **headers: str | None) -> Reply:
+        return self.ask("POST", "/decisions", json.dumps({"schema": 1, "decisions": decisions}).encode(), **headers)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    made = wikis.make_wiki(tmp_path, {"kb/dover": wikis.page_text("Dover"), "kb/brest": wikis.page_text("Brest")})
+    for page in ("dover", "brest"):
+        wikis.answer(made, page, {"summary": wikis.SUMMARY, "insights": wikis.INSIGHTS, "ratings": wikis.ratings_answer()})
+    return made
+
+
+@pytest.fixture
+def server(workspace: Workspace) -> Iterator[ReviewServer]:
+    site = ReviewSite(workspace.writer, workspace.store.all, "tides", "ann", lambda: NOW)
+    with ReviewServer(site) as made:
+        yield made
+
+
+@pytest.fixture
+def browser(server: ReviewServer) -> Browser:
+    made = Browser(server)
+    made.enter()
+    return made
+
+
+def decision(workspace: Workspace, page: str, field: str, word: str, **more: Any) -> dict[str, Any]:
+    proposal = workspace.store.get(page)
+    assert proposal is not None
+    change = proposal.change(field)
+    assert change is not None
+    return {"page": page, "field": field, "decision": word, "new_hash": value_hash(change.new), **more}
+
+
+def test_the_address_opens_once_and_leaves_a_cookie_no_script_can_read(server: ReviewServer) -> None:
+    first, second = Browser(server), Browser(server)
+    reply = first.enter()
+    assert (reply.status, reply.headers["location"]) == (303, "/")
+    assert reply.headers["set-cookie"].endswith("; Path=/; HttpOnly; SameSite=Strict")
+    assert first.ask("GET", "/").status == 200
+    assert second.enter().status == 403
+    assert second.ask("GET", "/").status == 403
+    # Who is in may open the address again (a reload, the back button).
+    assert first.ask("GET", urlsplit(server.address)._replace(scheme="", netloc="").geturl()).status == 303
+
+
+def test_it_listens_on_this_machine_only(server: ReviewServer) -> None:
+    assert server._http.socket.getsockname()[0] == "127.0.0.1"
+    probe = socket.socket()
+    try:
+        assert probe.connect_ex(("127.0.0.2", server.port)) != 0
+    finally:
+        probe.close()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "localhost.evil.example:80"},
+        {"Host": None},
+        {"Host": "localhost"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+        {"Cookie": "enrich-review=guess"},
+        {"Cookie": None},
+    ],
+)
+def test_others_get_neither_the_page_nor_a_decision(workspace: Workspace, browser: Browser, headers: dict[str, str | None]) -> None:
+    before = wikis.states(workspace)
+    assert browser.ask("GET", "/", None, **headers).status in (400, 403)
+    assert browser.decide(decision(workspace, "dover", "llmSummary", "accept"), **headers).status in (400, 403)
+    assert wikis.states(workspace) == before
+
+
+def test_a_decision_must_come_from_the_page_and_as_json(workspace: Workspace, browser: Browser) -> None:
+    wanted = decision(workspace, "dover", "llmSummary", "accept")
+    assert browser.decide(wanted, Origin=None).status == 403
+    assert browser.decide(wanted, Content_Type="text/plain").status == 415
+    assert browser.decide(wanted, Content_Length="99999999999").status == 413
+    assert browser.ask("POST", "/", b"{}").status == 404
+    for body in (b"", b"[]", b"{", b'{"schema": 2, "decisions": []}', b"[" * 100_000):
+        assert browser.ask("POST", "/decisions", body).status == 400
+    assert set(wikis.states(workspace)["dover"].values()) == {"-/pending"}
+
+
+def test_nothing_may_frame_keep_or_sniff_the_page(browser: Browser) -> None:
+    headers = browser.ask("GET", "/").headers
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "access-control-allow-origin" not in headers
+
+
+def test_the_page_may_talk_to_its_server_only(browser: Browser) -> None:
+    assert b"connect-src &#39;self&#39;" in browser.ask("GET", "/").body
+
+
+def test_decisions_land_in_the_proposals_and_rejections_in_the_lock(workspace: Workspace, browser: Browser) -> None:
+    pages = {file.id: file.file.read_bytes() for file in workspace.files}
+    reply = browser.decide(
+        decision(workspace, "dover", "llmSummary", "accept"),
+        decision(workspace, "dover", "ratings.rigor", "reject"),
+        decision(workspace, "brest", "insights", "accept", insights=[0, 2]),
+        decision(workspace, "brest", "llmSummary", "skip"),
+    )
+    assert reply.status == 200
+    assert reply.json["refused"] == []
+    stored = wikis.states(workspace)
+    assert stored["dover"]["llmSummary"] == "accept/accepted"
+    assert stored["dover"]["ratings.rigor"] == "reject/rejected"
+    assert stored["brest"]["llmSummary"] == "skip/pending"
+    brest = workspace.store.get("brest")
+    assert brest is not None
+    insights = brest.change("insights")
+    assert insights is not None
+    assert (insights.state, [item["type"] for item in insights.new]) == ("accepted", ["quantitative", "disagreement"])
+    assert insights.decided["by"] == "ann"
+    lines = [json.loads(row) for row in workspace.config.lock.read_text(encoding="utf-8").splitlines()]
+    assert [(line["page"], line["stage"], line["rejected"]) for line in lines] == [("dover", "ratings", ["ratings.rigor"])]
+    assert {file.id: file.file.read_bytes() for file in workspace.files} == pages
+    fresh = {page["page"]: {field["field"]: field["state"] for field in page["fields"]} for page in reply.json["pages"]}
+    assert fresh["dover"]["llmSummary"] == "accepted"
+    assert fresh["brest"]["llmSummary"] == "skipped"
+
+
+def test_a_decision_is_taken_back(workspace: Workspace, browser: Browser) -> None:
+    browser.decide(decision(workspace, "dover", "ratings.rigor", "reject"))
+    browser.decide(decision(workspace, "dover", "ratings.rigor", "undo"))
+    assert wikis.states(workspace)["dover"]["ratings.rigor"] == "-/pending"
+    assert "rejected" not in workspace.config.lock.read_text(encoding="utf-8")
+
+
+def test_a_value_that_changed_since_it_was_seen_is_refused(workspace: Workspace, browser: Browser) -> None:
+    reply = browser.decide(
+        {**decision(workspace, "dover", "llmSummary", "accept"), "new_hash": "0" * 16}, decision(workspace, "brest", "llmSummary", "accept")
+    )
+    assert [(item["page"], item["field"]) for item in reply.json["refused"]] == [("dover", "llmSummary")]
+    assert wikis.states(workspace)["dover"]["llmSummary"] == "-/pending"
+    assert wikis.states(workspace)["brest"]["llmSummary"] == "accept/accepted"
+
+
+@pytest.mark.parametrize("page", ["../../etc/passwd", "/etc/passwd", "", "..", "no such page", "\u202e", "x" * 5000])
+def test_a_page_that_is_none_changes_nothing(workspace: Workspace, browser: Browser, page: str, tmp_path: Path) -> None:
+    before = sorted(path for path in tmp_path.rglob("*") if path.is_file() and ".enrich" not in path.name and "locks" not in path.parts)
+    reply = browser.decide({"page": page, "field": "llmSummary", "decision": "reject", "new_hash": "0"})
+    assert [item["page"] for item in reply.json["refused"]] == [page]
+    after = sorted(path for path in tmp_path.rglob("*") if path.is_file() and ".enrich" not in path.name and "locks" not in path.parts)
+    assert after == before
+
+
+def test_the_command_prints_the_address_and_ends_at_ctrl_c(workspace: Workspace, tmp_path: Path) -> None:
+    child = pexpect.spawn(str(ENRICH), ["review", "--serve"], cwd=str(tmp_path), encoding="utf-8", timeout=30)
+    child.expect(r"http://127\.0\.0\.1:(\d+)/\?token=([\w-]{20,})")
+    connection = http.client.HTTPConnection("127.0.0.1", int(child.match.group(1)), timeout=10)
+    connection.request("GET", f"/?token={child.match.group(2)}")
+    assert connection.getresponse().status == 303
+    connection.close()
+    child.sendintr()
+    child.expect("0 decisions stored")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0

@@ -1,0 +1,268 @@
+"""Everything that can be wrong with pages, settings and servers: one clear line, the exit code of the contract, all other pages done."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.demo import DemoWiki, honest, page_text
+from tests.fake_server import Act, FakeServer, Seen, bad_key, filtered, invalid_json, no_model, no_quota, refusal, status, unsupported
+
+Serve = Callable[..., FakeServer]
+
+
+@pytest.fixture
+def wiki(tmp_path: Path) -> DemoWiki:
+    return DemoWiki(tmp_path)
+
+
+def lines_about(text: str, word: str) -> list[str]:
+    return [line for line in text.splitlines() if word in line]
+
+
+@pytest.mark.parametrize(
+    ("raw", "words", "fails"),
+    [
+        (b"---\ntitle: [1, 2\n---\nbody\n", "broken YAML", True),
+        (b"---\ntitle: a\ntitle: b\n---\nbody\n", "'title' stands twice", True),
+        (b"---\ntitle: a\n\nno fence ever closes this\n", "never closed", True),
+        (b"---\ntitle: a\n---\n" + "über".encode("latin-1") * 80, "not UTF-8", True),
+        (b"---\n- a list\n---\nbody\n", "no mapping", True),
+        (b"just words\n" * 80, "no frontmatter", False),
+        (b"+++\ntitle = 'x'\n+++\nbody\n", "TOML", False),
+        (b"", "no frontmatter", False),
+    ],
+    ids=["broken-yaml", "double-key", "unclosed", "latin-1", "list", "none", "toml", "empty"],
+)
+def test_a_page_that_cannot_be_read_is_one_line_and_the_rest_is_done(wiki: DemoWiki, raw: bytes, words: str, fails: bool) -> None:
+    (wiki.docs / "bad.md").write_bytes(raw)
+    run = wiki.enrich("run", "--json")
+    assert run.exit == (3 if fails else 0)
+    assert [item["page"] for item in run.json["failed"]] == (["bad"] if fails else [])
+    assert {item["page"] for item in run.json["proposed"]} == {"park-0", "park-1", "park-2"}
+    said = wiki.enrich("run").err
+    assert len(lines_about(said, "bad")) == 1
+    assert words in said
+    assert (wiki.docs / "bad.md").read_bytes() == raw
+
+
+def test_two_pages_with_one_id_are_both_enriched_under_names_of_their_own(wiki: DemoWiki) -> None:
+    (wiki.docs / "zone").mkdir()
+    (wiki.docs / "zone" / "park-1.md").write_text(page_text(7))
+    run = wiki.enrich("run", "--json")
+    assert {item["page"] for item in run.json["proposed"]} == {"park-0", "park-1", "park-2", "zone/park-1"}
+    assert len(lines_about(run.err, "zone/park-1")) == 1
+    wiki.enrich("apply", "--all")
+    assert "llmSummary" in (wiki.docs / "zone" / "park-1.md").read_text().split("---")[1]
+    assert wiki.enrich("run", "--json").json["due"] == 0
+
+
+def test_a_page_below_the_word_limit_is_never_asked_about(wiki: DemoWiki) -> None:
+    wiki.file(1).write_text(page_text(1, body="Ten words are not enough to ask anything about it."))
+    run = wiki.enrich("run", "--refresh", "--json").json
+    assert {item["page"] for item in run["proposed"]} == {"park-0", "park-2"}
+    assert run["skipped"] == 1
+    assert wiki.states()["park-1", "summary"] == ("skipped", ("too-short",))
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [(bad_key("sk-secret-99"), "OPENAI_API_KEY"), (no_model("gpt-none"), "model"), (no_quota(), "quota")],
+    ids=["wrong-key", "unknown-model", "quota"],
+)
+def test_what_no_later_request_can_mend_ends_the_run_with_one_line(wiki: DemoWiki, serve: Serve, act: Act, words: str) -> None:
+    server = serve(lambda seen: act if seen.number >= 1 else honest(seen))
+    wiki.server = server.base_url
+    run = wiki.enrich("run", ENRICH_LLM__CONCURRENCY="1", OPENAI_API_KEY="sk-secret-99")
+    assert run.exit == 1
+    assert len(lines_about(run.err, "ended early")) == 1
+    assert words in run.err
+    assert "sk-secret-99" not in run.out + run.err
+    assert server.requests == 2
+    again = serve(honest)
+    wiki.server = again.base_url
+    assert wiki.enrich("run", "--json").exit == 0
+    assert again.requests == 2  # the first page was kept
+
+
+def test_no_server_at_all_is_one_line(wiki: DemoWiki) -> None:
+    wiki.server = "http://127.0.0.1:9/v1"
+    run = wiki.enrich("run")
+    assert run.exit == 1
+    assert len(lines_about(run.err, "127.0.0.1:9")) == 1
+
+
+def test_a_refused_parameter_is_dropped_once_for_the_whole_run(wiki: DemoWiki, serve: Serve) -> None:
+    server = serve(lambda seen: unsupported("temperature") if "temperature" in seen.body else honest(seen))
+    wiki.server = server.base_url
+    run = wiki.enrich("run", "--json", ENRICH_STAGES__RATINGS__TEMPERATURE="0.2", ENRICH_LLM__CONCURRENCY="1")
+    assert run.exit == 0
+    assert server.statuses[400] == 1
+    assert len(lines_about(run.err, "temperature")) == 1
+
+
+@pytest.mark.parametrize(("act", "cause"), [(refusal(), "refused"), (filtered(), "filtered")], ids=["refused", "filtered"])
+def test_a_refusal_is_a_failure_of_that_page_and_never_an_answer(wiki: DemoWiki, serve: Serve, act: Act, cause: str) -> None:
+    wiki.server = serve(lambda seen: act if "Park 1" in seen.text else honest(seen)).base_url
+    run = wiki.enrich("run", "--json")
+    assert run.exit == 3
+    assert {(item["page"], item["cause"]) for item in run.json["failed"]} == {("park-1", cause)}
+    assert "park-1" not in {item["page"] for item in run.json["proposed"]}
+    assert "cannot help" not in "".join(file.read_text() for file in (wiki.root / "proposals").glob("*.json"))
+
+
+def test_failed_questions_are_taken_up_again(wiki: DemoWiki, serve: Serve) -> None:
+    broken = True
+
+    def script(seen: Seen) -> Act:
+        return status(500) if broken and "Park 1" in seen.text else honest(seen)
+
+    server = serve(script)
+    wiki.server = server.base_url
+    wiki.file(2).write_text(page_text(2, "draft: true\n"))
+    first = wiki.enrich("run", "--json")
+    assert first.exit == 3
+    broken = False
+    wiki.file(0).write_text(wiki.file(0).read_text() + "\nNew.\n")
+    second = wiki.enrich("run", "--failed", "--json")
+    assert second.exit == 0
+    assert {item["page"] for item in second.json["proposed"]} == {"park-1"}
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ("[llm]\nmodle = 'x'\n", "unknown key `llm.modle`"),
+        ("[llm]\nconcurrency = 0\n", "`llm.concurrency` cannot be 0"),
+        ("[llm]\nbackend = 'gpt'\n", "'offline' or 'openai'"),
+        ("this is no toml", "no sound TOML"),
+        ("[stages.ratings]\ndimensions = ['beauty']\n", "stages.ratings.dimensions"),
+    ],
+    ids=["key", "range", "choice", "syntax", "dimension"],
+)
+def test_wrong_settings_name_the_key_the_file_and_what_is_allowed(tmp_path: Path, toml: str, words: str) -> None:
+    wiki = DemoWiki(tmp_path, 1, toml)
+    result = wiki.enrich("plan")
+    assert result.exit == 1
+    assert words in result.err
+    assert "enrich.toml" in result.err
+    assert len(result.err.splitlines()) == 1
+    document = wiki.enrich("plan", "--json")
+    assert document.exit == 1
+    assert set(json.loads(document.out)["error"]) == {"message", "where", "do"}
+
+
+def test_an_unknown_page_names_the_three_closest(wiki: DemoWiki) -> None:
+    result = wiki.enrich("plan", "park-9")
+    assert result.exit == 1
+    assert all(name in result.err for name in ("park-0", "park-1", "park-2"))
+
+
+def test_pages_are_named_by_id_path_or_glob(wiki: DemoWiki) -> None:
+    for argument in ("park-1", "park-1.md", "content/park-1.md", "*-1", str(wiki.docs / "park-1.md")):
+        plan = wiki.enrich("plan", argument, "--json").json
+        assert {item["page"] for item in plan["states"]} == {"park-1"}, argument
+
+
+def test_page_text_goes_only_where_somebody_vouched_for(tmp_path: Path, serve: Serve) -> None:
+    wiki = DemoWiki(tmp_path, 1, '[llm]\nbackend = "openai"\nbase_url = "https://collector.example/v1"\n')
+    result = wiki.enrich("run", OPENAI_API_KEY="sk-secret-99")
+    assert result.exit == 1
+    assert "ENRICH_TRUST_HOST" in result.err
+    assert "collector.example" in result.err
+
+
+def test_a_damaged_proposal_costs_its_page_and_a_damaged_lock_stops_everything(wiki: DemoWiki) -> None:
+    wiki.enrich("run")
+    proposal = next((wiki.root / "proposals").glob("*.json"))
+    whole = proposal.read_text()
+    proposal.write_text(whole[:50])
+    plan = wiki.enrich("run", "--json")
+    assert plan.exit == 3
+    assert [(item["page"], item["cause"]) for item in plan.json["failed"]] == [(proposal.stem, "proposal")]
+    result = wiki.enrich("apply", "--all")
+    assert result.exit == 3
+    assert proposal.name in result.err
+    assert {item["page"] for item in wiki.enrich("diff", "--json").json["pages"]} == set()
+    assert "llmSummary" not in wiki.docs.joinpath(f"{proposal.stem}.md").read_text()
+    proposal.write_text(whole)
+    before = wiki.content()
+    (wiki.root / "enrich.lock").write_text("{broken\n{}\n")
+    result = wiki.enrich("apply", "--all")
+    assert result.exit == 1
+    assert "enrich.lock:1" in result.err
+    assert wiki.content() == before
+
+
+def test_a_setting_with_one_underscore_is_no_silent_nothing(wiki: DemoWiki) -> None:
+    done = wiki.enrich("plan", ENRICH_LLM_BASE_URL="http://127.0.0.1:1/v1", ENRICH_RUN_ID="of somebody else")
+    assert done.exit == 1
+    assert "ENRICH_LLM_BASE_URL" in done.err
+    assert "Write ENRICH_LLM__BASE_URL" in done.err
+
+
+def test_a_name_that_is_no_text_is_left_out_and_a_link_in_a_circle_is_named(wiki: DemoWiki) -> None:
+    with Path(os.fsdecode(os.fsencode(wiki.docs) + b"/bad\xff.md")).open("w", encoding="utf-8") as file:
+        file.write(page_text(7))
+    (wiki.docs / "loop.md").symlink_to("loop.md")
+    done = wiki.enrich("run")
+    assert done.exit == 3
+    assert "bad\\udcff.md: its name is not UTF-8" in done.err
+    assert "content/loop.md: Too many levels of symbolic links (mend the page, then: enrich run loop)" in done.err
+    assert {item["page"] for item in wiki.enrich("diff", "--json").json["pages"]} == {"park-0", "park-1", "park-2"}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_every_encoding_can_be_printed_in(wiki: DemoWiki, encoding: str) -> None:
+    wiki.file(0).write_text(page_text(0, body="Blåbærsyltetøj ☃ 🫐 is 12% of it all. " * 20), encoding="utf-8")
+    for arguments in (["run"], ["plan"], ["diff", "--json"], ["diff", "--format", "word"], ["show", "park-0"]):
+        process = wiki.start(*arguments, PYTHONIOENCODING=encoding)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, err) == (0, b""), arguments
+        if "--json" in arguments:
+            new = json.loads(out.decode(encoding))["pages"][0]["fields"][0]["new"]
+            assert new.startswith("Blåbærsyltetøj ☃ 🫐")
+
+
+def test_stages_that_failed_alike_are_one_line_and_pages_not_asked_say_so(wiki: DemoWiki, serve: Serve) -> None:
+    wiki.server = serve(lambda seen: invalid_json()).base_url
+    done = wiki.enrich("run", "--limit", "1")
+    assert done.err.count("park-0") == 2
+    assert "park-0 summary, insights, ratings: invalid" in done.err
+    assert "(again with: enrich run park-0 --stage summary --stage insights --stage ratings)" in done.err
+    wiki.server = serve(lambda seen: bad_key()).base_url
+    done = wiki.enrich("run", "--limit", "1")
+    assert "not asked, still due" in done.out
+    assert "nothing new" not in done.out
+    wiki.server = serve(honest).base_url
+    assert wiki.enrich("run", "--budget", "0").err.startswith("warning: ended early: ")
+
+
+def test_a_link_out_of_the_content_folder_is_neither_sent_nor_in_the_way(wiki: DemoWiki, serve: Serve) -> None:
+    secret = wiki.root / "secret.md"
+    secret.write_text(page_text(7, body="The secret is told to nobody at all, least of all here. " * 20), encoding="utf-8")
+    (wiki.docs / "aaa.md").symlink_to(secret)
+    server = serve(honest)
+    wiki.server = server.base_url
+    done = wiki.enrich("run", "--apply")
+    assert done.exit == 0
+    assert "aaa.md: it is a link that leads out of content; left out" in done.err
+    assert not any("secret" in seen.text for seen in server.seen)
+    assert all(b"llmSummary" in wiki.file(number).read_bytes() for number in range(3))
+
+
+@pytest.mark.parametrize(("where", "exit_code", "words"), [("| true", 0, ""), (">/dev/full", 1, "error: stdout: "), (">&-", 0, "")])
+def test_output_that_nobody_takes_is_no_traceback(wiki: DemoWiki, where: str, exit_code: int, words: str) -> None:
+    wiki.enrich("run")
+    for command in ("diff", "plan", "diff --format json"):
+        script = f"{sys.executable} -m enrich {command} {where}; exit ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", script], cwd=wiki.root, env=wiki.env(), capture_output=True, text=True, check=False)
+        assert done.returncode == exit_code, (command, done.stderr)
+        assert done.stderr.startswith(words)
+        assert done.stderr.count("\n") == bool(words)

@@ -1,0 +1,51 @@
+"""The same code path against a real OpenAI-compatible server that we did not write: its words are worthless, its protocol is real."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.demo import DemoWiki, page_text
+
+pytestmark = pytest.mark.llama
+
+
+def test_a_short_page_gets_a_schema_valid_answer_through_the_whole_run(tmp_path: Path, llama: str) -> None:
+    wiki = DemoWiki(
+        tmp_path, 1, "[llm]\ntimeout_seconds = 300\n[stages.ratings]\ndimensions = ['rigor']\nmax_output_tokens = 120\ntemperature = 0.0\n"
+    )
+    # The smallest task that still has a schema of its own: a 135M model on a slow machine reads little and writes less.
+    (wiki.root / "prompts").mkdir()
+    (wiki.root / "prompts" / "system.md").write_text("---\nversion: 1\n---\nAnswer in JSON.\n")
+    (wiki.root / "prompts" / "ratings.md").write_text("---\nversion: 1\n---\nGive a reason of three words and a score from 0 to 10.\n")
+    wiki.file(0).write_text(page_text(0, body="The dyke is old and low. It was raised once. " * 8))
+    wiki.server = llama
+    run = wiki.enrich("run", "--stage", "ratings", "--json").json
+    assert run["asked"] == 1, run["failed"]
+    assert run["tokens"]["input"] > 50
+    assert [item["field"] for item in run["proposed"]] == ["ratings.rigor"]
+    assert wiki.enrich("run", "--stage", "ratings", "--json").json["requests"] == 0
+
+
+def test_without_fusing_the_page_is_paid_once_where_the_server_caches_prompts(tmp_path: Path, llama: str) -> None:
+    toml = "[llm]\nmodel = 'smollm2'\nfuse = false\nconcurrency = 1\ntimeout_seconds = 300\n[stages.insights]\nenabled = false\n"
+    toml += "[stages.summary]\ntemperature = 0.0\nmax_output_tokens = 60\n"
+    toml += "[stages.ratings]\ndimensions = ['rigor']\ntemperature = 0.0\nmax_output_tokens = 60\n"
+    wiki = DemoWiki(tmp_path, 1, toml)
+    (wiki.root / "prompts").mkdir()
+    (wiki.root / "prompts" / "system.md").write_text("---\nversion: 1\n---\nAnswer in JSON.\n")
+    tasks = {"summary": "One short sentence.", "ratings": "Give three words as reason and a score."}
+    for name, task in tasks.items():
+        (wiki.root / "prompts" / f"{name}.md").write_text(f"---\nversion: 1\n---\n{task}\n")
+    wiki.file(0).write_text(page_text(0, body=" ".join(f"Pier {number} was built in {1800 + number} of oak." for number in range(130))))
+    wiki.server = llama
+    wiki.enrich("run", "--json")
+    report = json.loads(next((wiki.root / "cache" / "runs").glob("*/report.json")).read_text())
+    spent = {one["stage"]: one for one in report["spent"]}
+    # What all requests begin with is the first one without its task: at most its words and marks, a few tokens each.
+    shared = spent["summary"]["tokens"]["input"] / spent["summary"]["requests"] - 60
+    assert shared >= 1500
+    later = spent["ratings"]
+    assert later["tokens"]["cached_input"] >= 0.98 * shared * later["requests"]

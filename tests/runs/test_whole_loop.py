@@ -1,0 +1,254 @@
+"""From pages to proposals to pages: what is asked, what is left alone, and that nothing is asked twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from enrich.wiki.pages import PageFile, parse_page
+from tests.demo import DemoWiki, answering, honest, honest_parts, page_text, parts_of
+from tests.fake_server import Act, FakeServer, Seen
+
+Serve = Callable[..., FakeServer]
+
+
+@pytest.fixture
+def wiki(tmp_path: Path) -> DemoWiki:
+    return DemoWiki(tmp_path)
+
+
+def frontmatter(wiki: DemoWiki, number: int) -> dict[str, object]:
+    return dict(parse_page(PageFile("x", "x.md", wiki.file(number)), wiki.file(number).read_bytes()).frontmatter)
+
+
+def test_pages_stay_untouched_until_apply_and_then_hold_what_was_proposed(wiki: DemoWiki, serve: Serve) -> None:
+    wiki.server = serve(honest).base_url
+    before = wiki.content()
+    run = wiki.enrich("run", "--json").json
+    assert wiki.content() == before
+    assert run["requests"] == 3
+    assert run["asked"] == 9
+    assert {(item["page"], item["field"]) for item in run["proposed"]} >= {("park-0", "llmSummary"), ("park-2", "ratings.rigor")}
+    assert wiki.enrich("apply", "--all").exit == 0
+    values = frontmatter(wiki, 1)
+    assert values["llmSummary"] == "Wind turbines of this type deliver 11 megawatts in a steady breeze."
+    assert values["ratings"] == {"novelty": 4.5, "rigor": 4.5, "actionability": 4.5, "completeness": 4.5}
+    assert values["quality"] == 36  # 8 × 4.5 + 80/500 words, no citations: FIELDS.md section 12, older formula
+    assert not list((wiki.root / "proposals").glob("*.json"))
+
+
+def test_a_second_run_asks_and_proposes_nothing_before_and_after_apply(wiki: DemoWiki, serve: Serve) -> None:
+    server = serve(honest)
+    wiki.server = server.base_url
+    wiki.enrich("run")
+    for command in (["run", "--json"], ["apply", "--all"], ["run", "--json"], ["run", "--json", "--apply"]):
+        result = wiki.enrich(*command)
+        if command[0] == "run":
+            assert result.json["requests"] == result.json["due"] == 0
+            assert result.json["proposed"] == []
+    assert server.requests == 3
+    assert {state for state, _ in wiki.states().values()} == {"current"}
+    applied = wiki.content()
+    assert wiki.enrich("apply", "--all").exit == 0
+    assert wiki.content() == applied
+
+
+def test_an_edited_body_makes_exactly_that_pages_stages_due(wiki: DemoWiki, serve: Serve) -> None:
+    wiki.server = serve(honest).base_url
+    wiki.enrich("run", "--apply")
+    file = wiki.file(1)
+    file.write_text(file.read_text() + "\nOne more thing was found out.\n")
+    states = wiki.states()
+    assert {key for key, (state, _) in states.items() if state == "due"} == {
+        ("park-1", name) for name in ("summary", "insights", "ratings")
+    }
+    assert states["park-1", "summary"] == ("due", ("page-changed",))
+
+
+def test_an_edited_prompt_makes_exactly_its_stage_due(wiki: DemoWiki, serve: Serve) -> None:
+    server = serve(honest)
+    wiki.server = server.base_url
+    wiki.enrich("init")
+    wiki.enrich("run", "--apply")
+    prompt = wiki.root / "prompts" / "insights.md"
+    prompt.write_text(prompt.read_text() + "\nPrefer the rarest.\n")
+    states = wiki.states()
+    assert {stage for (_, stage), (state, _) in states.items() if state == "due"} == {"insights"}
+    assert states["park-0", "insights"][1] == ("prompt-changed",)
+    wiki.enrich("run")
+    assert [parts_of(seen) for seen in server.seen[3:]] == [["insights"]] * 3
+    assert {state for state, _ in wiki.states().values()} == {"current"}  # equal answers renew the lock
+
+
+def test_a_value_written_by_hand_is_safe_from_refresh_and_apply(wiki: DemoWiki, serve: Serve) -> None:
+    wiki.server = serve(honest).base_url
+    wiki.enrich("run", "--apply")
+    file = wiki.file(0)
+    file.write_text(file.read_text().replace("deliver 10 megawatts in a steady breeze", "deliver something", 1))
+    assert wiki.states()["park-0", "summary"][0] == "human-edited"
+    mine = file.read_bytes()
+    run = wiki.enrich("run", "--refresh", "--apply", "--json").json
+    assert file.read_bytes() == mine
+    assert {"page": "park-0", "field": "llmSummary", "flag": "over-human"} in run["held"]
+    assert wiki.enrich("apply", "--all").exit == 0
+    assert file.read_bytes() == mine
+    wiki.enrich("accept", "park-0:llmSummary")
+    wiki.enrich("apply")
+    assert "deliver 10 megawatts" in file.read_text().split("---")[1]
+
+
+def test_a_deleted_value_is_a_persons_decision(wiki: DemoWiki, serve: Serve) -> None:
+    wiki.server = serve(honest).base_url
+    wiki.enrich("run", "--apply")
+    lines = wiki.file(2).read_text().splitlines(keepends=True)
+    wiki.file(2).write_text("".join(line for line in lines if not line.startswith("llmSummary")))
+    assert wiki.states()["park-2", "summary"][0] == "human-edited"
+
+
+def test_a_value_that_was_there_before_is_unmanaged_until_it_is_adopted(tmp_path: Path, serve: Serve) -> None:
+    wiki = DemoWiki(tmp_path)
+    wiki.server = serve(honest).base_url
+    wiki.file(0).write_text(page_text(0, 'llmSummary: "An old one."\n'))
+    assert wiki.states()["park-0", "summary"][0] == "unmanaged"
+    assert wiki.enrich("adopt", "park-0", "--json").json == {"adopted": [{"page": "park-0", "field": "llmSummary"}]}
+    assert wiki.states()["park-0", "summary"] == ("current", ())
+    wiki.file(0).write_text(wiki.file(0).read_text() + "\nMore.\n")
+    assert wiki.states()["park-0", "summary"] == ("due", ("page-changed",))
+    wiki.enrich("run", "--apply")
+    assert "deliver 10 megawatts" in str(frontmatter(wiki, 0)["llmSummary"])
+
+
+def test_a_rejected_field_does_not_come_back_until_the_page_changes(wiki: DemoWiki, serve: Serve) -> None:
+    server = serve(honest)
+    wiki.server = server.base_url
+    wiki.enrich("run")
+    assert wiki.enrich("reject", "park-0:llmSummary").exit == 0
+    assert wiki.states()["park-0", "summary"] == ("rejected", ())
+    wiki.enrich("apply", "--all")
+    assert "llmSummary" not in frontmatter(wiki, 0)
+    assert wiki.enrich("run", "--json").json["proposed"] == []
+    assert next(line for line in wiki.lock() if line["page"] == "park-0" and line["stage"] == "summary")["fields"] == {
+        "llmSummary": "rejected"
+    }
+    wiki.file(0).write_text(wiki.file(0).read_text() + "\nMore.\n")
+    assert wiki.states()["park-0", "summary"][0] == "due"
+
+
+def test_a_rejected_change_leaves_the_value_that_stands_ours(wiki: DemoWiki, serve: Serve) -> None:
+    score = 4.5
+    wiki.server = serve(lambda seen: answering(honest_parts(seen, score))).base_url
+    wiki.enrich("run", "--apply")
+    wiki.file(0).write_text(wiki.file(0).read_text() + "\nMore.\n")
+    score = 6.0
+    wiki.enrich("run")
+    wiki.enrich("reject", "park-0:ratings.rigor")
+    wiki.enrich("apply", "--all")
+    assert frontmatter(wiki, 0)["ratings"] == {"novelty": 6.0, "rigor": 4.5, "actionability": 6.0, "completeness": 6.0}
+    assert {state for (page, _), (state, _) in wiki.states().items() if page == "park-0"} <= {"current", "rejected"}
+    wiki.file(0).write_text(wiki.file(0).read_text() + "\nEven more.\n")
+    score = 7.0
+    run = wiki.enrich("run", "--apply", "--json").json
+    assert run["held"] == []
+    assert frontmatter(wiki, 0)["ratings"] == {"novelty": 7.0, "rigor": 7.0, "actionability": 7.0, "completeness": 7.0}
+
+
+def test_an_equal_answer_renews_the_lock_and_is_not_due_again(wiki: DemoWiki, serve: Serve) -> None:
+    server = serve(honest)
+    wiki.server = server.base_url
+    wiki.enrich("run", "--apply")
+    file = wiki.file(0)
+    file.write_text(file.read_text() + "\nAn afterthought.\n")
+    run = wiki.enrich("run", "--json").json
+    assert (run["proposed"], run["unchanged"]) == ([], 3)
+    assert {state for state, _ in wiki.states().values()} == {"current"}
+    assert server.requests == 4
+
+
+def test_cached_answers_serve_again_when_proposals_are_gone(wiki: DemoWiki, serve: Serve) -> None:
+    server = serve(honest)
+    wiki.server = server.base_url
+    wiki.enrich("run")
+    for file in (wiki.root / "proposals").glob("*.json"):
+        file.unlink()
+    run = wiki.enrich("run", "--json").json
+    assert (run["requests"], run["cached"], len(run["proposed"])) == (0, 9, 18)
+    assert wiki.enrich("run", "--refresh", "--no-cache", "--json").json["requests"] == 3
+
+
+def test_a_model_change_asks_again_and_the_way_back_to_offline_asks_nothing(wiki: DemoWiki, serve: Serve) -> None:
+    wiki.enrich("run", "--apply")
+    offline = frontmatter(wiki, 0)
+    assert offline["llmSummary"]
+    assert {state for state, _ in wiki.states().values()} <= {"current"}
+    wiki.server = serve(lambda seen: answering(honest_parts(seen, 9.0))).base_url
+    assert "model-changed" in wiki.states()["park-0", "ratings"][1]
+    wiki.enrich("run", "--apply")
+    assert frontmatter(wiki, 0)["ratings"] != offline["ratings"]
+    modelled = wiki.content()
+    wiki.server = None
+    assert {state for state, _ in wiki.states().values()} == {"current"}
+    wiki.enrich("run", "--refresh", "--apply", "--overwrite")
+    assert wiki.content() == modelled  # the baseline never replaces a model's words
+
+
+def test_an_answer_without_insights_is_an_answer(wiki: DemoWiki, serve: Serve) -> None:
+    def nothing_new(seen: Seen) -> Act:
+        return answering({name: {"insights": []} if name == "insights" else part for name, part in honest_parts(seen).items()})
+
+    server = serve(nothing_new)
+    wiki.server = server.base_url
+    wiki.enrich("run", "--apply")
+    assert "insights" not in frontmatter(wiki, 0)
+    assert wiki.states()["park-0", "insights"] == ("current", ())
+
+
+def test_stage_by_stage_keeps_the_leading_messages_identical(tmp_path: Path, serve: Serve) -> None:
+    wiki = DemoWiki(tmp_path, 1, "[llm]\nfuse = false\n")
+    server = serve(honest)
+    wiki.server = server.base_url
+    assert wiki.enrich("run", "--json").json["requests"] == 3
+    assert len({str(seen.body["messages"][:2]) for seen in server.seen}) == 1
+    assert [parts_of(seen) for seen in server.seen] == [["summary"], ["insights"], ["ratings"]]
+
+
+def test_fused_and_single_questions_share_their_answers(tmp_path: Path, serve: Serve) -> None:
+    wiki = DemoWiki(tmp_path, 2)
+    server = serve(honest)
+    wiki.server = server.base_url
+    wiki.enrich("run")
+    for file in (wiki.root / "proposals").glob("*.json"):
+        file.unlink()
+    assert wiki.enrich("run", "--json", ENRICH_LLM__FUSE="false").json["requests"] == 0
+    assert server.requests == 2
+
+
+def test_limit_takes_pages_in_page_order_and_stage_narrows(wiki: DemoWiki, serve: Serve) -> None:
+    server = serve(honest)
+    wiki.server = server.base_url
+    run = wiki.enrich("run", "--limit", "2", "--stage", "summary", "--json").json
+    assert [(item["page"], item["field"]) for item in run["proposed"]] == [("park-0", "llmSummary"), ("park-1", "llmSummary")]
+    assert [parts_of(seen) for seen in server.seen] == [["summary"], ["summary"]]
+
+
+def test_run_apply_writes_only_what_this_run_asked_or_found_again(wiki: DemoWiki, serve: Serve) -> None:
+    wiki.server = serve(honest).base_url
+    wiki.enrich("run")
+    run = wiki.enrich("run", "park-1", "--apply", "--json").json
+    assert {item["page"] for item in run["applied"]} == {"park-1"}
+    assert "llmSummary" not in frontmatter(wiki, 0)
+
+
+def test_the_key_appears_nowhere(wiki: DemoWiki, serve: Serve) -> None:
+    key = "sk-test-7f3a9c1e5b2d"
+    server = serve(honest)
+    wiki.server = server.base_url
+    said = ""
+    for command in (["plan"], ["run", "-v"], ["diff", "--json"], ["apply", "--all"], ["cache", "stats"]):
+        result = wiki.enrich(*command, OPENAI_API_KEY=key)
+        said += result.out + result.err
+    assert server.seen[0].key == key
+    assert key not in said
+    for file in wiki.root.rglob("*"):
+        assert not file.is_file() or key.encode() not in file.read_bytes(), file

@@ -1,0 +1,491 @@
+"""Frontmatter edits, one test a trap: the exact text before and after, with either of PyYAML's parsers."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+import pytest
+import yaml
+
+from enrich.wiki import yaml12
+from enrich.wiki.frontmatter import DELETE, KEY_ORDER, Changes, EditRefused, Value, cuts, edit, edit_bytes, edits, find_fences, spans
+from enrich.wiki.pages import split
+
+INNERMOST: Any = 1
+NESTED: Any = reduce(lambda inner, _: [inner], range(100), INNERMOST)
+BODY = "\n# Title\n\n---\nText with `---` in it.\n"
+
+
+@pytest.fixture(autouse=True, params=["c", "python"])
+def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Their marks differ in places, and not every installation has the one in C."""
+    if request.param == "python":
+        monkeypatch.setattr(spans, "_Loader", yaml.SafeLoader)
+    elif not hasattr(yaml, "CSafeLoader"):
+        pytest.skip("needs PyYAML with libyaml")
+    return str(request.param)
+
+
+def page(head: str, body: str = BODY) -> str:
+    return f"---\n{head}---\n{body}"
+
+
+def edited(head: str, changes: Changes) -> str:
+    """The frontmatter after the changes; the body must be the same, and a second time must change nothing."""
+    new = edit(page(head), changes)
+    assert new.startswith("---\n")
+    assert new.endswith(f"---\n{BODY}")
+    assert edit(new, changes) == new
+    return new[len("---\n") : -len(f"---\n{BODY}")]
+
+
+def q(value: Any = 7) -> Changes:
+    return {("quality",): value}
+
+
+INSIGHTS: list[Value] = [{"type": "quantitative", "text": "One: two.", "surprising": 3.5}, {"type": "research-gap", "text": "None."}]
+INSIGHT_LINES = """\
+  - type: quantitative
+    text: "One: two."
+    surprising: 3.5
+  - type: research-gap
+    text: "None."
+"""
+
+ODD = "a: 2026-02-30\nb: 010\nc: 1:30\nd: =\ne: .nan\nf: <<\ng: yes\n? h\n: i\n1: j\n"
+
+EXACT: dict[str, tuple[str, Changes, str]] = {
+    # replacing a scalar
+    "plain": ("quality: 5\n", q(), "quality: 7\n"),
+    "comment behind": ("quality: 5   # ours\ntitle: x\n", q(), "quality: 7   # ours\ntitle: x\n"),
+    "empty value": ("quality:\ntitle: x\n", q(), "quality: 7\ntitle: x\n"),
+    "empty value, blanks": ("quality:   \ntitle: x\n", q(), "quality: 7   \ntitle: x\n"),
+    "empty value, comment": ("quality: # none yet\ntitle: x\n", q(), "quality: 7 # none yet\ntitle: x\n"),
+    "empty value, last": ("title: x\nquality:\n", q(), "title: x\nquality: 7\n"),
+    "value on the next line": ("quality:\n  5 # five\ntitle: x\n", q(), "quality:\n  7 # five\ntitle: x\n"),
+    "value after comment lines": ("quality: # a\n  # b\n  5 # c\n", q(), "quality: # a\n  # b\n  7 # c\n"),
+    "plain over lines": ("quality: a\n  b\n\n  c # d\ntitle: x\n", q(), "quality: 7 # d\ntitle: x\n"),
+    "double-quoted over lines": ('quality: "a\n  b\n\n\tc" # d\n', q(), "quality: 7 # d\n"),
+    "single-quoted": ("quality: 'it''s # no comment' # c\n", q(), "quality: 7 # c\n"),
+    "quoted key": ('"quality": 5\n', q(), '"quality": 7\n'),
+    "blank before colon": ("quality : 5\n", q(), "quality : 7\n"),
+    "tag": ("quality: !!str 5 # c\n", q(), "quality: 7 # c\n"),
+    "unused anchor": ("quality: &a 5 # c\n", q(), "quality: 7 # c\n"),
+    "anchor and no value": ("quality: &a # c\ntitle: x\n", q(), "quality: 7 # c\ntitle: x\n"),
+    "alias": ("base: &a 5\nquality: *a # c\n", q(), "base: &a 5\nquality: 7 # c\n"),
+    "indented root": (
+        "  title: x\n  quality: 5\n",
+        {("quality",): 7, ("llmSummary",): "s"},
+        '  title: x\n  quality: 7\n  llmSummary: "s"\n',
+    ),
+    # block scalars: their end marks run on
+    "literal": ("quality: |\n  a\n  b\n\n# about the title\ntitle: x\n", q(), "quality: 7\n\n# about the title\ntitle: x\n"),
+    "folded, header comment": ("quality: >- # c\n  a\n\n  b\ntitle: x\n", q(), "quality: 7 # c\ntitle: x\n"),
+    "kept blank lines": ("quality: |+\n  a\n\n\ntitle: x\n", q(), "quality: 7\ntitle: x\n"),
+    "indentation indicator": ("quality: |2-\n    a\n   b\n\ntitle: x\n", q(), "quality: 7\n\ntitle: x\n"),
+    "comment inside a literal": ("quality: |\n  a\n  # text\n # no text\ntitle: x\n", q(), "quality: 7\n # no text\ntitle: x\n"),
+    "literal without lines": ("quality: |\ntitle: x\n", q(), "quality: 7\ntitle: x\n"),
+    "literal of blank lines": ("quality: |\n\n  \ntitle: x\n", q(), "quality: 7\n\n  \ntitle: x\n"),
+    "literal with a tag": ("quality: !!str |\n  a\ntitle: x\n", q(), "quality: 7\ntitle: x\n"),
+    "literal on the next line": ("quality:\n  |\n  a\ntitle: x\n", q(), "quality:\n  7\ntitle: x\n"),
+    "literal last": ("title: x\nquality: |\n  a\n\n", q(), "title: x\nquality: 7\n\n"),
+    "literal to list": ("insights: | # c\n  a\n\ntitle: x\n", {("insights",): INSIGHTS}, f"insights: # c\n{INSIGHT_LINES}\ntitle: x\n"),
+    # inserting
+    "after a literal": ("title: |\n  a\n\n# c\nclusters: []\n", q(), "title: |\n  a\nquality: 7\n\n# c\nclusters: []\n"),
+    "after kept blank lines": ("title: |+\n  a\n\n", q(), "title: |+\n  a\n\nquality: 7\n"),
+    "after kept blank lines and a comment": ("title: |+\n  a\n\n# c\n", q(), "title: |+\n  a\n\nquality: 7\n# c\n"),
+    "after an empty value": ("title:\nclusters: []\n", q(), "title:\nquality: 7\nclusters: []\n"),
+    "after a comment behind": (
+        "title: x # c\n# about clusters\nclusters: []\n",
+        q(),
+        "title: x # c\nquality: 7\n# about clusters\nclusters: []\n",
+    ),
+    "after an indented comment": (
+        "sidebar:\n  order: 5\n  # fixed\n\ndraft: no\n",
+        {("subcategory",): "s"},
+        'sidebar:\n  order: 5\n  # fixed\nsubcategory: "s"\n\ndraft: no\n',
+    ),
+    "after a list without indentation": ("title: x\nroles:\n- a\n- b\n\n", {("zz",): 1}, "title: x\nroles:\n- a\n- b\nzz: 1\n\n"),
+    "after a list with an empty last item": ("sidebar:\n  -\n# c\ndraft: no\n", q(), "sidebar:\n  -\n# c\ndraft: no\nquality: 7\n"),
+    "after a value over lines": ("title: 'a\n\n  b'\nroles: [a,\n  b]\n", q(), "title: 'a\n\n  b'\nquality: 7\nroles: [a,\n  b]\n"),
+    "at the top": ("# the clusters\nclusters: []\n", q(), "quality: 7\n# the clusters\nclusters: []\n"),
+    "at the top, below a header": (
+        "# the file\n\n# the clusters\nclusters: []\n",
+        q(),
+        "# the file\n\nquality: 7\n# the clusters\nclusters: []\n",
+    ),
+    "into nothing": ("", q(), "quality: 7\n"),
+    "into a comment": ("# nothing yet\n", q(), "# nothing yet\nquality: 7\n"),
+    "several at one place": (
+        "evergreen: true\nclusters: [a]\n",
+        {("ratings", "rigor"): 2.0, ("insights",): [], ("llmSummary",): "s", ("ratings", "novelty"): 4.5},
+        'evergreen: true\nllmSummary: "s"\ninsights: []\nratings:\n  rigor: 2.0\n  novelty: 4.5\nclusters: [a]\n',
+    ),
+    # nested
+    "nested value": (
+        "ratings:\n  novelty: 4 # n\n  rigor: 5\n",
+        {("ratings", "novelty"): 4.5},
+        "ratings:\n  novelty: 4.5 # n\n  rigor: 5\n",
+    ),
+    "nested, deeper indentation": (
+        "ratings:\n    novelty: 4\nroles: []\n",
+        {("ratings", "rigor"): 1},
+        "ratings:\n    novelty: 4\n    rigor: 1\nroles: []\n",
+    ),
+    "nested, same-level comment": (
+        "ratings:\n  novelty: 4\n  # rigor later\nroles: []\n",
+        {("ratings", "rigor"): 1},
+        "ratings:\n  novelty: 4\n  rigor: 1\n  # rigor later\nroles: []\n",
+    ),
+    "missing parent": ("title: x\n", {("ratings", "novelty"): 4.0}, "title: x\nratings:\n  novelty: 4.0\n"),
+    "empty parent": ("ratings: # soon\ntitle: x\n", {("ratings", "novelty"): 4.0}, "ratings: # soon\n  novelty: 4.0\ntitle: x\n"),
+    "null parent": ("ratings: ~ # soon\n", {("ratings", "novelty"): 4.0}, "ratings: # soon\n  novelty: 4.0\n"),
+    "parents over two levels": ("title: x\n", {("sidebar", "badge", "text"): "new"}, "title: x\nsidebar:\n  badge:\n    text: new\n"),
+    # flow
+    "flow value": ("ratings: {novelty: 4, rigor: 5} # r\n", {("ratings", "novelty"): 4.5}, "ratings: {novelty: 4.5, rigor: 5} # r\n"),
+    "flow insert": ("ratings: { novelty: 4 } # r\n", {("ratings", "rigor"): 4.5}, "ratings: { novelty: 4, rigor: 4.5 } # r\n"),
+    "flow insert, trailing comma": ("ratings: {novelty: 4,}\n", {("ratings", "rigor"): 4.5}, "ratings: {novelty: 4, rigor: 4.5,}\n"),
+    "flow insert over lines": (
+        "ratings: {\n  novelty: 4 # n\n}\n",
+        {("ratings", "rigor"): 4.5},
+        "ratings: {\n  novelty: 4, rigor: 4.5 # n\n}\n",
+    ),
+    "flow insert, empty": ("ratings: {}\n", {("ratings", "rigor"): 4.5}, "ratings: {rigor: 4.5}\n"),
+    "flow insert, blank": ("ratings: { } # c\n", {("ratings", "rigor"): 4.5}, "ratings: {rigor: 4.5} # c\n"),
+    "flow insert after an empty value": ("ratings: {novelty: }\n", {("ratings", "rigor"): 4.5}, "ratings: {novelty: , rigor: 4.5 }\n"),
+    "flow insert after a lone key": ("ratings: {novelty}\n", {("ratings", "rigor"): 4.5}, "ratings: {novelty, rigor: 4.5}\n"),
+    "flow lone key": ("ratings: {novelty, rigor: 1}\n", {("ratings", "novelty"): 4.5}, "ratings: {novelty: 4.5, rigor: 1}\n"),
+    "flow empty value": ("ratings: {novelty: , rigor: 1}\n", {("ratings", "novelty"): 4.5}, "ratings: {novelty: 4.5 , rigor: 1}\n"),
+    "flow as JSON": (
+        'ratings: {"novelty":4}\n',
+        {("ratings", "novelty"): 4.5, ("ratings", "rigor"): 1},
+        'ratings: {"novelty": 4.5, "rigor": 1}\n',
+    ),
+    "flow root": ("{title: x, clusters: [a]}\n", q(), "{title: x, quality: 7, clusters: [a]}\n"),
+    "flow root, first": ("{clusters: [a]}\n", q(), "{quality: 7, clusters: [a]}\n"),
+    "flow takes flow": ("a: {b: 1}\n", {("a", "c"): [{"d": "e f"}]}, 'a: {b: 1, c: [{d: "e f"}]}\n'),
+    "flow list stays flow": ("clusters: [a, b] # c\n", {("clusters",): ["a", "B c"]}, 'clusters: [a, "B c"] # c\n'),
+    "flow mapping stays flow": ("ratings: {novelty: 4} # c\n", {("ratings",): {"rigor": 4.0}}, "ratings: {rigor: 4.0} # c\n"),
+    # scalars, lists and blocks for each other
+    "empty list to block": ("insights: [] # c\ntitle: x\n", {("insights",): INSIGHTS}, f"insights: # c\n{INSIGHT_LINES}title: x\n"),
+    "flow over lines to block": (
+        "insights: [1,\n  2] # c\ntitle: x\n",
+        {("insights",): INSIGHTS},
+        f"insights: # c\n{INSIGHT_LINES}title: x\n",
+    ),
+    "next-line scalar to block": (
+        "insights: # c\n  old\ntitle: x\n",
+        {("insights",): INSIGHTS},
+        f"insights: # c\n{INSIGHT_LINES}title: x\n",
+    ),
+    "anchor to block": ("insights: &a old # c\ntitle: x\n", {("insights",): INSIGHTS}, f"insights: # c\n{INSIGHT_LINES}title: x\n"),
+    "block to block": (
+        "insights: # c\n  # d\n  - old # e\n\n# t\ntitle: x\n",
+        {("insights",): INSIGHTS},
+        f"insights: # c\n  # d\n{INSIGHT_LINES}\n# t\ntitle: x\n",
+    ),
+    "anchored block to block": (
+        "insights: &a # c\n  - old\ntitle: x\n",
+        {("insights",): INSIGHTS},
+        f"insights: # c\n{INSIGHT_LINES}title: x\n",
+    ),
+    "anchored block to scalar": ("insights: &a # c\n  - old\ntitle: x\n", {("insights",): []}, "insights: [] # c\ntitle: x\n"),
+    "block to empty list": ("insights: # c\n  - old\n  - older # e\n\ntitle: x\n", {("insights",): []}, "insights: [] # c\n\ntitle: x\n"),
+    "mapping to scalar": ("ratings:\n  a: |\n    x\n\n  # c\ntitle: x\n", {("ratings",): None}, "ratings: null\n\n  # c\ntitle: x\n"),
+    "own list style": ("clusters:\n- a\n", {("insights",): ["One."]}, 'insights:\n- "One."\nclusters:\n- a\n'),
+    "own mapping style": ("sidebar:\n    order: 5\n", {("ratings", "rigor"): 1}, "sidebar:\n    order: 5\nratings:\n    rigor: 1\n"),
+    "lists in lists": (
+        "title: x\n",
+        {("zz",): [["a", {"b": []}], [], {"c": [1, {}]}]},
+        "title: x\nzz:\n  - - a\n    - b: []\n  - []\n  - c:\n      - 1\n      - {}\n",
+    ),
+    # deleting
+    "delete": ("# a\nquality: 5 # c\n# b\ntitle: x\n", q(DELETE), "# a\n# b\ntitle: x\n"),
+    "delete a block": ("quality:\n  - a # c\n  # d\n\n# e\ntitle: x\n", q(DELETE), "\n# e\ntitle: x\n"),
+    "delete the last key": ("title: x\nquality: |+\n  a\n\n", q(DELETE), "title: x\n"),
+    "delete the only key": ("# a\nquality: 5\n", q(DELETE), "# a\n"),
+    "delete what is not there": ("title: x\n", {("quality",): DELETE, ("ratings", "rigor"): DELETE, ("title", "x"): DELETE}, "title: x\n"),
+    "delete nested": ("ratings:\n  novelty: 4\n  rigor: 5 # c\n", {("ratings", "rigor"): DELETE}, "ratings:\n  novelty: 4\n"),
+    "delete the last nested": ("ratings: # c\n  novelty: 4\ntitle: x\n", {("ratings", "novelty"): DELETE}, "ratings: {} # c\ntitle: x\n"),
+    "delete first in flow": ("r: {a: 1, b: 2} # c\n", {("r", "a"): DELETE}, "r: {b: 2} # c\n"),
+    "delete middle in flow": ("r: {a: 1, b: 2, c: 3}\n", {("r", "b"): DELETE}, "r: {a: 1, c: 3}\n"),
+    "delete last in flow": ("r: {a: 1, b: 2 }\n", {("r", "b"): DELETE}, "r: {a: 1 }\n"),
+    "delete two in flow": ("r: {a: 1, b: 2, c: 3}\n", {("r", "b"): DELETE, ("r", "c"): DELETE}, "r: {a: 1}\n"),
+    "delete all in flow": ("r: {a: 1, b: 2}\n", {("r", "b"): DELETE, ("r", "a"): DELETE}, "r: {}\n"),
+    "delete in flow, comments stay": ("r: {a: 1, # one\n  b: 2}\n", {("r", "b"): DELETE}, "r: {a: 1 # one\n  }\n"),
+    "delete and insert": (
+        "ratings:\n  novelty: 4\ntitle: x\n",
+        {("ratings", "novelty"): DELETE, ("ratings", "rigor"): 1},
+        "ratings:\n  rigor: 1\ntitle: x\n",
+    ),
+    # what stands there already
+    "same value": (
+        "quality: 0x07\ntitle: 'x'\nllmSummary: >-\n  a\n  b\n",
+        {("quality",): 7, ("title",): "x", ("llmSummary",): "a b"},
+        "quality: 0x07\ntitle: 'x'\nllmSummary: >-\n  a\n  b\n",
+    ),
+    "same number, other type": ("quality: 7\n", q(7.0), "quality: 7.0\n"),
+    "same text in one YAML only": ("quality: no\n", q("no"), 'quality: "no"\n'),
+    "same list": ("clusters: ['a', \"b\"]\n", {("clusters",): ["a", "b"]}, "clusters: ['a', \"b\"]\n"),
+    # untouched oddities
+    "odd neighbours": (f"title: x\n{ODD}", q(), f"title: x\nquality: 7\n{ODD}"),
+    "merge": ("base: &b {quality: 1, draft: no}\n<<: *b\n", q(), "quality: 7\nbase: &b {quality: 1, draft: no}\n<<: *b\n"),
+    "line separator in a neighbour": ('title: "a\u2028b\u0085c"\nquality: 5\n', q(), 'title: "a\u2028b\u0085c"\nquality: 7\n'),
+    "line separator in the value": ('quality: "a\u2028b" # c\ntitle: x\n', q(), "quality: 7 # c\ntitle: x\n"),
+    "emoji before": (
+        'title: "\U0001f600\U0001f600" # \U0001f600\nquality: 5\n',
+        q(),
+        'title: "\U0001f600\U0001f600" # \U0001f600\nquality: 7\n',
+    ),
+    "byte-order mark inside": ("\ufefftitle: x\nquality: 5\n", q(), "\ufefftitle: x\nquality: 7\n"),
+    "tabs": ("title:\tx\t# c\nquality:\t5\t# d\n", q(), "title:\tx\t# c\nquality:\t7\t# d\n"),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_exact(name: str, parser: str) -> None:
+    if name == "tabs" and parser == "python":
+        pytest.skip("PyYAML without libyaml takes no tab before a value")
+    before, changes, after = EXACT[name]
+    assert edited(before, changes) == after
+
+
+REFUSED: dict[str, tuple[str, Changes, str, int]] = {
+    "no frontmatter": ("# Title\n", q(), "no frontmatter", 1),
+    "empty file": ("", q(), "no frontmatter", 1),
+    "TOML": ("+++\ntitle = 1\n+++\n", q(), "TOML", 1),
+    "never closed": ("---\ntitle: x\n", q(), "no closing", 1),
+    "closed by dots": ("---\ntitle: x\n...\nText\n", q(), "no closing", 1),
+    "dots before the fence": ("---\ntitle: x\n...\n---\n", q(), "document mark", 3),
+    "document mark": ("---\n--- # again\ntitle: x\n---\n", q(), "document mark", 2),
+    "several documents": ("---\ntitle: x\n--- # next\ntitle: y\n---\n", q(), "several YAML documents", 3),
+    "directive": ("---\n%YAML 1.2\n---\n", q(), "broken YAML", 0),
+    "duplicate key": (page("title: x\nquality: 5\nquality: 6\n"), q(), "stands twice", 4),
+    "duplicate key below": (page("title: x\na: [{b: 1, b: 2}]\n"), q(), "stands twice", 3),
+    "list": (page("- a\n"), q(), "no mapping", 2),
+    "text": (page("just text\n"), q(), "no mapping", 2),
+    "null": (page("~\n"), q(), "no mapping", 2),
+    "broken": (page("title: 'x\n"), q(), "broken YAML", 0),
+    "colon": (page("title: a: b\n"), q(), "broken YAML", 2),
+    "tab as indentation": (page("a:\n\tb: 1\n"), q(), "broken YAML", 3),
+    "control character": (page("title: \x07\n"), q(), "broken YAML", 0),
+    "unknown tag": (page("title: !secret x\n"), q(), "broken YAML", 2),
+    "anchor used elsewhere": (page("quality: &a 5\nb: *a\n"), q(), "&a, which is used elsewhere", 2),
+    "anchor inside used elsewhere": (page("quality: [&a 5]\nb: *a\n"), q(DELETE), "&a, which is used elsewhere", 2),
+    "below a shared mapping": (page("ratings: &a {b: 1}\nb: *a\n"), {("ratings", "b"): 2}, "used elsewhere too", 2),
+    "below an alias": (page("b: &a {b: 1}\nratings: *a\n"), {("ratings", "b"): 2}, "is an alias", 3),
+    "below a text": (page("ratings: good\n"), {("ratings", "b"): 2}, "is no mapping", 2),
+    "alias to itself": (page("a: &a [*a]\n"), q(), "itself", 2),
+    "alias to nothing": (page("a: *b\n"), q(), "", 2),
+    "merge of no mapping": (page("<<: x\n"), q(), "YAML 1.1", 2),
+    "deep": (page("a: " + "[" * 80 + "]" * 80 + "\n"), q(), "nested too deeply", 2),
+    "key that is true elsewhere": (page("on: 5\n"), {("on",): 6}, "under YAML 1.1", 0),
+    "explicit key": (page("? quality\n: 5\n"), q(), "form that is not edited", 2),
+    "key deleted that is also merged": (page("b: &b {c: 1}\nr:\n  <<: *b\n  c: 2\n"), {("r", "c"): DELETE}, "self-check", 0),
+    "not a number": (page("a: 1\n"), q(float("nan")), "no number", 0),
+    "infinite": (page("a: 1\n"), q([{"a": -float("inf")}]), "no number", 0),
+    "surrogate": (page("a: 1\n"), q("a\ud800b"), "surrogate", 0),
+    "surrogate in a key": (page("a: 1\n"), q({"\udfff": 1}), "surrogate", 0),
+    "bytes": (page("a: 1\n"), {("quality",): b"x"}, "type bytes", 0),
+    "key that is no text": (page("a: 1\n"), {("quality",): {1: 2}}, "key that is no text", 0),  # type: ignore[dict-item]
+    "endless": (page("a: 1\n"), q(NESTED), "nested too deeply", 0),
+    "contradiction": (page("a: 1\n"), {("ratings",): None, ("ratings", "a"): 1}, "contradict", 0),
+    "no path": (page("a: 1\n"), {(): 1}, "names no key", 0),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_with_the_reason(name: str) -> None:
+    text, changes, reason, line = REFUSED[name]
+    with pytest.raises(EditRefused) as caught:
+        edit(text, changes)
+    assert reason in caught.value.reason
+    assert "\n" not in caught.value.reason
+    if line:
+        assert caught.value.line == line
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"), [("title: x", "title: 'y'"), ("7", "8"), ("7", '"7"'), ("quality", "duality"), ("7", "7\ntitle: x"), ("7", "'")]
+)
+def test_the_self_check_catches_faults_of_the_editor(monkeypatch: pytest.MonkeyPatch, spoil: str, says: str) -> None:
+    honest = cuts.carried_out
+    monkeypatch.setattr(edits, "carried_out", lambda text, made: honest(text, made).replace(spoil, says))
+    with pytest.raises(EditRefused, match="self-check"):
+        edit(page("title: x\n"), q())
+
+
+NASTY = {
+    "quotes": "He said \"no\" and 'yes'",
+    "colon": "key: value # no comment",
+    "dashes": "a --- b ---- c\n---\nd",
+    "backslashes": "\\$5 and C:\\new\\table \\x41",
+    "separators": "a\u2028b\u2029c\u0085d\ufeffe",
+    "controls": "\x00\x01\x08\t\x0b\x1b\x7f\x80\x9f\r\n",
+    "emoji": "\U0001f600 é 日本語 \U000e0001",
+    "not characters": "\ufffe\uffff\U0001fffe",
+    "blanks": "  around  ",
+    "empty": "",
+    **{
+        word: word
+        for word in [
+            "no",
+            "yes",
+            "on",
+            "off",
+            "y",
+            "n",
+            "true",
+            "null",
+            "~",
+            "0o17",
+            "017",
+            "0x1F",
+            "1:30",
+            "1e3",
+            "1_000",
+            "2026-01-02",
+            "-",
+            "?",
+            "=",
+            "<<",
+            ".nan",
+            ".inf",
+            "-.inf",
+            "[",
+            "{",
+            "*",
+            "&",
+            "!",
+            "|",
+            ">",
+            "%",
+            "@",
+            "`",
+            ",",
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
+@pytest.mark.parametrize(
+    "head", ["title: x\n", "llmSummary: old\ninsights: []\nratings:\n  novelty: 1\n", "{title: x, llmSummary: a, ratings: {a: 1}}\n"]
+)
+def test_a_text_reads_the_same_in_both_yamls(text: str, head: str) -> None:
+    changes: Changes = {("llmSummary",): text, ("insights",): [{"text": text, text: 1}], ("ratings", "novelty"): text, ("zz", text): [text]}
+    new = edited(head, changes)
+    for load in (yaml12.load, yaml.safe_load):
+        data = load(new)
+        assert data["llmSummary"] == text
+        assert data["insights"] == [{"text": text, text: 1}]
+        assert data["ratings"]["novelty"] == text
+        assert data["zz"] == {text: [text]}
+    assert "---" not in new
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (1e-05, "1.0e-05"),
+        (1.5e-07, "1.5e-07"),
+        (1e16, "1.0e+16"),
+        (1.7976931348623157e308, "1.7976931348623157e+308"),
+        (5e-324, "5.0e-324"),
+        (4.5, "4.5"),
+        (4.0, "4.0"),
+        (-0.0, "-0.0"),
+        (0, "0"),
+        (-12, "-12"),
+        (2**70, str(2**70)),
+        (True, "true"),
+        (None, "null"),
+        ([], "[]"),
+        ({}, "{}"),
+    ],
+)
+def test_values_as_written(value: Any, written: str) -> None:
+    new = edited("title: x\n", q(value))
+    assert new == f"title: x\nquality: {written}\n"
+    for load in (yaml12.load, yaml.safe_load):
+        assert repr(load(new)["quality"]) == repr(value)
+
+
+class TestOrder:
+    @pytest.mark.parametrize("key", KEY_ORDER)
+    def test_each_key_finds_its_place(self, key: str) -> None:
+        others = [other for other in KEY_ORDER if other != key]
+        new = edited("".join(f"{other}: 1\n" for other in others), {(key,): 1})
+        assert [line.partition(":")[0] for line in new.splitlines()] == list(KEY_ORDER)
+
+    def test_insights_follow_the_summary(self) -> None:
+        assert KEY_ORDER[KEY_ORDER.index("llmSummary") + 1] == "insights"
+
+    def test_unknown_keys_come_last_by_name(self) -> None:
+        new = edited("title: x\nbb: 1\nratings: {a: 1}\ndd: 1\n", {("cc",): 1, ("aa",): 1, ("quality",): 1})
+        assert [line.partition(":")[0] for line in new.splitlines()] == ["title", "quality", "bb", "cc", "ratings", "aa", "dd"]
+
+    def test_out_of_order_it_follows_its_nearest_predecessor(self) -> None:
+        new = edited("ratings: {a: 1}\nevergreen: true\ntitle: x\n", {("llmSummary",): "s"})
+        assert new == 'ratings: {a: 1}\nevergreen: true\nllmSummary: "s"\ntitle: x\n'
+
+    def test_another_order_can_be_given(self) -> None:
+        assert edit(page("d: 1\nb: 1\n"), {("c",): 1, ("a",): 1, ("e",): 1}, order=["e", "d", "c", "b", "a"]) == page(
+            "e: 1\nd: 1\nc: 1\nb: 1\na: 1\n"
+        )
+
+
+class TestFile:
+    @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+    @pytest.mark.parametrize("mark", ["", "\ufeff"])
+    def test_line_breaks_and_byte_order_mark_stay(self, ending: str, mark: str) -> None:
+        changes: Changes = {("insights",): INSIGHTS, ("ratings", "novelty"): 5, ("quality",): DELETE}
+        before = page("title: |\n  a\n\nquality: 5\nratings:\n  novelty: 4 # c\n# d\n")
+        after = page(f"title: |\n  a\n\ninsights:\n{INSIGHT_LINES}ratings:\n  novelty: 5 # c\n# d\n")
+        raw = (mark + before.replace("\n", ending)).encode()
+        assert edit_bytes(raw, changes) == (mark + after.replace("\n", ending)).encode()
+
+    def test_mixed_line_breaks_stay_line_by_line(self) -> None:
+        before = "---\r\ntitle: x\nquality: 5\r\n---\r\nBody\nof\r\nit"
+        assert edit(before, {("quality",): 6, ("zz",): 1}) == "---\r\ntitle: x\nquality: 6\r\nzz: 1\r\n---\r\nBody\nof\r\nit"
+
+    @pytest.mark.parametrize("ending", ["---", "--- \t", "---\n", "---\nBody", "---\n\n\n"])
+    def test_the_end_of_the_file_stays(self, ending: str) -> None:
+        assert edit(f"--- \ntitle: x\n{ending}", q()) == f"--- \ntitle: x\nquality: 7\n{ending}"
+
+    def test_the_first_fence_closes(self) -> None:
+        assert edit("---\ntitle: x\n---\nb: 2\n---\n", q()) == "---\ntitle: x\nquality: 7\n---\nb: 2\n---\n"
+
+    def test_dashes_that_are_no_fence_do_not_close(self) -> None:
+        assert edit("---\na: |\n  ---\nb: 1 ---\n ----\n---\n", {("b",): 2}) == "---\na: |\n  ---\nb: 2\n---\n"
+
+    def test_bytes_that_are_no_utf8_are_refused_with_their_line(self) -> None:
+        with pytest.raises(EditRefused, match="not UTF-8") as caught:
+            edit_bytes(b"---\ntitle: x\n---\nCaf\xe9\n", q())
+        assert caught.value.line == 4
+
+    def test_no_change_gives_the_same_text(self) -> None:
+        text = page("title: 'x'\n")
+        assert edit(text, {}) == text
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "---\na: 1\n---\nb\n",
+            "---\n---\n",
+            "--- \na\n---\t\nb",
+            "---\na\n---",
+            "---\na\n----\n",
+            "\n---\na\n---\n",
+            "---",
+            "--- x\n---\n",
+        ],
+    )
+    def test_reader_and_editor_cut_alike(self, text: str) -> None:
+        head, body, line = split(text)
+        fences = find_fences(text)
+        assert (head is None) == (fences is None)
+        if fences is not None:
+            assert (head, body) == (text[fences.head : fences.end], text[fences.body :])
+            assert text.count("\n", 0, fences.body) + (not text[: fences.body].endswith("\n")) == line - 1

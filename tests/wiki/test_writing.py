@@ -1,0 +1,308 @@
+"""Replacing files: all or nothing, at any moment, and only the file that was read."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enrich.errors import UserError
+from enrich.wiki.writing import PageMoved, remove_leftovers, replace_file, write_text_atomically
+
+OLD, NEW = b"---\ntitle: old\n---\n", b"---\ntitle: new\n---\n"
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    file = tmp_path / "wiki" / "page.mdx"
+    file.parent.mkdir()
+    file.write_bytes(OLD)
+    return file
+
+
+def replaced(page: Path, root: Path | None = None) -> None:
+    replace_file(page, NEW, expected=sha(OLD), root=root or page.parent)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def test_the_new_bytes_stand_under_the_old_name_with_the_old_mode(page: Path) -> None:
+    page.chmod(0o640)
+    replaced(page)
+    assert page.read_bytes() == NEW
+    assert page.stat().st_mode & 0o7777 == 0o640
+    assert names(page.parent) == ["page.mdx"]
+
+
+def test_a_reader_that_has_the_file_open_keeps_the_old_bytes(page: Path) -> None:
+    with page.open("rb") as reader:
+        replaced(page)
+        assert reader.read() == OLD
+
+
+def test_a_page_that_changed_is_left_as_it_is_now(page: Path) -> None:
+    page.write_bytes(b"a person was faster")
+    with pytest.raises(PageMoved, match="changed"):
+        replaced(page)
+    assert page.read_bytes() == b"a person was faster"
+    assert names(page.parent) == ["page.mdx"]
+
+
+def test_a_page_that_changes_while_the_copy_is_written_is_left_alone(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = os.fsync
+
+    def edit_then_sync(handle: int) -> None:
+        page.write_bytes(b"just now")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", edit_then_sync)
+    with pytest.raises(PageMoved, match="changed"):
+        replaced(page)
+    assert page.read_bytes() == b"just now"
+    assert names(page.parent) == ["page.mdx"]
+
+
+def test_a_page_that_is_gone_is_not_made_anew(page: Path) -> None:
+    page.unlink()
+    with pytest.raises(PageMoved, match="gone") as caught:
+        replaced(page)
+    assert caught.value.file == page
+    assert names(page.parent) == []
+
+
+def test_a_link_inside_the_wiki_stays_a_link(page: Path) -> None:
+    link = page.parent / "other.mdx"
+    link.symlink_to("page.mdx")
+    replaced(link)
+    assert link.is_symlink()
+    assert page.read_bytes() == NEW
+
+
+@pytest.mark.parametrize("where", ["file", "folder"])
+def test_a_link_out_of_the_wiki_is_refused(page: Path, where: str) -> None:
+    outside = page.parent.parent / "outside"
+    outside.mkdir()
+    (outside / "secret.mdx").write_bytes(OLD)
+    if where == "file":
+        link = page.parent / "link.mdx"
+        link.symlink_to(outside / "secret.mdx")
+    else:
+        (page.parent / "sub").symlink_to(outside)
+        link = page.parent / "sub" / "secret.mdx"
+    with pytest.raises(UserError, match="outside"):
+        replaced(link, root=page.parent)
+    assert (outside / "secret.mdx").read_bytes() == OLD
+    assert names(outside) == ["secret.mdx"]
+
+
+def test_links_in_a_circle_and_folders_are_refused(page: Path) -> None:
+    circle = page.parent / "circle.mdx"
+    circle.symlink_to("circle.mdx")
+    with pytest.raises(UserError):
+        replaced(circle)
+    folder = page.parent / "folder.mdx"
+    folder.mkdir()
+    with pytest.raises(UserError, match="no plain file"):
+        replaced(folder)
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "says"),
+    [
+        ("open", errno.EACCES, "folder cannot be written"),
+        ("open", errno.EROFS, "folder cannot be written"),
+        ("write", errno.ENOSPC, "no room"),
+        ("fsync", errno.EDQUOT, "no room"),
+        ("replace", errno.EPERM, "folder cannot be written"),
+        ("write", errno.EIO, "cannot be written"),
+    ],
+)
+def test_a_fault_of_the_disk_is_one_line_and_leaves_no_trace(
+    page: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: int, says: str
+) -> None:
+    real: Callable[..., Any] = getattr(os, call)
+
+    def failing(*args: Any, **kwargs: Any) -> Any:
+        if call == "open" and not str(args[0]).endswith(".tmp"):
+            return real(*args, **kwargs)
+        if call == "write" and len(args[1]) > 5:
+            return real(args[0], args[1][:5])  # the first bytes still fit
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, call, failing)
+    with pytest.raises(UserError, match=says) as caught:
+        replaced(page)
+    monkeypatch.undo()
+    assert "\n" not in caught.value.line
+    assert str(page) in caught.value.line
+    assert page.read_bytes() == OLD
+    assert names(page.parent) == ["page.mdx"]
+
+
+READ_ONLY = """
+import os, sys
+from pathlib import Path
+from enrich.errors import UserError
+from enrich.wiki.writing import replace_file
+page = Path(sys.argv[1])
+if os.geteuid() == 0:
+    os.setuid(65534)  # root is refused nothing
+try:
+    replace_file(page, b"new", expected=sys.argv[2], root=page.parent)
+except UserError as error:
+    print(error.line)
+"""
+
+
+@pytest.mark.parametrize(("what", "says"), [("file", "the file is read-only"), ("folder", "its folder cannot be written")])
+def test_what_is_read_only_stays(what: str, says: str) -> None:
+    # Not in pytest's own folder: that one is closed to the plain user that root has to become.
+    with tempfile.TemporaryDirectory() as name:
+        page = Path(name, "wiki", "page.mdx")
+        page.parent.mkdir()
+        page.write_bytes(OLD)
+        for place in (page.parent.parent, page.parent, page):
+            if os.geteuid() == 0:
+                os.chown(place, 65534, 65534)
+        place = page if what == "file" else page.parent
+        mode = place.stat().st_mode
+        place.chmod(0o555)
+        done = subprocess.run([sys.executable, "-c", READ_ONLY, str(page), sha(OLD)], capture_output=True, text=True, check=True)
+        place.chmod(mode)
+        assert says in done.stdout
+        assert page.read_bytes() == OLD
+        assert names(page.parent) == ["page.mdx"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from enrich.wiki.writing import replace_file, write_text_atomically
+page, step, expected, new, how = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4].encode(), sys.argv[5]
+count = 0
+def stopping(real):
+    def call(*args, **kwargs):
+        global count
+        count += 1
+        if count == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **kwargs)
+    return call
+for name in ("open", "write", "fchmod", "fsync", "replace", "rename", "close", "unlink"):
+    setattr(os, name, stopping(getattr(os, name)))
+if how == "page":
+    replace_file(page, new, expected=expected, root=page.parent)
+else:
+    write_text_atomically(page, new.decode())
+"""
+
+
+@pytest.mark.parametrize("how", ["page", "own"])
+def test_killed_at_any_step_the_file_is_old_or_new(page: Path, how: str) -> None:
+    seen = set()
+    for step in range(1, 40):
+        page.write_bytes(OLD)
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, str(page), str(step), sha(OLD), NEW.decode(), how], capture_output=True, check=False
+        )
+        found = page.read_bytes()
+        assert found in (OLD, NEW)
+        seen.add(found)
+        left = [name for name in names(page.parent) if name != "page.mdx"]
+        assert all(name.startswith(".enrich-") and not name.endswith((".md", ".mdx")) for name in left)
+        assert len(remove_leftovers(page.parent, older_than=0, now=2**40)) == len(left)
+        assert names(page.parent) == ["page.mdx"]
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    else:
+        pytest.fail("never came to an end")
+    assert seen == {OLD, NEW}
+    assert step > 6  # it was stopped in between, not only before
+
+
+def test_our_own_files_are_made_with_their_folders_and_keep_their_mode(tmp_path: Path) -> None:
+    file = tmp_path / "a" / "b" / "enrich.lock"
+    write_text_atomically(file, "eins\r\nzwei é\n")
+    assert file.read_bytes() == "eins\r\nzwei é\n".encode()
+    mask = os.umask(0)
+    os.umask(mask)
+    assert file.stat().st_mode & 0o777 == 0o666 & ~mask
+    file.chmod(0o600)
+    write_text_atomically(file, "drei\n")
+    assert file.read_text() == "drei\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert names(file.parent) == ["enrich.lock"]
+
+
+def test_our_own_file_behind_a_link_is_replaced_there(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    write_text_atomically(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+
+
+def test_our_own_file_where_no_folder_can_be_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        write_text_atomically(tmp_path / "file" / "report.json", "{}")
+
+
+class TestLeftovers:
+    def test_only_old_temporaries_go(self, tmp_path: Path) -> None:
+        (tmp_path / "sub").mkdir()
+        for name, age in [
+            (".enrich-1-a.tmp", 900),
+            ("sub/.enrich-2-b.tmp", 601),
+            (".enrich-3-c.tmp", 599),
+            ("page.mdx", 900),
+            (".enrich-p.md", 900),
+        ]:
+            (tmp_path / name).write_text("x")
+            os.utime(tmp_path / name, (10_000 - age, 10_000 - age))
+        removed = remove_leftovers(tmp_path, older_than=600, now=10_000)
+        assert [str(file.relative_to(tmp_path)) for file in removed] == [".enrich-1-a.tmp", "sub/.enrich-2-b.tmp"]
+        assert names(tmp_path) == [".enrich-3-c.tmp", ".enrich-p.md", "page.mdx", "sub"]
+
+    def test_links_and_what_they_lead_to_stay(self, tmp_path: Path) -> None:
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        (outside / ".enrich-1.tmp").write_text("x")
+        inside = tmp_path / "inside"
+        inside.mkdir()
+        (inside / "folder").symlink_to(outside)
+        (inside / ".enrich-2.tmp").symlink_to(outside / ".enrich-1.tmp")
+        assert remove_leftovers(inside, older_than=0, now=2**40) == []
+        assert (outside / ".enrich-1.tmp").exists()
+
+    def test_a_file_that_another_process_is_writing_stays_however_old(self, page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        sync, found = os.fsync, []
+
+        def look_then_sync(handle: int) -> None:
+            found.append((names(page.parent)[0], remove_leftovers(page.parent, older_than=0, now=2**40)))
+            sync(handle)
+
+        monkeypatch.setattr(os, "fsync", look_then_sync)
+        replaced(page)
+        assert found[0][0].startswith(".enrich-")
+        assert found[0][1] == []
+        assert page.read_bytes() == NEW
+
+    def test_no_folder_no_leftovers(self, tmp_path: Path) -> None:
+        assert remove_leftovers(tmp_path / "none", older_than=0, now=2**40) == []
