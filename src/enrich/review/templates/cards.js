@@ -77,6 +77,7 @@ function insightItem(page, field, insight) {
 }
 
 function takeInsight(page, field, index, wanted) {
+  if (store.waiting(page, field)) return refresh(page);  // the numbers of the insights are about to change
   const all = field.insights.filter(one => one.index >= 0).map(one => one.index);
   const decided = store.of(page, field);
   let kept = new Set(store.state(page, field) === "reject" ? [] : decided && decided.insights ? decided.insights : all);

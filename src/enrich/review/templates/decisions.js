@@ -54,25 +54,40 @@ const store = (() => {
 
   // Requests go out one after the other, so that the last click wins on the other side as well.
   let queue = Promise.resolve();
+  const unanswered = new Map();
+  const placeOf = (page, field) => JSON.stringify([page.page, field.field]);
+  const waiting = (page, field) => unanswered.has(placeOf(page, field));
   function send(changes) {
-    const decisions = changes.map(([page, field, value]) => entry(page, field, value || { decision: "undo" }));
+    // A decision on top of one of ours that has no answer yet is about the value which that answer brings; any other about the value seen.
+    const parts = changes.map(([page, field, value]) => ({ page, field, value: value || { decision: "undo" }, onOurs: waiting(page, field) }));
+    for (const { page, field } of parts) unanswered.set(placeOf(page, field), (unanswered.get(placeOf(page, field)) || 0) + 1);
     queue = queue.then(async () => {
+      const decisions = parts.map(({ page, field, value, onOurs }) => entry(page, onOurs && page.fields.find(one => one.field === field.field) || field, value));
       try {
         const answer = await fetch("/decisions", {
-          method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ schema: 1, decisions }),
+          method: "POST", keepalive: true, headers: { "Content-Type": "application/json" }, body: JSON.stringify({ schema: 1, decisions }),
         });
+        answered(parts);
         const told = await answer.json();
         if (!answer.ok) throw new Error(told.error || answer.statusText);
         take(told.pages);
         const why = told.refused.map(one => `${one.page}:${one.field}: ${one.why}`).join(" · ");
         trouble(why ? `Not stored: ${why}` : "");
       } catch (error) {
+        answered(parts);
         for (const [page, field] of changes) made.delete(keyOf(page, field));
         listener(changes.map(([page]) => page));
         trouble(`Not stored: ${error.message}. Is \`enrich review --serve\` still running?`);
       }
     });
   }
+  function answered(parts) {
+    for (const { page, field } of parts.splice(0)) {
+      const place = placeOf(page, field), left = unanswered.get(place) - 1;
+      left ? unanswered.set(place, left) : unanswered.delete(place);
+    }
+  }
+  addEventListener("beforeunload", event => { if (unanswered.size) event.preventDefault(); });
   // What the proposals hold now: a page's fields come back as they are after the decision.
   function take(pages) {
     for (const fresh of pages) {
@@ -84,7 +99,7 @@ const store = (() => {
     }
     listener(pages.map(fresh => data.pages.find(one => one.page === fresh.page)).filter(Boolean), true);
   }
-  return { of, state, decide, undo, exported, canUndo: () => past.length > 0, onChange: call => { listener = call; } };
+  return { of, state, waiting, decide, undo, exported, canUndo: () => past.length > 0, onChange: call => { listener = call; } };
 })();
 
 function trouble(words) {
