@@ -360,6 +360,11 @@ def served(tmp_path: Path) -> Iterator[tuple[Workspace, ReviewServer]]:
         yield workspace, server
 
 
+def all_answered(page: Page) -> None:
+    """Returns once the page has taken in the answers to all its decisions; the tally runs ahead of them."""
+    page.locator("#tally:not([aria-busy=true])").wait_for()
+
+
 def test_a_click_lands_in_the_proposal(tab: Watched, served: tuple[Workspace, ReviewServer]) -> None:
     workspace, server = served
     page = tab.open(server.address)
@@ -380,6 +385,7 @@ def test_a_click_lands_in_the_proposal(tab: Watched, served: tuple[Workspace, Re
     for _ in range(2):
         with page.expect_response("**/decisions"):
             page.keyboard.press("u")
+    all_answered(page)
     assert page.locator("#trouble").is_hidden()
     again = wikis.states(workspace)
     assert sum(list(fields.values()).count("reject/rejected") for fields in again.values()) == 0
@@ -403,11 +409,60 @@ def test_clicks_faster_than_the_answers_are_all_stored(tab: Watched, served: tup
             page.wait_for_timeout(10)
         assert len(held) == number + 1
         held[number].continue_()
-    page.locator("#tally", has_text="1 accepted, 0 rejected").wait_for()
+    all_answered(page)
+    assert tally(page).startswith("1 accepted, 0 rejected")
     assert page.locator("#trouble").is_hidden()
     change = workspace.store.get("bay-0").change("insights")  # type: ignore[union-attr]
     assert change is not None
     assert (change.state, len(change.new)) == ("accepted", 3)
+
+
+def test_a_click_on_top_of_a_refused_one_takes_no_value_that_was_not_seen(tab: Watched, served: tuple[Workspace, ReviewServer]) -> None:
+    workspace, server = served
+    page = tab.open(server.address)
+    held: list[Route] = []
+    page.route("**/decisions", lambda route: held.append(route))
+    summary = page.locator(".card").first.get_by_role("group", name="Decision on llmSummary")
+    summary.get_by_role("button", name="Reject").click()
+    summary.get_by_role("button", name="Accept").click()  # on top of a click that is going to be refused
+    wikis.answer(workspace, "bay-0", {"summary": wikis.SUMMARY})  # another run, meanwhile
+    for number in range(2):
+        while len(held) <= number:
+            page.wait_for_timeout(10)
+        with page.expect_response("**/decisions") as told:
+            held[number].continue_()
+        assert [one["field"] for one in told.value.json()["refused"]] == ["llmSummary"]
+    assert wikis.states(workspace)["bay-0"]["llmSummary"] == "-/pending"
+
+
+def test_leaving_with_a_click_unanswered_asks_first(chromium: Browser, served: tuple[Workspace, ReviewServer]) -> None:
+    _, server = served
+    watched = Watched(chromium)
+    page = watched.open(server.address)
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.reload()
+    assert asked == []
+    held: list[Route] = []
+    page.route("**/decisions", lambda route: held.append(route))
+    page.locator(".card").first.get_by_role("group", name="Decision on llmSummary").get_by_role("button", name="Accept").click()
+    page.reload()
+    assert asked == ["beforeunload"]
+    watched.context.close()
+
+
+def test_all_fields_of_many_pages_are_decided_at_once(tab: Watched, tmp_path: Path) -> None:
+    """A browser sends no more than 64 KiB from a page that may be left (`keepalive`): a decision on everything is larger."""
+    workspace = many(tmp_path / "wiki", 150)
+    with ReviewServer(ReviewSite(workspace.writer, workspace.store.all, "tides", "ann", lambda: NOW)) as server:
+        page = tab.open(server.address)
+        with page.expect_request("**/decisions") as sent:
+            page.locator("#reject-shown").click()
+        assert len(sent.value.post_data_buffer or b"") > 64 * 1024
+        all_answered(page)
+        assert " 0 to decide" in tally(page)
+        assert page.locator("#trouble").is_hidden()
+        assert {state for fields in wikis.states(workspace).values() for state in fields.values()} == {"reject/rejected"}
 
 
 def test_a_decision_that_could_not_be_stored_is_said(chromium: Browser, served: tuple[Workspace, ReviewServer]) -> None:

@@ -54,23 +54,31 @@ const store = (() => {
 
   // Requests go out one after the other, so that the last click wins on the other side as well.
   let queue = Promise.resolve();
-  const unanswered = new Map();
+  const unanswered = new Map();  // place → its last decision on the way
   const placeOf = (page, field) => JSON.stringify([page.page, field.field]);
   const waiting = (page, field) => unanswered.has(placeOf(page, field));
   function send(changes) {
-    // A decision on top of one of ours that has no answer yet is about the value which that answer brings; any other about the value seen.
-    const parts = changes.map(([page, field, value]) => ({ page, field, value: value || { decision: "undo" }, onOurs: waiting(page, field) }));
-    for (const { page, field } of parts) unanswered.set(placeOf(page, field), (unanswered.get(placeOf(page, field)) || 0) + 1);
+    const parts = changes.map(([page, field, value]) => {
+      const place = placeOf(page, field);
+      const part = { page, field, value: value || { decision: "undo" }, place, before: unanswered.get(place) };
+      unanswered.set(place, part);
+      return part;
+    });
+    sayBusy();
     queue = queue.then(async () => {
-      const decisions = parts.map(({ page, field, value, onOurs }) => entry(page, onOurs && page.fields.find(one => one.field === field.field) || field, value));
+      // On top of a decision of ours that was stored it is about the value which that one left; in all other cases about the value seen.
+      const decisions = parts.map(({ page, field, value, before }) => entry(page, before && before.left || field, value));
       try {
         const answer = await fetch("/decisions", {
-          method: "POST", keepalive: true, headers: { "Content-Type": "application/json" }, body: JSON.stringify({ schema: 1, decisions }),
+          method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ schema: 1, decisions }),
         });
-        answered(parts);
         const told = await answer.json();
         if (!answer.ok) throw new Error(told.error || answer.statusText);
+        const refused = new Set(told.refused.map(one => placeOf({ page: one.page }, one)));
+        const fields = new Map(told.pages.flatMap(page => page.fields.map(field => [placeOf(page, field), field])));
+        for (const part of parts) if (!refused.has(part.place)) part.left = fields.get(part.place);
         take(told.pages);
+        answered(parts);
         const why = told.refused.map(one => `${one.page}:${one.field}: ${one.why}`).join(" · ");
         trouble(why ? `Not stored: ${why}` : "");
       } catch (error) {
@@ -81,11 +89,14 @@ const store = (() => {
       }
     });
   }
+  // While an answer is out, the tally runs ahead of what is stored.
+  const sayBusy = () => document.getElementById("tally").setAttribute("aria-busy", String(unanswered.size > 0));
   function answered(parts) {
-    for (const { page, field } of parts.splice(0)) {
-      const place = placeOf(page, field), left = unanswered.get(place) - 1;
-      left ? unanswered.set(place, left) : unanswered.delete(place);
+    for (const part of parts) {
+      part.before = null;
+      if (unanswered.get(part.place) === part) unanswered.delete(part.place);
     }
+    sayBusy();
   }
   addEventListener("beforeunload", event => { if (unanswered.size) event.preventDefault(); });
   // What the proposals hold now: a page's fields come back as they are after the decision.
