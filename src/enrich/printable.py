@@ -1,4 +1,4 @@
-"""Text from pages and models made safe for a terminal and for one line."""
+"""Text made fit to be shown: page and model text safe for a terminal and for one line; numbers with their nouns."""
 
 from __future__ import annotations
 
@@ -35,6 +35,15 @@ def escaped(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char in _KEPT else _escape(char) for char in text)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "page"), counted(0, "page")
+    ('1 page', '0 pages')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 _KEPT = _JOINERS + "\n\t\u00a0\u202f\u2009\u3000"

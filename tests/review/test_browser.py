@@ -22,7 +22,7 @@ from tests.review.fodder import HOSTILE, hostile, many, views, with_old_values
 from tests.review.model import reviewer_fodder
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Route
+    from playwright.sync_api import Browser, Dialog, Page, Route
 
 CHROMIUM = Path("/usr/bin/chromium")
 NOW = "2026-03-02T08:00:00Z"
@@ -440,7 +440,12 @@ def test_leaving_with_a_click_unanswered_asks_first(chromium: Browser, served: t
     watched = Watched(chromium)
     page = watched.open(server.address)
     asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
     page.reload()
     assert asked == []
     held: list[Route] = []

@@ -475,7 +475,7 @@ def test_review_from_a_file_names_what_it_refused(workspace: Workspace, tmp_path
     assert run(workspace, "review", "--from", str(file)) == 3
     said = capsys.readouterr()
     assert said.err == "warning: cove:llmSummary: the proposal has changed since it was decided on\n"
-    assert said.out == "1 decisions on 1 pages; `enrich apply` writes what is accepted\n"
+    assert said.out == "1 decision on 1 page; `enrich apply` writes what is accepted\n"
     assert run(workspace, "review", "cove", "--from", str(file), "--json") == 3
     assert json.loads(capsys.readouterr().out) == {
         "decided": [],

@@ -12,6 +12,7 @@ import typer
 
 from enrich.cli.runs import Pages, Stages
 from enrich.cli.session import Session
+from enrich.printable import counted
 
 if TYPE_CHECKING:
     from enrich.review.decisions import Decided
@@ -105,7 +106,8 @@ def review(
         for page, name, why in done.refused:
             session.warn(" ".join(f"{page}:{name}: {why}".split()))
         session.say(
-            f"{len(done.taken)} decisions on {len({page for page, _, _ in done.taken})} pages; `enrich apply` writes what is accepted"
+            f"{counted(len(done.taken), 'decision')} on {counted(len({page for page, _, _ in done.taken}), 'page')}; "
+            "`enrich apply` writes what is accepted"
         )
     if done.refused or workspace.store.damaged:
         raise typer.Exit(3)
@@ -172,7 +174,7 @@ def adopt(
     if session.json:
         session.document({"adopted": [{"page": page, "field": name} for page, name in taken]})
     else:
-        session.say(f"adopted {len(taken)} values on {len({page for page, _ in taken})} pages")
+        session.say(f"adopted {counted(len(taken), 'value')} on {counted(len({page for page, _ in taken}), 'page')}")
 
 
 def _decision(
@@ -231,7 +233,7 @@ def _print_decided(session: Session, word: str, done: Decided, named: Sequence[t
             }
         )
     else:
-        session.say(f"{word} {len(done.fields)} fields on {len({page for page, _ in done.fields})} pages")
+        session.say(f"{word} {counted(len(done.fields), 'field')} on {counted(len({page for page, _ in done.fields}), 'page')}")
         for page, name, value in done.over:
             session.warn(f"{page}:{name} goes over what the page says now: {json.dumps(value, ensure_ascii=False)}")
         for flag in dict.fromkeys(flag for _, _, flag in done.left_out):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from enrich.cli.session import Session
 from enrich.cli.terminal import END, REDRAW, Terminal
 from enrich.errors import AnswerError, UserError
+from enrich.printable import counted
 from enrich.review.editing import Candidate, candidates, form_text, read_form
 from enrich.review.screens import SMALLEST, Line, help_screen, insights_screen, page_screen, wrapped
 from enrich.review.sitting import Bulk, Decision, Sitting
@@ -53,8 +54,8 @@ def review_in_terminal(session: Session, workspace: Workspace, pages: Sequence[s
     finally:
         counts = sitting.counts()
         session.say(
-            f"{sum(counts.values())} fields on {len(proposals)} pages: {counts['accepted']} accepted, {counts['rejected']} rejected, "
-            f"{counts['skipped']} skipped, {counts['open']} open"
+            f"{counted(sum(counts.values()), 'field')} on {counted(len(proposals), 'page')}: {counts['accepted']} accepted, "
+            f"{counts['rejected']} rejected, {counts['skipped']} skipped, {counts['open']} open"
         )
         for (page, name), draft in reviewer.drafts.items():
             session.warn(f"your edit of {page}:{name} was not used; its text is kept in {draft}")

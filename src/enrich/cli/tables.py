@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from enrich.cli.session import Session, safe
+from enrich.printable import counted
 
 if TYPE_CHECKING:
     from enrich.records.card import Card
@@ -92,8 +93,8 @@ def print_run(session: Session, workspace: Workspace, result: RunResult) -> None
     applied = f", {len(result.applied)} applied" if result.applied else ""
     pages = len({page for page, _ in result.proposed})
     session.say(
-        f"run {result.run}: {result.due} questions due, {result.asked} asked, {result.cached} from the cache, {result.unchanged} unchanged; "
-        f"{len(result.proposed)} fields proposed on {pages} pages{applied}{held}; {result.skipped} pages skipped"
+        f"run {result.run}: {counted(result.due, 'question')} due, {result.asked} asked, {result.cached} from the cache, {result.unchanged} unchanged; "
+        f"{counted(len(result.proposed), 'field')} proposed on {counted(pages, 'page')}{applied}{held}; {counted(result.skipped, 'page')} skipped"
     )
     where = workspace.config.llm.backend
     if where == "offline":
@@ -287,7 +288,7 @@ def print_applied(session: Session, done: Applied) -> None:
             session.say(f"{page}: {_compact(names)}")
         if len(listed) < len(by_page):
             session.say(f"… and {len(by_page) - len(listed)} more pages (-v lists all)")
-    session.say(f"applied {len(done.fields)} fields on {len(by_page)} pages")
+    session.say(f"applied {counted(len(done.fields), 'field')} on {counted(len(by_page), 'page')}")
     if done.held:
         shown = ", ".join(f"{page}:{name} ({flag})" for page, name, flag in done.held[:5])
         more = f" and {len(done.held) - 5} more" if len(done.held) > 5 else ""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from enrich.errors import AnswerError
+from enrich.printable import counted
 from enrich.review.applying import MEANWHILE, Writer
 from enrich.review.decisions import (
     MOVED,
@@ -45,7 +46,7 @@ class Bulk:
     def words(self) -> str:
         """`accept 43 fields on 12 pages, leave out 5 (needs-look 3, stale 2)`."""
         pages = len({step.page for step in self.steps})
-        said = f"{self.decision} {_count(len(self.steps), 'field')} on {_count(pages, 'page')}"
+        said = f"{self.decision} {counted(len(self.steps), 'field')} on {counted(pages, 'page')}"
         if self.left:
             said += f", leave out {sum(self.left.values())} ({', '.join(f'{why} {number}' for why, number in self.left.items())})"
         return said
@@ -253,7 +254,7 @@ class Sitting:
         if not done:
             return ""
         last = done[-1]
-        what = last.after.field if len(done) == 1 else _count(len(done), "field")
+        what = last.after.field if len(done) == 1 else counted(len(done), "field")
         if undoing:
             return f"Taken back: {what}."
         if last.after.edited and last.after.state == "pending":
@@ -324,7 +325,3 @@ def is_skipped(change: FieldChange) -> bool:
 def standing_of(change: FieldChange) -> str:
     """`open`, `skipped`, `accepted` or `rejected`."""
     return "skipped" if is_skipped(change) else "open" if change.state == "pending" else change.state
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

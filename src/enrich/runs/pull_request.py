@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from enrich.printable import counted
 from enrich.review.diffs import page_diffs
 from enrich.review.formats.markdown import LIMIT, code, comment_body
 from enrich.review.proposals import Proposal
@@ -33,7 +34,7 @@ def _summary(result: RunResult) -> str:
     pages = len({page for page, _ in result.applied})
     cost = "" if result.cost_usd is None else f", ${result.cost_usd:.4f}"
     lines = [
-        f"### {_count(len(result.applied), 'field')} on {_count(pages, 'page')}",
+        f"### {counted(len(result.applied), 'field')} on {counted(pages, 'page')}",
         "",
         f"Run `{result.run}`: {result.asked} answers asked for, {result.cached} from the cache{cost}. "
         f"{len(result.held)} fields held back, {len(result.failed)} failed.",
@@ -88,7 +89,3 @@ def _rows(heads: Sequence[str], rows: Iterable[Sequence[str]], room: int) -> str
     if left:
         lines += ["", f"**Cut to fit:** {left} more rows; the run's `report.json` has them."]
     return "\n".join(lines) + "\n"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

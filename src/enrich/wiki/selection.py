@@ -16,7 +16,7 @@ def select(names: Iterable[str], files: Sequence[PageFile], content: Path, root:
 
     A path may be given inside the content folder, from `here` (default: the current folder), from the wiki's `root` or absolute, so that a
     shell's completion and a pre-commit hook can name files as they see them. Raises `UserError` with the three closest ids for a name that
-    fits no page.
+    fits no page, and for a file of the content folder that is none.
     """
     wanted = list(names)
     if not wanted:
@@ -25,6 +25,8 @@ def select(names: Iterable[str], files: Sequence[PageFile], content: Path, root:
     chosen: set[str] = set()
     for name in wanted:
         found = [name] if name in ids else _named(name, files, content, (here or Path.cwd(), root))
+        if not found and (content / _inside(name, content, (here or Path.cwd(), root))).is_file():
+            raise UserError(f"{name!r} is no page of this wiki", do="`roots` in enrich.toml, its name or a link leave it out")
         if not found:
             from difflib import get_close_matches
 

@@ -11,7 +11,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from enrich.printable import escaped, printable
+from enrich.printable import counted, escaped, printable
 from enrich.review.formats.word import place_of, rating_move
 from enrich.review.places import Quoted
 from enrich.review.totals import finding_name, totals
@@ -72,9 +72,9 @@ def _size(text: str) -> int:
 
 def _summary(views: Sequence[PageView]) -> str:
     sums = totals(views)
-    parts = [f"{_count(sums.fields, 'field')} on {_count(sums.pages, 'page')}"]
+    parts = [f"{counted(sums.fields, 'field')} on {counted(sums.pages, 'page')}"]
     if sums.needs_look:
-        parts.append(f"{_count(sums.needs_look, 'field')} with findings that need a look")
+        parts.append(f"{counted(sums.needs_look, 'field')} with findings that need a look")
     if sums.over_human:
         parts.append(f"{sums.over_human} over a person's words")
     if sums.stale:
@@ -82,18 +82,14 @@ def _summary(views: Sequence[PageView]) -> str:
     return ", ".join(parts) + "."
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def _row(view: PageView) -> str:
     words = [field for field in view.fields if field.kind != "rating"]
     ratings = [field for field in view.fields if field.kind == "rating"]
     names = ", ".join(_field_cell(field) for field in words)
     if ratings and not names:
-        names = f"{_count(len(ratings), 'rating')}"
+        names = f"{counted(len(ratings), 'rating')}"
     elif ratings:
-        names += f", {_count(len(ratings), 'rating')}"
+        names += f", {counted(len(ratings), 'rating')}"
     moves = "<br>".join(f"{code(field.name.removeprefix('ratings.'))} {_move(field)}" for field in ratings)
     return f"| {code(view.page)} | {names} | {moves} | {_findings_cell(view)} |\n"
 
