@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.browser import browser_page
 from tests.demo import DemoWiki, changed, honest
-from tests.evaluation.test_report_html import CHROMIUM, browser_page, links_and_scripts
+from tests.evaluation.test_report_html import links_and_scripts
 from tests.fake_server import FakeServer, Seen
 
 Serve = Callable[..., FakeServer]
@@ -165,7 +166,6 @@ def test_the_page_is_written_where_it_is_wanted(wiki: DemoWiki) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
 def test_the_page_opens_in_a_browser(wiki: DemoWiki) -> None:
     wiki.enrich("eval", "--golden", "golden.jsonl", "--against", "golden.jsonl", "--format", "html", "-o", "report.html")
     with browser_page(1100, "light") as tab:

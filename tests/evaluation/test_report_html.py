@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,9 +12,9 @@ from enrich.evaluation.evaluating import evaluate
 from enrich.evaluation.floors import read_floors
 from enrich.evaluation.plots import Scored, distribution, interval, reliability, scatter
 from enrich.evaluation.report_html import report_html
+from tests.browser import CONTRAST, browser_page
 from tests.evaluation.sets import moved, page, rated, scored
 
-CHROMIUM = Path("/usr/bin/chromium")
 HOSTILE = "</style><script>window.hit=1</script><img src=x onerror=window.hit=2> \x1b[31m {{ 7*7 }} \u202egnp"
 BODY = "The lamp at Skerry Point burned 40 litres of whale oil in a long winter night, and two keepers carried it up by hand."
 
@@ -38,19 +35,6 @@ class _Tags(HTMLParser):
 def links_and_scripts(document: str) -> list[str]:
     """Tags that could fetch or run something."""
     return _Tags(document).found
-
-
-@contextmanager
-def browser_page(width: int, scheme: Any) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=arguments)
-        try:
-            yield browser.new_page(viewport={"width": width, "height": 740}, color_scheme=scheme)
-        finally:
-            browser.close()
 
 
 def document(name: str = "after", shift: float = -1.0) -> str:
@@ -95,24 +79,7 @@ def test_the_typical_range_is_shaded_for_ratings_only() -> None:
     assert 'class="typical"' not in distribution(field, ("a", "b"))
 
 
-# WCAG 2.1, contrast of text (1.4.3): every text against the first opaque background behind it.
-_CONTRAST = """() => {
-  const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(v => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4 });
-                       return .2126 * r + .7152 * g + .0722 * b };
-  const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!/, 0\\)$/.test(c)) return c }
-                        return 'rgb(255, 255, 255)' };
-  const found = [];
-  for (const e of document.querySelectorAll('body *')) {
-    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
-    const style = getComputedStyle(e), ink = e instanceof SVGElement ? style.fill : style.color;
-    const [a, b] = [light(ink), light(behind(e))].sort((x, y) => y - x);
-    if ((a + .05) / (b + .05) < 4.5) found.push(e.outerHTML.slice(0, 90) + ' ' + ((a + .05) / (b + .05)).toFixed(2));
-  }
-  return found }"""
-
-
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (360, "light"), (1200, "dark"), (1200, "light")])
 def test_in_a_browser_it_fits_can_be_read_and_asks_for_nothing(tmp_path: Path, width: int, scheme: str) -> None:
     file = tmp_path / "evaluation.html"
@@ -124,7 +91,7 @@ def test_in_a_browser_it_fits_can_be_read_and_asks_for_nothing(tmp_path: Path, w
         assert asked == [file.as_uri()]
         assert tab.evaluate("window.hit") is None
         assert tab.evaluate("document.documentElement.scrollWidth") == width
-        assert tab.evaluate(_CONTRAST) == []
+        assert tab.evaluate(CONTRAST) == []
         # No row is stretched by a cell that has no room.
         assert tab.evaluate("Math.max(...[...document.querySelectorAll('tr')].map(row => row.getBoundingClientRect().height))") < 200
         assert tab.evaluate("[...document.querySelectorAll('figure svg')].every(plot => plot.getBoundingClientRect().width > 200)")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,6 +17,7 @@ from enrich.records.card_html import card_html
 from enrich.records.card_text import card_text, print_card
 from enrich.wiki.insights import Insight
 from enrich.wiki.profile import load_profile
+from tests.browser import CONTRAST, browser_page
 from tests.checks.making import page
 
 NOW = datetime(2026, 3, 12, tzinfo=UTC)
@@ -26,7 +25,6 @@ HOSTILE = (
     "</style></script></title><script>window.hit=1</script><img src=x onerror=window.hit=2> \"'><a href=javascript:window.hit=3>go</a>"
     " {{ 7*7 }} [bold]b[/bold] \x1b]0;t\x07\x1b[31m\u202egnp\u2066 --> ]]>"
 )
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 def card(text: str = "plain", kind_guide: str = "/guide/") -> Card:
@@ -219,21 +217,7 @@ def test_enrich_show_wants_exactly_one_page(lighthouses: Path, capsys: pytest.Ca
     assert "names 3 pages" in err
 
 
-@contextmanager
-def browser_page(width: int, scheme: Any) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=arguments)
-        try:
-            yield browser.new_page(viewport={"width": width, "height": 740}, color_scheme=scheme)
-        finally:
-            browser.close()
-
-
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_in_a_browser_a_hostile_page_does_nothing_and_nothing_leaves_a_phone_s_width(tmp_path: Path, scheme: str) -> None:
     file = tmp_path / "card.html"
@@ -253,27 +237,11 @@ def test_in_a_browser_a_hostile_page_does_nothing_and_nothing_leaves_a_phone_s_w
         assert dark == (scheme == "dark")
 
 
-# WCAG 2.1, contrast of text (1.4.3): every text against the first opaque background behind it.
-_CONTRAST = """() => {
-  const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(v => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4 });
-                       return .2126 * r + .7152 * g + .0722 * b };
-  const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!/, 0\\)$/.test(c)) return c }
-                        return 'rgb(255, 255, 255)' };
-  const found = [];
-  for (const e of document.querySelectorAll('body *')) {
-    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
-    const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((x, y) => y - x);
-    if ((a + .05) / (b + .05) < 4.5) found.push(e.outerHTML.slice(0, 90) + ' ' + ((a + .05) / (b + .05)).toFixed(2));
-  }
-  return found }"""
-
-
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_in_a_browser_every_text_has_enough_contrast(tmp_path: Path, scheme: str) -> None:
     file = tmp_path / "card.html"
     file.write_text(card_html(card()), encoding="utf-8")
     with browser_page(1100, scheme) as tab:
         tab.goto(file.as_uri())
-        assert tab.evaluate(_CONTRAST) == []
+        assert tab.evaluate(CONTRAST) == []

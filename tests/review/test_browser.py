@@ -17,6 +17,7 @@ from enrich.review.imported import read_decisions, take
 from enrich.review.server import ReviewServer, ReviewSite
 from enrich.runs.batch import RunOptions, run
 from enrich.runs.workspace import Workspace
+from tests.browser import launched
 from tests.review import wikis
 from tests.review.fodder import HOSTILE, hostile, many, views, with_old_values
 from tests.review.model import reviewer_fodder
@@ -24,7 +25,6 @@ from tests.review.model import reviewer_fodder
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Dialog, Page, Route
 
-CHROMIUM = Path("/usr/bin/chromium")
 NOW = "2026-03-02T08:00:00Z"
 PAGES = 184
 FIELDS = 6
@@ -34,15 +34,8 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip("needs Debian's chromium")
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,12 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
-from enrich.printable import escaped
+from enrich.printable import counted, escaped
 from enrich.review.editing import Candidate
 from enrich.review.formats.word import place_of, rating_move
 from enrich.review.proposals import FieldChange
 from enrich.review.sitting import Sitting, is_skipped, standing_of
-from enrich.review.views import FieldView, InsightView, PageView, as_text
+from enrich.review.views import FieldView, InsightView, PageView, as_text, provenance
 from enrich.review.words import Piece, word_diff
 
 Span = tuple[str, str]
@@ -226,7 +226,7 @@ def detail_lines(sitting: Sitting, field: FieldView, width: int, *, plain: bool)
     lines += _evidence(field.quotes, width, 2)
     lines += _findings(field.findings, width, 2)
     lines += _words_of_persons(change, width, plain=plain)
-    lines += wrapped([(provenance_line(change, sitting.now()), "dim")], width)
+    lines += wrapped([(clean(provenance(change, age(change.asked, sitting.now()))), "dim")], width)
     return lines
 
 
@@ -335,20 +335,6 @@ def _words_of_persons(change: FieldChange, width: int, *, plain: bool) -> list[L
     return lines
 
 
-def provenance_line(change: FieldChange, now: str) -> str:
-    """`gpt-5-mini, prompt 3, 1,234 tokens in, 210 out, $0.0012, asked 3 hours ago`: of the whole question, shared by its fields."""
-    parts = [change.origin.model]
-    if change.prompt_version:
-        parts.append(f"prompt {change.prompt_version}")
-    if change.tokens:
-        parts.append(f"{change.tokens.get('input', 0):,} tokens in, {change.tokens.get('output', 0):,} out")
-    if change.cost_usd is not None:
-        parts.append(f"${change.cost_usd:.4f}")
-    if change.asked:
-        parts.append(f"asked {age(change.asked, now)}")
-    return clean(", ".join(parts))
-
-
 def age(then: str, now: str) -> str:
     """How long ago an ISO time was: `3 hours ago`; the time itself where it is none."""
     try:
@@ -358,7 +344,7 @@ def age(then: str, now: str) -> str:
     for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
             number = int(seconds // size)
-            return f"{number} {name}{'' if number == 1 else 's'} ago"
+            return f"{counted(number, name)} ago"
     return "just now"
 
 

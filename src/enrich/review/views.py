@@ -224,3 +224,20 @@ def _shared_folders(paths: Sequence[str]) -> int:
         shared += 1
     # One folder for all: it is still the section's name.
     return shared if any(len(parts) > shared for parts in folders) else max(0, shared - 1)
+
+
+def provenance(change: FieldChange, asked: str) -> str:
+    """`gpt-5-mini, prompt 3, 1,234 tokens in, 210 out, $0.0012, asked 3 hours ago`: of the whole question, shared by its fields.
+
+    `asked` is the time of the question in the words of whoever shows it; empty where it is not known.
+    """
+    parts = [change.origin.model]
+    if change.prompt_version:
+        parts.append(f"prompt {change.prompt_version}")
+    if change.tokens:
+        parts.append(f"{change.tokens.get('input', 0):,} tokens in, {change.tokens.get('output', 0):,} out")
+    if change.cost_usd is not None:
+        parts.append(f"${change.cost_usd:.4f}")
+    if asked:
+        parts.append(f"asked {asked}")
+    return ", ".join(parts)

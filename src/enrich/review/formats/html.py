@@ -19,7 +19,7 @@ from enrich.printable import escaped
 from enrich.review.diffs import SCHEMA
 from enrich.review.places import Quoted
 from enrich.review.totals import MOVE_BINS, finding_name, totals
-from enrich.review.views import FieldView, InsightView, PageView, as_text
+from enrich.review.views import FieldView, InsightView, PageView, as_text, provenance
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -119,7 +119,7 @@ def _field_data(field: FieldView) -> dict[str, Any]:
         "findings": [_finding_data(finding) for finding in field.findings],
         "reason": escaped(change.reason),
         "now": None if field.now is None else escaped(field.now),
-        "origin": escaped(_origin_words(field)),
+        "origin": escaped(provenance(field.change, field.change.asked[:16].replace("T", " "))),
     }
 
 
@@ -160,20 +160,6 @@ def _finding_data(finding: Mapping[str, Any]) -> dict[str, str]:
         "severity": str(finding.get("severity", "")),
         "message": escaped(str(finding.get("message", ""))),
     }
-
-
-def _origin_words(field: FieldView) -> str:
-    change = field.change
-    parts = [change.origin.model]
-    if change.prompt_version:
-        parts.append(f"prompt {change.prompt_version}")
-    if change.tokens:
-        parts.append(f"{change.tokens.get('input', 0):,} tokens in, {change.tokens.get('output', 0):,} out")
-    if change.cost_usd is not None:
-        parts.append(f"${change.cost_usd:.4f}")
-    if change.asked:
-        parts.append(f"asked {change.asked[:16].replace('T', ' ')}")
-    return ", ".join(parts)
 
 
 @cache
