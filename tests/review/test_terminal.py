@@ -311,6 +311,33 @@ def test_leaving_keeps_every_decision_and_the_terminal(seventeen: Workspace, key
     assert list(wikis.states(seventeen)["bay-09"].values())[:3] == ["accept/accepted", "reject/rejected", "-/pending"]
 
 
+_CAUGHT_ELSEWHERE = """
+import os, signal, threading, time
+from enrich.cli.terminal import Terminal
+
+def late():
+    time.sleep(0.3)
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+with Terminal(os.environ) as terminal:
+    threading.Thread(target=late, daemon=True).start()
+    terminal.draw([(("ready", ""),)])
+    try:
+        next(terminal.typed())
+    except KeyboardInterrupt:
+        terminal.draw([(("left", ""),)])
+"""
+
+
+def test_ctrl_c_that_does_not_interrupt_the_wait_ends_it_all_the_same() -> None:
+    """A signal just before the wait begins leaves it asleep, as one does here that another thread catches."""
+    child = pexpect.spawn(sys.executable, ["-c", _CAUGHT_ELSEWHERE], encoding="utf-8", timeout=10)
+    child.expect("left")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
 def test_two_people_at_two_terminals(seventeen: Workspace) -> None:
     root = seventeen.config.root
     with desk(root, "bay-09", "bay-10") as ann, desk(root, "bay-09", "bay-10", LOGNAME="bob") as bob:

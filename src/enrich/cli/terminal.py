@@ -11,7 +11,7 @@ import sys
 import termios
 import tty
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -46,6 +46,7 @@ class Terminal:
         self.plain = self.dumb or bool(env.get("NO_COLOR"))
         self._before: list[Any] = []
         self._wake: tuple[int, int] = (-1, -1)
+        self._woke_before = -1
         self._handlers: dict[int, Any] = {}
 
     @staticmethod
@@ -62,7 +63,9 @@ class Terminal:
         self._before = termios.tcgetattr(self._in)
         self._wake = os.pipe()
         os.set_blocking(self._wake[1], False)
-        handlers = {signal.SIGWINCH: self._woken, signal.SIGCONT: self._woken, signal.SIGTSTP: self._stopped, signal.SIGTERM: _ended}
+        # Every signal wakes the wait for a key, one too that comes just before it begins; its handler runs then.
+        self._woke_before = signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
+        handlers = {signal.SIGWINCH: _ignore, signal.SIGCONT: _ignore, signal.SIGTSTP: self._stopped, signal.SIGTERM: _ended}
         for number, handler in handlers.items():
             self._handlers[number] = signal.signal(number, handler)
         self._take()
@@ -72,6 +75,7 @@ class Terminal:
         self._give_back()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._woke_before)
         for end in self._wake:
             os.close(end)
 
@@ -147,13 +151,8 @@ class Terminal:
         while rest:
             rest = rest[os.write(self._out, rest) :]
 
-    def _woken(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        with suppress(BlockingIOError):  # it is awake already
-            os.write(self._wake[1], b"!")
-
     def _stopped(self, number: int, frame: FrameType | None) -> None:
-        """Ctrl-Z: the shell gets a terminal in order; `_woken` takes it again."""
+        """Ctrl-Z: the shell gets a terminal in order; `typed` takes it again."""
         del number, frame
         self._give_back()
         os.kill(os.getpid(), signal.SIGSTOP)
