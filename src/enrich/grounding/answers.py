@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
-from enrich.grounding.explanations import contradicted, derived_from, following, nearest, rounded_from, total_of
+from enrich.grounding.explanations import contradicted, derived_from, following, nearest, rounded_from, total_of, values_of
 from enrich.grounding.findings import Candidate, Finding, Severity, printable
 from enrich.grounding.numbers import Passage, Stated, range_in, stated_in
 from enrich.grounding.page import PageIndex
@@ -18,11 +19,13 @@ from enrich.grounding.self_talk import self_talk
 _LARGEST_COUNT = 30
 _ABOUT = re.compile(r"(?:[~≈]|\b(?:about|around|roughly|approximately|nearly|almost|circa|ca\.|some))[ \t]*[$€£\\]*$", re.IGNORECASE)
 _SUM = re.compile(r"\b(?:total|combined|together|altogether|sum|overall|in all|aggregate|cumulative)", re.IGNORECASE)
-_COMPARED = re.compile(
-    r"\b(?:differen|gap|increas|decreas|reduc|drop|declin|improve|gain|rise|rose|fell|fall|higher|lower|more|less|fewer|shorten|lengthen|cut|grew"
-    r"|growth|remain|other|points?\b|of\b|out of\b)",
-    re.IGNORECASE,
+_CHANGE = (
+    r"\b(?:increas|decreas|reduc|drop|declin|improve|gain|rise|rose|fell|fall|higher|lower|more|less|fewer|shorten|lengthen|cut|grew|growth"
 )
+_CHANGED = re.compile(_CHANGE + ")", re.IGNORECASE)
+_COMPARED = re.compile(_CHANGE + r"|differen|gap|remain|other|points?\b|of\b|out of\b)", re.IGNORECASE)
+# What an answer repeats this near to a number (characters) can be what it reckoned the number from.
+_BESIDE = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,15 @@ class _Check:
             return None  # the end of a range is no result of reckoning
         given = frozenset(reading.value for other in self.found if other is not quantity for reading in other.readings)
         around = self.text[max(0, quantity.start - 60) : quantity.end + 40]
-        derived = derived_from(quantity, passages, given, summed=bool(_SUM.search(around)), compared=bool(_COMPARED.search(around)))
+        groups = chain(map(values_of, passages), [self._repeated(quantity)])
+        derived = derived_from(
+            quantity,
+            groups,
+            given,
+            summed=bool(_SUM.search(around)),
+            compared=bool(_COMPARED.search(around)),
+            changed=bool(_CHANGED.search(around)),
+        )
         if derived is not None:
             what, one, other = derived
             return self._finding(quantity, "soft", f"is the {what} of {_told(one)} and {_told(other)}", (one, other))
@@ -176,6 +187,12 @@ class _Check:
         if total:
             return self._finding(quantity, "soft", f"is the total of {len(total)} values from {_told(total[0])} on", total[:3])
         return None
+
+    def _repeated(self, quantity: Quantity) -> list[Stated]:
+        """The values around a number that the answer has from the page, wherever they stand there, in the answer's order."""
+        start, end = quantity.start - _BESIDE, quantity.end + _BESIDE
+        near = (other for other in self.found if other is not quantity and other.readings and other.start >= start and other.end <= end)
+        return [stated for other in near if (stated := self._stated(other))]
 
     def _counts(self, quantity: Quantity, passages: Sequence[Passage]) -> bool:
         """Whether the number counts what the page (or what its evidence's section) lists, and nothing there counts the same otherwise."""

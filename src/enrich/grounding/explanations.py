@@ -1,4 +1,4 @@
-"""What else can explain a number that the page does not state: rounding, sums, differences, ratios; and what stands nearest to it."""
+"""What else can explain a number that the page does not state: rounding, sums, differences, changes, ratios; and what stands nearest to it."""
 
 from __future__ import annotations
 
@@ -63,35 +63,39 @@ def _rounds(exact: Decimal, to: Decimal, place: Decimal) -> bool:
     return any((exact / place).quantize(Decimal(1), rounding) * place == to for rounding in (ROUND_HALF_UP, ROUND_HALF_EVEN))
 
 
-def derived_from(
-    quantity: Quantity, passages: Iterable[Passage], given: frozenset[Decimal], *, summed: bool, compared: bool
-) -> tuple[str, Stated, Stated] | None:
-    """Two values of one passage of which the quantity is the difference, the ratio or the sum: (what, one, other).
+def values_of(passage: Passage) -> list[Stated]:
+    """The values of a passage."""
+    return [Stated(other, passage.line, other.readings[0]) for other in passage.quantities if other.readings]
 
-    Nearly every number can be reckoned from two on a page. So a difference or ratio must have both its values beside it in the answer
-    (`given`), of bare numbers at least one (`25 of 29`), and be called a difference there (`compared`); a sum must be called
-    one (`summed`).
+
+def derived_from(
+    quantity: Quantity, groups: Iterable[Sequence[Stated]], given: frozenset[Decimal], *, summed: bool, compared: bool, changed: bool
+) -> tuple[str, Stated, Stated] | None:
+    """Two values of one group of which the quantity is the difference, the relative change, the ratio or the sum: (what, one, other).
+
+    A group is what is read together: a passage of the page, or what the answer itself repeats from the page around the number. Nearly every
+    number can be reckoned from two on a page. So a difference, change or ratio must have both its values beside it in the answer (`given`),
+    of bare numbers at least one (`25 of 29`), and a difference must be called one there (`compared`), as a change (`changed`) and a sum
+    (`summed`) must.
     """
     mine = quantity.readings[0]
     if mine.unit in ("th", "decade") or quantity.kind in ("year", "part"):
         return None
-    for passage in passages:
-        values = [
-            Stated(other, passage.line, theirs)
-            for other in passage.quantities
-            if other.readings and other.kind not in ("date", "ordinal", "part") and (theirs := other.readings[0]).value
-        ][:24]
+    for group in groups:
+        values = [one for one in group if one.reading.value and one.quantity.kind not in ("date", "ordinal", "part")][:24]
         if not summed and not any(one.reading.value in given for one in values):
             continue
         for i, one in enumerate(values):
             for other in values[i + 1 :]:
-                what = _reckoned(quantity, one, other, given, summed=summed, compared=compared)
+                what = _reckoned(quantity, one, other, given, summed=summed, compared=compared, changed=changed)
                 if what:
                     return what, one, other
     return None
 
 
-def _reckoned(quantity: Quantity, one: Stated, other: Stated, given: frozenset[Decimal], *, summed: bool, compared: bool) -> str:
+def _reckoned(
+    quantity: Quantity, one: Stated, other: Stated, given: frozenset[Decimal], *, summed: bool, compared: bool, changed: bool
+) -> str:
     mine, a, b = quantity.readings[0], one.reading, other.reading
     if a.unit != b.unit:
         return ""
@@ -101,6 +105,8 @@ def _reckoned(quantity: Quantity, one: Stated, other: Stated, given: frozenset[D
         return "difference" if years and compared and mine.unit == "year" and abs(a.value - b.value) == mine.value else ""
     if mine.unit == "x":
         return "ratio" if both and _rounds(max(a.value, b.value) / min(a.value, b.value), mine.value, _place(quantity)) else ""
+    if mine.unit == "%" and both and changed and _rounds(abs(b.value - a.value) / a.value * 100, mine.value, _place(quantity)):
+        return "relative change"
     if not (a.unit == mine.unit or (mine.unit == "pp" and a.unit == "%")):
         return ""
     known = both if a.unit else a.value in given or b.value in given
