@@ -100,6 +100,58 @@ def test_what_is_stated_can_explain_a_number(text: str, quantity: str, why: str)
     assert why in findings[0].message
 
 
+RECKONED = PageIndex(
+    "The first survey named 2061.\n\nThe next named 2045.\n\nAnn said 15%.\n\nBea said 60%.\n\nTraining cut it from 8.7%.\n\nIt was 0.3% then.",
+    title="Guesses",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "quantity", "why"),
+    [
+        ("Guesses go from 15% to 60%, a 4x spread.", "4x", "ratio of"),
+        ("It moved from 2061 to 2045, shortening by 16 years.", "16 years", "difference of"),
+        ("It went from 8.7% to 0.3%, a reduction by 97%.", "97%", "relative change of"),
+    ],
+)
+def test_what_an_answer_reckons_from_the_page_s_values_beside_it_is_soft(text: str, quantity: str, why: str) -> None:
+    found = {one.quantity: one for one in check_text(text, None, RECKONED, where="insight")}
+    assert found[quantity].severity == "soft"
+    assert why in found[quantity].message
+    for wrong in (text.replace(quantity, quantity.replace("4", "5").replace("16", "17").replace("97", "93")),):
+        assert "hard" in [one.severity for one in check_text(wrong, None, RECKONED, where="insight")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It is 4x that much.",  # neither value stands beside it
+        "Of 8.7% and 0.3%, 97% agree.",  # not called a change
+        "Guesses go from 15% to 59%, a 3.9x spread.",  # the page does not state one of the two
+    ],
+)
+def test_a_reckoned_value_needs_both_its_values_and_its_word(text: str) -> None:
+    assert "hard" in [one.severity for one in check_text(text, None, RECKONED, where="insight")]
+
+
+@pytest.mark.parametrize("text", ["It cut errors by 12-12%.", "It cut errors by 61-45%."])
+def test_a_range_that_goes_nowhere_or_backwards_is_no_composed_one(text: str) -> None:
+    assert ("hard", text[17:-1]) in check(text)
+
+
+def test_a_fall_is_told_from_the_higher_end() -> None:
+    assert check("It fell from 78% to 45%.") == [("soft", "78% to 45%")]
+
+
+def test_evidence_that_counts_is_no_place_to_count_anew() -> None:
+    body = "## Sites\n\nThree groups took part, in pairs.\n\n- planning\n- doing\n- checking\n- closing\n"
+    page = PageIndex(body, title="Sites")
+    (finding,) = check_text("It had four phases.", ["Three groups took part"], page, where="s")
+    assert finding.severity == "hard"
+    (finding,) = check_text("It had four phases.", ["doing"], page, where="s")
+    assert (finding.severity, "counts things" in finding.message) == ("soft", True)
+
+
 def test_a_count_is_no_excuse_where_the_page_counts_otherwise() -> None:
     assert check("Four groups took part.") == [("hard", "Four")]
 

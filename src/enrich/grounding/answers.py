@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from enrich.grounding.explanations import contradicted, derived_from, following, nearest, rounded_from, total_of, values_of
+from enrich.grounding.explanations import contradicted, derived_from, following, nearest, other_count, rounded_from, total_of, values_of
 from enrich.grounding.findings import Candidate, Finding, Severity, printable
 from enrich.grounding.numbers import Passage, Stated, range_in, stated_in
 from enrich.grounding.page import PageIndex
@@ -205,6 +205,8 @@ class _Check:
             return True
         if self.passages is None:
             return count.value in self.index.listed
+        if any(map(other_count, self.passages)):
+            return False
         return any(count.value in self.index.listed_by(passage.section) for passage in self.passages)
 
     def _counts_itself(self, quantity: Quantity) -> bool:
@@ -233,13 +235,17 @@ class _Check:
     def _range(self, low: Quantity, high: Quantity) -> Finding | None:
         if low.kind == "date" or low.readings[0].unit != high.readings[0].unit:
             return None
+        # "from 12% to 4%" is a fall; "12-4%" is nothing.
+        no_range = low.value >= high.value and not any(map(str.isalpha, self.text[low.end : high.start]))
         if self.passages is None:
-            together = self.index.numbers.stated_together(low, high)
+            together = self.index.numbers.stated_together(low, high, as_range=no_range)
         else:
-            together = any(range_in(low, high, passage) for passage in self.passages)
+            together = any(range_in(low, high, passage, as_range=no_range) for passage in self.passages)
         if together:
             return None
         whole = Quantity(low.start, high.end, self.text[low.start : high.end], low.kind, low.readings)
+        if no_range:
+            return self._finding(whole, "hard", "is a range that goes nowhere or backwards, and the page does not state it", ())
         one, other = self._stated(low), self._stated(high)
         ends = tuple(filter(None, (one, other)))
         return self._finding(whole, "soft", "is composed of two values that the page states apart: " + " and ".join(map(_told, ends)), ends)

@@ -130,6 +130,14 @@ def contradicted(quantity: Quantity, words: frozenset[str], passages: Iterable[P
     )
 
 
+def other_count(passage: Passage) -> bool:
+    """Whether a passage itself counts something (`three mechanisms`): then it is no place from which to count anew."""
+    return any(
+        other.readings and other.noun and not other.unit and other.kind == "small" and other.value >= 2 and other.low_of < 0
+        for other in passage.quantities
+    )
+
+
 def following(text: str, end: int) -> frozenset[str]:
     """The next three words of a text that say what is counted, without a plural's end."""
     return frozenset(word.lower().rstrip("s") for word in re.findall(r"[A-Za-z]{4,}", re.split(r"[.;:|(]", text[end : end + 60])[0])[:3])

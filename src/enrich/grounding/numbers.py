@@ -151,9 +151,12 @@ class NumberIndex:
                 return found
         return None
 
-    def stated_together(self, low: Quantity, high: Quantity) -> bool:
+    def stated_together(self, low: Quantity, high: Quantity, *, as_range: bool = False) -> bool:
         """Whether the ends of a range stand together in one line."""
-        return any(range_in(low, high, self.passage(index)) for index in self._places({reading.value for reading in low.readings}))
+        return any(
+            range_in(low, high, self.passage(index), as_range=as_range)
+            for index in self._places({reading.value for reading in low.readings})
+        )
 
     def named(self, name: Quantity) -> bool:
         """Whether the page holds this version-like name, hyphens and spaces aside."""
@@ -204,13 +207,13 @@ def stated_in(quantity: Quantity, passage: Passage) -> Stated | None:
     return None
 
 
-def range_in(low: Quantity, high: Quantity, passage: Passage) -> bool:
-    """Whether the passage states both ends of a range, as one range or as two values; not each as an end of another range."""
+def range_in(low: Quantity, high: Quantity, passage: Passage, *, as_range: bool = False) -> bool:
+    """Whether the passage states both ends of a range: as one range, or (not `as_range`) as two values that are no ends of other ranges."""
     found = passage.quantities
     lows = [at for at, one in enumerate(found) if one.readings and _states(low, one, passage)]
     highs = [at for at, one in enumerate(found) if one.readings and _states(high, one, passage)]
     ends = {one.low_of for one in found if one.low_of >= 0}
-    return any(found[at].low_of == to or (found[at].low_of < 0 and to not in ends) for at in lows for to in highs)
+    return any(found[at].low_of == to or (not as_range and found[at].low_of < 0 and to not in ends) for at in lows for to in highs)
 
 
 def _states(quantity: Quantity, other: Quantity, passage: Passage) -> bool:
