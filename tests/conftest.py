@@ -6,10 +6,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.server_fixtures import llama, serve
 
 __all__ = ["lighthouses", "llama", "sample", "serve"]
+
+# A red run says something of the change at hand, so everybody draws the same cases; `pytest --hypothesis-profile explore` draws new ones.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, max_examples=1000)
+settings.load_profile("repeatable")
 
 SAMPLE = Path(__file__).resolve().parents[2] / "shared" / "wiki-sample"
 

@@ -235,8 +235,11 @@ def test_a_changed_word_is_never_verbatim(words: list[str], data: st.DataObject)
     assume(changed != words)
     match = page.find_quote(" ".join(changed))
     assert match is None or not match.verbatim
-    if words[at][0] in "0123456789$" or words[at] == "not" or changed[at] != "mistral":
+    if changed[at] != "mistral":
         assert match is None
+    elif words[at][0] in "0123456789$" or words[at] == "not":
+        # Where words repeat, a part of the page beside the guarded word can be as near.
+        assert match is None or any(normalise(match.text) in " ".join(side) for side in (words[:at], words[at + 1 :]))
     elif match is not None:
         assert len(words) >= 8
         assert normalise(match.text) in " ".join(words)
