@@ -11,7 +11,7 @@ from tests.demo import DemoWiki, page_text
 
 def test_the_public_names_are_these_and_no_others() -> None:
     assert enrich.__all__ == [
-        "AnswerError", "Config", "EnrichError", "RunOptions", "ServiceError", "UserError", "Workspace", "edit", "load_config", "make_plan",
+        "AnswerError", "Config", "EnrichError", "RunOptions", "ServiceError", "UserError", "Wiki", "edit", "load_config", "make_plan",
         "run",
     ]  # fmt: skip
     assert enrich.__all__ == sorted(enrich.__all__, key=lambda name: (name[0].islower(), name))
@@ -21,8 +21,8 @@ def test_the_public_names_are_these_and_no_others() -> None:
 
 def test_a_few_lines_do_what_the_command_line_does(tmp_path: Path) -> None:
     demo = DemoWiki(tmp_path, 2)
-    wiki = enrich.Workspace.open(enrich.load_config(demo.root, env={}))
-    assert len(enrich.make_plan(wiki, wiki.files, wiki.stages()).due) == 2
+    wiki = enrich.Wiki.open(enrich.load_config(demo.root, env={}))
+    assert len(enrich.make_plan(wiki).due) == 2
     result = enrich.run(wiki, RunOptions(limit=1), env={})
     assert {page for page, _ in result.proposed} == {"park-0"}
     text = page_text(1)

@@ -3,11 +3,12 @@
 What the command line does, in a few lines of Python:
 
 ```python
+from enrich.stages.catalogue import load_stages
 from pathlib import Path
 import enrich
 
-wiki = enrich.Workspace.open(enrich.load_config(Path(".")))
-plan = enrich.make_plan(wiki, wiki.files, wiki.stages())     # states with reasons; asks nothing
+wiki = enrich.Wiki.open(enrich.load_config(Path(".")))
+plan = enrich.make_plan(wiki)      # states with reasons; asks nothing
 result = enrich.run(wiki, enrich.RunOptions(limit=10))       # asks what is due, leaves proposals
 text = enrich.edit(text, {("ratings", "rigor"): 4.5})        # frontmatter, every other byte untouched
 ```
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from enrich.errors import AnswerError, EnrichError, ServiceError, UserError
     from enrich.runs.batch import RunOptions, run
     from enrich.runs.planning import make_plan
-    from enrich.runs.workspace import Workspace
     from enrich.wiki.frontmatter import edit
+    from enrich.wiki.wiki import Wiki
 
 __version__ = "0.1.0"
 
@@ -34,7 +35,7 @@ _HOMES = {
     "RunOptions": "runs.batch",
     "ServiceError": "errors",
     "UserError": "errors",
-    "Workspace": "runs.workspace",
+    "Wiki": "wiki.wiki",
     "edit": "wiki.frontmatter",
     "load_config": "config",
     "make_plan": "runs.planning",
@@ -48,7 +49,7 @@ __all__ = [
     "RunOptions",
     "ServiceError",
     "UserError",
-    "Workspace",
+    "Wiki",
     "edit",
     "load_config",
     "make_plan",

@@ -12,6 +12,7 @@ from enrich.errors import UserError
 from enrich.evaluation.stored import stored_answers, stored_at
 from enrich.review.lock import LockFile
 from enrich.wiki.pages import find_pages
+from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki
 
 HEAD = """llmSummary: "It yields \\\\$9 a day."
@@ -65,7 +66,7 @@ def test_what_enrich_wrote_itself_is_no_golden_data(wiki: DemoWiki) -> None:
     files = find_pages(config.content)[0]
     everything = stored_answers(config, files)
     assert everything.pages["park-2"].summary and everything.pages["park-0"].ratings["actionability"] >= 0
-    golden = stored_answers(config, files, lock=LockFile(config.lock, config.cache / "locks" / "wiki").read())
+    golden = stored_answers(config, files, lock=LockFile(Wiki.open(config)).read())
     assert "park-2" not in golden.pages
     assert golden.pages["park-0"].summary == "It yields $9 a day."
     assert set(golden.pages["park-0"].ratings) == {"novelty", "completeness"}

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from enrich.review.diffs import page_diffs
-from enrich.review.proposals import Proposal
+from enrich.review.proposals import Proposal, ProposalStore
 from enrich.review.views import PageView, page_views
-from enrich.runs.workspace import Workspace
+from enrich.wiki.wiki import Wiki
 from tests.review.wikis import BODY, INSIGHTS, answer, insight, make_wiki, page_text, ratings_answer, summary_answer
 
 # What must not do anything anywhere, and how each would show itself.
@@ -30,7 +30,7 @@ HOSTILE = (
 FOLDERS = ("risks", "models", "responses")
 
 
-def many(root: Path, pages: int) -> Workspace:
+def many(root: Path, pages: int) -> Wiki:
     """`pages` pages in three folders, each with a summary, insights and ratings proposed over earlier values that nobody wrote by hand."""
     names = [f"Bay {number}" for number in range(pages)]
     texts = {f"kb/{FOLDERS[number % 3]}/bay-{number}": page_text(name) for number, name in enumerate(names)}
@@ -51,7 +51,7 @@ def _answers(number: int) -> dict[str, Any]:
     }
 
 
-def with_old_values(root: Path) -> Workspace:
+def with_old_values(root: Path) -> Wiki:
     """Two pages with a person's values under the proposed ones; the first page's text has changed since it was asked about."""
     old = {
         "llmSummary": "The station has run since 1983; it cost 40 million dollars.",
@@ -74,7 +74,7 @@ SUMMARY = summary_answer(
 )
 
 
-def hostile(root: Path) -> Workspace:
+def hostile(root: Path) -> Wiki:
     """A page for each hostile string: in its title, its headings, its sentences, its old values and all that a model said about it."""
     pages = {}
     for number, words in enumerate(HOSTILE):
@@ -88,8 +88,8 @@ def hostile(root: Path) -> Workspace:
     for file, words in zip(sorted(workspace.files, key=_number), HOSTILE, strict=True):
         given = answer(workspace, file.id, {"summary": SUMMARY, "insights": INSIGHTS, "ratings": ratings_answer(novelty=9)})
         # What a server sends is trimmed on its way in; a proposal file that somebody else wrote is not.
-        with workspace.store.writing():
-            workspace.store.put(_spoiled(Proposal(file.id, file.path, tuple(given)), words))
+        with workspace.shared(ProposalStore).writing():
+            workspace.shared(ProposalStore).put(_spoiled(Proposal(file.id, file.path, tuple(given)), words))
     return workspace
 
 
@@ -114,6 +114,6 @@ def _spoiled(proposal: Proposal, words: str) -> Proposal:
     return Proposal.from_json(data)
 
 
-def views(workspace: Workspace) -> list[PageView]:
+def views(workspace: Wiki) -> list[PageView]:
     """All proposals as they are read."""
-    return page_views(page_diffs(workspace.writer, workspace.store.all()))
+    return page_views(page_diffs(workspace, workspace.shared(ProposalStore).all()))

@@ -14,9 +14,10 @@ import pytest
 from enrich.config import load_config
 from enrich.review.formats.html import review_html
 from enrich.review.imported import read_decisions, take
+from enrich.review.proposals import ProposalStore
 from enrich.review.server import ReviewServer, ReviewSite
 from enrich.runs.batch import RunOptions, run
-from enrich.runs.workspace import Workspace
+from enrich.wiki.wiki import Wiki
 from tests.browser import launched
 from tests.review import wikis
 from tests.review.fodder import HOSTILE, hostile, many, views, with_old_values
@@ -45,7 +46,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(many(root / "wiki", PAGES), root / "review.html")
 
 
-def written(workspace: Workspace, file: Path) -> Path:
+def written(workspace: Wiki, file: Path) -> Path:
     file.write_text(review_html(views(workspace), wiki=workspace.config.root.name, generated=NOW), encoding="utf-8")
     return file
 
@@ -184,7 +185,7 @@ def test_exported_decisions_are_what_review_from_reads(tab: Watched, tmp_path: P
         ("ratings.novelty", "skip"): None,
         ("insights", "accept"): [0, 2],
     }
-    done = take(workspace.writer, read_decisions(tmp_path / "decisions.json").decisions, by="ann", when=NOW)
+    done = take(workspace, read_decisions(tmp_path / "decisions.json").decisions, by="ann", when=NOW)
     assert done.refused == ()
     name = data["decisions"][0]["page"]
     stored = wikis.states(workspace)[name]
@@ -347,9 +348,9 @@ def test_markup_that_reaches_the_page_is_stopped_by_its_policy(chromium: Browser
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[Workspace, ReviewServer]]:
+def served(tmp_path: Path) -> Iterator[tuple[Wiki, ReviewServer]]:
     workspace = many(tmp_path / "wiki", 4)
-    with ReviewServer(ReviewSite(workspace.writer, workspace.store.all, "tides", "ann", lambda: NOW)) as server:
+    with ReviewServer(ReviewSite(workspace, workspace.shared(ProposalStore).all, "tides", "ann", lambda: NOW)) as server:
         yield workspace, server
 
 
@@ -358,7 +359,7 @@ def all_answered(page: Page) -> None:
     page.locator("#tally:not([aria-busy=true])").wait_for()
 
 
-def test_a_click_lands_in_the_proposal(tab: Watched, served: tuple[Workspace, ReviewServer]) -> None:
+def test_a_click_lands_in_the_proposal(tab: Watched, served: tuple[Wiki, ReviewServer]) -> None:
     workspace, server = served
     page = tab.open(server.address)
     assert "token" not in page.url
@@ -370,7 +371,7 @@ def test_a_click_lands_in_the_proposal(tab: Watched, served: tuple[Workspace, Re
     with page.expect_response("**/decisions"):
         first.get_by_label("Take insight 3").click()
     stored = wikis.states(workspace)["bay-0"]
-    change = workspace.store.get("bay-0").change("insights")  # type: ignore[union-attr]
+    change = workspace.shared(ProposalStore).get("bay-0").change("insights")  # type: ignore[union-attr]
     assert change is not None
     assert len(change.new) == 2
     assert stored["llmSummary"] == "accept/accepted"
@@ -386,7 +387,7 @@ def test_a_click_lands_in_the_proposal(tab: Watched, served: tuple[Workspace, Re
     assert tally(page).startswith("1 accepted, 0 rejected")
 
 
-def test_clicks_faster_than_the_answers_are_all_stored(tab: Watched, served: tuple[Workspace, ReviewServer]) -> None:
+def test_clicks_faster_than_the_answers_are_all_stored(tab: Watched, served: tuple[Wiki, ReviewServer]) -> None:
     workspace, server = served
     page = tab.open(server.address)
     held: list[Route] = []
@@ -405,12 +406,12 @@ def test_clicks_faster_than_the_answers_are_all_stored(tab: Watched, served: tup
     all_answered(page)
     assert tally(page).startswith("1 accepted, 0 rejected")
     assert page.locator("#trouble").is_hidden()
-    change = workspace.store.get("bay-0").change("insights")  # type: ignore[union-attr]
+    change = workspace.shared(ProposalStore).get("bay-0").change("insights")  # type: ignore[union-attr]
     assert change is not None
     assert (change.state, len(change.new)) == ("accepted", 3)
 
 
-def test_a_click_on_top_of_a_refused_one_takes_no_value_that_was_not_seen(tab: Watched, served: tuple[Workspace, ReviewServer]) -> None:
+def test_a_click_on_top_of_a_refused_one_takes_no_value_that_was_not_seen(tab: Watched, served: tuple[Wiki, ReviewServer]) -> None:
     workspace, server = served
     page = tab.open(server.address)
     held: list[Route] = []
@@ -428,7 +429,7 @@ def test_a_click_on_top_of_a_refused_one_takes_no_value_that_was_not_seen(tab: W
     assert wikis.states(workspace)["bay-0"]["llmSummary"] == "-/pending"
 
 
-def test_leaving_with_a_click_unanswered_asks_first(chromium: Browser, served: tuple[Workspace, ReviewServer]) -> None:
+def test_leaving_with_a_click_unanswered_asks_first(chromium: Browser, served: tuple[Wiki, ReviewServer]) -> None:
     _, server = served
     watched = Watched(chromium)
     page = watched.open(server.address)
@@ -452,7 +453,7 @@ def test_leaving_with_a_click_unanswered_asks_first(chromium: Browser, served: t
 def test_all_fields_of_many_pages_are_decided_at_once(tab: Watched, tmp_path: Path) -> None:
     """A browser sends no more than 64 KiB from a page that may be left (`keepalive`): a decision on everything is larger."""
     workspace = many(tmp_path / "wiki", 150)
-    with ReviewServer(ReviewSite(workspace.writer, workspace.store.all, "tides", "ann", lambda: NOW)) as server:
+    with ReviewServer(ReviewSite(workspace, workspace.shared(ProposalStore).all, "tides", "ann", lambda: NOW)) as server:
         page = tab.open(server.address)
         with page.expect_request("**/decisions") as sent:
             page.locator("#reject-shown").click()
@@ -463,7 +464,7 @@ def test_all_fields_of_many_pages_are_decided_at_once(tab: Watched, tmp_path: Pa
         assert {state for fields in wikis.states(workspace).values() for state in fields.values()} == {"reject/rejected"}
 
 
-def test_a_decision_that_could_not_be_stored_is_said(chromium: Browser, served: tuple[Workspace, ReviewServer]) -> None:
+def test_a_decision_that_could_not_be_stored_is_said(chromium: Browser, served: tuple[Wiki, ReviewServer]) -> None:
     workspace, server = served
     watched = Watched(chromium)
     page = watched.open(server.address)
@@ -486,9 +487,9 @@ def test_real_pages_as_a_model_changed_them(tab: Watched, sample: Path, serve: A
     shutil.copytree(sample / "content", root / "content")
     (root / "enrich.toml").write_text('[wiki]\ncontent = "content/docs"\n[llm]\nbackend = "openai"\n', encoding="utf-8")
     env = {"OPENAI_API_KEY": "sk-0123456789"}
-    first = Workspace.open(load_config(root, {}, {}))
+    first = Wiki.open(load_config(root, {}, {}))
     server = serve(reviewer_fodder(first.files))
-    workspace = Workspace.open(load_config(root, {"llm.base_url": server.base_url}, env))
+    workspace = Wiki.open(load_config(root, {"llm.base_url": server.base_url}, env))
     with ThreadPoolExecutor() as beside:  # Playwright has this thread's event loop
         result = beside.submit(run, workspace, RunOptions(refresh=True), env=env).result()
     assert result.failed == []

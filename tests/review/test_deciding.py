@@ -16,12 +16,13 @@ from enrich.review.applying import MEANWHILE, apply
 from enrich.review.decisions import Step, accept, decided, is_small_move, record, reject, undecided
 from enrich.review.editing import candidates, chosen_insights, edited, form_text, read_form
 from enrich.review.imported import read_decisions, take
-from enrich.review.lock import LockLine
-from enrich.review.proposals import FieldChange, Proposal
+from enrich.review.lock import LockFile, LockLine
+from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.review.seen import line_marks, moved
-from enrich.runs.workspace import Workspace
+from enrich.stages.catalogue import load_stages
 from enrich.stages.landing import value_hash
 from enrich.wiki.pages import Page, PageFile, parse_page, read_page
+from enrich.wiki.wiki import Wiki
 from tests.review import wikis
 
 NOW = "2026-03-02T09:00:00Z"
@@ -29,7 +30,7 @@ LATER = "2026-03-02T10:00:00Z"
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path) -> Wiki:
     """Two pages with all stages proposed; `cove` has ratings and insights of its own."""
     old = wikis.insight("Building it cost a quarter more than planned.", "a third more than was planned", "quantitative")
     front = {"ratings": {"novelty": 4.5, "rigor": 1}, "insights": [old]}
@@ -39,39 +40,39 @@ def workspace(tmp_path: Path) -> Workspace:
     return made
 
 
-def change(workspace: Workspace, page: str, field: str) -> FieldChange:
-    proposal = workspace.store.get(page)
+def change(workspace: Wiki, page: str, field: str) -> FieldChange:
+    proposal = workspace.shared(ProposalStore).get(page)
     assert proposal is not None
     found = proposal.change(field)
     assert found is not None
     return found
 
 
-def page_of(workspace: Workspace, page: str) -> Page:
+def page_of(workspace: Wiki, page: str) -> Page:
     return read_page(workspace.by_id[page])
 
 
-def rejected(workspace: Workspace) -> dict[tuple[str, str], tuple[str, ...]]:
-    return {(line.page, line.stage): line.rejected for line in workspace.lock.read()}
+def rejected(workspace: Wiki) -> dict[tuple[str, str], tuple[str, ...]]:
+    return {(line.page, line.stage): line.rejected for line in workspace.shared(LockFile).read()}
 
 
 # Accept and reject
 
 
-def test_unnamed_decisions_leave_earlier_ones_alone_and_named_ones_turn_them(workspace: Workspace) -> None:
-    reject(workspace.writer, [("bay", ("llmSummary",))], by="ann", when=NOW)
-    done = accept(workspace.writer, [("bay", ())], by="bob", when=LATER)
+def test_unnamed_decisions_leave_earlier_ones_alone_and_named_ones_turn_them(workspace: Wiki) -> None:
+    reject(workspace, [("bay", ("llmSummary",))], by="ann", when=NOW)
+    done = accept(workspace, [("bay", ())], by="bob", when=LATER)
     assert ("bay", "llmSummary", "rejected") in done.left_out and ("bay", "insights") in done.fields
     assert change(workspace, "bay", "llmSummary").decided == {"by": "ann", "when": NOW, "decision": "reject"}
     assert rejected(workspace) == {("bay", "summary"): ("llmSummary",)}
-    accept(workspace.writer, [("bay", ("llmSummary",))], by="bob", when=LATER)
+    accept(workspace, [("bay", ("llmSummary",))], by="bob", when=LATER)
     assert change(workspace, "bay", "llmSummary").decided["by"] == "bob"
     assert rejected(workspace) == {}, "nothing is left of a rejection that was turned round"
 
 
-def test_safe_takes_small_moves_of_ratings_only(workspace: Workspace) -> None:
+def test_safe_takes_small_moves_of_ratings_only(workspace: Wiki) -> None:
     # novelty moves by half a point, rigor by six; both stand over a person's values until they are adopted.
-    over = accept(workspace.writer, [("cove", ())], safe=True, by="ann", when=NOW)
+    over = accept(workspace, [("cove", ())], safe=True, by="ann", when=NOW)
     assert over.fields == () and {flag for _, _, flag in over.left_out} == {"over-human"}
     small = replace(change(workspace, "cove", "ratings.novelty"), flags=())
     assert is_small_move(small)
@@ -82,15 +83,15 @@ def test_safe_takes_small_moves_of_ratings_only(workspace: Workspace) -> None:
     assert not is_small_move(change(workspace, "bay", "llmSummary"))
 
 
-def test_a_rejection_taken_back_leaves_the_lock_as_it_was(workspace: Workspace) -> None:
-    apply(workspace.writer, [(proposal, [change(workspace, "bay", "ratings.novelty")]) for proposal in workspace.store.all()[:1]])
+def test_a_rejection_taken_back_leaves_the_lock_as_it_was(workspace: Wiki) -> None:
+    apply(workspace, [(proposal, [change(workspace, "bay", "ratings.novelty")]) for proposal in workspace.shared(ProposalStore).all()[:1]])
     wikis.answer(workspace, "bay", {"ratings": wikis.ratings_answer(novelty=9)})
     before = workspace.config.lock.read_text(encoding="utf-8")
     first = change(workspace, "bay", "ratings.novelty")
     no = decided(first, "reject", by="ann", when=NOW)
-    record(workspace.writer, [Step("bay", first, no)])
+    record(workspace, [Step("bay", first, no)])
     assert rejected(workspace)["bay", "ratings"] == ("ratings.novelty",)
-    record(workspace.writer, [Step("bay", no, first)])
+    record(workspace, [Step("bay", no, first)])
     assert _without_date(workspace.config.lock.read_text(encoding="utf-8")) == _without_date(before)
     assert change(workspace, "bay", "ratings.novelty") == first
 
@@ -99,15 +100,15 @@ def _without_date(text: str) -> list[dict[str, Any]]:
     return [{name: value for name, value in json.loads(line).items() if name != "date"} for line in text.splitlines()]
 
 
-def test_a_rejected_field_is_not_asked_again_until_the_page_changes(workspace: Workspace) -> None:
+def test_a_rejected_field_is_not_asked_again_until_the_page_changes(workspace: Wiki) -> None:
     from enrich.runs.planning import make_plan
 
     def state() -> tuple[str, tuple[str, ...]]:
-        plan = make_plan(wikis.reopened(workspace.config.root), [workspace.by_id["bay"]], workspace.stages(("summary",)))
+        plan = make_plan(wikis.reopened(workspace.config.root), [workspace.by_id["bay"]], load_stages(workspace.config, ("summary",)))
         return plan.states[0].state, plan.states[0].reasons
 
     assert state() == ("proposed", ())
-    reject(workspace.writer, [("bay", ("llmSummary",))], by="ann", when=NOW)
+    reject(workspace, [("bay", ("llmSummary",))], by="ann", when=NOW)
     assert state() == ("rejected", ())
     file = workspace.by_id["bay"].file
     file.write_text(file.read_text(encoding="utf-8").replace("9 cents", "8 cents"), encoding="utf-8")
@@ -129,21 +130,18 @@ def _reviewer(root: str, name: str, fields: list[str], start: Any, results: Any)
         for field in fields:
             before = change(workspace, "bay", field)
             after = decided(before, "accept" if turn % 2 else "reject", by=name, when=f"{name} {turn}")
-            lost += len(record(workspace.writer, [Step("bay", before, after)]).lost)
+            lost += len(record(workspace, [Step("bay", before, after)]).lost)
     told = []
-    proposal = workspace.store.get("cove")
+    proposal = workspace.shared(ProposalStore).get("cove")
     assert proposal is not None
     for before in proposal.changes:
         current = change(workspace, "cove", before.field)
-        if (
-            current.state == "pending"
-            and record(workspace.writer, [Step("cove", current, decided(current, "reject", by=name, when=NOW))]).done
-        ):
+        if current.state == "pending" and record(workspace, [Step("cove", current, decided(current, "reject", by=name, when=NOW))]).done:
             told.append(before.field)
     results.put((name, lost, told))
 
 
-def test_two_reviewers_in_two_processes_lose_no_decision(workspace: Workspace) -> None:
+def test_two_reviewers_in_two_processes_lose_no_decision(workspace: Wiki) -> None:
     """Nobody's stored decision is overwritten by the other's older view of the page, in the proposals or in the lock."""
     mine = {"ann": ["llmSummary", "ratings.novelty", "ratings.rigor"], "bob": ["insights", "ratings.actionability", "ratings.completeness"]}
     context = multiprocessing.get_context("spawn")
@@ -161,28 +159,28 @@ def test_two_reviewers_in_two_processes_lose_no_decision(workspace: Workspace) -
     for name, fields in mine.items():
         for field in fields:
             assert change(workspace, "bay", field).decided == {"by": name, "when": f"{name} {ROUNDS - 1}", "decision": "accept"}
-    proposal = workspace.store.get("cove")
+    proposal = workspace.shared(ProposalStore).get("cove")
     assert proposal is not None
     assert {one.field: one.decided["by"] for one in proposal.changes} == {field: name for name, _, told in said for field in told}
     # On `bay` every rejection was taken back, on `cove` none was.
-    assert {(line.page, name) for line in workspace.lock.read() for name in line.rejected} == {
+    assert {(line.page, name) for line in workspace.shared(LockFile).read() for name in line.rejected} == {
         ("cove", one.field) for one in proposal.changes
     }
 
 
-def test_the_second_decision_on_a_field_is_not_stored_but_told(workspace: Workspace) -> None:
+def test_the_second_decision_on_a_field_is_not_stored_but_told(workspace: Wiki) -> None:
     seen = change(workspace, "bay", "llmSummary")
-    record(workspace.writer, [Step("bay", seen, decided(seen, "accept", by="ann", when=NOW))])
-    late = record(workspace.writer, [Step("bay", seen, decided(seen, "reject", by="bob", when=LATER))])
+    record(workspace, [Step("bay", seen, decided(seen, "accept", by="ann", when=NOW))])
+    late = record(workspace, [Step("bay", seen, decided(seen, "reject", by="bob", when=LATER))])
     assert late.done == () and len(late.lost) == 1
     assert change(workspace, "bay", "llmSummary").decided["by"] == "ann" and rejected(workspace) == {}
 
 
-def test_a_sitting_tells_what_the_other_decided(workspace: Workspace) -> None:
+def test_a_sitting_tells_what_the_other_decided(workspace: Wiki) -> None:
     from enrich.review.sitting import Sitting
 
-    sitting = Sitting(workspace.writer, workspace.store.all(), "bob", lambda: LATER)
-    accept(wikis.reopened(workspace.config.root).writer, [("bay", ("llmSummary",))], by="ann", when=NOW)
+    sitting = Sitting(workspace, workspace.shared(ProposalStore).all(), "bob", lambda: LATER)
+    accept(wikis.reopened(workspace.config.root), [("bay", ("llmSummary",))], by="ann", when=NOW)
     sitting.decide("reject")
     assert MEANWHILE in sitting.message and "llmSummary is accepted by ann" in sitting.message
     assert sitting.change.field == "llmSummary" and sitting.change.state == "accepted"
@@ -190,24 +188,24 @@ def test_a_sitting_tells_what_the_other_decided(workspace: Workspace) -> None:
     assert change(workspace, "bay", "llmSummary").decided["by"] == "bob"
 
 
-def test_apply_does_not_write_what_was_turned_round_since_it_was_selected(workspace: Workspace) -> None:
-    accept(workspace.writer, [("bay", ("llmSummary", "ratings.rigor"))], by="ann", when=NOW)
-    proposal = workspace.store.get("bay")
+def test_apply_does_not_write_what_was_turned_round_since_it_was_selected(workspace: Wiki) -> None:
+    accept(workspace, [("bay", ("llmSummary", "ratings.rigor"))], by="ann", when=NOW)
+    proposal = workspace.shared(ProposalStore).get("bay")
     assert proposal is not None
     selected = [one for one in proposal.changes if one.state == "accepted"]
-    reject(workspace.writer, [("bay", ("llmSummary",))], by="bob", when=LATER)
-    done = apply(workspace.writer, [(proposal, selected)])
+    reject(workspace, [("bay", ("llmSummary",))], by="bob", when=LATER)
+    done = apply(workspace, [(proposal, selected)])
     assert done.fields == [("bay", "ratings.rigor")] and done.held == [("bay", "llmSummary", MEANWHILE)]
     assert "llmSummary" not in page_of(workspace, "bay").frontmatter
     assert change(workspace, "bay", "llmSummary").decided["by"] == "bob"
     # Applied elsewhere meanwhile: nothing to do, and nothing done twice.
-    assert apply(workspace.writer, [(proposal, selected)]).fields == []
+    assert apply(workspace, [(proposal, selected)]).fields == []
 
 
 # Edits
 
 
-def test_an_edit_is_judged_and_grounded_like_an_answer(workspace: Workspace) -> None:
+def test_an_edit_is_judged_and_grounded_like_an_answer(workspace: Wiki) -> None:
     first = change(workspace, "bay", "llmSummary")
     page = page_of(workspace, "bay")
     good = edited(first, {"summary": "It cost 40 million dollars.", "evidence": ["cost 40 million dollars"]}, page, by="ann", when=NOW)
@@ -224,7 +222,7 @@ def test_an_edit_is_judged_and_grounded_like_an_answer(workspace: Workspace) -> 
         assert refused.value.cause == "invalid"
 
 
-def test_undoing_an_edit_of_an_edit_gives_the_proposal_back(workspace: Workspace) -> None:
+def test_undoing_an_edit_of_an_edit_gives_the_proposal_back(workspace: Wiki) -> None:
     first = change(workspace, "bay", "ratings.rigor")
     page = page_of(workspace, "bay")
     second = edited(first, {"score": 3.0, "reason": "Mine."}, page, by="ann", when=NOW)
@@ -237,18 +235,18 @@ def test_undoing_an_edit_of_an_edit_gives_the_proposal_back(workspace: Workspace
     assert edited(first, read_form(form_text("bay", first)), page, by="ann", when=NOW) is first
 
 
-def test_what_stands_on_the_page_is_no_edit(workspace: Workspace) -> None:
+def test_what_stands_on_the_page_is_no_edit(workspace: Wiki) -> None:
     with pytest.raises(AnswerError, match="stands on the page already"):
         edited(change(workspace, "cove", "ratings.rigor"), {"score": 1.0, "reason": ""}, page_of(workspace, "cove"), by="ann", when=NOW)
 
 
 @pytest.mark.parametrize("text", ["summary: [", "- a\n", "just words", "summary: a\nsummary: b\n", "a: &x 1\nb: *x\n"])
-def test_a_form_that_is_none_is_an_answer_error(workspace: Workspace, text: str) -> None:
+def test_a_form_that_is_none_is_an_answer_error(workspace: Wiki, text: str) -> None:
     with pytest.raises(AnswerError):
         edited(change(workspace, "bay", "llmSummary"), read_form(text), page_of(workspace, "bay"), by="ann", when=NOW)
 
 
-def test_forms_carry_any_text_through_the_editor(workspace: Workspace) -> None:
+def test_forms_carry_any_text_through_the_editor(workspace: Wiki) -> None:
     first = change(workspace, "bay", "insights")
     odd = 'Says "no": # not a comment, --- {x} \\ é\U0001f600'
     changed = replace(first, new=[{**first.new[0], "text": odd}])
@@ -257,7 +255,7 @@ def test_forms_carry_any_text_through_the_editor(workspace: Workspace) -> None:
     assert read_form("\n# only comments\n") is None
 
 
-def test_single_insights_are_taken_left_and_given_back(workspace: Workspace) -> None:
+def test_single_insights_are_taken_left_and_given_back(workspace: Wiki) -> None:
     first = change(workspace, "cove", "insights")
     page = page_of(workspace, "cove")
     listed = candidates(first)
@@ -272,53 +270,53 @@ def test_single_insights_are_taken_left_and_given_back(workspace: Workspace) -> 
     assert chosen_insights(first, listed[:3], page, by="ann", when=NOW) is first
 
 
-def test_an_applied_edit_is_ours_and_the_next_run_leaves_it(workspace: Workspace) -> None:
+def test_an_applied_edit_is_ours_and_the_next_run_leaves_it(workspace: Wiki) -> None:
     from enrich.runs.planning import make_plan
 
     first = change(workspace, "bay", "llmSummary")
     mine = edited(first, {"summary": "Nobody counts the seals.", "evidence": []}, page_of(workspace, "bay"), by="ann", when=NOW)
-    record(workspace.writer, [Step("bay", first, mine)])
-    proposal = workspace.store.get("bay")
+    record(workspace, [Step("bay", first, mine)])
+    proposal = workspace.shared(ProposalStore).get("bay")
     assert proposal is not None
-    assert apply(workspace.writer, [(proposal, [mine])]).fields == [("bay", "llmSummary")]
+    assert apply(workspace, [(proposal, [mine])]).fields == [("bay", "llmSummary")]
     assert page_of(workspace, "bay").frontmatter["llmSummary"] == "Nobody counts the seals."
-    plan = make_plan(wikis.reopened(workspace.config.root), [workspace.by_id["bay"]], workspace.stages(("summary",)))
+    plan = make_plan(wikis.reopened(workspace.config.root), [workspace.by_id["bay"]], load_stages(workspace.config, ("summary",)))
     assert plan.states[0].state == "current"
 
 
 # A later run
 
 
-def test_a_run_that_finds_the_same_answer_keeps_the_edit(workspace: Workspace) -> None:
+def test_a_run_that_finds_the_same_answer_keeps_the_edit(workspace: Wiki) -> None:
     first = change(workspace, "bay", "llmSummary")
     mine = edited(first, {"summary": "Nobody counts the seals.", "evidence": []}, page_of(workspace, "bay"), by="ann", when=NOW)
-    record(workspace.writer, [Step("bay", first, mine)])
+    record(workspace, [Step("bay", first, mine)])
     wikis.answer(workspace, "bay", {"summary": wikis.SUMMARY})
     assert change(workspace, "bay", "llmSummary") == mine
 
 
-def test_words_of_a_person_come_along_with_a_newer_answer(workspace: Workspace) -> None:
+def test_words_of_a_person_come_along_with_a_newer_answer(workspace: Wiki) -> None:
     from enrich.review.sitting import Sitting
 
     first = change(workspace, "bay", "llmSummary")
     mine = edited(first, {"summary": "Nobody counts the seals.", "evidence": []}, page_of(workspace, "bay"), by="ann", when=NOW)
-    record(workspace.writer, [Step("bay", first, mine)])
+    record(workspace, [Step("bay", first, mine)])
     for text in ("The station dates from 1984.", "It has worked since 1984."):  # carried over more than one answer
         wikis.answer(workspace, "bay", {"summary": wikis.summary_answer(text, "has worked since 1984")})
     newer = change(workspace, "bay", "llmSummary")
     assert newer.new == "It has worked since 1984." and newer.state == "pending" and not newer.edited
     assert newer.earlier == {"value": "Nobody counts the seals.", "by": "ann", "when": NOW}
-    sitting = Sitting(workspace.writer, workspace.store.all(), "bob", lambda: LATER)
+    sitting = Sitting(workspace, workspace.shared(ProposalStore).all(), "bob", lambda: LATER)
     sitting.take_earlier()
     assert change(workspace, "bay", "llmSummary").new == "Nobody counts the seals."
 
 
-def test_words_of_a_person_stay_where_the_newer_answer_changes_nothing(workspace: Workspace) -> None:
-    proposal = workspace.store.get("cove")
+def test_words_of_a_person_stay_where_the_newer_answer_changes_nothing(workspace: Wiki) -> None:
+    proposal = workspace.shared(ProposalStore).get("cove")
     assert proposal is not None
     first = change(workspace, "cove", "ratings.rigor")
     mine = edited(first, {"score": 3.0, "reason": "Mine."}, page_of(workspace, "cove"), by="ann", when=NOW)
-    record(workspace.writer, [Step("cove", first, mine)])
+    record(workspace, [Step("cove", first, mine)])
     wikis.answer(workspace, "cove", {"ratings": wikis.ratings_answer(rigor=1)})  # what stands on the page
     assert change(workspace, "cove", "ratings.rigor") == mine
 
@@ -326,7 +324,7 @@ def test_words_of_a_person_stay_where_the_newer_answer_changes_nothing(workspace
 # Decisions from a file
 
 
-def entry(workspace: Workspace, page: str, field: str, decision: str, **more: Any) -> dict[str, Any]:
+def entry(workspace: Wiki, page: str, field: str, decision: str, **more: Any) -> dict[str, Any]:
     return {"page": page, "field": field, "decision": decision, "new_hash": value_hash(change(workspace, page, field).new), **more}
 
 
@@ -336,7 +334,7 @@ def written(tmp_path: Path, *entries: dict[str, Any]) -> Path:
     return file
 
 
-def test_decisions_come_from_a_file(workspace: Workspace, tmp_path: Path) -> None:
+def test_decisions_come_from_a_file(workspace: Wiki, tmp_path: Path) -> None:
     file = written(
         tmp_path,
         entry(workspace, "bay", "llmSummary", "accept"),
@@ -346,7 +344,7 @@ def test_decisions_come_from_a_file(workspace: Workspace, tmp_path: Path) -> Non
         entry(workspace, "bay", "ratings.actionability", "skip"),
         entry(workspace, "cove", "insights", "accept", insights=[0, 1, 2]),
     )
-    done = take(workspace.writer, read_decisions(file).decisions, by="ann", when=NOW)
+    done = take(workspace, read_decisions(file).decisions, by="ann", when=NOW)
     assert done.refused == () and len(done.taken) == 6
     assert wikis.states(workspace)["bay"] == {
         "llmSummary": "accept/accepted",
@@ -360,11 +358,11 @@ def test_decisions_come_from_a_file(workspace: Workspace, tmp_path: Path) -> Non
     assert change(workspace, "bay", "ratings.rigor").new == 3.5
     assert not change(workspace, "cove", "insights").edited
     back = written(tmp_path, entry(workspace, "bay", "ratings.novelty", "undo"))
-    take(workspace.writer, read_decisions(back).decisions, by="ann", when=NOW)
+    take(workspace, read_decisions(back).decisions, by="ann", when=NOW)
     assert rejected(workspace) == {}
 
 
-def test_what_has_changed_since_is_refused_with_one_line_each(workspace: Workspace, tmp_path: Path) -> None:
+def test_what_has_changed_since_is_refused_with_one_line_each(workspace: Wiki, tmp_path: Path) -> None:
     entries = [
         entry(workspace, "bay", "llmSummary", "accept"),
         entry(workspace, "bay", "ratings.rigor", "edit", value=99),
@@ -375,7 +373,7 @@ def test_what_has_changed_since_is_refused_with_one_line_each(workspace: Workspa
         entry(workspace, "cove", "ratings.rigor", "accept"),
     ]
     wikis.answer(workspace, "bay", {"summary": wikis.summary_answer("It has worked since 1984.", "worked since 1984")})
-    done = take(workspace.writer, read_decisions(written(tmp_path, *entries)).decisions, by="ann", when=NOW)
+    done = take(workspace, read_decisions(written(tmp_path, *entries)).decisions, by="ann", when=NOW)
     reasons = {(page, field): why for page, field, why in done.refused}
     assert "has changed since" in reasons["bay", "llmSummary"]
     assert "less than or equal to 10" in reasons["bay", "ratings.rigor"]
@@ -441,35 +439,35 @@ def test_title_and_description_are_told_apart_and_marks_stay_small() -> None:
     assert moved("no marks!", page(body)).words == "the text changed"
 
 
-def test_a_proposal_keeps_the_marks_its_changes_need(workspace: Workspace) -> None:
-    proposal = workspace.store.get("bay")
+def test_a_proposal_keeps_the_marks_its_changes_need(workspace: Wiki) -> None:
+    proposal = workspace.shared(ProposalStore).get("bay")
     assert proposal is not None
     assert list(proposal.seen) == [page_of(workspace, "bay").hash]
     assert Proposal.from_json(json.loads(json.dumps(proposal.to_json()))) == proposal
 
 
-def test_lock_lines_of_two_merged_branches_survive_a_rejection(workspace: Workspace) -> None:
+def test_lock_lines_of_two_merged_branches_survive_a_rejection(workspace: Wiki) -> None:
     """The line that matches the page is the one that gets the rejection, whichever comes last."""
     origin = change(workspace, "cove", "ratings.rigor").origin
     right = LockLine("cove", "ratings", origin, {"ratings.novelty": value_hash(4.5)})
     wrong = LockLine("cove", "ratings", origin, {"ratings.novelty": value_hash(9.5)})
     workspace.config.lock.write_text("".join(json.dumps(line.to_json()) + "\n" for line in (right, wrong)), encoding="utf-8")
-    reject(workspace.writer, [("cove", ("ratings.rigor",))], by="ann", when=NOW)
-    (line,) = workspace.lock.read()
+    reject(workspace, [("cove", ("ratings.rigor",))], by="ann", when=NOW)
+    (line,) = workspace.shared(LockFile).read()
     assert line.fields == right.fields and line.rejected == ("ratings.rigor",)
 
 
 # The commands
 
 
-def run(workspace: Workspace, *arguments: str) -> int:
+def run(workspace: Wiki, *arguments: str) -> int:
     with pytest.raises(SystemExit) as left:
         main(["--wiki", str(workspace.config.root), *arguments])
     assert isinstance(left.value.code, int)
     return left.value.code
 
 
-def test_review_from_a_file_names_what_it_refused(workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_review_from_a_file_names_what_it_refused(workspace: Wiki, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good, bad = entry(workspace, "bay", "llmSummary", "accept"), {**entry(workspace, "cove", "llmSummary", "accept"), "new_hash": "0" * 16}
     file = written(tmp_path, good, bad)
     assert run(workspace, "review", "--from", str(file)) == 3
@@ -483,7 +481,7 @@ def test_review_from_a_file_names_what_it_refused(workspace: Workspace, tmp_path
     }
 
 
-def test_apply_says_what_it_wrote_and_what_it_left(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_apply_says_what_it_wrote_and_what_it_left(workspace: Wiki, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(workspace, "apply", "--all") == 0
     said = capsys.readouterr().out
     assert "bay: llmSummary, insights, ratings (novelty, rigor, actionability, completeness)\n" in said
@@ -497,7 +495,7 @@ def test_apply_says_what_it_wrote_and_what_it_left(workspace: Workspace, capsys:
     assert run(workspace, "diff", "--exit-code", "-q") == 0, "what was rejected waits no more"
 
 
-def test_a_page_that_is_gone_can_be_decided_by_its_id(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_page_that_is_gone_can_be_decided_by_its_id(workspace: Wiki, capsys: pytest.CaptureFixture[str]) -> None:
     workspace.by_id["bay"].file.unlink()
     assert run(workspace, "accept", "bay") == 0
     assert "left out 6 (stale)" in capsys.readouterr().out
@@ -505,14 +503,14 @@ def test_a_page_that_is_gone_can_be_decided_by_its_id(workspace: Workspace, caps
     assert run(workspace, "accept", "bay:nothing") == 1
 
 
-def test_a_full_disk_between_lock_and_proposal_leaves_the_field_on_the_table(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_between_lock_and_proposal_leaves_the_field_on_the_table(workspace: Wiki, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise UserError("there is no room left on the disk")
 
     with monkeypatch.context() as patch:
         patch.setattr("enrich.review.proposals.write_text_atomically", full)
         with pytest.raises(UserError):
-            reject(workspace.writer, [("bay", ("llmSummary",))], by="ann", when=NOW)
+            reject(workspace, [("bay", ("llmSummary",))], by="ann", when=NOW)
     assert change(workspace, "bay", "llmSummary").state == "pending"
-    reject(workspace.writer, [("bay", ("llmSummary",))], by="ann", when=NOW)
+    reject(workspace, [("bay", ("llmSummary",))], by="ann", when=NOW)
     assert change(workspace, "bay", "llmSummary").state == "rejected" and rejected(workspace) == {("bay", "summary"): ("llmSummary",)}

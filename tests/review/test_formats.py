@@ -20,7 +20,8 @@ from enrich.review.formats.document import DiffDocument, schema_text
 from enrich.review.formats.html import island, review_html
 from enrich.review.formats.markdown import code, fenced, markdown_comment
 from enrich.review.formats.word import word_text
-from enrich.runs.workspace import Workspace
+from enrich.review.proposals import ProposalStore
+from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki
 from tests.review.fodder import HOSTILE, hostile, many, views, with_old_values
 from tests.review.wikis import make_wiki, page_text
@@ -29,12 +30,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def spoiled(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def spoiled(tmp_path_factory: pytest.TempPathFactory) -> Wiki:
     return hostile(tmp_path_factory.mktemp("hostile"))
 
 
 @pytest.fixture(scope="module")
-def crowd(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Wiki:
     return many(tmp_path_factory.mktemp("crowd"), 150)
 
 
@@ -58,7 +59,7 @@ def test_colours_take_no_room_on_a_line(tmp_path: Path) -> None:
     assert 60 < len(new) <= 80
 
 
-def test_words_on_a_terminal_are_coloured_and_nothing_else_is(spoiled: Workspace) -> None:
+def test_words_on_a_terminal_are_coloured_and_nothing_else_is(spoiled: Wiki) -> None:
     text = word_text(views(spoiled), coloured=True, width=80)
     assert "\x1b[32;4m" in text
     rest = re.sub(r"\x1b\[[0-9;]*m", "", text)
@@ -109,7 +110,7 @@ def test_a_comment_holds_a_table_first_and_folded_details(tmp_path: Path) -> Non
     assert_harmless(text)
 
 
-def test_hostile_words_stay_in_code(spoiled: Workspace) -> None:
+def test_hostile_words_stay_in_code(spoiled: Wiki) -> None:
     text = markdown_comment(views(spoiled), limit=400_000)
     assert text.count("<details>") == len(HOSTILE)
     assert "Cut to fit" not in text
@@ -120,7 +121,7 @@ def test_hostile_words_stay_in_code(spoiled: Workspace) -> None:
 
 
 @pytest.mark.parametrize("limit", [2_000, 9_000, 60_000])
-def test_a_comment_always_fits_and_says_what_was_cut(crowd: Workspace, limit: int) -> None:
+def test_a_comment_always_fits_and_says_what_was_cut(crowd: Wiki, limit: int) -> None:
     every = views(crowd)
     text = markdown_comment(every, limit=limit)
     assert len(text.encode("utf-16-le")) // 2 < limit
@@ -164,7 +165,7 @@ def undocumented(data: Any, schema: dict[str, Any], root: dict[str, Any], where:
 @pytest.mark.parametrize("make", [with_old_values, hostile, lambda root: many(root, 9)])
 def test_real_documents_fit_the_schema_and_hold_no_key_it_does_not_name(make: Any, tmp_path: Path) -> None:
     workspace = make(tmp_path)
-    data = json.loads(json.dumps(to_json(page_diffs(workspace.writer, workspace.store.all()))))
+    data = json.loads(json.dumps(to_json(page_diffs(workspace, workspace.shared(ProposalStore).all()))))
     DiffDocument.model_validate(data, strict=True)
     schema = json.loads(schema_text())
     # `span`, `quantity` and `candidates` belong to the kinds of findings.
@@ -186,7 +187,7 @@ def test_a_wrong_document_does_not_fit() -> None:
 # HTML
 
 
-def test_nothing_can_leave_the_data_block(spoiled: Workspace) -> None:
+def test_nothing_can_leave_the_data_block(spoiled: Wiki) -> None:
     text = review_html(views(spoiled), wiki="</script><b>", generated="2026-03-01T10:00:00Z")
     data = text.split('<script type="application/json" id="data">')[1].split("</script>")[0]
     assert not re.search("[<>&\u2028\u2029]", data)
@@ -200,7 +201,7 @@ def test_nothing_can_leave_the_data_block(spoiled: Workspace) -> None:
     assert "\\u202e" in text
 
 
-def test_the_page_is_one_file_that_asks_for_nothing(crowd: Workspace) -> None:
+def test_the_page_is_one_file_that_asks_for_nothing(crowd: Wiki) -> None:
     text = review_html(views(crowd), wiki="w", generated="2026-03-01T10:00:00Z")
     assert not re.search(r"""(?:src|href)\s*=\s*["']?(?!#)|@import|url\(""", text.split("<script")[0])
     policy = html.unescape(text.split('http-equiv="Content-Security-Policy" content="')[1].split('"')[0])

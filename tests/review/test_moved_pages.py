@@ -12,6 +12,8 @@ from enrich.cli.main import main
 from enrich.errors import AnswerError
 from enrich.review.decisions import Step, decided, record
 from enrich.review.editing import with_new_value
+from enrich.review.lock import LockFile
+from enrich.review.proposals import ProposalStore
 from enrich.review.sitting import Sitting
 from enrich.stages.landing import standing
 from enrich.wiki.pages import read_page
@@ -92,13 +94,13 @@ class Wiki:
 
     def sit(self) -> Sitting:
         workspace = wikis.reopened(self.root)
-        return Sitting(workspace.writer, workspace.store.all(), "ann", lambda: NOW)
+        return Sitting(workspace, workspace.shared(ProposalStore).all(), "ann", lambda: NOW)
 
 
 def _edit_in_review(wiki: Wiki) -> None:
     sitting = wiki.sit()
     page = read_page(wikis.reopened(wiki.root).by_id["bay"])
-    record(sitting.writer, [Step("bay", sitting.change, with_new_value(sitting.change, MINE, page, by="ann", when=NOW))])
+    record(sitting.wiki, [Step("bay", sitting.change, with_new_value(sitting.change, MINE, page, by="ann", when=NOW))])
 
 
 def _skip(wiki: Wiki) -> None:
@@ -204,7 +206,7 @@ def _check(wiki: Wiki, outcome: str, before: dict[str, bytes], value: str, edit:
     if outcome != "stays":
         assert wiki.run("plan", "--exit-code") in (0, 10)
         assert wikis.states(wikis.reopened(wiki.root)) == {}, "what was applied leaves the proposal"
-        lock = wikis.reopened(wiki.root).lock.read()
+        lock = wikis.reopened(wiki.root).shared(LockFile).read()
         assert [len(line.fields) for line in lock] == [1]
 
 

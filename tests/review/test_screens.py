@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from enrich.review.proposals import ProposalStore
 from enrich.review.screens import KEYS, Line, age, clean, cut, help_screen, page_screen, wrapped
 from enrich.review.sitting import Sitting
 from tests.review import wikis
@@ -51,7 +52,7 @@ def sitting(tmp_path: Path) -> Sitting:
     front = {"llmSummary": "The station has run since 1974.", "insights": old, "ratings": {"rigor": 4}}
     workspace = wikis.make_wiki(tmp_path / "wiki", {"sea/bay": wikis.page_text("Bay", front)})
     wikis.answer(workspace, "bay", {"summary": wikis.SUMMARY, "insights": wikis.INSIGHTS, "ratings": wikis.ratings_answer(rigor=5.5)})
-    return Sitting(workspace.writer, workspace.store.all(), "ann", lambda: THREE_HOURS_LATER)
+    return Sitting(workspace, workspace.shared(ProposalStore).all(), "ann", lambda: THREE_HOURS_LATER)
 
 
 def text_of(lines: list[Line]) -> str:
@@ -85,14 +86,14 @@ def test_words_ratings_evidence_and_reason(sitting: Sitting) -> None:
 
 
 def test_evidence_follows_the_page_as_lines_are_added_above_the_body(sitting: Sitting) -> None:
-    file = sitting.writer.files["bay"].file
+    file = sitting.wiki.by_id["bay"].file
     file.write_text(file.read_text(encoding="utf-8").replace("---\n", "---\ntags: []\nquality: 5\n", 1), encoding="utf-8")
     sitting.refresh()
     assert "(line 13, Costs)" in screen(sitting)
 
 
 def test_a_stale_page_says_which_lines_changed(sitting: Sitting) -> None:
-    file = sitting.writer.files["bay"].file
+    file = sitting.wiki.by_id["bay"].file
     file.write_text(file.read_text(encoding="utf-8").replace("9 cents", "8 cents"), encoding="utf-8")
     sitting.refresh()
     assert "stale: line 11 changed after it was asked about; `enrich run bay` asks again" in screen(sitting)

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 import pexpect
 import pytest
 
+from enrich.review.proposals import ProposalStore
 from enrich.review.server import ReviewServer, ReviewSite
-from enrich.runs.workspace import Workspace
 from enrich.stages.landing import value_hash
+from enrich.wiki.wiki import Wiki
 from tests.review import wikis
 from tests.review.test_terminal import ENRICH
 
@@ -70,7 +71,7 @@ class Browser:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path) -> Wiki:
     made = wikis.make_wiki(tmp_path, {"kb/dover": wikis.page_text("Dover"), "kb/brest": wikis.page_text("Brest")})
     for page in ("dover", "brest"):
         wikis.answer(made, page, {"summary": wikis.SUMMARY, "insights": wikis.INSIGHTS, "ratings": wikis.ratings_answer()})
@@ -78,8 +79,8 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture
-def server(workspace: Workspace) -> Iterator[ReviewServer]:
-    site = ReviewSite(workspace.writer, workspace.store.all, "tides", "ann", lambda: NOW)
+def server(workspace: Wiki) -> Iterator[ReviewServer]:
+    site = ReviewSite(workspace, workspace.shared(ProposalStore).all, "tides", "ann", lambda: NOW)
     with ReviewServer(site) as made:
         yield made
 
@@ -91,8 +92,8 @@ def browser(server: ReviewServer) -> Browser:
     return made
 
 
-def decision(workspace: Workspace, page: str, field: str, word: str, **more: Any) -> dict[str, Any]:
-    proposal = workspace.store.get(page)
+def decision(workspace: Wiki, page: str, field: str, word: str, **more: Any) -> dict[str, Any]:
+    proposal = workspace.shared(ProposalStore).get(page)
     assert proposal is not None
     change = proposal.change(field)
     assert change is not None
@@ -135,14 +136,14 @@ def test_it_listens_on_this_machine_only(server: ReviewServer) -> None:
         {"Cookie": None},
     ],
 )
-def test_others_get_neither_the_page_nor_a_decision(workspace: Workspace, browser: Browser, headers: dict[str, str | None]) -> None:
+def test_others_get_neither_the_page_nor_a_decision(workspace: Wiki, browser: Browser, headers: dict[str, str | None]) -> None:
     before = wikis.states(workspace)
     assert browser.ask("GET", "/", None, **headers).status in (400, 403)
     assert browser.decide(decision(workspace, "dover", "llmSummary", "accept"), **headers).status in (400, 403)
     assert wikis.states(workspace) == before
 
 
-def test_a_decision_must_come_from_the_page_and_as_json(workspace: Workspace, browser: Browser) -> None:
+def test_a_decision_must_come_from_the_page_and_as_json(workspace: Wiki, browser: Browser) -> None:
     wanted = decision(workspace, "dover", "llmSummary", "accept")
     assert browser.decide(wanted, Origin=None).status == 403
     assert browser.decide(wanted, Content_Type="text/plain").status == 415
@@ -167,7 +168,7 @@ def test_the_page_may_talk_to_its_server_only(browser: Browser) -> None:
     assert b"connect-src &#39;self&#39;" in browser.ask("GET", "/").body
 
 
-def test_decisions_land_in_the_proposals_and_rejections_in_the_lock(workspace: Workspace, browser: Browser) -> None:
+def test_decisions_land_in_the_proposals_and_rejections_in_the_lock(workspace: Wiki, browser: Browser) -> None:
     pages = {file.id: file.file.read_bytes() for file in workspace.files}
     reply = browser.decide(
         decision(workspace, "dover", "llmSummary", "accept"),
@@ -181,7 +182,7 @@ def test_decisions_land_in_the_proposals_and_rejections_in_the_lock(workspace: W
     assert stored["dover"]["llmSummary"] == "accept/accepted"
     assert stored["dover"]["ratings.rigor"] == "reject/rejected"
     assert stored["brest"]["llmSummary"] == "skip/pending"
-    brest = workspace.store.get("brest")
+    brest = workspace.shared(ProposalStore).get("brest")
     assert brest is not None
     insights = brest.change("insights")
     assert insights is not None
@@ -195,14 +196,14 @@ def test_decisions_land_in_the_proposals_and_rejections_in_the_lock(workspace: W
     assert fresh["brest"]["llmSummary"] == "skipped"
 
 
-def test_a_decision_is_taken_back(workspace: Workspace, browser: Browser) -> None:
+def test_a_decision_is_taken_back(workspace: Wiki, browser: Browser) -> None:
     browser.decide(decision(workspace, "dover", "ratings.rigor", "reject"))
     browser.decide(decision(workspace, "dover", "ratings.rigor", "undo"))
     assert wikis.states(workspace)["dover"]["ratings.rigor"] == "-/pending"
     assert "rejected" not in workspace.config.lock.read_text(encoding="utf-8")
 
 
-def test_a_value_that_changed_since_it_was_seen_is_refused(workspace: Workspace, browser: Browser) -> None:
+def test_a_value_that_changed_since_it_was_seen_is_refused(workspace: Wiki, browser: Browser) -> None:
     reply = browser.decide(
         {**decision(workspace, "dover", "llmSummary", "accept"), "new_hash": "0" * 16}, decision(workspace, "brest", "llmSummary", "accept")
     )
@@ -212,7 +213,7 @@ def test_a_value_that_changed_since_it_was_seen_is_refused(workspace: Workspace,
 
 
 @pytest.mark.parametrize("page", ["../../etc/passwd", "/etc/passwd", "", "..", "no such page", "\u202e", "x" * 5000])
-def test_a_page_that_is_none_changes_nothing(workspace: Workspace, browser: Browser, page: str, tmp_path: Path) -> None:
+def test_a_page_that_is_none_changes_nothing(workspace: Wiki, browser: Browser, page: str, tmp_path: Path) -> None:
     before = sorted(path for path in tmp_path.rglob("*") if path.is_file() and ".enrich" not in path.name and "locks" not in path.parts)
     reply = browser.decide({"page": page, "field": "llmSummary", "decision": "reject", "new_hash": "0"})
     assert [item["page"] for item in reply.json["refused"]] == [page]
@@ -220,7 +221,7 @@ def test_a_page_that_is_none_changes_nothing(workspace: Workspace, browser: Brow
     assert after == before
 
 
-def test_the_command_prints_the_address_and_ends_at_ctrl_c(workspace: Workspace, tmp_path: Path) -> None:
+def test_the_command_prints_the_address_and_ends_at_ctrl_c(workspace: Wiki, tmp_path: Path) -> None:
     child = pexpect.spawn(str(ENRICH), ["review", "--serve"], cwd=str(tmp_path), encoding="utf-8", timeout=30)
     child.expect(r"http://127\.0\.0\.1:(\d+)/\?token=([\w-]{20,})")
     connection = http.client.HTTPConnection("127.0.0.1", int(child.match.group(1)), timeout=10)

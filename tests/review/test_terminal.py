@@ -17,8 +17,8 @@ import pexpect
 import pytest
 from rich.cells import cell_len
 
-from enrich.review.proposals import FieldChange
-from enrich.runs.workspace import Workspace
+from enrich.review.proposals import FieldChange, ProposalStore
+from enrich.wiki.wiki import Wiki
 from tests.review import wikis
 
 ENRICH = Path(sys.executable).with_name("enrich")
@@ -109,7 +109,7 @@ def desk(root: Path, *arguments: str, **more: Any) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def seventeen(tmp_path: Path) -> Workspace:
+def seventeen(tmp_path: Path) -> Wiki:
     """Seventeen pages, six proposed fields each; page 3 speaks of a number that is not on it, page 6 has a person's summary."""
     pages = {f"sea/bay-{number:02}": wikis.page_text(f"Bay {number:02}", _front(number)) for number in range(1, 18)}
     workspace = wikis.make_wiki(tmp_path / "wiki", pages)
@@ -123,15 +123,15 @@ def _front(number: int) -> dict[str, Any]:
     return {"llmSummary": "A person wrote this."} if number == 6 else {}
 
 
-def change_of(workspace: Workspace, page: str, field: str) -> FieldChange:
-    proposal = workspace.store.get(page)
+def change_of(workspace: Wiki, page: str, field: str) -> FieldChange:
+    proposal = workspace.shared(ProposalStore).get(page)
     assert proposal is not None
     change = proposal.change(field)
     assert change is not None
     return change
 
 
-def test_seventeen_proposals_with_every_key(seventeen: Workspace) -> None:
+def test_seventeen_proposals_with_every_key(seventeen: Wiki) -> None:
     workspace = seventeen
     root = workspace.config.root
     with desk(root) as first:
@@ -288,7 +288,7 @@ def test_seventeen_proposals_with_every_key(seventeen: Workspace) -> None:
     assert "4711" in (root / "pages/sea/bay-04.md").read_text(encoding="utf-8")
 
 
-def test_without_a_terminal_it_names_the_other_commands(seventeen: Workspace) -> None:
+def test_without_a_terminal_it_names_the_other_commands(seventeen: Wiki) -> None:
     command = [str(ENRICH), "--wiki", str(seventeen.config.root), "review"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True)
     assert done.returncode == 2
@@ -298,7 +298,7 @@ def test_without_a_terminal_it_names_the_other_commands(seventeen: Workspace) ->
 
 
 @pytest.mark.parametrize(("key", "code"), [("\x03", 130), ("\x04", 0), ("q", 0)])
-def test_leaving_keeps_every_decision_and_the_terminal(seventeen: Workspace, key: str, code: int) -> None:
+def test_leaving_keeps_every_decision_and_the_terminal(seventeen: Wiki, key: str, code: int) -> None:
     with desk(seventeen.config.root, "bay-09", "sea/bay-10.md") as one:
         assert one.lines[0].startswith("1/2")
         one.press("y")
@@ -338,7 +338,7 @@ def test_ctrl_c_that_does_not_interrupt_the_wait_ends_it_all_the_same() -> None:
     assert child.exitstatus == 0
 
 
-def test_two_people_at_two_terminals(seventeen: Workspace) -> None:
+def test_two_people_at_two_terminals(seventeen: Wiki) -> None:
     root = seventeen.config.root
     with desk(root, "bay-09", "bay-10") as ann, desk(root, "bay-09", "bay-10", LOGNAME="bob") as bob:
         ann.press("y")
@@ -358,7 +358,7 @@ def test_two_people_at_two_terminals(seventeen: Workspace) -> None:
     assert change_of(seventeen, "bay-09", "insights").decided["by"] == "bob"
 
 
-def test_stopping_gives_the_terminal_back_and_going_on_takes_it(seventeen: Workspace) -> None:
+def test_stopping_gives_the_terminal_back_and_going_on_takes_it(seventeen: Wiki) -> None:
     with desk(seventeen.config.root, "bay-09") as one:
         one.press("y")
         one.child.send("\x1a")
@@ -374,7 +374,7 @@ def test_stopping_gives_the_terminal_back_and_going_on_takes_it(seventeen: Works
         assert "\x1b[?1049l" in one.child.before
 
 
-def test_a_terminal_that_goes_away_keeps_every_decision(seventeen: Workspace) -> None:
+def test_a_terminal_that_goes_away_keeps_every_decision(seventeen: Wiki) -> None:
     with desk(seventeen.config.root, "bay-09") as one:
         one.press("y")
         one.child.close(force=False)
@@ -382,7 +382,7 @@ def test_a_terminal_that_goes_away_keeps_every_decision(seventeen: Workspace) ->
 
 
 @pytest.mark.parametrize("size", [(24, 80), (12, 40), (60, 200)])
-def test_screens_fit_and_no_color_means_none(seventeen: Workspace, size: tuple[int, int]) -> None:
+def test_screens_fit_and_no_color_means_none(seventeen: Wiki, size: tuple[int, int]) -> None:
     with desk(seventeen.config.root, size=size, NO_COLOR="1") as one:
         for key in ["j", "i", "2", "q", "?", "x", "J", "e"]:
             one.type_in_editor("AS IT IS")
@@ -394,7 +394,7 @@ def test_screens_fit_and_no_color_means_none(seventeen: Workspace, size: tuple[i
         assert not re.search(r"\x1b\[[0-9;]*m", one.raw)
 
 
-def test_with_colours_words_are_marked_by_colour(seventeen: Workspace) -> None:
+def test_with_colours_words_are_marked_by_colour(seventeen: Wiki) -> None:
     with desk(seventeen.config.root, "bay-06") as one:
         one.child.send("q")
         one.end()

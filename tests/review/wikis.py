@@ -9,12 +9,14 @@ from typing import Any
 
 from enrich.config import load_config
 from enrich.grounding import PageIndex
+from enrich.review.lock import LockFile
 from enrich.review.origin import Origin
-from enrich.review.proposals import FieldChange
+from enrich.review.proposals import FieldChange, ProposalStore
 from enrich.review.proposing import StageAnswer
 from enrich.runs.settling import propose
-from enrich.runs.workspace import Workspace
+from enrich.stages.catalogue import load_stages
 from enrich.wiki.pages import read_page
+from enrich.wiki.wiki import Wiki
 
 ASKED = "2026-03-01T10:00:00Z"
 BODY = """\
@@ -46,7 +48,7 @@ def page_text(name: str, front: Mapping[str, Any] = {}, body: str = BODY) -> str
     return f"---\ntitle: Tidal power at {name}\n{''.join(lines)}---\n{body.format(name=name, power=len(name) * 3)}"
 
 
-def make_wiki(root: Path, pages: Mapping[str, str]) -> Workspace:
+def make_wiki(root: Path, pages: Mapping[str, str]) -> Wiki:
     """A wiki of these pages (path without suffix: text), opened."""
     root.mkdir(parents=True, exist_ok=True)
     (root / "enrich.toml").write_text(TOML, encoding="utf-8")
@@ -57,8 +59,8 @@ def make_wiki(root: Path, pages: Mapping[str, str]) -> Workspace:
     return reopened(root)
 
 
-def reopened(root: Path) -> Workspace:
-    return Workspace.open(load_config(root, {}, {}))
+def reopened(root: Path) -> Wiki:
+    return Wiki.open(load_config(root, {}, {}))
 
 
 def summary_answer(text: str, *quotes: str) -> dict[str, Any]:
@@ -88,7 +90,7 @@ INSIGHTS = {
 }
 
 
-def answer(workspace: Workspace, page_id: str, answers: Mapping[str, Any]) -> list[FieldChange]:
+def answer(workspace: Wiki, page_id: str, answers: Mapping[str, Any]) -> list[FieldChange]:
     """Leave the proposal that these stages' answers (JSON data) make for a page."""
     page = read_page(workspace.by_id[page_id])
     index = PageIndex(page.body, title=page.title, description=page.description, body_line=page.body_line)
@@ -103,15 +105,15 @@ def answer(workspace: Workspace, page_id: str, answers: Mapping[str, Any]) -> li
             asked=ASKED,
             run="run-1",
         )
-        for stage in workspace.stages()
+        for stage in load_stages(workspace.config)
         if stage.name in answers
     ]
-    return propose(workspace.store, workspace.lock.read(), page, given, "2026-03-01")[0]
+    return propose(workspace.shared(ProposalStore), workspace.shared(LockFile).read(), page, given, "2026-03-01")[0]
 
 
-def states(workspace: Workspace) -> dict[str, dict[str, str]]:
+def states(workspace: Wiki) -> dict[str, dict[str, str]]:
     """What is decided about each proposed field: page -> field -> `decision/state`."""
     return {
         proposal.page: {change.field: f"{change.decision or '-'}/{change.state}" for change in proposal.changes}
-        for proposal in workspace.store.all()
+        for proposal in workspace.shared(ProposalStore).all()
     }

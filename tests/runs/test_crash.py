@@ -14,7 +14,8 @@ import pytest
 from enrich.cli.main import main
 from enrich.config import load_config
 from enrich.runs.planning import make_plan
-from enrich.runs.workspace import Workspace
+from enrich.stages.catalogue import load_stages
+from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki
 
 # What changes files: everything else may happen any number of times without a trace.
@@ -61,8 +62,8 @@ def _in_child(root: Path, step: int) -> int:
 
 
 def _states(root: Path) -> set[str]:
-    workspace = Workspace.open(load_config(root, env={}))
-    return {state.state for state in make_plan(workspace, workspace.files, workspace.stages()).states}
+    workspace = Wiki.open(load_config(root, env={}))
+    return {state.state for state in make_plan(workspace, workspace.files, load_stages(workspace.config)).states}
 
 
 def _copies(tmp_path: Path) -> Iterator[tuple[int, Path]]:

@@ -18,6 +18,7 @@ from enrich.config import load_config
 from enrich.llm.cache import AnswerCache
 from enrich.review.lock import LockFile
 from enrich.runs import settling
+from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki, answering, honest, honest_parts, page_of, page_text, parts_of
 from tests.fake_server import Act, FakeServer, Seen
 from tests.runs.wikiserver import until
@@ -264,7 +265,7 @@ def test_a_renewal_never_overwrites_what_was_applied_meanwhile(tmp_path: Path, s
     wiki = DemoWiki(tmp_path, 1)
     wiki.server = serve(honest).base_url
     wiki.enrich("run", "--apply")
-    lock = LockFile(wiki.root / "enrich.lock", tmp_path / "mutex")
+    lock = LockFile(Wiki.open(load_config(wiki.root, env={})))
     line = next(line for line in lock.read() if line.stage == "summary")
     stale = settling.Renewal(line, line)
     changed = replace(line, fields={"llmSummary": "what an apply wrote"}, date="2030-01-01")

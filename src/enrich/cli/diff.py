@@ -15,7 +15,7 @@ from enrich.cli.session import Session
 
 if TYPE_CHECKING:
     from enrich.review.diffs import PageDiff
-    from enrich.runs.workspace import Workspace
+    from enrich.wiki.wiki import Wiki
 
 FORMATS = ("text", "word", "markdown", "json", "html")
 
@@ -52,7 +52,7 @@ def diff(
     if form == "html" and output is None and sys.stdout.isatty():
         raise UserError("an HTML page is not for a terminal", do="name a file: enrich diff --format html -o review.html", exit_code=2)
     workspace = session.workspace()
-    diffs = list(page_diffs(workspace.writer, pending(workspace, pages or ())))
+    diffs = list(page_diffs(workspace, pending(workspace, pages or ())))
     coloured = output is None and sys.stdout.isatty()
     text = _FORMS[form](workspace, diffs, coloured)
     if output is not None:
@@ -66,14 +66,14 @@ def diff(
         raise typer.Exit(10)
 
 
-def _text(workspace: Workspace, diffs: list[PageDiff], coloured: bool) -> str:
+def _text(workspace: Wiki, diffs: list[PageDiff], coloured: bool) -> str:
     del coloured  # looks itself
     from enrich.cli.tables import diff_text
 
     return diff_text(workspace, diffs)
 
 
-def _word(workspace: Workspace, diffs: list[PageDiff], coloured: bool) -> str:
+def _word(workspace: Wiki, diffs: list[PageDiff], coloured: bool) -> str:
     del workspace
     from enrich.review.formats.word import word_text
     from enrich.review.views import page_views
@@ -82,7 +82,7 @@ def _word(workspace: Workspace, diffs: list[PageDiff], coloured: bool) -> str:
     return word_text(page_views(diffs), coloured=coloured, width=max(width, 40))
 
 
-def _markdown(workspace: Workspace, diffs: list[PageDiff], coloured: bool) -> str:
+def _markdown(workspace: Wiki, diffs: list[PageDiff], coloured: bool) -> str:
     del workspace, coloured
     from enrich.review.formats.markdown import markdown_comment
     from enrich.review.views import page_views
@@ -90,16 +90,16 @@ def _markdown(workspace: Workspace, diffs: list[PageDiff], coloured: bool) -> st
     return markdown_comment(page_views(diffs))
 
 
-def _html(workspace: Workspace, diffs: list[PageDiff], coloured: bool) -> str:
+def _html(workspace: Wiki, diffs: list[PageDiff], coloured: bool) -> str:
     del coloured
     from enrich.review.formats.html import review_html
     from enrich.review.views import page_views
-    from enrich.runs.workspace import now_iso
+    from enrich.wiki.wiki import now_iso
 
     return review_html(page_views(diffs), wiki=workspace.config.root.name, generated=now_iso())
 
 
-def _json(workspace: Workspace, diffs: list[PageDiff], coloured: bool) -> str:
+def _json(workspace: Wiki, diffs: list[PageDiff], coloured: bool) -> str:
     del workspace, coloured
     import json
 
@@ -108,7 +108,7 @@ def _json(workspace: Workspace, diffs: list[PageDiff], coloured: bool) -> str:
     return json.dumps(to_json(diffs), ensure_ascii=False, indent=1) + "\n"
 
 
-_FORMS: dict[str, Callable[[Workspace, list[PageDiff], bool], str]] = {
+_FORMS: dict[str, Callable[[Wiki, list[PageDiff], bool], str]] = {
     "text": _text,
     "word": _word,
     "markdown": _markdown,

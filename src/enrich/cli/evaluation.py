@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from enrich.cli.session import Session, safe
+from enrich.review.lock import LockFile
+from enrich.stages.catalogue import load_stages
 
 if TYPE_CHECKING:
     from enrich.evaluation.answer_sets import AnswerSet
     from enrich.evaluation.evaluating import Evaluation
     from enrich.runs.results import RunResult
-    from enrich.runs.workspace import Workspace
     from enrich.wiki.pages import PageFile
+    from enrich.wiki.wiki import Wiki
 
 SOMETHING_TO_REPORT = 10  # DESIGN.md section 4.2
 # What a terminal shows for the tones of `report_text.TextLine`.
@@ -92,7 +94,7 @@ def evaluate(
     workspace = session.workspace(llm__backend=backend, llm__model=model, llm__base_url=base_url, run__budget_usd=budget)
     config = workspace.config
     floors = read_floors(config.eval.floors, floor or (), where=f"{config.root / 'enrich.toml'}, [eval.floors]")
-    names = [one.name for one in workspace.stages(stage or ())]
+    names = [one.name for one in load_stages(workspace.config, stage or ())]
     files = workspace.select(pages or ())
     sources = _Sources(session, workspace, files, names, ask=ask, limit=limit)
     gold = sources.golden(golden or config.eval.golden)
@@ -124,7 +126,7 @@ class _Sources:
     """Where sets of answers come from, by the names that the options take."""
 
     def __init__(
-        self, session: Session, workspace: Workspace, files: list[PageFile], stages: list[str], *, ask: bool, limit: int | None
+        self, session: Session, workspace: Wiki, files: list[PageFile], stages: list[str], *, ask: bool, limit: int | None
     ) -> None:
         self.session, self.workspace, self.files, self.stages = session, workspace, files, stages
         self.ask, self.limit = ask, limit
@@ -139,7 +141,7 @@ class _Sources:
         if source.partition(":")[0] in ("model", "offline"):
             raise UserError(f"{source!r} is no golden data", do="name a file, or frontmatter", exit_code=2)
         if source == "frontmatter":
-            found = stored_answers(self.workspace.config, self.files, lock=self.workspace.lock.read())
+            found = stored_answers(self.workspace.config, self.files, lock=self.workspace.shared(LockFile).read())
         else:
             found = self.read(source)
         self._golden = self._narrowed(found)
@@ -172,7 +174,7 @@ class _Sources:
         from enrich.runs.answers import collect
 
         workspace = self._workspace(source, model)
-        stages = workspace.stages(self.stages)
+        stages = load_stages(workspace.config, self.stages)
         # Only pages with golden data are worth a question; without any, every page can at least be checked against itself.
         gold = self._golden.pages if self._golden else {}
         files = [file for file in self.files if file.id in gold] if gold else self.files
@@ -186,7 +188,7 @@ class _Sources:
         given = {page: from_fields(page, fields) for page, fields in found.fields.items()}
         return AnswerSet(name, {page: one for page, one in given.items() if one.stages})
 
-    def _workspace(self, source: str, model: str) -> Workspace:
+    def _workspace(self, source: str, model: str) -> Wiki:
         """The wiki with the backend and model that `source` names; its stages' own models give way to a named one."""
         from enrich.config import STAGES
 

@@ -13,10 +13,13 @@ import typer
 from enrich.cli.runs import Pages, Stages
 from enrich.cli.session import Session
 from enrich.printable import counted
+from enrich.review.lock import LockFile
+from enrich.review.proposals import ProposalStore
+from enrich.stages.catalogue import load_stages
 
 if TYPE_CHECKING:
     from enrich.review.decisions import Decided
-    from enrich.runs.workspace import Workspace
+    from enrich.wiki.wiki import Wiki
 
 PageFields = Annotated[
     list[str] | None,
@@ -48,7 +51,7 @@ def accept(
     from enrich.review import decisions
 
     session, workspace, named = _decision(ctx, pages, everything or safe)
-    done = decisions.accept(workspace.writer, named, safe=safe, overwrite=overwrite, by=_who(), when=_now())
+    done = decisions.accept(workspace, named, safe=safe, overwrite=overwrite, by=_who(), when=_now())
     _print_decided(session, "accepted", done, named)
 
 
@@ -59,7 +62,7 @@ def reject(
     from enrich.review import decisions
 
     session, workspace, named = _decision(ctx, pages, everything)
-    _print_decided(session, "rejected", decisions.reject(workspace.writer, named, by=_who(), when=_now()), named)
+    _print_decided(session, "rejected", decisions.reject(workspace, named, by=_who(), when=_now()), named)
 
 
 def review(
@@ -94,7 +97,7 @@ def review(
     if pages:
         wanted = {file.id for file in workspace.select(pages)}
         entries = [entry for entry in entries if entry.page in wanted]
-    done = take(workspace.writer, entries, by=_who(), when=_now())
+    done = take(workspace, entries, by=_who(), when=_now())
     if session.json:
         session.document(
             {
@@ -109,7 +112,7 @@ def review(
             f"{counted(len(done.taken), 'decision')} on {counted(len({page for page, _, _ in done.taken}), 'page')}; "
             "`enrich apply` writes what is accepted"
         )
-    if done.refused or workspace.store.damaged:
+    if done.refused or workspace.shared(ProposalStore).damaged:
         raise typer.Exit(3)
 
 
@@ -127,13 +130,13 @@ def apply(
 
     session: Session = ctx.obj
     workspace = session.workspace()
-    recover(workspace.writer)
+    recover(workspace)
     proposals = pending(workspace, pages or ())
     chosen = [
         (proposal, [change for change in proposal.changes if appliable(change, everything=everything, overwrite=overwrite)])
         for proposal in proposals
     ]
-    done = apply_changes(workspace.writer, chosen)
+    done = apply_changes(workspace, chosen)
     taken = {(proposal.page, change.field) for proposal, changes in chosen for change in changes}
     done.held.extend(
         (proposal.page, change.field, blocking_flag(change))
@@ -142,7 +145,7 @@ def apply(
         if change.state == "pending" and blocking_flag(change) and (proposal.page, change.field) not in taken
     )
     print_applied(session, done)
-    if done.refused or workspace.store.damaged:
+    if done.refused or workspace.shared(ProposalStore).damaged:
         raise typer.Exit(3)
 
 
@@ -162,14 +165,14 @@ def adopt(
 
     session: Session = ctx.obj
     workspace = session.workspace()
-    stages = workspace.stages(stage or ())
+    stages = load_stages(workspace.config, stage or ())
     known = {name for item in stages for name in item.fields} | {QUALITY}
     for name in field or ():
         if name not in known:
             raise UserError(f"unknown field {name!r}", do=f"use one of {', '.join(sorted(known))}", exit_code=2)
-    loaded = (read_page(file) for file in workspace.select(pages or ()) if not workspace.skipped_by_configuration(file))
+    loaded = (read_page(file) for file in workspace.select(pages or ()) if not workspace.is_skipped(file))
     taken = decisions.adopt(
-        workspace.lock, (page for page in loaded if page.problem is None), stages, fields=field or (), today=_now()[:10]
+        workspace.shared(LockFile), (page for page in loaded if page.problem is None), stages, fields=field or (), today=_now()[:10]
     )
     if session.json:
         session.document({"adopted": [{"page": page, "field": name} for page, name in taken]})
@@ -177,9 +180,7 @@ def adopt(
         session.say(f"adopted {counted(len(taken), 'value')} on {counted(len({page for page, _ in taken}), 'page')}")
 
 
-def _decision(
-    ctx: typer.Context, pages: list[str] | None, everything: bool
-) -> tuple[Session, Workspace, list[tuple[str, tuple[str, ...]]]]:
+def _decision(ctx: typer.Context, pages: list[str] | None, everything: bool) -> tuple[Session, Wiki, list[tuple[str, tuple[str, ...]]]]:
     """The (page, fields) pairs that PAGE[:FIELD] arguments name; all pending pages for --all."""
     from enrich.errors import UserError
 
@@ -187,8 +188,8 @@ def _decision(
     workspace = session.workspace()
     if not pages and not everything:
         raise UserError("nothing named", do="name pages or PAGE:FIELD, or use --all", exit_code=2)
-    proposals = {proposal.page: proposal for proposal in workspace.store.all()}
-    for error in workspace.store.damaged:
+    proposals = {proposal.page: proposal for proposal in workspace.shared(ProposalStore).all()}
+    for error in workspace.shared(ProposalStore).damaged:
         session.warn(error.line)
     if not pages:
         return session, workspace, [(page, ()) for page in proposals]
@@ -256,6 +257,6 @@ def _who() -> str:
 
 
 def _now() -> str:
-    from enrich.runs.workspace import now_iso
+    from enrich.wiki.wiki import now_iso
 
     return now_iso()

@@ -20,7 +20,7 @@ from enrich.review.screens import SMALLEST, Line, help_screen, insights_screen, 
 from enrich.review.sitting import Bulk, Decision, Sitting
 
 if TYPE_CHECKING:
-    from enrich.runs.workspace import Workspace
+    from enrich.wiki.wiki import Wiki
 
 _RETURN = "escape"
 _REST: dict[str, tuple[Decision, bool]] = {
@@ -32,7 +32,7 @@ _REST: dict[str, tuple[Decision, bool]] = {
 }
 
 
-def review_in_terminal(session: Session, workspace: Workspace, pages: Sequence[str], *, by: str, now: Callable[[], str]) -> None:
+def review_in_terminal(session: Session, workspace: Wiki, pages: Sequence[str], *, by: str, now: Callable[[], str]) -> None:
     """Let a person decide. Raises `UserError` (exit code 2) where there is no terminal."""
     from enrich.cli.tables import pending
 
@@ -47,7 +47,7 @@ def review_in_terminal(session: Session, workspace: Workspace, pages: Sequence[s
     if not proposals:
         session.say("nothing is proposed; `enrich run` asks what is due")
         return
-    sitting = Sitting(workspace.writer, proposals, by, now)
+    sitting = Sitting(workspace, proposals, by, now)
     reviewer = Reviewer(sitting, Terminal(os.environ))
     try:
         reviewer.run()

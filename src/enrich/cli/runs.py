@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from enrich.cli.session import Session
+from enrich.stages.catalogue import load_stages
 
 if TYPE_CHECKING:
-    from enrich.runs.workspace import Workspace
+    from enrich.wiki.wiki import Wiki
 
 Pages = Annotated[
     list[str] | None,
@@ -50,7 +51,7 @@ def plan(
 
     session: Session = ctx.obj
     workspace = session.workspace(llm__backend=backend, llm__model=model, llm__base_url=base_url)
-    stages = workspace.stages(stage or ())
+    stages = load_stages(workspace.config, stage or ())
     made = make_plan(workspace, workspace.select(pages or ()), stages, refresh=refresh)
     cost = estimate(workspace, made, stages)
     for problem in made.problems:
@@ -139,7 +140,7 @@ def page(
     _run(session, workspace, options, card=chosen[0].id)
 
 
-def _run(session: Session, workspace: Workspace, options: object, card: str | None = None, pr_body: Path | None = None) -> None:
+def _run(session: Session, workspace: Wiki, options: object, card: str | None = None, pr_body: Path | None = None) -> None:
     from enrich.cli.progress import progress_for
     from enrich.cli.tables import print_page, print_run
     from enrich.runs.batch import RunOptions

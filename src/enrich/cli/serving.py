@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from enrich.cli.session import Session
 
 if TYPE_CHECKING:
-    from enrich.runs.workspace import Workspace
+    from enrich.wiki.wiki import Wiki
 
 
-def serve(session: Session, workspace: Workspace, pages: Sequence[str], *, by: str, port: int = 0) -> None:
+def serve(session: Session, workspace: Wiki, pages: Sequence[str], *, by: str, port: int = 0) -> None:
     """Serve the proposals of these pages (all for none) until Ctrl-C. `by` is who decides. Raises `UserError` where the port is taken."""
     from enrich.cli.tables import pending
     from enrich.errors import UserError
     from enrich.review.server import HOST, ReviewServer, ReviewSite
-    from enrich.runs.workspace import now_iso
+    from enrich.wiki.wiki import now_iso
 
     pending(workspace, pages)  # a name that fits no page is told at once
-    site = ReviewSite(workspace.writer, lambda: pending(workspace, pages), workspace.config.root.name, by, now_iso)
+    site = ReviewSite(workspace, lambda: pending(workspace, pages), workspace.config.root.name, by, now_iso)
     try:
         server = ReviewServer(site, port)
     except (OSError, OverflowError) as error:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from enrich.config import Config
-    from enrich.runs.workspace import Workspace
+    from enrich.wiki.wiki import Wiki
 
 # C0 and C1 controls, bidirectional controls and line separators: what could move a cursor, recolour or reorder a terminal's text.
 _UNSAFE = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if code not in (0x09, 0x0A)}
@@ -44,11 +44,11 @@ class Session:
         root = self.wiki if self.wiki is not None else find_wiki(Path.cwd())
         return load_config(root, {**self.flags, **{key.replace("__", "."): value for key, value in flags.items()}})
 
-    def workspace(self, **flags: Any) -> Workspace:
+    def workspace(self, **flags: Any) -> Wiki:
         """The wiki, opened; its warnings are printed."""
-        from enrich.runs.workspace import Workspace
+        from enrich.wiki.wiki import Wiki
 
-        workspace = Workspace.open(self.config(**flags))
+        workspace = Wiki.open(self.config(**flags))
         for warning in workspace.warnings:
             self.warn(warning)
         return workspace

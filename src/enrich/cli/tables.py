@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from enrich.cli.session import Session, safe
 from enrich.printable import counted
+from enrich.review.lock import LockFile
+from enrich.review.proposals import ProposalStore
+from enrich.stages.catalogue import load_stages
 
 if TYPE_CHECKING:
     from enrich.records.card import Card
@@ -18,9 +21,9 @@ if TYPE_CHECKING:
     from enrich.runs.estimate import Estimate
     from enrich.runs.planning import Plan
     from enrich.runs.results import FailedQuestion, RunResult
-    from enrich.runs.workspace import Workspace
     from enrich.wiki.notice import Notice
     from enrich.wiki.pages import PageFile
+    from enrich.wiki.wiki import Wiki
 
 _STATE_STYLE = {
     "due": "yellow",
@@ -57,7 +60,7 @@ def show(session: Session, made: Any) -> None:
     console.print(made, soft_wrap=False)
 
 
-def print_plan(session: Session, workspace: Workspace, plan: Plan, cost: Estimate) -> None:
+def print_plan(session: Session, workspace: Wiki, plan: Plan, cost: Estimate) -> None:
     from rich.text import Text
 
     if not session.quiet:
@@ -66,7 +69,7 @@ def print_plan(session: Session, workspace: Workspace, plan: Plan, cost: Estimat
             if state.state != "current" or session.verbose:
                 reasons = f" ({', '.join(state.reasons)})" if state.reasons else ""
                 by_page.setdefault(state.page, {})[state.stage] = Text(state.state + reasons, style=_STATE_STYLE.get(state.state, ""))
-        names = [stage.name for stage in workspace.stages() if any(stage.name in row for row in by_page.values())]
+        names = [stage.name for stage in load_stages(workspace.config) if any(stage.name in row for row in by_page.values())]
         if by_page:
             show(session, table(["page", *names], ([page, *(row.get(name, "") for name in names)] for page, row in by_page.items())))
     counts = ", ".join(f"{number} {state}" for state, number in sorted(plan.counts().items()))
@@ -79,7 +82,7 @@ def print_plan(session: Session, workspace: Workspace, plan: Plan, cost: Estimat
         session.say("backend offline: nothing leaves this machine, nothing is spent")
 
 
-def print_run(session: Session, workspace: Workspace, result: RunResult) -> None:
+def print_run(session: Session, workspace: Wiki, result: RunResult) -> None:
     """The summary table of a run: one row a page with what was proposed, then the totals."""
     if not session.quiet:
         rows = _page_rows(workspace, result)
@@ -119,7 +122,7 @@ def print_run(session: Session, workspace: Workspace, result: RunResult) -> None
         session.say(f"next: `enrich diff` shows the changes, `enrich apply --all` writes {rest}")
 
 
-def _page_rows(workspace: Workspace, result: RunResult) -> list[list[str]]:
+def _page_rows(workspace: Wiki, result: RunResult) -> list[list[str]]:
     proposed: dict[str, list[str]] = {}
     held: dict[str, list[str]] = {}
     failed: dict[str, list[str]] = {}
@@ -174,7 +177,7 @@ def _print_failed(session: Session, result: RunResult) -> None:
         session.warn(f"{len(told) - _LISTED} more failed: the run's report lists them; again with: enrich run --failed")
 
 
-def print_page(session: Session, workspace: Workspace, page: str, result: RunResult) -> None:
+def print_page(session: Session, workspace: Wiki, page: str, result: RunResult) -> None:
     """One page after `enrich page`: its status card as it stands, findings and the diff."""
     from enrich.records.card_text import card_text, print_card
     from enrich.review.diffs import page_diffs
@@ -186,7 +189,7 @@ def print_page(session: Session, workspace: Workspace, page: str, result: RunRes
         print(card_text(card, brief=True), end="")
     print()
     _print_failed(session, result)
-    diffs = list(page_diffs(workspace.writer, pending(workspace, [page])))
+    diffs = list(page_diffs(workspace, pending(workspace, [page])))
     if diffs:
         print(diff_text(workspace, diffs), end="")
     if result.applied:
@@ -202,21 +205,21 @@ def print_page(session: Session, workspace: Workspace, page: str, result: RunRes
         session.warn(f"ended early: {result.stopped}" + (f"; {result.do}" if result.do else ""))
 
 
-def card_of(workspace: Workspace, file: PageFile) -> tuple[Card, Sequence[Notice]]:
+def card_of(workspace: Wiki, file: PageFile) -> tuple[Card, Sequence[Notice]]:
     """A page's status card with its stages' states, and what is wrong with the wiki around it."""
     from datetime import UTC, datetime
 
     from enrich.records.cards import page_card
     from enrich.runs.planning import enrichment, make_plan
 
-    states = enrichment(make_plan(workspace, [file], workspace.stages()).states).get(file.id, {})
+    states = enrichment(make_plan(workspace, [file], load_stages(workspace.config)).states).get(file.id, {})
     return page_card(workspace.config, file, workspace.files, datetime.now(UTC), states)
 
 
-def pending(workspace: Workspace, patterns: Sequence[str]) -> list[Proposal]:
+def pending(workspace: Wiki, patterns: Sequence[str]) -> list[Proposal]:
     """The proposals of the named pages (all for none), in page order; those whose page is gone come last. Damaged files are named."""
-    proposals = {proposal.page: proposal for proposal in workspace.store.all()}
-    for error in workspace.store.damaged:
+    proposals = {proposal.page: proposal for proposal in workspace.shared(ProposalStore).all()}
+    for error in workspace.shared(ProposalStore).damaged:
         print(safe(f"warning: {error.line}"), file=sys.stderr)
     if patterns:
         # The id of a page that is gone still names its proposal.
@@ -228,18 +231,18 @@ def pending(workspace: Workspace, patterns: Sequence[str]) -> list[Proposal]:
     return ordered + [proposal for page, proposal in proposals.items() if page not in workspace.by_id]
 
 
-def diff_text(workspace: Workspace, diffs: Sequence[PageDiff]) -> str:
+def diff_text(workspace: Wiki, diffs: Sequence[PageDiff]) -> str:
     """The text form of `enrich diff`: per page what a file would change, then what a reviewer must know."""
     from enrich.review.diffs import unified
 
-    lock = workspace.lock.read()
+    lock = workspace.shared(LockFile).read()
     coloured = sys.stdout.isatty()
     lines: list[str] = []
     for diff in diffs:
         lines.append(_paint(f"{diff.proposal.page}  {diff.proposal.path}", "1", coloured))
         if diff.note:
             lines.append(f"  {diff.note}")
-        lines += [_paint(safe(line), _DIFF_COLOURS.get(line[:1], ""), coloured) for line in unified(workspace.writer, lock, diff)]
+        lines += [_paint(safe(line), _DIFF_COLOURS.get(line[:1], ""), coloured) for line in unified(workspace, lock, diff)]
         for change in diff.proposal.changes:
             lines += [_paint(line, "33", coloured) for line in _remarks(diff, change)]
         lines.append("")

@@ -7,13 +7,14 @@ an intent without its value is void, and a field that already stands on its page
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from enrich.errors import EnrichError, UserError
+from enrich.metrics.grading import content_type, grading_counts
+from enrich.metrics.quality import quality_from_ratings
 from enrich.review.lock import Lock, LockFile, LockLine
 from enrich.review.ownership import PERSONS, line_on, owner
 from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore
@@ -21,7 +22,8 @@ from enrich.review.proposing import settled_line
 from enrich.review.seen import moved
 from enrich.stages.landing import QUALITY, as_written, canonical, key_path, same, standing, value_hash
 from enrich.wiki.frontmatter import EditRefused, edit_bytes
-from enrich.wiki.pages import Page, PageFile, read_page
+from enrich.wiki.pages import Page, read_page
+from enrich.wiki.wiki import Wiki
 from enrich.wiki.writing import PageMoved, replace_file
 
 # Pages between two rewrites of the lock: few enough that their new bytes fit in memory, many enough that the lock is not rewritten per page.
@@ -58,21 +60,20 @@ class PageEdit:
     lines: tuple[LockLine, ...]
 
 
-Quality = Callable[[Page, Mapping[str, Any]], int | None]
-"""`quality` (0 to 100) of a page from the ratings that will stand on it; None where there is none to give."""
-
-
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """Where pages, lock and proposals of one wiki are, and how values land there."""
-
-    content: Path
-    lock: LockFile
-    store: ProposalStore
-    files: Mapping[str, PageFile]
-    escape_dollar: bool
-    quality: Quality
-    today: str
+def page_quality(wiki: Wiki, page: Page, ratings: Mapping[str, Any]) -> int | None:
+    """`quality` (0 to 100) of a page with these ratings by the configured formula; None if there is none."""
+    formula = wiki.config.stages.ratings.quality
+    if formula == "off":
+        return None
+    counts = grading_counts(page.body, wiki.profile)
+    return quality_from_ratings(
+        ratings,
+        prose_words=counts.prose_words,
+        citations=counts.citations,
+        formula=formula,
+        content_type=content_type(page.frontmatter, page.file.path, wiki.profile),
+        page_type=page.frontmatter.get("pageType"),
+    )
 
 
 def appliable(change: FieldChange, *, everything: bool, overwrite: bool) -> bool:
@@ -87,26 +88,26 @@ def appliable(change: FieldChange, *, everything: bool, overwrite: bool) -> bool
     return NEEDS_LOOK not in change.flags and (overwrite or OVER_HUMAN not in change.flags) and (everything or OVER_HUMAN in change.flags)
 
 
-def apply(writer: Writer, selection: Iterable[tuple[Proposal, Sequence[FieldChange]]]) -> Applied:
+def apply(wiki: Wiki, selection: Iterable[tuple[Proposal, Sequence[FieldChange]]]) -> Applied:
     """Write the selected changes. Pages that cannot take theirs are refused with a reason; the others are written."""
     done = Applied()
-    with writer.lock.writing():
+    with wiki.shared(LockFile).writing():
         rest = iter(selection)
         while batch := list(islice(rest, _BATCH)):
-            _apply_batch(writer, batch, done)
+            _apply_batch(wiki, batch, done)
     return done
 
 
-def _apply_batch(writer: Writer, batch: Sequence[tuple[Proposal, Sequence[FieldChange]]], done: Applied) -> None:
-    lock = writer.lock.read()
-    edits = list(_edits(writer, lock, batch, done))
-    writer.lock.append_intents(line for edit in edits if edit.raw != edit.page.raw for line in edit.lines)
+def _apply_batch(wiki: Wiki, batch: Sequence[tuple[Proposal, Sequence[FieldChange]]], done: Applied) -> None:
+    lock = wiki.shared(LockFile).read()
+    edits = list(_edits(wiki, lock, batch, done))
+    wiki.shared(LockFile).append_intents(line for edit in edits if edit.raw != edit.page.raw for line in edit.lines)
     written: list[PageEdit] = []
     failure: UserError | None = None
     for edit in edits:
         try:
             if edit.raw != edit.page.raw:
-                replace_file(edit.page.file.file, edit.raw, expected=edit.page.file_hash, root=writer.content)
+                replace_file(edit.page.file.file, edit.raw, expected=edit.page.file_hash, root=wiki.content)
         except PageMoved as error:
             done.refused.append(Refusal(edit.page.id, edit.page.file.path, FIELD_MOVED, str(error)))
         except EditRefused as error:
@@ -120,14 +121,14 @@ def _apply_batch(writer: Writer, batch: Sequence[tuple[Proposal, Sequence[FieldC
     # Intents of pages that were not written are void: the lines that held before stand again.
     kept = {(line.page, line.stage) for edit in edits for line in edit.lines} - set(settled)
     undone = {key: line_of_page(lock, edits, key) for key in kept}
-    writer.lock.settle({**settled, **undone})
-    with writer.store.writing():
+    wiki.shared(LockFile).settle({**settled, **undone})
+    with wiki.shared(ProposalStore).writing():
         for edit in written:
-            current = writer.store.get(edit.page.id)
+            current = wiki.shared(ProposalStore).get(edit.page.id)
             if current is not None:
                 # A change that was replaced by a newer one meanwhile stays.
                 gone = [change.field for change in edit.changes if (now := current.change(change.field)) and same(now.new, change.new)]
-                writer.store.put(current.without(gone))
+                wiki.shared(ProposalStore).put(current.without(gone))
             done.fields.extend((edit.page.id, change.field) for change in edit.changes)
     if failure is not None:
         cure = failure.do.partition(",")[0] or "mend that"
@@ -141,16 +142,16 @@ def line_of_page(lock: Lock, edits: Sequence[PageEdit], key: tuple[str, str]) ->
     return line_on(lock, page, key[1])
 
 
-def _edits(writer: Writer, lock: Lock, batch: Sequence[tuple[Proposal, Sequence[FieldChange]]], done: Applied) -> Iterator[PageEdit]:
+def _edits(wiki: Wiki, lock: Lock, batch: Sequence[tuple[Proposal, Sequence[FieldChange]]], done: Applied) -> Iterator[PageEdit]:
     for proposal, changes in batch:
         # Decisions are recorded under the lock that is held here: what a reviewer turned round since it was selected is not written.
-        current = writer.store.get(proposal.page) if changes else None
+        current = wiki.shared(ProposalStore).get(proposal.page) if changes else None
         standing_now = [change for change in changes if current is not None and current.change(change.field) == change]
         done.held.extend((proposal.page, change.field, MEANWHILE) for change in changes if change not in standing_now)
         if current is None or not standing_now:
             continue
         try:
-            yield _edit_of(writer, lock, current, standing_now)
+            yield _edit_of(wiki, lock, current, standing_now)
         except _RefusedError as error:
             done.refused.append(error.refusal)
 
@@ -161,9 +162,9 @@ class _RefusedError(EnrichError):
         super().__init__(refusal.detail)
 
 
-def page_now(writer: Writer, proposal: Proposal) -> Page:
+def page_now(wiki: Wiki, proposal: Proposal) -> Page:
     """The page as it stands. Raises `_RefusedError` where it is gone or cannot be edited."""
-    file = writer.files.get(proposal.page)
+    file = wiki.by_id.get(proposal.page)
     if file is None or not file.file.exists():
         raise _RefusedError(Refusal(proposal.page, proposal.path, "gone", GONE))
     page = read_page(file)
@@ -201,60 +202,58 @@ def obstacle(page: Page, changes: Iterable[FieldChange], seen: Mapping[str, str]
     return None
 
 
-def _edit_of(writer: Writer, lock: Lock, proposal: Proposal, changes: Sequence[FieldChange]) -> PageEdit:
-    page = page_now(writer, proposal)
+def _edit_of(wiki: Wiki, lock: Lock, proposal: Proposal, changes: Sequence[FieldChange]) -> PageEdit:
+    page = page_now(wiki, proposal)
     stuck = obstacle(page, changes, proposal.seen)
     if stuck is not None:
         raise _RefusedError(Refusal(page.id, page.file.path, *stuck))
     try:
-        raw, lines = edited(page, lock, changes, escape_dollar=writer.escape_dollar, quality=writer.quality, date=writer.today)
+        raw, lines = edited(wiki, page, lock, changes)
     except EditRefused as error:
         detail = f"line {error.line}: {error.reason}" if error.line else error.reason
         raise _RefusedError(Refusal(page.id, page.file.path, "edit-refused", detail)) from None
     return PageEdit(page, proposal, tuple(changes), raw, lines)
 
 
-def edited(
-    page: Page, lock: Lock, changes: Sequence[FieldChange], *, escape_dollar: bool, quality: Quality, date: str
-) -> tuple[bytes, tuple[LockLine, ...]]:
+def edited(wiki: Wiki, page: Page, lock: Lock, changes: Sequence[FieldChange]) -> tuple[bytes, tuple[LockLine, ...]]:
     """The page's bytes with `changes` written, and the lock lines that will be true then. Raises `EditRefused`."""
-    escape = escape_dollar and page.file.path.endswith(".mdx")
+    escape = wiki.config.wiki.escape_dollar and page.file.path.endswith(".mdx")
     values: dict[str, Any] = {change.field: change.new for change in changes}
     lines: list[LockLine] = []
     for stage in dict.fromkeys(change.stage for change in changes):
         of_stage = [change for change in changes if change.stage == stage]
         line = line_on(lock, page, stage)
         written = {change.field: value_hash(change.new) for change in of_stage}
-        if stage == "ratings" and (score := _new_quality(page, line, values, quality)) is not None:
+        if stage == "ratings" and (score := _new_quality(wiki, page, line, values)) is not None:
             values[QUALITY] = score
             written[QUALITY] = value_hash(score)
-        lines.append(settled_line(page.id, stage, of_stage[-1].origin, line, written=written, date=date))
+        lines.append(settled_line(page.id, stage, of_stage[-1].origin, line, written=written, date=wiki.today))
     edits = {key_path(name): as_written(value, escape_dollar=escape) for name, value in values.items()}
     edits = {path: value for path, value in edits.items() if not same(standing(page.frontmatter, ".".join(path)), value)}
     return (edit_bytes(page.raw, edits) if edits else page.raw), tuple(lines)
 
 
-def _new_quality(page: Page, line: LockLine | None, values: Mapping[str, Any], quality: Quality) -> int | None:
+def _new_quality(wiki: Wiki, page: Page, line: LockLine | None, values: Mapping[str, Any]) -> int | None:
     """`quality` from the ratings that will stand on the page; None where it is a person's or there is none to give."""
     if owner(standing(page.frontmatter, QUALITY), line, QUALITY) in PERSONS:
         return None
     ratings = dict(page.frontmatter.get("ratings") or {}) if isinstance(page.frontmatter.get("ratings") or {}, dict) else {}
     ratings.update({name.partition(".")[2]: value for name, value in values.items() if name.startswith("ratings.")})
-    return quality(page, canonical(ratings))
+    return page_quality(wiki, page, canonical(ratings))
 
 
-def recover(writer: Writer) -> int:
+def recover(wiki: Wiki) -> int:
     """Settle what an interrupted apply left: intents whose value stands on the page are ours, the others are void. Gives their number."""
-    if not writer.lock.may_hold_intents():
+    if not wiki.shared(LockFile).may_hold_intents():
         return 0
-    with writer.lock.writing():
-        lock = writer.lock.read()
+    with wiki.shared(LockFile).writing():
+        lock = wiki.shared(LockFile).read()
         changes: dict[tuple[str, str], LockLine | None] = {}
         for page_id in lock.pages_with_intents():
-            file = writer.files.get(page_id)
+            file = wiki.by_id.get(page_id)
             page = read_page(file) if file is not None else None
             for stage in lock.stages(page_id):
                 line = line_on(lock, page, stage) if page else None
                 changes[page_id, stage] = replace(line, intent=False) if line else None
-        writer.lock.settle(changes)
+        wiki.shared(LockFile).settle(changes)
     return len(changes)

@@ -10,15 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from enrich.review.applying import FIELD_MOVED, MEANWHILE, Writer, obstacle
+from enrich.review.applying import FIELD_MOVED, MEANWHILE, obstacle
 from enrich.review.lock import Lock, LockFile, LockLine
 from enrich.review.origin import ADOPTED, Origin
 from enrich.review.ownership import PERSONS, line_on, owner
-from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, STALE, FieldChange, Proposal
+from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, STALE, FieldChange, Proposal, ProposalStore
 from enrich.review.proposing import settled_line
 from enrich.stages.catalogue import Stage
 from enrich.stages.landing import QUALITY, canonical, is_missing, standing, value_hash
 from enrich.wiki.pages import Page, read_page
+from enrich.wiki.wiki import Wiki
 
 # A rating that moves by no more than this is a small move (`accept --safe`): twice the step at which a reader would see a difference.
 SAFE_RATING_MOVE = 1.0
@@ -132,14 +133,14 @@ def out_of_reach(change: FieldChange, page: Page | None) -> str:
     return "" if stuck is None else MOVED if stuck[0] == FIELD_MOVED else STALE
 
 
-def page_of(writer: Writer, page: str) -> Page | None:
+def page_of(wiki: Wiki, page: str) -> Page | None:
     """The page as it stands, None where it is gone."""
-    file = writer.files.get(page)
+    file = wiki.by_id.get(page)
     return read_page(file) if file is not None and file.file.exists() else None
 
 
 def accept(
-    writer: Writer,
+    wiki: Wiki,
     named: Iterable[tuple[str, Sequence[str]]],
     *,
     safe: bool = False,
@@ -154,8 +155,8 @@ def accept(
     """
     steps: list[Step] = []
     left: list[tuple[str, str, str]] = []
-    lock = writer.lock.read() if overwrite else Lock()
-    for page, proposal, change, by_name in _chosen(writer, named, "accepted", left):
+    lock = wiki.shared(LockFile).read() if overwrite else Lock()
+    for page, proposal, change, by_name in _chosen(wiki, named, "accepted", left):
         reach = out_of_reach(change, page)
         if reach == MOVED and by_name and overwrite and page is not None:
             steps.append(Step(proposal.page, change, taken_over(change, page, lock, by=by, when=when)))
@@ -163,28 +164,28 @@ def accept(
             left.append((proposal.page, change.field, reach or flag))
         elif not safe or is_small_move(change):
             steps.append(Step(proposal.page, change, decided(change, "accept", by=by, when=when)))
-    return _recorded(writer, steps, left)
+    return _recorded(wiki, steps, left)
 
 
-def reject(writer: Writer, named: Iterable[tuple[str, Sequence[str]]], *, by: str, when: str) -> Decided:
+def reject(wiki: Wiki, named: Iterable[tuple[str, Sequence[str]]], *, by: str, when: str) -> Decided:
     """Reject fields of proposals: they do not come back until the page, the prompt or the model changes."""
     left: list[tuple[str, str, str]] = []
     steps = [
         Step(proposal.page, change, decided(change, "reject", by=by, when=when))
-        for _, proposal, change, _ in _chosen(writer, named, "rejected", left)
+        for _, proposal, change, _ in _chosen(wiki, named, "rejected", left)
     ]
-    return _recorded(writer, steps, left)
+    return _recorded(wiki, steps, left)
 
 
 def _chosen(
-    writer: Writer, named: Iterable[tuple[str, Sequence[str]]], state: str, left: list[tuple[str, str, str]]
+    wiki: Wiki, named: Iterable[tuple[str, Sequence[str]]], state: str, left: list[tuple[str, str, str]]
 ) -> Iterable[tuple[Page | None, Proposal, FieldChange, bool]]:
     """(page, proposal, change, whether it was named) of what a command means. Unnamed, what was decided the other way stays decided."""
     for page_id, fields in named:
-        proposal = writer.store.get(page_id)
+        proposal = wiki.shared(ProposalStore).get(page_id)
         if proposal is None:
             continue
-        page = page_of(writer, page_id)
+        page = page_of(wiki, page_id)
         for change in proposal.changes:
             if change.state == state or (fields and change.field not in fields):
                 continue
@@ -194,14 +195,14 @@ def _chosen(
                 yield page, proposal, change, bool(fields)
 
 
-def _recorded(writer: Writer, steps: Sequence[Step], left: Sequence[tuple[str, str, str]]) -> Decided:
-    recorded = record(writer, steps)
+def _recorded(wiki: Wiki, steps: Sequence[Step], left: Sequence[tuple[str, str, str]]) -> Decided:
+    recorded = record(wiki, steps)
     lost = [(step.page, step.after.field, MEANWHILE) for step in recorded.lost]
     over = [(step.page, step.after.field, step.after.old) for step in recorded.done if step.after.old != step.before.old]
     return Decided(tuple((step.page, step.after.field) for step in recorded.done), (*left, *lost), tuple(over))
 
 
-def record(writer: Writer, steps: Iterable[Step]) -> Recorded:
+def record(wiki: Wiki, steps: Iterable[Step]) -> Recorded:
     """Store decisions in the proposals, and rejections in the lock too. Durable once it returns.
 
     A step whose change is no longer what the person saw (decided, asked again or applied by another process) is not stored: it is `lost`.
@@ -211,23 +212,23 @@ def record(writer: Writer, steps: Iterable[Step]) -> Recorded:
         by_page.setdefault(step.page, []).append(step)
     done: list[Step] = []
     lost: list[Step] = []
-    with writer.lock.writing(), writer.store.writing():
+    with wiki.shared(LockFile).writing(), wiki.shared(ProposalStore).writing():
         fresh: list[tuple[Proposal, list[Step]]] = []
         for page, wanted in by_page.items():
-            proposal = writer.store.get(page)
+            proposal = wiki.shared(ProposalStore).get(page)
             fitting = [step for step in wanted if proposal is not None and proposal.change(step.before.field) == step.before]
             lost += [step for step in wanted if step not in fitting]
             if proposal is not None and fitting:
                 fresh.append((proposal, fitting))
         # The lock first: cut off in between, a field is refused and still on the table, never off the table and asked for again.
-        writer.lock.settle(_lock_lines(writer, fresh))
+        wiki.shared(LockFile).settle(_lock_lines(wiki, fresh))
         for proposal, fitting in fresh:
-            writer.store.put(proposal.with_changes(step.after for step in fitting), durable=True)
+            wiki.shared(ProposalStore).put(proposal.with_changes(step.after for step in fitting), durable=True)
             done += fitting
     return Recorded(tuple(done), tuple(lost))
 
 
-def _lock_lines(writer: Writer, fresh: Sequence[tuple[Proposal, Sequence[Step]]]) -> dict[tuple[str, str], LockLine | None]:
+def _lock_lines(wiki: Wiki, fresh: Sequence[tuple[Proposal, Sequence[Step]]]) -> dict[tuple[str, str], LockLine | None]:
     """The lock lines that rejections, and rejections taken back, change."""
     lines: dict[tuple[str, str], LockLine | None] = {}
     known: Lock | None = None
@@ -235,8 +236,8 @@ def _lock_lines(writer: Writer, fresh: Sequence[tuple[Proposal, Sequence[Step]]]
         turned = [step for step in steps if (step.before.state == "rejected") != (step.after.state == "rejected")]
         if not turned:
             continue
-        known = known or writer.lock.read()
-        page = page_of(writer, proposal.page)
+        known = known or wiki.shared(LockFile).read()
+        page = page_of(wiki, proposal.page)
         for step in turned:
             key = (proposal.page, step.after.stage)
             if key in lines:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, Writer, edited, obstacle
+from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, edited, obstacle
 from enrich.review.lock import Lock
 from enrich.review.proposals import STALE, FieldChange, Proposal
 from enrich.stages.landing import standing, value_hash
 from enrich.wiki.frontmatter import EditRefused
 from enrich.wiki.pages import Page, read_page
+from enrich.wiki.wiki import Wiki
 
 SCHEMA = 1
 """The version of `diff --json`'s form (`formats.document` describes it). Keys may be added within a version."""
@@ -50,10 +51,10 @@ class PageDiff:
         return shown
 
 
-def page_diffs(writer: Writer, proposals: Iterable[Proposal]) -> Iterator[PageDiff]:
+def page_diffs(wiki: Wiki, proposals: Iterable[Proposal]) -> Iterator[PageDiff]:
     """Each proposal beside its page."""
     for proposal in proposals:
-        file = writer.files.get(proposal.page)
+        file = wiki.by_id.get(proposal.page)
         if file is None or not file.file.exists():
             yield PageDiff(proposal, None, GONE)
             continue
@@ -91,13 +92,13 @@ def to_json(diffs: Iterable[PageDiff]) -> dict[str, Any]:
     return {"schema": SCHEMA, "pages": pages}
 
 
-def unified(writer: Writer, lock: Lock, diff: PageDiff) -> list[str]:
+def unified(wiki: Wiki, lock: Lock, diff: PageDiff) -> list[str]:
     """The lines of a unified diff: what the file would look like with every change that still fits written into it."""
     if diff.page is None:
         return []
     fitting = [change for change in diff.proposal.changes if change.state != "rejected" and obstacle(diff.page, [change]) is None]
     try:
-        raw, _ = edited(diff.page, lock, fitting, escape_dollar=writer.escape_dollar, quality=writer.quality, date=writer.today)
+        raw, _ = edited(wiki, diff.page, lock, fitting)
     except EditRefused as error:
         return [f"! cannot be written: {error.reason}"]
     old, new = (_lines(data) for data in (diff.page.raw, raw))

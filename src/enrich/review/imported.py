@@ -20,12 +20,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from enrich.errors import AnswerError, UserError
-from enrich.review.applying import MEANWHILE, Writer
+from enrich.review.applying import MEANWHILE
 from enrich.review.decisions import MOVED, Step, decided, out_of_reach, page_of, record, undecided
 from enrich.review.editing import candidates, chosen_insights, with_new_value
-from enrich.review.proposals import FieldChange, Proposal
+from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.stages.landing import value_hash
 from enrich.wiki.pages import Page
+from enrich.wiki.wiki import Wiki
 
 _MOST_BYTES = 50_000_000
 
@@ -72,7 +73,7 @@ def read_decisions(file: Path) -> DecisionFile:
         raise UserError("no JSON", where=str(file), do="export the decisions again") from None
 
 
-def take(writer: Writer, entries: Iterable[Entry], *, by: str, when: str) -> Imported:
+def take(wiki: Wiki, entries: Iterable[Entry], *, by: str, when: str) -> Imported:
     """Record the decisions whose proposal still stands as it was decided on. The last entry for a field counts."""
     steps: list[Step] = []
     words: dict[tuple[str, str], str] = {}
@@ -81,7 +82,7 @@ def take(writer: Writer, entries: Iterable[Entry], *, by: str, when: str) -> Imp
     pages: dict[str, Page | None] = {}
     for entry in {(entry.page, entry.field): entry for entry in entries}.values():
         if entry.page not in proposals:
-            proposals[entry.page], pages[entry.page] = writer.store.get(entry.page), page_of(writer, entry.page)
+            proposals[entry.page], pages[entry.page] = wiki.shared(ProposalStore).get(entry.page), page_of(wiki, entry.page)
         proposal, page = proposals[entry.page], pages[entry.page]
         change = proposal.change(entry.field) if proposal else None
         if change is None:
@@ -100,7 +101,7 @@ def take(writer: Writer, entries: Iterable[Entry], *, by: str, when: str) -> Imp
         if entry.decision == "edit" and after.state == "pending":
             found = "; ".join(str(finding.get("message", "")) for finding in after.findings)
             refused.append((entry.page, entry.field, f"the edit is kept and waits for a look: {found}"))
-    recorded = record(writer, steps)
+    recorded = record(wiki, steps)
     refused += [(step.page, step.after.field, f"{MEANWHILE}: somebody else changed it just now") for step in recorded.lost]
     taken = ((step.page, step.after.field, words[step.page, step.after.field]) for step in recorded.done)
     return Imported(tuple(taken), tuple(refused))

@@ -16,11 +16,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from enrich.errors import UserError
 from enrich.review.origin import Origin
+from enrich.wiki.wiki import Wiki
 from enrich.wiki.writing import write_text_atomically
 
 REJECTED = "rejected"
@@ -138,10 +138,10 @@ class Lock:
 
 
 class LockFile:
-    """The file `enrich.lock` and its single-writer rules. `mutex` is a file that is locked while the lock is written."""
+    """The file `enrich.lock` and its single-wiki rules. A file in the cache folder is locked while the lock is written."""
 
-    def __init__(self, path: Path, mutex: Path) -> None:
-        self.path, self._mutex = path, mutex
+    def __init__(self, wiki: Wiki) -> None:
+        self.path, self._mutex = wiki.config.lock, wiki.config.cache / "locks" / "wiki"
 
     def read(self) -> Lock:
         """The lines as they are. Raises `UserError` that names the line for anything that is no lock line."""

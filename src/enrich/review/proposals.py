@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 
 from enrich.errors import UserError
 from enrich.review.origin import Origin
+from enrich.wiki.wiki import Wiki
 from enrich.wiki.writing import write_text_atomically
 
 State = Literal["pending", "accepted", "rejected"]
@@ -187,8 +188,8 @@ class Proposal:
 class ProposalStore:
     """The folder `proposals/`: reading is free, changing goes through `writing`, so that two reviewers lose no decision."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, wiki: Wiki) -> None:
+        self.folder = wiki.config.proposals
         self.damaged: list[UserError] = []
         self._names: dict[str, str] | None = None  # casefolded file name -> file name
 

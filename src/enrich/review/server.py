@@ -21,12 +21,12 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import ValidationError
 
 from enrich.errors import EnrichError
-from enrich.review.applying import Writer
 from enrich.review.diffs import page_diffs
 from enrich.review.formats.html import page_data, review_html
 from enrich.review.imported import DecisionFile, take
-from enrich.review.proposals import Proposal
+from enrich.review.proposals import Proposal, ProposalStore
 from enrich.review.views import page_views
+from enrich.wiki.wiki import Wiki
 
 HOST = "127.0.0.1"
 _COOKIE = "enrich-review"
@@ -46,9 +46,9 @@ _HEADERS = {
 class ReviewSite:
     """What is served: `proposals` gives those to be shown now, `now` the time as ISO, `by` who decides. `stored` counts decisions."""
 
-    writer: Writer
+    wiki: Wiki
     proposals: Callable[[], Sequence[Proposal]]
-    wiki: str
+    name: str
     by: str
     now: Callable[[], str]
     stored: int = 0
@@ -56,17 +56,17 @@ class ReviewSite:
 
     def page(self) -> str:
         """The review page as it is now."""
-        return review_html(page_views(page_diffs(self.writer, self.proposals())), wiki=self.wiki, generated=self.now(), serve=True)
+        return review_html(page_views(page_diffs(self.wiki, self.proposals())), wiki=self.name, generated=self.now(), serve=True)
 
     def decide(self, body: bytes) -> dict[str, Any]:
         """Record a decisions document; gives the pages it names as they are then, and what was refused. Raises `ValueError` for no such document."""
         entries = DecisionFile.model_validate(json.loads(body)).decisions
         with self._turn:
-            done = take(self.writer, entries, by=self.by, when=self.now())
+            done = take(self.wiki, entries, by=self.by, when=self.now())
             self.stored += len(done.taken)
             named = dict.fromkeys(entry.page for entry in entries)
-            held = [proposal for page in named if (proposal := self.writer.store.get(page)) is not None]
-            views = {view.page: page_data(view) for view in page_views(page_diffs(self.writer, held))}
+            held = [proposal for page in named if (proposal := self.wiki.shared(ProposalStore).get(page)) is not None]
+            views = {view.page: page_data(view) for view in page_views(page_diffs(self.wiki, held))}
         return {
             "pages": [views.get(page, {"page": page, "fields": []}) for page in named],
             "refused": [{"page": page, "field": name, "why": why} for page, name, why in done.refused],

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from enrich.errors import AnswerError
 from enrich.printable import counted
-from enrich.review.applying import MEANWHILE, Writer
+from enrich.review.applying import MEANWHILE
 from enrich.review.decisions import (
     MOVED,
     Step,
@@ -27,9 +27,11 @@ from enrich.review.decisions import (
 )
 from enrich.review.diffs import PageDiff, page_diffs
 from enrich.review.editing import Candidate, chosen_insights, edited, with_new_value
-from enrich.review.proposals import FieldChange, Proposal
+from enrich.review.lock import LockFile
+from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.review.views import PageView, page_view
 from enrich.stages.landing import same, standing
+from enrich.wiki.wiki import Wiki
 
 Decision = Literal["accept", "reject", "skip"]
 
@@ -56,7 +58,7 @@ class Bulk:
 class Sitting:
     """The proposals in page order, a cursor on one field of one page, and what was decided so far. `message` is what to tell next."""
 
-    writer: Writer
+    wiki: Wiki
     proposals: list[Proposal]
     by: str
     now: Callable[[], str]
@@ -90,7 +92,7 @@ class Sitting:
     def shown(self) -> tuple[PageDiff, PageView]:
         """The page under the cursor beside its proposal, as it stands on the disk now."""
         if self._shown is None:
-            diff = next(page_diffs(self.writer, [self.proposal]))
+            diff = next(page_diffs(self.wiki, [self.proposal]))
             self._shown = diff, page_view(diff)
         return self._shown
 
@@ -125,7 +127,7 @@ class Sitting:
 
     def blocked(self) -> str:
         """Why the field under the cursor cannot be accepted or edited as things stand, or ""."""
-        why = out_of_reach(self.change, page_of(self.writer, self.proposal.page))
+        why = out_of_reach(self.change, page_of(self.wiki, self.proposal.page))
         if why:
             self._shown = None  # what is told about the page must be on the screen
         if why == MOVED:
@@ -145,7 +147,7 @@ class Sitting:
 
     def take_over(self) -> None:
         """Accept the proposed value over words that were changed on the page meanwhile."""
-        page = page_of(self.writer, self.proposal.page)
+        page = page_of(self.wiki, self.proposal.page)
         if page is None or out_of_reach(self.change, page) != MOVED:
             self.message = "The page's words did not move here: y accepts."
             return
@@ -154,7 +156,7 @@ class Sitting:
             self._shown = None
             self.message = "The page's words changed again just now: look, then o takes the proposed ones."
             return
-        after = taken_over(self.change, page, self.writer.lock.read(), by=self.by, when=self.now())
+        after = taken_over(self.change, page, self.wiki.shared(LockFile).read(), by=self.by, when=self.now())
         self._commit([self._step(after)])
 
     def edit(self, form: Mapping[str, Any]) -> bool:
@@ -193,7 +195,7 @@ class Sitting:
         for at in range(self.page_at, self.page_at + 1 if page_only else len(self.proposals)):
             self._reload(at)
             proposal = self.proposals[at]
-            page = page_of(self.writer, proposal.page)
+            page = page_of(self.wiki, proposal.page)
             for number, change in enumerate(proposal.changes):
                 if (at == self.page_at and number < self.field_at) or not is_open(change):
                     continue
@@ -221,7 +223,7 @@ class Sitting:
 
     def _take(self, made: Callable[[Any], FieldChange]) -> bool:
         why = self.blocked()
-        page = page_of(self.writer, self.proposal.page)
+        page = page_of(self.wiki, self.proposal.page)
         if why or page is None:
             raise AnswerError("stale", why or "the page is gone")
         after = made(page)
@@ -234,7 +236,7 @@ class Sitting:
         return Step(self.proposal.page, self.change, after)
 
     def _commit(self, steps: Sequence[Step], *, undoing: bool = False) -> bool:
-        recorded = record(self.writer, steps)
+        recorded = record(self.wiki, steps)
         pages = {step.page for step in steps}
         for at, proposal in enumerate(self.proposals):
             if proposal.page in pages:
@@ -304,7 +306,7 @@ class Sitting:
 
     def _reload(self, at: int) -> None:
         """The proposal as stored now. One that is gone (applied elsewhere) is shown as it was: deciding on it says so."""
-        stored = self.writer.store.get(self.proposals[at].page)
+        stored = self.wiki.shared(ProposalStore).get(self.proposals[at].page)
         if stored is not None:
             self.proposals[at] = stored
             if at == self.page_at:

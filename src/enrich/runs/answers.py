@@ -15,17 +15,17 @@ from typing import Any
 from enrich.errors import AnswerError, ServiceError
 from enrich.llm.budget import BudgetSpent
 from enrich.llm.messages import Reply, Request, Tally
-from enrich.review.proposals import Proposal
+from enrich.review.proposals import Proposal, ProposalStore
 from enrich.runs.asking import Asker, PageResult
 from enrich.runs.interrupts import interruptible
 from enrich.runs.local import Progress, Silent
 from enrich.runs.planning import make_plan
 from enrich.runs.results import FailedQuestion, RunResult
 from enrich.runs.service import open_service
-from enrich.runs.workspace import Workspace, now_iso
 from enrich.stages.catalogue import OFFLINE, Stage
 from enrich.stages.fields import Evidence, FieldAnswer
 from enrich.wiki.pages import Page, PageFile, read_page
+from enrich.wiki.wiki import Wiki, now_iso
 
 _NOT_ASKED = "not-asked"
 
@@ -40,7 +40,7 @@ class Collected:
 
 
 def collect(
-    workspace: Workspace,
+    wiki: Wiki,
     files: Sequence[PageFile],
     stages: Sequence[Stage],
     *,
@@ -54,11 +54,11 @@ def collect(
     `ask`: send what is missing, about at most `limit` pages in page order, within the configured budget. Pages that are never asked about
     (too short, skipped, unreadable) are left out. The offline backend answers all by itself. Raises `UserError`; failures are in the result.
     """
-    return asyncio.run(_collect(workspace, files, stages, ask, limit, progress or Silent(), os.environ if env is None else env))
+    return asyncio.run(_collect(wiki, files, stages, ask, limit, progress or Silent(), os.environ if env is None else env))
 
 
 async def _collect(
-    workspace: Workspace,
+    wiki: Wiki,
     files: Sequence[PageFile],
     stages: Sequence[Stage],
     ask: bool,
@@ -67,28 +67,28 @@ async def _collect(
     env: Mapping[str, str],
 ) -> Collected:
     found = Collected()
-    found.result.backend = workspace.config.llm.backend
-    wanted = {file.id for file, _ in make_plan(workspace, files, stages, refresh=True).due}
+    found.result.backend = wiki.config.llm.backend
+    wanted = {file.id for file, _ in make_plan(wiki, files, stages, refresh=True).due}
     pages = [read_page(file) for file in files if file.id in wanted]
-    offline = workspace.config.llm.backend == OFFLINE
+    offline = wiki.config.llm.backend == OFFLINE
     by_page: dict[str, dict[str, Sequence[FieldAnswer]]] = {page.id: {} for page in pages}
     async with AsyncExitStack() as stack:
-        kept = _kept(stack, workspace, offline)
+        kept = _kept(stack, wiki, offline)
         missing: list[tuple[Page, list[Stage]]] = []
         for page in pages:
             result = PageResult(page)
             await kept.ask(page, stages, result)
             by_page[page.id].update((answer.stage, answer.fields) for answer in result.answers)
-            _from_proposal(by_page[page.id], page, stages, None if offline else workspace.store.get(page.id))
+            _from_proposal(by_page[page.id], page, stages, None if offline else wiki.shared(ProposalStore).get(page.id))
             lacking = [stage for stage in stages if stage.name not in by_page[page.id]]
             if lacking:
                 missing.append((page, lacking))
     if ask and missing:
         chosen = missing if limit is None else missing[:limit]
         async with AsyncExitStack() as stack:
-            parts = await open_service(stack, workspace, stages, progress, env)
+            parts = await open_service(stack, wiki, stages, progress, env)
             stop_asking, _ = parts.pop("stop_asking"), parts.pop("throttle")
-            asker = Asker(fuse=workspace.config.llm.fuse, read_cache=True, now=now_iso, run="", **parts)
+            asker = Asker(fuse=wiki.config.llm.fuse, read_cache=True, now=now_iso, run="", **parts)
             asking = _Asking(asker, iter(chosen), by_page, found.result, progress, stop_asking)
             progress.start(len(chosen))
 
@@ -98,7 +98,7 @@ async def _collect(
 
             async with interruptible(interrupted):
                 try:
-                    await asking.run(min(len(chosen), workspace.config.llm.concurrency))
+                    await asking.run(min(len(chosen), wiki.config.llm.concurrency))
                 except asyncio.CancelledError:
                     if found.result.exit != 130:
                         raise
@@ -159,13 +159,13 @@ class _Asking:
             self.stop_asking(why)
 
 
-def _kept(stack: AsyncExitStack, workspace: Workspace, offline: bool) -> Asker:
+def _kept(stack: AsyncExitStack, wiki: Wiki, offline: bool) -> Asker:
     """An asker that sends nothing: it knows the baseline's answers, or those in the cache."""
     from enrich.llm.cache import AnswerCache
     from enrich.offline import answer
 
-    dimensions = tuple(workspace.config.stages.ratings.dimensions)
-    folder = workspace.config.cache / "answers"
+    dimensions = tuple(wiki.config.stages.ratings.dimensions)
+    folder = wiki.config.cache / "answers"
     answers: Any = _Nothing()
     # Looking must not make a cache where there is none.
     if not offline and folder.exists():

@@ -15,7 +15,7 @@ from typing import Any
 
 from enrich.errors import UserError
 from enrich.review.applying import Applied, appliable, apply, recover
-from enrich.review.proposals import FieldChange, Proposal
+from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.runs.asking import Asker, Baseline
 from enrich.runs.interrupts import interruptible, terminated_as_interrupted
 from enrich.runs.journal import Journal, run_folders
@@ -23,9 +23,9 @@ from enrich.runs.local import Due, Engine, Progress, Silent
 from enrich.runs.planning import Plan, make_plan
 from enrich.runs.report import failed_in, write_report
 from enrich.runs.results import FailedQuestion, RunResult
-from enrich.runs.workspace import Workspace, now_iso
-from enrich.stages.catalogue import OFFLINE, Stage
+from enrich.stages.catalogue import OFFLINE, Stage, load_stages
 from enrich.wiki.pages import Page
+from enrich.wiki.wiki import Wiki, now_iso
 from enrich.wiki.writing import remove_leftovers
 
 # Seconds after which a temporary file belongs to nobody: no write takes nearly as long.
@@ -47,20 +47,20 @@ class RunOptions:
     alone: bool = True  # a batch job holds the wiki's run mutex; `enrich page` runs beside it
 
 
-def run(workspace: Workspace, options: RunOptions, progress: Progress | None = None, env: Mapping[str, str] | None = None) -> RunResult:
+def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: Mapping[str, str] | None = None) -> RunResult:
     """Ask what is due and leave proposals. Raises `UserError` before anything is asked; later trouble is in the result."""
     started = perf_counter()
     progress = progress or Silent()
-    config = workspace.config
-    stages = workspace.stages(options.stages)
-    files = workspace.select(options.pages)
+    config = wiki.config
+    stages = load_stages(wiki.config, options.stages)
+    files = wiki.select(options.pages)
     with terminated_as_interrupted(), _alone(config.cache / "locks" / "run", progress) if options.alone else nullcontext():
-        recover(workspace.writer)
+        recover(wiki)
         for folder in (config.content, config.proposals):
             remove_leftovers(folder, older_than=_LEFTOVER_AGE, now=time.time())
-        plan = make_plan(workspace, files, stages, refresh=options.refresh)
-        _tidy(workspace, plan)
-        due = _narrowed(workspace, plan, options)
+        plan = make_plan(wiki, files, stages, refresh=options.refresh)
+        _tidy(wiki, plan)
+        due = _narrowed(wiki, plan, options)
         with Journal.new(config.cache / "runs") as journal:
             result = RunResult(journal.run, config.llm.backend, due=sum(len(names) for _, names in due))
             result.left_alone = plan.left_alone()
@@ -72,15 +72,15 @@ def run(workspace: Workspace, options: RunOptions, progress: Progress | None = N
                     progress.note(f"warning: {item.text}; left out")
             journal.write("start", backend=config.llm.backend, pages=len(due), due=result.due, kind="run" if options.alone else "page")
             if due:
-                asyncio.run(_ask(workspace, options, stages, due, journal, result, progress, os.environ if env is None else env))
-            _finish(workspace, options, plan, due, journal, result)
+                asyncio.run(_ask(wiki, options, stages, due, journal, result, progress, os.environ if env is None else env))
+            _finish(wiki, options, plan, due, journal, result)
             result.seconds = perf_counter() - started
             _report(journal, result, config.root.name)
     return result
 
 
 async def _ask(
-    workspace: Workspace,
+    wiki: Wiki,
     options: RunOptions,
     stages: Sequence[Stage],
     due: list[Due],
@@ -89,13 +89,13 @@ async def _ask(
     progress: Progress,
     env: Mapping[str, str],
 ) -> None:
-    config = workspace.config
+    config = wiki.config
     async with AsyncExitStack() as stack:
-        parts = await _backend(stack, workspace, stages, progress, env)
+        parts = await _backend(stack, wiki, stages, progress, env)
         stop_asking, throttle = parts.pop("stop_asking"), parts.pop("throttle")
         asker = Asker(fuse=config.llm.fuse, read_cache=options.read_cache, now=now_iso, run=journal.run, **parts)
         by_name = {stage.name: stage for stage in stages}
-        engine = Engine(workspace, by_name, asker, journal, result, progress, config.llm.concurrency, stop_asking, throttle)
+        engine = Engine(wiki, by_name, asker, journal, result, progress, config.llm.concurrency, stop_asking, throttle)
         progress.start(len(due))
 
         def interrupted() -> None:
@@ -113,26 +113,26 @@ async def _ask(
                 engine.end(1, error.line, "")
 
 
-def _finish(workspace: Workspace, options: RunOptions, plan: Plan, due: list[Due], journal: Journal, result: RunResult) -> None:
+def _finish(wiki: Wiki, options: RunOptions, plan: Plan, due: list[Due], journal: Journal, result: RunResult) -> None:
     """With `apply`, write; then bring the lists into page order and settle the exit code."""
     if options.apply and result.exit != 130:
         try:
-            _apply(workspace, options, plan, due, result)
+            _apply(wiki, options, plan, due, result)
         except UserError as error:
             result.stopped, result.exit = result.stopped or error.line, result.exit or 1
-    result.in_page_order({file.id: place for place, file in enumerate(workspace.files)})
+    result.in_page_order({file.id: place for place, file in enumerate(wiki.files)})
     if not result.exit and result.failed:
         result.exit = 3
 
 
-def _tidy(workspace: Workspace, plan: Plan) -> None:
+def _tidy(wiki: Wiki, plan: Plan) -> None:
     """Take fields out of proposals whose value stands on the page: what an apply that was cut off did not get to."""
     if not plan.settled:
         return
-    with workspace.store.writing():
+    with wiki.shared(ProposalStore).writing():
         for page, fields in plan.settled:
-            if (proposal := workspace.store.get(page)) is not None:
-                workspace.store.put(proposal.without(fields))
+            if (proposal := wiki.shared(ProposalStore).get(page)) is not None:
+                wiki.shared(ProposalStore).put(proposal.without(fields))
 
 
 def _report(journal: Journal, result: RunResult, wiki: str) -> None:
@@ -144,10 +144,10 @@ def _report(journal: Journal, result: RunResult, wiki: str) -> None:
         result.stopped, result.exit = result.stopped or error.line, result.exit or 1
 
 
-def _narrowed(workspace: Workspace, plan: Plan, options: RunOptions) -> list[Due]:
+def _narrowed(wiki: Wiki, plan: Plan, options: RunOptions) -> list[Due]:
     due = plan.due
     if options.only_failed:
-        failed = failed_in(run_folders(workspace.config.cache / "runs"))
+        failed = failed_in(run_folders(wiki.config.cache / "runs"))
         due = [
             (file, kept)
             for file, names in due
@@ -157,21 +157,21 @@ def _narrowed(workspace: Workspace, plan: Plan, options: RunOptions) -> list[Due
 
 
 async def _backend(
-    stack: AsyncExitStack, workspace: Workspace, stages: Sequence[Stage], progress: Progress, env: Mapping[str, str]
+    stack: AsyncExitStack, wiki: Wiki, stages: Sequence[Stage], progress: Progress, env: Mapping[str, str]
 ) -> dict[str, Any]:
     """The asker's connections: client, cache and single flight for a model; nothing but the baseline for `offline`."""
-    if workspace.config.llm.backend == OFFLINE:
+    if wiki.config.llm.backend == OFFLINE:
         return {
             "sender": None,
             "answers": _NoAnswers(),
             "hold": lambda keys: nullcontext(),
-            "baseline": _baseline(workspace),
+            "baseline": _baseline(wiki),
             "stop_asking": lambda why: None,
             "throttle": lambda: "",
         }
     from enrich.runs.service import open_service
 
-    return await open_service(stack, workspace, stages, progress, env)
+    return await open_service(stack, wiki, stages, progress, env)
 
 
 class _NoAnswers:
@@ -183,10 +183,10 @@ class _NoAnswers:
         del key, value
 
 
-def _baseline(workspace: Workspace) -> Baseline:
+def _baseline(wiki: Wiki) -> Baseline:
     from enrich.offline import answer
 
-    dimensions = tuple(workspace.config.stages.ratings.dimensions)
+    dimensions = tuple(wiki.config.stages.ratings.dimensions)
 
     def baseline(stage: str, page: Page) -> Mapping[str, Any]:
         return answer(stage, page, dimensions=dimensions)
@@ -194,19 +194,19 @@ def _baseline(workspace: Workspace) -> Baseline:
     return baseline
 
 
-def _apply(workspace: Workspace, options: RunOptions, plan: Plan, due: list[Due], result: RunResult) -> None:
+def _apply(wiki: Wiki, options: RunOptions, plan: Plan, due: list[Due], result: RunResult) -> None:
     """Write what this run asked or found again; what is written is no longer held back."""
     ours = {(file.id, name) for file, names in due for name in names} | set(plan.waiting)
     selection: list[tuple[Proposal, list[FieldChange]]] = []
     for page in dict.fromkeys(page for page, _ in sorted(ours)):
-        proposal = workspace.store.get(page)
+        proposal = wiki.shared(ProposalStore).get(page)
         if proposal is None:
             continue
         of_run = [change for change in proposal.changes if (page, change.stage) in ours and change.state != "rejected"]
         chosen = [change for change in of_run if appliable(change, everything=True, overwrite=options.overwrite)]
         if chosen:
             selection.append((proposal, chosen))
-    done: Applied = apply(replace(workspace.writer, today=now_iso()[:10]), selection)
+    done: Applied = apply(wiki, selection)
     result.applied = done.fields
     result.held.extend(done.held)
     written = set(done.fields)

@@ -17,10 +17,10 @@ from enrich.llm.prices import Prices
 from enrich.llm.tokens import PER_MESSAGE, PER_REQUEST, Correction, estimate_tokens
 from enrich.runs.planning import Plan
 from enrich.runs.spending import counts
-from enrich.runs.workspace import Workspace
 from enrich.stages.catalogue import OFFLINE, Stage
 from enrich.stages.fusing import fused_request, groups
 from enrich.wiki.pages import read_page
+from enrich.wiki.wiki import Wiki
 from enrich.wiki.writing import write_text_atomically
 
 # Answers fill about this share of their ceiling, until the answers of this model have been seen: ceilings are set for the longest that are
@@ -88,9 +88,9 @@ def output_tokens(request: Request) -> int:
     return round(request.max_output_tokens * _OUTPUT_SHARE)
 
 
-def estimate(workspace: Workspace, plan: Plan, stages: Sequence[Stage]) -> Estimate:
+def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage]) -> Estimate:
     """The cost of asking what is due, as if no answer were cached and none had to be asked for again."""
-    config = workspace.config
+    config = wiki.config
     if config.llm.backend == OFFLINE:
         return Estimate(0, Usage(), 0.0, "", OFFLINE)
     by_name = {stage.name: stage for stage in stages}

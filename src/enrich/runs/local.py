@@ -18,15 +18,16 @@ from typing import Any, Protocol
 from enrich.errors import ServiceError, UserError
 from enrich.llm.budget import BudgetSpent
 from enrich.review.decisions import blocking_flag
-from enrich.review.lock import Lock
+from enrich.review.lock import Lock, LockFile
+from enrich.review.proposals import ProposalStore
 from enrich.runs.asking import Asker, Failure, PageResult
 from enrich.runs.journal import Journal
 from enrich.runs.results import FailedQuestion, PageCost, RunResult
 from enrich.runs.settling import Renewal, page_after, propose, renew
 from enrich.runs.spending import counts
-from enrich.runs.workspace import Workspace
 from enrich.stages.catalogue import Stage
 from enrich.wiki.pages import PageFile, read_page
+from enrich.wiki.wiki import Wiki
 
 # Renewed lock lines are gathered before the lock is rewritten: this many, and more where the lock is so large that rewriting it takes long.
 _RENEWALS = 500
@@ -67,7 +68,7 @@ Due = tuple[PageFile, tuple[str, ...]]
 class Engine:
     """One run's way through its pages. `stop_asking` tells the client to send nothing more; `throttle` is what `Progress.tick` is told."""
 
-    workspace: Workspace
+    wiki: Wiki
     stages: dict[str, Stage]
     asker: Asker
     journal: Journal
@@ -152,7 +153,7 @@ class Engine:
             if isinstance(now, Failure):
                 self._fail(page_id, tuple(answer.stage for answer in outcome.answers), now)
             else:
-                changes, renewals = propose(self.workspace.store, self._lock(), now, outcome.answers, self.workspace.writer.today)
+                changes, renewals = propose(self.wiki.shared(ProposalStore), self._lock(), now, outcome.answers, self.wiki.today)
                 changed = {change.stage for change in changes}
                 result.unchanged += sum(answer.stage not in changed for answer in outcome.answers)
                 result.proposed.extend((page_id, change.field) for change in changes)
@@ -187,10 +188,10 @@ class Engine:
         """The lock as it is now: a reviewer may apply while this run goes on."""
         seen: Any = None
         with suppress(OSError):
-            stat = self.workspace.config.lock.stat()
+            stat = self.wiki.config.lock.stat()
             seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         if self._lock_seen is None or self._lock_seen[0] != seen:
-            self._lock_seen = (seen, self.workspace.lock.read())
+            self._lock_seen = (seen, self.wiki.shared(LockFile).read())
         return self._lock_seen[1]
 
     def _flush(self) -> None:
@@ -198,7 +199,7 @@ class Engine:
         renewals, self._renewals = self._renewals, []
         if renewals:
             try:
-                renew(self.workspace.lock, renewals)
+                renew(self.wiki.shared(LockFile), renewals)
             except UserError as error:
                 self.end(1, error.line, "")
 

@@ -8,15 +8,15 @@ from typing import Any, Literal
 
 from enrich.errors import UserError
 from enrich.review.decisions import blocking_flag
-from enrich.review.lock import Lock, LockLine
+from enrich.review.lock import Lock, LockFile, LockLine
 from enrich.review.origin import Origin
 from enrich.review.ownership import line_on, owner
-from enrich.review.proposals import Proposal
-from enrich.runs.workspace import Workspace
-from enrich.stages.catalogue import Stage
+from enrich.review.proposals import Proposal, ProposalStore
+from enrich.stages.catalogue import Stage, load_stages
 from enrich.stages.landing import same, standing
 from enrich.wiki.pages import Page, PageFile, read_page
 from enrich.wiki.visible import visible
+from enrich.wiki.wiki import Wiki
 
 State = Literal["skipped", "human-edited", "unmanaged", "rejected", "proposed", "due", "current"]
 
@@ -83,24 +83,26 @@ class Plan:
 _BROKEN = ("unreadable", "encoding", "yaml")
 
 
-def make_plan(workspace: Workspace, files: Iterable[PageFile], stages: Sequence[Stage], *, refresh: bool = False) -> Plan:
-    """The plan for these pages and stages. `refresh` makes everything but `skipped` due."""
+def make_plan(wiki: Wiki, files: Iterable[PageFile] | None = None, stages: Sequence[Stage] | None = None, *, refresh: bool = False) -> Plan:
+    """The plan for these pages (default: all) and stages (default: all enabled). `refresh` makes everything but `skipped` due."""
     plan = Plan()
-    lock = workspace.lock.read()
-    proposed = workspace.store.has_any()
+    files = wiki.files if files is None else files
+    stages = load_stages(wiki.config) if stages is None else stages
+    lock = wiki.shared(LockFile).read()
+    proposed = wiki.shared(ProposalStore).has_any()
     for file in files:
         page = read_page(file)
         # One at a time: all proposals of a large wiki at once would take more memory than everything else.
         try:
-            proposal = workspace.store.get(file.id) if proposed else None
+            proposal = wiki.shared(ProposalStore).get(file.id) if proposed else None
         except UserError as error:
             plan.problems.append(PageProblem(file.id, error.where, 0, "proposal", f"{error.what}: {error.do}", True))
             continue
-        states = list(page_states(workspace, page, stages, lock, proposal, refresh=refresh))
+        states = list(page_states(wiki, page, stages, lock, proposal, refresh=refresh))
         plan.states.extend(states)
-        if page.problem is not None and not workspace.skipped_by_configuration(file):
+        if page.problem is not None and not wiki.is_skipped(file):
             failed = page.problem.kind in _BROKEN
-            path = f"{workspace.config.wiki.content}/{file.path}"
+            path = f"{wiki.config.wiki.content}/{file.path}"
             plan.problems.append(PageProblem(file.id, path, page.problem.line, page.problem.kind, page.problem.reason, failed))
         due = tuple(state.stage for state in states if state.state == "due")
         if due:
@@ -128,10 +130,10 @@ def _standing_already(page: Page, proposal: Proposal) -> tuple[str, ...]:
 
 
 def page_states(
-    workspace: Workspace, page: Page, stages: Sequence[Stage], lock: Lock, proposal: Proposal | None, *, refresh: bool = False
+    wiki: Wiki, page: Page, stages: Sequence[Stage], lock: Lock, proposal: Proposal | None, *, refresh: bool = False
 ) -> Iterator[StageState]:
     """The state of each stage of one page."""
-    skipped = _skip_reason(workspace, page)
+    skipped = _skip_reason(wiki, page)
     for stage in stages:
         if skipped:
             yield StageState(page.id, stage.name, "skipped", (skipped,))
@@ -141,12 +143,12 @@ def page_states(
             yield _stage_state(page, stage, line_on(lock, page, stage.name), proposal)
 
 
-def _skip_reason(workspace: Workspace, page: Page) -> str:
-    if workspace.skipped_by_configuration(page.file):
+def _skip_reason(wiki: Wiki, page: Page) -> str:
+    if wiki.is_skipped(page.file):
         return "configuration"
     if page.problem is not None:
         return page.problem.kind
-    minimum = workspace.config.wiki.min_words
+    minimum = wiki.config.wiki.min_words
     return "" if _surely_long_enough(page.body, minimum) or visible(page.body).words >= minimum else "too-short"
 
 

@@ -8,22 +8,22 @@ from dataclasses import replace
 from enrich.printable import counted
 from enrich.review.diffs import page_diffs
 from enrich.review.formats.markdown import LIMIT, code, comment_body
-from enrich.review.proposals import Proposal
+from enrich.review.proposals import Proposal, ProposalStore
 from enrich.review.views import page_views
 from enrich.runs.results import RunResult
-from enrich.runs.workspace import Workspace
+from enrich.wiki.wiki import Wiki
 
 # Shares of the limit, so that a night of failures leaves room for what was applied, and the other way round.
 _FAILED_ROOM = 8_000
 _HELD_ROOM = 14_000
 
 
-def pull_request_body(workspace: Workspace, result: RunResult, *, limit: int = LIMIT) -> str:
+def pull_request_body(wiki: Wiki, result: RunResult, *, limit: int = LIMIT) -> str:
     """Markdown of fewer than `limit` characters; text from pages and models stands in code only."""
     parts = [_summary(result)]
     failed = _failed(result)
-    held = _held(workspace, result)
-    applied = page_views(page_diffs(workspace.writer, result.changes))
+    held = _held(wiki, result)
+    applied = page_views(page_diffs(wiki, result.changes))
     room = limit - len(parts[0]) - len(failed) - len(held) - 100
     if applied:
         parts.append("\n#### Applied\n" + comment_body(applied, room=room))
@@ -44,13 +44,13 @@ def _summary(result: RunResult) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _held(workspace: Workspace, result: RunResult) -> str:
+def _held(wiki: Wiki, result: RunResult) -> str:
     if not result.held:
         return ""
     names: dict[str, set[str]] = {}
     for page, field, _ in result.held:
         names.setdefault(page, set()).add(field)
-    views = page_views(page_diffs(workspace.writer, _restricted(workspace, names)))
+    views = page_views(page_diffs(wiki, _restricted(wiki, names)))
     head = (
         "\n#### Held back\n\nNot written: `needs-look` has findings, `over-human` would replace a person's words. "
         "`enrich accept PAGE:FIELD` writes one all the same.\n"
@@ -58,9 +58,9 @@ def _held(workspace: Workspace, result: RunResult) -> str:
     return head + (comment_body(views, room=_HELD_ROOM) if views else _names(result))
 
 
-def _restricted(workspace: Workspace, names: dict[str, set[str]]) -> Iterable[Proposal]:
+def _restricted(wiki: Wiki, names: dict[str, set[str]]) -> Iterable[Proposal]:
     for page, fields in names.items():
-        proposal = workspace.store.get(page)
+        proposal = wiki.shared(ProposalStore).get(page)
         if proposal is not None:
             yield replace(proposal, changes=tuple(change for change in proposal.changes if change.field in fields))
 

@@ -18,9 +18,9 @@ from enrich.llm.messages import Event
 from enrich.llm.prices import Prices
 from enrich.runs.estimate import Experience
 from enrich.runs.local import Progress
-from enrich.runs.workspace import Workspace
 from enrich.stages.catalogue import Stage
 from enrich.wiki.pages import Page
+from enrich.wiki.wiki import Wiki
 
 # Shorter waits are the ordinary business of a rate limit (seconds).
 _WORTH_TELLING = 2.0
@@ -44,10 +44,10 @@ def client_settings(config: Config) -> ClientSettings:
 
 
 async def open_service(
-    stack: AsyncExitStack, workspace: Workspace, stages: Sequence[Stage], progress: Progress, env: Mapping[str, str]
+    stack: AsyncExitStack, wiki: Wiki, stages: Sequence[Stage], progress: Progress, env: Mapping[str, str]
 ) -> dict[str, Any]:
     """The parts of an `Asker` that need closing. With a budget, every model's price must be known: `UserError` otherwise."""
-    config = workspace.config
+    config = wiki.config
     prices = Prices(config.prices)
     budget = None
     if config.run.budget_usd is not None:

@@ -16,6 +16,7 @@ from typing import Any
 import enrich
 from enrich.config import STAGES, Config
 from enrich.errors import UserError
+from enrich.stages.catalogue import load_stages
 from enrich.wiki.pages import find_pages
 from enrich.wiki.writing import write_text_atomically
 
@@ -30,10 +31,10 @@ def enrichment_states(config: Config) -> States:
     if kept is not None:
         return kept
     from enrich.runs.planning import enrichment, make_plan
-    from enrich.runs.workspace import Workspace
+    from enrich.wiki.wiki import Wiki
 
-    workspace = Workspace.open(config)
-    states = enrichment(make_plan(workspace, workspace.files, workspace.stages()).states)
+    wiki = Wiki.open(config)
+    states = enrichment(make_plan(wiki, wiki.files, load_stages(wiki.config)).states)
     text = json.dumps(states, separators=(",", ":"))
     with suppress(UserError):  # without a cache it only takes longer
         write_text_atomically(file, json.dumps({"key": key, "seal": _seal(key, text), "states": text}))

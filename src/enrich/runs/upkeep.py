@@ -6,10 +6,13 @@ import shutil
 
 from enrich.config import Config
 from enrich.llm.cache import AnswerCache
+from enrich.review.lock import LockFile
+from enrich.review.proposals import ProposalStore
 from enrich.runs.journal import run_folders
 from enrich.runs.planning import make_plan
-from enrich.runs.workspace import Workspace
+from enrich.stages.catalogue import load_stages
 from enrich.wiki.pages import read_page
+from enrich.wiki.wiki import Wiki
 
 # The contract of `cache prune` (DESIGN.md section 4.2).
 KEPT_RUNS = 30
@@ -25,21 +28,21 @@ def cache_stats(config: Config) -> dict[str, int]:
     return {"answers": stats["answers"], "answer_bytes": stats["bytes"], "runs": runs}
 
 
-def cache_prune(workspace: Workspace) -> dict[str, int]:
+def cache_prune(wiki: Wiki) -> dict[str, int]:
     """Drop answers that neither lock, proposals nor the present plan name, and all but the last 30 runs."""
-    keep = {line.origin.key for line in workspace.lock.read()}
-    keep |= {origin.key for line in workspace.lock.read() for origin in line.older.values()}
-    keep |= {change.origin.key for proposal in workspace.store.all() for change in proposal.changes}
-    stages = {stage.name: stage for stage in workspace.stages()}
-    for file, names in make_plan(workspace, workspace.files, list(stages.values()), refresh=True).due:
+    keep = {line.origin.key for line in wiki.shared(LockFile).read()}
+    keep |= {origin.key for line in wiki.shared(LockFile).read() for origin in line.older.values()}
+    keep |= {change.origin.key for proposal in wiki.shared(ProposalStore).all() for change in proposal.changes}
+    stages = {stage.name: stage for stage in load_stages(wiki.config)}
+    for file, names in make_plan(wiki, wiki.files, list(stages.values()), refresh=True).due:
         page = read_page(file)
         for name in names:
             keep |= {stages[name].key(page, sample) for sample in range(stages[name].samples)}
     dropped = 0
-    if (workspace.config.cache / "answers").exists():
-        with AnswerCache(workspace.config.cache / "answers") as answers:
+    if (wiki.config.cache / "answers").exists():
+        with AnswerCache(wiki.config.cache / "answers") as answers:
             dropped = answers.prune(keep)
-    old = run_folders(workspace.config.cache / "runs")[:-KEPT_RUNS]
+    old = run_folders(wiki.config.cache / "runs")[:-KEPT_RUNS]
     for folder in old:
         shutil.rmtree(folder, ignore_errors=True)
     return {"answers_dropped": dropped, "runs_dropped": len(old)}

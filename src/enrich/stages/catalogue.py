@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -92,7 +92,7 @@ def _prompt(config: Config, name: str, named: str | None) -> Prompt:
     return Prompt.load(own if own.is_file() else shipped_prompts() / f"{name}.md")
 
 
-def load_stages(config: Config, only: tuple[str, ...] = ()) -> list[Stage]:
+def load_stages(config: Config, only: Sequence[str] = ()) -> list[Stage]:
     """The enabled stages in their fixed order, or those of them named in `only`.
 
     Raises `UserError` for an unknown stage name or a prompt that cannot be used.

@@ -1,0 +1,81 @@
+"""One wiki, opened: its configuration and its pages. Every command that works on pages starts from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from enrich.config import Config
+from enrich.errors import UserError
+from enrich.wiki.pages import PageFile, find_pages
+from enrich.wiki.profile import Profile, load_profile
+from enrich.wiki.selection import matches, select
+
+T = TypeVar("T")
+
+
+def now_iso() -> str:
+    """The time now, UTC, to the second, as ISO 8601 with `Z`."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class Wiki:
+    """A wiki as one command sees it.
+
+    `warnings` are lines for the user (duplicate ids, missing roots). `clock` returns the time as ISO 8601 text.
+    """
+
+    config: Config
+    files: list[PageFile]
+    warnings: list[str] = field(default_factory=list)
+    clock: Callable[[], str] = now_iso
+    _shared: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+
+    @classmethod
+    def open(cls, config: Config) -> Wiki:
+        """Find the wiki's pages. Raises `UserError` if the content folder is missing."""
+        if not config.content.is_dir():
+            raise UserError(
+                f"no such folder: {config.wiki.content}",
+                where=str(config.root / "enrich.toml"),
+                do="set `content` under [wiki] to the folder of pages",
+            )
+        files, warnings = find_pages(config.content, config.wiki.roots)
+        return cls(config, files, warnings)
+
+    @cached_property
+    def by_id(self) -> dict[str, PageFile]:
+        return {file.id: file for file in self.files}
+
+    @cached_property
+    def profile(self) -> Profile:
+        return load_profile(self.config.wiki.profile, self.config.root)
+
+    @property
+    def content(self) -> Path:
+        """The folder of pages."""
+        return self.config.content
+
+    @property
+    def today(self) -> str:
+        """The date as YYYY-MM-DD."""
+        return self.clock()[:10]
+
+    def shared(self, factory: Callable[[Wiki], T]) -> T:
+        """The one `factory(self)` of this wiki, for example its `LockFile`: made at the first call."""
+        if factory not in self._shared:
+            self._shared[factory] = factory(self)
+        return cast(T, self._shared[factory])
+
+    def is_skipped(self, file: PageFile) -> bool:
+        """Whether `[wiki] skip` names this page: it is recorded, but no model is asked about it."""
+        return any(matches(file.path, pattern) for pattern in self.config.wiki.skip)
+
+    def select(self, names: Iterable[str]) -> list[PageFile]:
+        """The pages that PAGE arguments name, in page order; all pages if `names` is empty (see `wiki.selection.select`)."""
+        return select(names, self.files, self.config.content, self.config.root)
