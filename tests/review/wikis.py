@@ -12,8 +12,8 @@ from enrich.grounding import PageIndex
 from enrich.review.lock import LockFile
 from enrich.review.origin import Origin
 from enrich.review.proposals import FieldChange, ProposalStore
+from enrich.review.propose import propose
 from enrich.review.proposing import StageAnswer
-from enrich.runs.settling import propose
 from enrich.stages.catalogue import load_stages
 from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki

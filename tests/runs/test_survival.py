@@ -16,8 +16,8 @@ import pytest
 
 from enrich.config import load_config
 from enrich.llm.cache import AnswerCache
+from enrich.review import propose
 from enrich.review.lock import LockFile
-from enrich.runs import settling
 from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki, answering, honest, honest_parts, page_of, page_text, parts_of
 from tests.fake_server import Act, FakeServer, Seen
@@ -267,12 +267,12 @@ def test_a_renewal_never_overwrites_what_was_applied_meanwhile(tmp_path: Path, s
     wiki.enrich("run", "--apply")
     lock = LockFile(Wiki.open(load_config(wiki.root, env={})))
     line = next(line for line in lock.read() if line.stage == "summary")
-    stale = settling.Renewal(line, line)
+    stale = propose.Renewal(line, line)
     changed = replace(line, fields={"llmSummary": "what an apply wrote"}, date="2030-01-01")
     lock.settle({(line.page, line.stage): changed})
-    settling.renew(lock, [stale])
+    propose.renew(lock, [stale])
     assert lock.read().lines(line.page, line.stage) == [changed]
-    settling.renew(lock, [settling.Renewal(changed, line)])
+    propose.renew(lock, [propose.Renewal(changed, line)])
     assert lock.read().lines(line.page, line.stage) == [line]
 
 

@@ -20,13 +20,13 @@ from enrich.llm.budget import BudgetSpent
 from enrich.review.decisions import blocking_flag
 from enrich.review.lock import Lock, LockFile
 from enrich.review.proposals import ProposalStore
+from enrich.review.propose import Renewal, propose, renew
 from enrich.runs.asking import Asker, Failure, PageResult
 from enrich.runs.journal import Journal
 from enrich.runs.results import FailedQuestion, PageCost, RunResult
-from enrich.runs.settling import Renewal, page_after, propose, renew
 from enrich.runs.spending import counts
 from enrich.stages.catalogue import Stage
-from enrich.wiki.pages import PageFile, read_page
+from enrich.wiki.pages import Page, PageFile, read_page
 from enrich.wiki.wiki import Wiki
 
 # Renewed lock lines are gathered before the lock is rewritten: this many, and more where the lock is so large that rewriting it takes long.
@@ -207,6 +207,25 @@ class Engine:
         while True:
             await asyncio.sleep(1)
             self.progress.tick(self.result, self.throttle())
+
+
+def page_after(result: PageResult) -> Page | Failure:
+    """The page as it stands once its answers are there, or why they no longer fit it (they stay in the cache)."""
+    page = result.page
+    try:
+        raw = page.file.file.read_bytes()
+    except OSError:
+        raw = b""
+    if raw == page.raw:
+        return page
+    now = read_page(page.file)
+    if not now.raw and not page.file.file.exists():
+        return Failure("", "page-gone", "the page was deleted while its question was out")
+    if now.problem is not None:
+        return Failure("", now.problem.kind, now.problem.reason)
+    if now.hash != page.hash:
+        return Failure("", "page-changed", "the page was edited while its question was out; it is due again")
+    return now  # other frontmatter was edited: the answers are as good as before
 
 
 def _first(errors: BaseExceptionGroup[Any]) -> BaseException:

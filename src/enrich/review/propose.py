@@ -1,4 +1,4 @@
-"""From one page's answers to its proposal and its renewed lock lines."""
+"""Write one page's answers into its proposal, and renew the lock entries of values they confirm."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from enrich.review.ownership import line_on
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.review.proposing import StageAnswer, outcome, renewed
 from enrich.review.seen import line_marks
-from enrich.runs.asking import Failure, PageResult
 from enrich.stages.landing import same
-from enrich.wiki.pages import Page, read_page
+from enrich.wiki.pages import Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +34,6 @@ def renew(lock: LockFile, renewals: Iterable[Renewal]) -> None:
             if item.before in found or (item.before is None and not found):
                 lines[key] = item.after
         lock.settle(lines)
-
-
-def page_after(result: PageResult) -> Page | Failure:
-    """The page as it stands once its answers are there, or why they no longer fit it (they stay in the cache)."""
-    page = result.page
-    try:
-        raw = page.file.file.read_bytes()
-    except OSError:
-        raw = b""
-    if raw == page.raw:
-        return page
-    now = read_page(page.file)
-    if not now.raw and not page.file.file.exists():
-        return Failure("", "page-gone", "the page was deleted while its question was out")
-    if now.problem is not None:
-        return Failure("", now.problem.kind, now.problem.reason)
-    if now.hash != page.hash:
-        return Failure("", "page-changed", "the page was edited while its question was out; it is due again")
-    return now  # other frontmatter was edited: the answers are as good as before
 
 
 def propose(
