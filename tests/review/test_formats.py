@@ -14,10 +14,11 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from enrich.html import data_island
 from enrich.printable import escaped
 from enrich.review.diffs import page_diffs, to_json
 from enrich.review.formats.document import DiffDocument, schema_text
-from enrich.review.formats.html import island, review_html
+from enrich.review.formats.html import review_html
 from enrich.review.formats.markdown import code, fenced, markdown_comment
 from enrich.review.formats.word import word_text
 from enrich.review.proposals import ProposalStore
@@ -211,7 +212,7 @@ def test_the_page_is_one_file_that_asks_for_nothing(crowd: Wiki) -> None:
 
 def test_the_data_block_gives_back_what_went_in() -> None:
     data = {"a": "</script> & <!-- \u2028", "b": [1.5, None, True]}
-    assert json.loads(island(data)) == data
+    assert json.loads(data_island(data)) == data
 
 
 def test_control_characters_show_and_line_breaks_stay() -> None:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from enrich import html
 from enrich.printable import printable
-from enrich.review.formats.html import environment, page_style, policy
 from enrich.runs.results import RunResult
 
 # Lists longer than this are cut in the page; `report.json` has all of them.
@@ -23,36 +23,29 @@ _EXITS = {
 
 def report_html(result: RunResult, data: Mapping[str, Any], *, wiki: str) -> str:
     """The report. `data` is `report.report_data(result)`, `wiki` names the wiki."""
-    from markupsafe import Markup
-
-    style = page_style("report.css")
     held: dict[str, list[tuple[str, str]]] = {}
     for page, name, flag in result.held[:_LISTED]:
         held.setdefault(page, []).append((name, flag))
     causes = Counter(failure.cause for failure in result.failed)
-    return (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            wiki=printable(wiki),
-            run=result.run,
-            when=_when(result.run),
-            outcome=_EXITS.get(result.exit, f"exit {result.exit}"),
-            good=result.exit == 0,
-            result=result,
-            data=data,
-            causes={printable(cause): count for cause, count in causes.most_common()},
-            proposed_pages=len({page for page, _ in result.proposed}),
-            applied_pages=len({page for page, _ in result.applied}),
-            failed=result.failed[:_LISTED],
-            held=held,
-            listed=_LISTED,
-            spent=[one for one in result.spending.to_json() if one["requests"]],
-            money=money,
-            text=printable,
-            policy=policy(style),
-            style=Markup(style),
-        )
+    return html.render(
+        "report.html.j2",
+        styles=("report.css",),
+        wiki=printable(wiki),
+        run=result.run,
+        when=_when(result.run),
+        outcome=_EXITS.get(result.exit, f"exit {result.exit}"),
+        good=result.exit == 0,
+        result=result,
+        data=data,
+        causes={printable(cause): count for cause, count in causes.most_common()},
+        proposed_pages=len({page for page, _ in result.proposed}),
+        applied_pages=len({page for page, _ in result.applied}),
+        failed=result.failed[:_LISTED],
+        held=held,
+        listed=_LISTED,
+        spent=[one for one in result.spending.to_json() if one["requests"]],
+        money=money,
+        text=printable,
     )
 
 

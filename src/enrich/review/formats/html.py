@@ -1,31 +1,20 @@
-"""Proposals as one HTML file that needs nothing else: no network, no build step, light and dark, from a phone's width upwards.
+"""Proposals as one HTML file, made with the kit of `enrich.html`.
 
-Page and model text travels as JSON in a data block in which `<`, `>` and `&` are escaped, and the page's own script puts it into text nodes
-only. A content security policy in the file names the one script and the one style by their hashes and forbids everything else, so even a
-mistake there could not run what a page says. Control and bidirectional characters are shown as escapes.
+Page and model text travels as JSON, and the script puts it into text nodes only. Control and bidirectional characters are shown as escapes.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from enrich import html
 from enrich.printable import escaped
 from enrich.review.diffs import SCHEMA
 from enrich.review.places import Quoted
 from enrich.review.totals import MOVE_BINS, finding_name, totals
 from enrich.review.views import FieldView, InsightView, PageView, as_text, provenance
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
-_SCRIPTS = ("decisions.js", "cards.js", "page.js")
 _FILTERS = (
     ("by-field", "Field"),
     ("by-stage", "Stage"),
@@ -39,50 +28,26 @@ _FILTERS = (
 
 def review_html(views: Sequence[PageView], *, wiki: str, generated: str, serve: bool = False) -> str:
     """The page. `wiki` names the wiki, `generated` is an ISO time; with `serve` its decisions go to the server it came from."""
-    from markupsafe import Markup
-
     sums = totals(views)
-    style, script = page_style("review.css"), page_script()
     counted = {state: count for state, count in sums.states.items() if state != "pending"}
-    return (
-        environment()
-        .get_template("review.html.j2")
-        .render(
-            wiki=escaped(wiki),
-            generated=generated.replace("T", " ")[:16] + " UTC",
-            serve=serve,
-            sums=sums,
-            models=escaped(", ".join(sums.models)),
-            findings={escaped(name): count for name, count in sums.findings.items()},
-            stages={escaped(name): count for name, count in sums.stages.items()},
-            states=", ".join(f"{count} {state}" for state, count in counted.items()) or "all to decide",
-            cost="" if sums.cost_usd is None else f"${sums.cost_usd:.4f}",
-            bins=MOVE_BINS,
-            filters=_FILTERS,
-            policy=policy(style, script, connect="'self'" if serve else "'none'"),
-            style=Markup(style),
-            script=Markup(script),
-            island=Markup(island({"schema": SCHEMA, "wiki": wiki, "serve": serve, "pages": [page_data(view) for view in views]})),
-        )
+    return html.render(
+        "review.html.j2",
+        styles=("review.css",),
+        scripts=("decisions.js", "cards.js", "page.js"),
+        data={"schema": SCHEMA, "wiki": wiki, "serve": serve, "pages": [page_data(view) for view in views]},
+        connect="'self'" if serve else "'none'",
+        wiki=escaped(wiki),
+        generated=generated.replace("T", " ")[:16] + " UTC",
+        serve=serve,
+        sums=sums,
+        models=escaped(", ".join(sums.models)),
+        findings={escaped(name): count for name, count in sums.findings.items()},
+        stages={escaped(name): count for name, count in sums.stages.items()},
+        states=", ".join(f"{count} {state}" for state, count in counted.items()) or "all to decide",
+        cost="" if sums.cost_usd is None else f"${sums.cost_usd:.4f}",
+        bins=MOVE_BINS,
+        filters=_FILTERS,
     )
-
-
-def policy(style: str, script: str = "", *, connect: str = "'none'") -> str:
-    """The content security policy of a page with exactly this style and script inside."""
-    allowed = f"script-src '{_digest(script)}'; " if script else ""
-    return f"default-src 'none'; {allowed}style-src '{_digest(style)}'; connect-src {connect}; base-uri 'none'; form-action 'none'"
-
-
-def _digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-
-
-def island(data: Any) -> str:
-    """JSON that can stand inside a `<script>` element: nothing in it can end the element or start a comment."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for char, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
-        text = text.replace(char, code)
-    return text
 
 
 def page_data(view: PageView) -> dict[str, Any]:
@@ -160,25 +125,3 @@ def _finding_data(finding: Mapping[str, Any]) -> dict[str, str]:
         "severity": str(finding.get("severity", "")),
         "message": escaped(str(finding.get("message", ""))),
     }
-
-
-@cache
-def page_script() -> str:
-    """The page's script: one closed scope over its data."""
-    parts = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    return f'(() => {{\n"use strict";\nconst data = JSON.parse(document.getElementById("data").textContent);\n{parts}}})();\n'
-
-
-@cache
-def page_style(*names: str) -> str:
-    """The style: the colours, the look that all our pages share, and the named files."""
-    colours: Any = environment().get_template("parts.html.j2").module
-    return str(colours.colours()) + "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("look.css", *names))
-
-
-@cache
-def environment() -> Environment:
-    """The templates of our HTML pages; the run's report is made of the same parts."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
