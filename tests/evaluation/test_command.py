@@ -134,7 +134,7 @@ def test_a_missed_floor_is_exit_code_ten_from_flag_and_from_the_file(wiki: DemoW
 
 def test_sources_that_are_none_are_told_in_one_line(wiki: DemoWiki) -> None:
     for arguments, code, said in (
-        (["--golden", "model"], 2, "no golden data"),
+        (["--golden", "model"], 2, "is not golden data"),
         (["--against", "nothing.jsonl"], 1, "cannot be read"),
         (["--against", "frontmatter@HEAD"], 1, "git knows no 'HEAD'"),
         (["--answers", "prose"], 1, "cannot be read"),

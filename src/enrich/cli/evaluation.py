@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from enrich.cli.session import Session, safe
-from enrich.review.lock import LockFile
 from enrich.stages.catalogue import load_stages
 
 if TYPE_CHECKING:
-    from enrich.evaluation.answer_sets import AnswerSet
     from enrich.evaluation.evaluating import Evaluation
-    from enrich.runs.results import RunResult
+    from enrich.stages.catalogue import Stage
+    from enrich.stages.fields import FieldAnswer
     from enrich.wiki.pages import PageFile
     from enrich.wiki.wiki import Wiki
 
@@ -88,6 +88,7 @@ def evaluate(
     from enrich.evaluation.evaluating import evaluate as measure
     from enrich.evaluation.floors import read_floors
     from enrich.evaluation.golden import write_answers
+    from enrich.evaluation.sources import Sources
     from enrich.wiki.pages import read_page
 
     session: Session = ctx.obj
@@ -96,7 +97,8 @@ def evaluate(
     floors = read_floors(config.eval.floors, floor or (), where=f"{config.root / 'enrich.toml'}, [eval.floors]")
     names = [one.name for one in load_stages(workspace.config, stage or ())]
     files = workspace.select(pages or ())
-    sources = _Sources(session, workspace, files, names, ask=ask, limit=limit)
+    collecting = _Collecting(session, ask, limit)
+    sources = Sources(workspace, files, names, collecting)
     gold = sources.golden(golden or config.eval.golden)
     measured = sources.read(answers)
     earlier = sources.read(against) if against is not None else None
@@ -115,100 +117,38 @@ def evaluate(
     for notice in evaluation.notices:
         session.warn(notice)
     _show(session, evaluation, format, output)
-    code = sources.exit
+    code = collecting.exit
     if not code and (evaluation.missed or (exit_code and evaluation.drifted)):
         code = SOMETHING_TO_REPORT
     if code:
         raise typer.Exit(code)
 
 
-class _Sources:
-    """Where sets of answers come from, by the names that the options take."""
+@dataclass
+class _Collecting:
+    """Collects a model's answers and reports what could not be answered; `exit` is the exit code that follows from it."""
 
-    def __init__(
-        self, session: Session, workspace: Wiki, files: list[PageFile], stages: list[str], *, ask: bool, limit: int | None
-    ) -> None:
-        self.session, self.workspace, self.files, self.stages = session, workspace, files, stages
-        self.ask, self.limit = ask, limit
-        self.exit = 0
-        self._golden: AnswerSet | None = None
+    session: Session
+    ask: bool
+    limit: int | None
+    exit: int = 0
 
-    def golden(self, source: str) -> AnswerSet:
-        """The golden set. What `enrich` itself wrote into the frontmatter is none."""
-        from enrich.errors import UserError
-        from enrich.evaluation.stored import stored_answers
-
-        if source.partition(":")[0] in ("model", "offline"):
-            raise UserError(f"{source!r} is no golden data", do="name a file, or frontmatter", exit_code=2)
-        if source == "frontmatter":
-            found = stored_answers(self.workspace.config, self.files, lock=self.workspace.shared(LockFile).read())
-        else:
-            found = self.read(source)
-        self._golden = self._narrowed(found)
-        return self._golden
-
-    def is_offline(self, source: str) -> bool:
-        """Whether the answers of `source` are the baseline's own."""
-        return source == "offline" or (source == "model" and self.workspace.config.llm.backend == "offline")
-
-    def read(self, source: str) -> AnswerSet:
-        """The set that `source` names."""
-        from enrich.evaluation.golden import read_answers
-        from enrich.evaluation.stored import stored_answers, stored_at
-
-        word, _, rest = source.partition(":")
-        if word == "frontmatter" and not rest:
-            return self._narrowed(stored_answers(self.workspace.config, self.files))
-        if source.startswith("frontmatter@"):
-            return self._narrowed(stored_at(self.workspace.config, source.partition("@")[2]))
-        if source == "model" or source == "offline" or (word == "model" and rest):
-            return self._asked(source, rest)
-        return self._narrowed(read_answers(Path(source), self.workspace.files))
-
-    def _narrowed(self, found: AnswerSet) -> AnswerSet:
-        return found.restricted({file.id: self.stages for file in self.files})
-
-    def _asked(self, source: str, model: str) -> AnswerSet:
+    def __call__(self, workspace: Wiki, files: Sequence[PageFile], stages: Sequence[Stage]) -> Mapping[str, Sequence[FieldAnswer]]:
         from enrich.cli.progress import progress_for
-        from enrich.evaluation.answer_sets import AnswerSet, from_fields
         from enrich.runs.answers import collect
 
-        workspace = self._workspace(source, model)
-        stages = load_stages(workspace.config, self.stages)
-        # Only pages with golden data are worth a question; without any, every page can at least be checked against itself.
-        gold = self._golden.pages if self._golden else {}
-        files = [file for file in self.files if file.id in gold] if gold else self.files
         with progress_for(self.session) as progress:
             found = collect(workspace, files, stages, ask=self.ask, limit=self.limit, progress=progress)
-        self._tell(found.result, len(found.missing), len(found.missing) + sum(map(bool, found.fields.values())))
-        if workspace.config.llm.backend == "offline":
-            name = "offline baseline"
-        else:
-            name = f"{', '.join(dict.fromkeys(one.model for one in stages))} ({', '.join(f'{one.name} v{one.prompt.version}' for one in stages)})"
-        given = {page: from_fields(page, fields) for page, fields in found.fields.items()}
-        return AnswerSet(name, {page: one for page, one in given.items() if one.stages})
-
-    def _workspace(self, source: str, model: str) -> Wiki:
-        """The wiki with the backend and model that `source` names; its stages' own models give way to a named one."""
-        from enrich.config import STAGES
-
-        if source == "model":
-            return self.workspace
-        config = self.workspace.config
-        named = {"backend": "openai", "model": model} if model else {"backend": "offline"}
-        sections = {name: config.stages[name].model_copy(update={"model": model}) for name in STAGES} if model else {}
-        update = {"llm": config.llm.model_copy(update=named), "stages": config.stages.model_copy(update=sections)}
-        return replace(self.workspace, config=config.model_copy(update=update))
-
-    def _tell(self, result: RunResult, missing: int, questions: int) -> None:
+        result = found.result
         for failure in result.failed[:10]:
             self.session.warn(f"{failure.page}: {failure.stage}: {failure.cause}: {failure.detail}")
         if result.stopped:
             self.session.warn(f"stopped: {result.stopped}" + (f"; {result.do}" if result.do else ""))
-        elif missing:
+        elif found.missing:
             hint = "" if self.ask else "; --ask sends them"
-            self.session.warn(f"{missing} questions about golden pages have no answer{hint}")
+            self.session.warn(f"{len(found.missing)} questions about golden pages have no answer{hint}")
         self.exit = self.exit or result.exit or (3 if result.failed else 0)
+        return found.fields
 
 
 def _show(session: Session, evaluation: Evaluation, format: str, output: Path | None) -> None:  # noqa: A002
