@@ -24,11 +24,11 @@ _ISLAND_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029
 
 
 def render(
-    template: str, *, styles: Sequence[str] = (), scripts: Sequence[str] = (), data: Any = None, connect: str = "'none'", **values: Any
+    template: str, *, styles: Sequence[str] = (), scripts: Sequence[str] = (), island: Any = None, connect: str = "'none'", **values: Any
 ) -> str:
     """A complete HTML document from `templates/<template>`, which extends `page.html.j2`.
 
-    `styles` and `scripts` are files of the same folder. With `scripts`, `data` is JSON-serialisable and is the constant `data` of the script.
+    `styles` and `scripts` are files of the same folder. With `scripts`, `island` is JSON-serialisable: the constant `data` of the script.
     `connect` is the policy's `connect-src`. `values` are the template's variables; they are escaped.
     """
     from markupsafe import Markup
@@ -36,7 +36,7 @@ def render(
     style, script = _style(tuple(styles)), _script(tuple(scripts))
     allowed = f"script-src '{_digest(script)}'; " if script else ""
     policy = f"default-src 'none'; {allowed}style-src '{_digest(style)}'; connect-src {connect}; base-uri 'none'; form-action 'none'"
-    kit = {"policy": policy, "style": Markup(style), "script": Markup(script), "island": Markup(data_island(data)) if script else ""}
+    kit = {"policy": policy, "style": Markup(style), "script": Markup(script), "island": Markup(data_island(island)) if script else ""}
     return _environment().get_template(template).render(kit=kit, **values)
 
 

@@ -34,7 +34,7 @@ def review_html(views: Sequence[PageView], *, wiki: str, generated: str, serve: 
         "review.html.j2",
         styles=("review.css",),
         scripts=("decisions.js", "cards.js", "page.js"),
-        data={"schema": SCHEMA, "wiki": wiki, "serve": serve, "pages": [page_data(view) for view in views]},
+        island={"schema": SCHEMA, "wiki": wiki, "serve": serve, "pages": [page_data(view) for view in views]},
         connect="'self'" if serve else "'none'",
         wiki=escaped(wiki),
         generated=generated.replace("T", " ")[:16] + " UTC",
