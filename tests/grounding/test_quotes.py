@@ -74,6 +74,48 @@ def test_a_quote_is_found_through_markup_on_its_lines(quote: str, first: int, la
     assert PAGE.file_line(match.start_line) == (first + 7 if first else 0)
 
 
+COMPONENT = PageIndex(
+    """## Cruxes
+
+<Crux
+  id="c1"
+  question="Does it scale?"
+  positions={[
+    { view: "It does", implications: "Costs fall by \\$5 to 12%" },
+  ]}
+/>
+<Fact label="Seven of ten readers" value="70%" id="e5" /> Text after the fact, see [this](https://example.org/5).
+{/* implications: "hidden" */}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("quote", "first", "last", "text"),
+    [
+        ('implications: "Costs fall by \\$5 to 12%"', 7, 7, "It does | Costs fall by $5 to 12%"),
+        ('{ view: "It does", implications: "Costs fall by \\$5 to 12%" },', 7, 7, "It does | Costs fall by $5 to 12%"),
+        ('question="Does it scale?"\n  positions={[\n    { view: "It does"', 5, 7, "Does it scale? It does | Costs fall by $5 to 12%"),
+        ('<Crux\n  id="c1"\n  question="Does it scale?"', 3, 5, "Does it scale?"),
+        ('<Fact label="Seven of ten readers" value="70%" id="e5" />', 10, 10, "Seven of ten readers | 70%"),
+        ('value="70%" id="e5" /> Text after the fact', 10, 10, "Seven of ten readers | 70%"),
+        ('id="c1"', 4, 4, 'id="c1"'),
+    ],
+)
+def test_what_the_model_is_shown_of_a_component_can_be_quoted_with_its_keys(quote: str, first: int, last: int, text: str) -> None:
+    match = COMPONENT.find_quote(quote)
+    assert match is not None
+    assert (match.verbatim, match.start_line, match.end_line, match.section, match.text) == (True, first, last, "Cruxes", text)
+    assert COMPONENT.find_quote(match.text) is not None
+
+
+@pytest.mark.parametrize(
+    "quote", ['implications: "hidden"', 'implications: "Costs fall by $50"', "question: “It does”", "https://example.org/5)."]
+)
+def test_a_comment_and_other_words_cannot_be_quoted_from_a_component(quote: str) -> None:
+    assert COMPONENT.find_quote(quote) is None
+
+
 def test_the_visible_lines_come_with_it() -> None:
     assert found("jump that nobody").page_text == "The price rose from $5 to “$7” — a jump that\nnobody had expected, they said."
 

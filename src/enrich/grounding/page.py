@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 from enrich.grounding.counts import counts
 from enrich.grounding.numbers import NumberIndex, Passage
-from enrich.grounding.quotes import QuoteIndex, QuoteMatch
+from enrich.grounding.quotes import QuoteIndex, QuoteMatch, normalise_quote
 from enrich.grounding.stems import stems
-from enrich.wiki.visible import Line, Sentence, VisibleText, visible
+from enrich.wiki.visible import Line, Sentence, VisibleText, source_lines, visible
+
+# Whole tags are markup and no words. Without its brackets a tag is text, on the page and in the quote alike.
+_ANGLES = str.maketrans("<>", "  ")
 
 
 class PageIndex:
@@ -58,8 +62,26 @@ class PageIndex:
         return counts("", [line for line in self.lines if line.section == section])
 
     def find_quote(self, quote: str) -> QuoteMatch | None:
-        """Where the quote stands on the page; None: the page does not support it."""
-        return self.quotes.find(quote)
+        """Where the quote is on the page; None: the page does not support it."""
+        return self.quotes.find(quote) or self._find_in_components(quote)
+
+    def _find_in_components(self, quote: str) -> QuoteMatch | None:
+        """Where a quote is that copies a component's attributes with their keys. Its match has the attributes' words that a reader sees."""
+        index, tagged = self._source
+        match = index.find(quote.translate(_ANGLES), almost=False)
+        if match is None or tagged.isdisjoint(range(match.start_line, match.end_line + 1)):
+            return None
+        lines = [self.lines[at] for at in self._between(match) if self.lines[at].kind == "component"]
+        words = " ".join(line.text for line in lines) or match.text
+        section = next((line.section for line in reversed(self.visible.lines) if line.number <= match.start_line), "")
+        return replace(match, text=words, section=section, page_text="\n".join(line.text for line in lines) or match.page_text)
+
+    @cached_property
+    def _source(self) -> tuple[QuoteIndex, frozenset[int]]:
+        """The body's lines as the model is shown them, and the numbers of those that hold attributes."""
+        lines, tagged = source_lines(self.body)
+        plain = (normalise_quote(line.translate(_ANGLES)) for line in lines)
+        return QuoteIndex([Line(number, line, "", "prose") for number, line in enumerate(plain, 1) if line]), tagged
 
     def passages(self, match: QuoteMatch) -> list[Passage]:
         """What a quote vouches for: the lines it stands on, and the whole sentences where these run over several lines."""

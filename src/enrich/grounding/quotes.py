@@ -131,7 +131,7 @@ def _tag_space(found: re.Match[str]) -> str:
     return " " if found[1] in BLOCKS else ""
 
 
-def _normalise_quote(quote: str) -> str:
+def normalise_quote(quote: str) -> str:
     """A quote as the model gave it: marks at the start of its lines, and quotation marks around the whole, do not count either."""
     return normalise(_LINE_MARKS.sub("", quote))
 
@@ -211,15 +211,15 @@ class QuoteIndex:
             offset += 1
         self.text = "".join(pieces)
 
-    def find(self, quote: str) -> QuoteMatch | None:
-        """Where the quote stands, or None: then the page does not support it."""
-        plain = _normalise_quote(quote)
+    def find(self, quote: str, *, almost: bool = True) -> QuoteMatch | None:
+        """Where the quote is on the page, or None: then the page does not support it. With `almost`, a word or two may be off."""
+        plain = normalise_quote(quote)
         if not any(char.isalnum() for char in plain) or "\x00" in plain or BROKEN in plain:
             return None
         start = self._verbatim(plain)
         if start >= 0:
             return self._match(start, start + len(plain), verbatim=True, edits=0)
-        return self._almost(plain)
+        return self._almost(plain) if almost else None
 
     def _verbatim(self, plain: str) -> int:
         """The offset of the first occurrence that begins and ends with whole words, or -1."""

@@ -71,6 +71,7 @@ class Scan:
         self.pieces: list[str] = []
         self.extras: list[tuple[int, str]] = []  # (offset in the body, text)
         self.spans: list[tuple[int, int, str]] = []  # (start, end, "code" or "comment")
+        self.tags: list[tuple[int, int]] = []  # (start, end) of tags with attributes
         self._hidden_until = 0
         # Looks that fail (a brace or tag never closed) may cost this many characters in all.
         self._budget = 4 * len(body) + 4096
@@ -186,6 +187,7 @@ class Scan:
         name = tag[1]
         attributes = tag[2]
         if attributes:
+            self.tags.append(tag.span())
             component = not name[0].islower()
             if " hidden" in attributes or " style=" in attributes or " aria-hidden" in attributes:
                 self._hide(name, tag.end(), attributes)
@@ -275,6 +277,8 @@ class Scan:
         else:
             return -1, ""
         self.extras.extend(extras)
+        if pos - head.end() > 2:
+            self.tags.append((start, pos))
         if name and body[start + 1] != "/" and body[pos - 2] != "/":
             self._hide(name, pos, body[head.end() : pos - 1])
         return pos, " " if name in BLOCKS else ""

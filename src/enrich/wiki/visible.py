@@ -91,6 +91,27 @@ def visible(body: str) -> VisibleText:
     return VisibleText(tuple(_lines(text.split("\n"), _marked(scan), _shown(scan))))
 
 
+def source_lines(body: str) -> tuple[list[str], frozenset[int]]:
+    """(the lines of an LF-normalised body as they are written, comments blanked; the numbers of those that hold attributes of a tag).
+
+    A model is shown the body with its markup, and may quote an attribute together with its key.
+    """
+    scan = Scan(body)
+    pieces: list[str] = []
+    done = 0
+    for start, end, what in sorted(scan.spans):
+        if what == "comment" and end > done:
+            start = max(start, done)
+            pieces += [body[done:start], "\n" * body.count("\n", start, end)]
+            done = end
+    pieces.append(body[done:])
+    tagged: set[int] = set()
+    for start, end in scan.tags:
+        first = body.count("\n", 0, start) + 1
+        tagged.update(range(first, first + body.count("\n", start, end) + 1))
+    return "".join(pieces).split("\n"), frozenset(tagged)
+
+
 _HEADING = re.compile(r"#{1,6}(?:[ \t]+|$)")
 _LIST = re.compile(r"(?:[-+*•][ \t]+|(?=\d{1,9}[.)][ \t]))(?:\[[ xX]\][ \t]+)?")
 _FOOTNOTE = re.compile(r"\[\^([^\[\]\s]{1,100})\]:[ \t]*")
