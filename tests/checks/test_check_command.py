@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from enrich.cli.main import main
-from enrich.printable import printable
+from enrich.text import printable
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -106,7 +106,7 @@ def test_what_is_only_needed_elsewhere_is_not_loaded(lighthouses: Path) -> None:
         ("zwei Wörter 🔦 👩\u200d🚒", "zwei Wörter 🔦 👩\u200d🚒"),
         ("a\tb\nc", "a b c"),
         ("a\u00a0b\u2029c", "a b c"),
-        ("\x1b[2J\u202etxt\ufeff\x85", "\ufffd[2J\ufffdtxt\ufffd "),
+        ("\x1b[2J\u202etxt\ufeff\x85", "\\x1b[2J\\u202etxt\\ufeff "),
     ],
 )
 def test_printable_text_stays_on_its_line(text: str, safe: str) -> None:

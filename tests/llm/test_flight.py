@@ -13,7 +13,6 @@ import pytest
 
 from enrich.errors import UserError
 from enrich.llm import AnswerCache, SingleFlight
-from enrich.llm.flight import FILES
 
 
 def digest(text: str) -> str:
@@ -95,15 +94,15 @@ def test_a_cancelled_wait_leaves_nothing_locked(tmp_path: Path) -> None:
     assert asyncio.run(asyncio.wait_for(run(), 30))
 
 
-def test_the_number_of_lock_files_is_bounded(tmp_path: Path) -> None:
+def test_no_lock_file_is_left(tmp_path: Path) -> None:
     async def run() -> None:
         flight = SingleFlight(tmp_path)
-        for number in range(3 * FILES):
-            async with flight.hold([digest(str(number))]):
-                pass
+        for number in range(30):
+            async with flight.hold([digest(str(number)), digest("shared")]):
+                assert len(list(tmp_path.iterdir())) == 2
 
     asyncio.run(run())
-    assert len(list(tmp_path.iterdir())) <= FILES
+    assert list(tmp_path.iterdir()) == []
 
 
 _HOLDER = """

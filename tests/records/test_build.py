@@ -173,7 +173,7 @@ def test_a_damaged_or_foreign_cache_changes_nothing(tmp_path: Path, harm: str) -
     elif harm == "foreign":
         file.unlink()
         with sqlite3.connect(file) as other:
-            other.execute("CREATE TABLE facts (something TEXT)")
+            other.execute("CREATE TABLE entries (something TEXT)")
         other.close()
     elif harm == "cut":
         file.write_bytes(file.read_bytes()[:6000])
@@ -183,12 +183,11 @@ def test_a_damaged_or_foreign_cache_changes_nothing(tmp_path: Path, harm: str) -
     else:
         with sqlite3.connect(file) as ours:
             if harm == "values":
-                ours.execute("UPDATE facts SET value = x'0123'")
-                ours.execute("UPDATE words SET value = substr(value, 1, length(value) - 3)")
+                ours.execute("UPDATE entries SET value = substr(value, 1, length(value) - 3)")
             else:  # sound entries under each other's keys
-                (a, b), (c, d), *_ = ours.execute("SELECT key, value FROM facts").fetchall()
-                ours.execute("UPDATE facts SET value = ? WHERE key = ?", (d, a))
-                ours.execute("UPDATE facts SET value = ? WHERE key = ?", (b, c))
+                (a, b), (c, d), *_ = ours.execute("SELECT key, value FROM entries").fetchall()
+                ours.execute("UPDATE entries SET value = ? WHERE key = ?", (d, a))
+                ours.execute("UPDATE entries SET value = ? WHERE key = ?", (b, c))
         ours.close()
     assert text_of(built(tmp_path)) == first
     assert text_of(built(tmp_path)) == first
@@ -199,7 +198,7 @@ def test_what_is_no_longer_used_leaves_the_cache(tmp_path: Path) -> None:
 
     def entries() -> int:
         with sqlite3.connect(tmp_path / "cache/pages/pages.sqlite") as db:
-            count: int = db.execute("SELECT (SELECT count(*) FROM facts) + (SELECT count(*) FROM words)").fetchone()[0]
+            count: int = db.execute("SELECT count(*) FROM entries").fetchone()[0]
         db.close()
         return count
 

@@ -207,7 +207,7 @@ def test_no_text_of_a_card_holds_control_characters() -> None:
     )
     shown = json.dumps({**card_json(made), "record": None}, ensure_ascii=False)
     assert not any(char in shown for char in "\x1b\u202e\u2066\n")
-    assert made.title == "a\ufffd[2J\ufffdb c\ufffd"
+    assert made.title == "a\\x1b[2J\\u202eb c\\u2066"
 
 
 def test_the_card_of_a_page_on_disk_by_its_wikis_own_profile(lighthouses: Path) -> None:

@@ -15,13 +15,13 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from enrich.html import data_island
-from enrich.printable import escaped
 from enrich.review.diffs import page_diffs, to_json
 from enrich.review.formats.document import DiffDocument, schema_text
 from enrich.review.formats.html import review_html
-from enrich.review.formats.markdown import code, fenced, markdown_comment
+from enrich.review.formats.markdown import code, markdown_comment
 from enrich.review.formats.word import word_text
 from enrich.review.proposals import ProposalStore
+from enrich.text import code_block, escaped
 from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki
 from tests.review.fodder import HOSTILE, hostile, many, views, with_old_values
@@ -134,7 +134,7 @@ def test_a_comment_always_fits_and_says_what_was_cut(crowd: Wiki, limit: int) ->
 
 
 def test_a_fence_is_longer_than_any_run_inside() -> None:
-    block = fenced(["+ ````` and ``", "- x"])
+    block = code_block(["+ ````` and ``", "- x"])
     assert block[0] == "``````diff"
     assert block[-2] == "``````"
 

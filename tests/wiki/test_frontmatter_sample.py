@@ -14,8 +14,8 @@ import pytest
 import yaml
 from ruamel.yaml import YAML
 
+from enrich.files import replace_file
 from enrich.wiki.frontmatter import DELETE, Changes, EditRefused, Value, edit_bytes
-from enrich.wiki.writing import replace_file
 
 NASTY = [
     "He said \"no\": 'yes' # not a comment",

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from enrich.errors import UserError
-from enrich.wiki.writing import PageMoved, remove_leftovers, replace_file, write_text_atomically
+from enrich.files import PageMoved, remove_leftovers, replace_file, write_text_atomically
 
 OLD, NEW = b"---\ntitle: old\n---\n", b"---\ntitle: new\n---\n"
 
@@ -117,18 +117,18 @@ def test_links_in_a_circle_and_folders_are_refused(page: Path) -> None:
         replaced(circle)
     folder = page.parent / "folder.mdx"
     folder.mkdir()
-    with pytest.raises(UserError, match="no plain file"):
+    with pytest.raises(UserError, match="not a regular file"):
         replaced(folder)
 
 
 @pytest.mark.parametrize(
     ("call", "code", "says"),
     [
-        ("open", errno.EACCES, "folder cannot be written"),
-        ("open", errno.EROFS, "folder cannot be written"),
-        ("write", errno.ENOSPC, "no room"),
-        ("fsync", errno.EDQUOT, "no room"),
-        ("replace", errno.EPERM, "folder cannot be written"),
+        ("open", errno.EACCES, "folder is not writable"),
+        ("open", errno.EROFS, "folder is not writable"),
+        ("write", errno.ENOSPC, "disk is full"),
+        ("fsync", errno.EDQUOT, "disk is full"),
+        ("replace", errno.EPERM, "folder is not writable"),
         ("write", errno.EIO, "cannot be written"),
     ],
 )
@@ -158,7 +158,7 @@ READ_ONLY = """
 import os, sys
 from pathlib import Path
 from enrich.errors import UserError
-from enrich.wiki.writing import replace_file
+from enrich.files import replace_file
 page = Path(sys.argv[1])
 if os.geteuid() == 0:
     os.setuid(65534)  # root is refused nothing
@@ -169,7 +169,7 @@ except UserError as error:
 """
 
 
-@pytest.mark.parametrize(("what", "says"), [("file", "the file is read-only"), ("folder", "its folder cannot be written")])
+@pytest.mark.parametrize(("what", "says"), [("file", "the file is read-only"), ("folder", "the folder is not writable")])
 def test_what_is_read_only_stays(what: str, says: str) -> None:
     # Not in pytest's own folder: that one is closed to the plain user that root has to become.
     with tempfile.TemporaryDirectory() as name:
@@ -192,7 +192,7 @@ def test_what_is_read_only_stays(what: str, says: str) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from enrich.wiki.writing import replace_file, write_text_atomically
+from enrich.files import replace_file, write_text_atomically
 page, step, expected, new, how = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4].encode(), sys.argv[5]
 count = 0
 def stopping(real):

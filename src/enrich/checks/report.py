@@ -13,7 +13,7 @@ from typing import Any
 
 from enrich.checks.check import CheckReport
 from enrich.checks.findings import SEVERITIES, Finding
-from enrich.printable import printable
+from enrich.text import annotation, printable
 
 Format = Callable[[CheckReport, bool], str]
 """A report and whether lines are counted from the first body line, as one text without a final newline."""
@@ -63,15 +63,16 @@ _COMMAND = {"error": "error", "warning": "warning", "info": "notice"}
 
 
 def as_github(report: CheckReport, body_lines: bool = False) -> str:
-    """One workflow command a finding, so that GitHub shows it beside the line; paths from the repository's folder (the current one).
-
-    https://docs.github.com/actions/reference/workflow-commands-for-github-actions: `%`, CR and LF are escaped everywhere, `:` and `,` in
-    properties too.
-    """
+    """One workflow command per finding, which GitHub shows beside the line. Paths are relative to the repository, else the current folder."""
     here = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd())
     return "\n".join(
-        f"::{_COMMAND[finding.severity]} file={_property(_path(finding.file, here))},line={_line(finding, body_lines)}"
-        f",title={_property(finding.rule)}::{_data(finding.message)}"
+        annotation(
+            _COMMAND[finding.severity],
+            finding.message,
+            file=_path(finding.file, here),
+            line=_line(finding, body_lines),
+            title=finding.rule,
+        )
         for finding in report.findings
     )
 
@@ -85,11 +86,3 @@ def _path(file: Path, base: Path) -> str:
         return file.relative_to(base).as_posix()
     except ValueError:
         return Path(os.path.relpath(file, base)).as_posix()
-
-
-def _data(text: str) -> str:
-    return printable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")

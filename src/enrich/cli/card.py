@@ -57,7 +57,7 @@ def show(
 
 
 def _write(output: Path | None, text: str, session: Session) -> None:
-    from enrich.wiki.writing import write_text_atomically
+    from enrich.files import write_text_atomically
 
     if output is None:
         typer.echo(text, nl=False)

@@ -41,8 +41,8 @@ def diff(
     """Show the proposed changes."""
     from enrich.cli.tables import pending
     from enrich.errors import UserError
+    from enrich.files import write_text_atomically
     from enrich.review.diffs import page_diffs
-    from enrich.wiki.writing import write_text_atomically
 
     session: Session = ctx.obj
     if form not in FORMATS:

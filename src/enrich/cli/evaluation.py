@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from enrich.cli.session import Session, safe
+from enrich.cli.session import Session
 from enrich.stages.catalogue import load_stages
+from enrich.text import escaped
 
 if TYPE_CHECKING:
     from enrich.evaluation.evaluating import Evaluation
@@ -156,7 +157,7 @@ def _show(session: Session, evaluation: Evaluation, format: str, output: Path | 
 
     from enrich.evaluation.evaluating import to_json
     from enrich.evaluation.report_text import text_lines
-    from enrich.wiki.writing import write_text_atomically
+    from enrich.files import write_text_atomically
 
     lines = list(text_lines(evaluation, verbose=session.verbose))
     document = json.dumps(to_json(evaluation), ensure_ascii=False, indent=1) + "\n"
@@ -165,7 +166,7 @@ def _show(session: Session, evaluation: Evaluation, format: str, output: Path | 
 
         text = report_html(evaluation)
     else:
-        text = document if format == "json" or session.json else "".join(f"{safe(line.text)}\n" for line in lines)
+        text = document if format == "json" or session.json else "".join(f"{escaped(line.text)}\n" for line in lines)
     if output is not None:
         write_text_atomically(output, text)
         session.note(f"wrote {output}")
@@ -176,6 +177,6 @@ def _show(session: Session, evaluation: Evaluation, format: str, output: Path | 
         from rich.text import Text
 
         for line in lines:
-            session.out.print(Text(safe(line.text), _STYLES.get(line.tone, ""), no_wrap=True, overflow="fold"))
+            session.out.print(Text(escaped(line.text), _STYLES.get(line.tone, ""), no_wrap=True, overflow="fold"))
     elif output is None:
         typer.echo(text, nl=False)

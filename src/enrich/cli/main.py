@@ -17,8 +17,9 @@ from typer.exceptions import Abort, TyperException
 
 import enrich
 from enrich.cli import card, checks, diff, evaluation, records, review, runs, store, wiki
-from enrich.cli.session import Session, safe
+from enrich.cli.session import Session
 from enrich.errors import EnrichError, ServiceError, UserError
+from enrich.text import escaped
 
 app = typer.Typer(
     name="enrich",
@@ -148,5 +149,5 @@ def _failed(what: str, where: str, do: str, as_json: bool, code: int) -> int:
         document: dict[str, Any] = {"error": {"message": what, "where": where, "do": do}}
         print(json.dumps(document, ensure_ascii=False))
     else:
-        print("error: " + " ".join(safe(UserError(what, where=where, do=do).line).split()), file=sys.stderr)
+        print("error: " + " ".join(escaped(UserError(what, where=where, do=do).line).split()), file=sys.stderr)
     return code

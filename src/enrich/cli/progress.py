@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from enrich.cli.session import Session, safe
+from enrich.cli.session import Session
+from enrich.text import escaped
 
 if TYPE_CHECKING:
     from enrich.runs.local import Progress
@@ -63,12 +64,12 @@ class Bar:
         self._bar.update(self._task, advance=1, cost=_cost(result), failed=f"{len(result.failed)} failed" if result.failed else "")
 
     def note(self, line: str) -> None:
-        self._bar.console.print(safe(line), style="dim")
+        self._bar.console.print(escaped(line), style="dim")
 
     def tick(self, result: RunResult, throttle: str) -> None:
         del result
         seconds = time.monotonic() - self._started
-        self._bar.update(self._task, rate=f"{self._done / seconds:.1f}/s" if seconds > 0 else "", throttle=safe(throttle))
+        self._bar.update(self._task, rate=f"{self._done / seconds:.1f}/s" if seconds > 0 else "", throttle=escaped(throttle))
 
 
 @contextmanager

@@ -12,10 +12,10 @@ import typer
 
 from enrich.cli.runs import Pages, Stages
 from enrich.cli.session import Session
-from enrich.printable import counted
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
 from enrich.stages.catalogue import load_stages
+from enrich.text import counted
 
 if TYPE_CHECKING:
     from enrich.review.decisions import Decided

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from enrich.cli.session import Session
 from enrich.cli.terminal import END, REDRAW, Terminal
 from enrich.errors import AnswerError, UserError
-from enrich.printable import counted
 from enrich.review.editing import Candidate, candidates, form_text, read_form
 from enrich.review.screens import SMALLEST, Line, help_screen, insights_screen, page_screen, wrapped
 from enrich.review.sitting import Bulk, Decision, Sitting
+from enrich.text import counted
 
 if TYPE_CHECKING:
     from enrich.wiki.wiki import Wiki

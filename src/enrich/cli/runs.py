@@ -151,8 +151,8 @@ def _run(session: Session, workspace: Wiki, options: object, card: str | None = 
     with progress_for(session) as progress:
         result = run_batch(workspace, options, progress)
     if pr_body is not None:
+        from enrich.files import write_text_atomically
         from enrich.runs.pull_request import pull_request_body
-        from enrich.wiki.writing import write_text_atomically
 
         write_text_atomically(pr_body, pull_request_body(workspace, result))
     if session.json:

@@ -9,22 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from enrich.text import escaped
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from enrich.config import Config
     from enrich.wiki.wiki import Wiki
-
-# C0 and C1 controls, bidirectional controls and line separators: what could move a cursor, recolour or reorder a terminal's text.
-_UNSAFE = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if code not in (0x09, 0x0A)}
-_UNSAFE |= {code: f"\\u{code:04x}" for code in (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0xFEFF)}
-
-
-def safe(text: str) -> str:
-    """Text from pages and models with control characters shown as escapes."""
-    if text.isascii() and text.isprintable():
-        return text
-    return text.translate(_UNSAFE)
 
 
 @dataclass
@@ -77,12 +68,12 @@ class Session:
     def say(self, line: str = "") -> None:
         """A line of the result: stdout, or stderr under --json."""
         if not self.quiet or not line:
-            print(safe(line), file=sys.stderr if self.json else sys.stdout)
+            print(escaped(line), file=sys.stderr if self.json else sys.stdout)
 
     def warn(self, line: str) -> None:
         """A line beside the result."""
-        print(safe(f"warning: {line}"), file=sys.stderr)
+        print(escaped(f"warning: {line}"), file=sys.stderr)
 
     def note(self, line: str) -> None:
         if not self.quiet:
-            print(safe(line), file=sys.stderr)
+            print(escaped(line), file=sys.stderr)

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from enrich.cli.session import Session, safe
-from enrich.printable import counted
+from enrich.cli.session import Session
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
 from enrich.stages.catalogue import load_stages
+from enrich.text import counted, escaped
 
 if TYPE_CHECKING:
     from enrich.records.card import Card
@@ -48,7 +48,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Itera
     for position, header in enumerate(headers):
         made.add_column(header, justify="right" if position in numeric else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text(safe(str(cell))) for cell in row))
+        made.add_row(*(cell if isinstance(cell, Text) else Text(escaped(str(cell))) for cell in row))
     return made
 
 
@@ -220,7 +220,7 @@ def pending(workspace: Wiki, patterns: Sequence[str]) -> list[Proposal]:
     """The proposals of the named pages (all for none), in page order; those whose page is gone come last. Damaged files are named."""
     proposals = {proposal.page: proposal for proposal in workspace.shared(ProposalStore).all()}
     for error in workspace.shared(ProposalStore).damaged:
-        print(safe(f"warning: {error.line}"), file=sys.stderr)
+        print(escaped(f"warning: {error.line}"), file=sys.stderr)
     if patterns:
         # The id of a page that is gone still names its proposal.
         gone = [pattern for pattern in patterns if pattern in proposals and pattern not in workspace.by_id]
@@ -242,7 +242,7 @@ def diff_text(workspace: Wiki, diffs: Sequence[PageDiff]) -> str:
         lines.append(_paint(f"{diff.proposal.page}  {diff.proposal.path}", "1", coloured))
         if diff.note:
             lines.append(f"  {diff.note}")
-        lines += [_paint(safe(line), _DIFF_COLOURS.get(line[:1], ""), coloured) for line in unified(workspace, lock, diff)]
+        lines += [_paint(escaped(line), _DIFF_COLOURS.get(line[:1], ""), coloured) for line in unified(workspace, lock, diff)]
         for change in diff.proposal.changes:
             lines += [_paint(line, "33", coloured) for line in _remarks(diff, change)]
         lines.append("")
@@ -262,11 +262,11 @@ def _remarks(diff: PageDiff, change: FieldChange) -> list[str]:
     state = "" if change.state == "pending" else f" [{change.state}]"
     if flags or state:
         lines.append(f"  ! {change.field}{state}{': ' if flags else ''}{', '.join(flags)}")
-    lines += [safe(f"    {finding['severity']}: {finding['where']}: {finding['message']}") for finding in change.findings]
+    lines += [escaped(f"    {finding['severity']}: {finding['where']}: {finding['message']}") for finding in change.findings]
     if change.edited:
-        lines.append(safe(f"    {change.edited['how']} by {change.edited['by']}; proposed was: {change.asked_for!r}"))
+        lines.append(escaped(f"    {change.edited['how']} by {change.edited['by']}; proposed was: {change.asked_for!r}"))
     if change.earlier:
-        lines.append(safe(f"    {change.earlier['by']} had written for an earlier proposal: {change.earlier['value']!r}"))
+        lines.append(escaped(f"    {change.earlier['by']} had written for an earlier proposal: {change.earlier['value']!r}"))
     return lines
 
 

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from enrich.printable import printable
 from enrich.review.screens import Line
+from enrich.text import printable
 
 END = "end"
 """What `typed` gives for Ctrl-D and for a terminal that went away."""

@@ -23,11 +23,11 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from enrich.errors import UserError
 from enrich.evaluation.answer_sets import AnswerSet, Insight, PageAnswers, plain
+from enrich.files import write_text_atomically
 from enrich.stages.insights import InsightType
 from enrich.wiki import yaml12
 from enrich.wiki.insights import SCORES
 from enrich.wiki.pages import PageFile
-from enrich.wiki.writing import write_text_atomically
 
 _ENTRY = ("llmSummary", "summaryEvidence", "insights", "ratings")
 _LINES = (".jsonl", ".ndjson")

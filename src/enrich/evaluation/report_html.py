@@ -15,7 +15,7 @@ from enrich.evaluation.drift import LEAST_SHIFT, Shift
 from enrich.evaluation.evaluating import Evaluation
 from enrich.evaluation.plots import Scored, distribution, interval, reliability, scatter, scored_fields
 from enrich.evaluation.report_text import HEADINGS, figure, shift_text, what
-from enrich.printable import printable
+from enrich.text import printable
 from enrich.wiki.insights import SCORES
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from enrich.evaluation.catalogue import Form, kind, shown
 from enrich.evaluation.drift import Drift, Shift
 from enrich.evaluation.evaluating import Evaluation
 from enrich.evaluation.statistics import Estimate
-from enrich.printable import printable
+from enrich.text import printable
 
 HEADINGS = {"answers": "answers", "baseline": "offline", "against": "against", "golden": "golden"}
 

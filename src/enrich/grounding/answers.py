@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from itertools import chain
 
 from enrich.grounding.explanations import contradicted, derived_from, following, nearest, other_count, rounded_from, total_of, values_of
-from enrich.grounding.findings import Candidate, Finding, Severity, printable
+from enrich.grounding.findings import Candidate, Finding, Severity
 from enrich.grounding.numbers import Passage, Stated, range_in, stated_in
 from enrich.grounding.page import PageIndex
 from enrich.grounding.quantities import Quantity, quantities
 from enrich.grounding.quotes import QuoteMatch
 from enrich.grounding.self_talk import self_talk
+from enrich.text import printable
 
 # A count of things listed is believable up to here; larger numbers are not counted by hand.
 _LARGEST_COUNT = 30
@@ -55,7 +56,7 @@ def check_evidence(quotes: Sequence[str], index: PageIndex, *, where: str) -> Ev
             findings.append(Finding("quote", "hard", f"the quote {reason}", place, (0, len(quote)), shown))
         elif not match.verbatim:
             off = f"{match.edits} word{'s' if match.edits != 1 else ''} off" if match.edits else "other case or punctuation"
-            message = f'the quote is not verbatim ({off}); line {match.start_line} says "{printable(match.text)}"'
+            message = f'the quote is not verbatim ({off}); line {match.start_line} says "{printable(match.text, 160)}"'
             findings.append(
                 Finding(
                     "quote",
@@ -64,7 +65,7 @@ def check_evidence(quotes: Sequence[str], index: PageIndex, *, where: str) -> Ev
                     place,
                     (0, len(quote)),
                     printable(quote, 120),
-                    (Candidate(printable(match.text), match.start_line),),
+                    (Candidate(printable(match.text, 160), match.start_line),),
                 )
             )
     return Evidence(tuple(matches), tuple(findings))
@@ -82,7 +83,12 @@ def check_text(text: str, evidence: Sequence[str] | None, index: PageIndex, *, w
     if talk is not None:
         findings.append(
             Finding(
-                "self-talk", "hard", f"the text speaks of itself or of its task: it {printable(talk)}", where, None, printable(text, 80)
+                "self-talk",
+                "hard",
+                f"the text speaks of itself or of its task: it {printable(talk, 160)}",
+                where,
+                None,
+                printable(text, 80),
             )
         )
     found = quantities(text)

@@ -68,20 +68,3 @@ class Finding:
             )
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f"no finding: {error!r}") from None
-
-
-def printable(text: str, limit: int = 160) -> str:
-    """The text on one line, at most `limit` characters, fit for a terminal, a report and a prompt.
-
-    White space is collapsed; control, format and private characters (escape sequences, zero-width and bidirectional marks) are shown as
-    `\\x1b`, `\\u200b`.
-
-    >>> printable("8\\u200b0 %\\x1b[2J")
-    '8\\\\u200b0 %\\\\x1b[2J'
-    """
-    text = " ".join(text.split())
-    if len(text) > limit:
-        text = text[: limit - 1].rstrip() + "…"
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else (f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\u{ord(char):04x}") for char in text)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
-from enrich.printable import printable
 from enrich.records import card_words as words
 from enrich.records.card_words import Light
+from enrich.text import printable
 from enrich.wiki.insights import SCORES, Insight
 from enrich.wiki.pages import Page
 from enrich.wiki.profile import PageType, Profile

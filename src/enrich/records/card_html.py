@@ -10,10 +10,10 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING
 
-from enrich.printable import printable
 from enrich.records.card import MAX_SCORE, TOP_INSIGHTS, Card
 from enrich.records.card_text import scores
 from enrich.records.card_words import number_text
+from enrich.text import printable
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -14,10 +14,11 @@ from typing import Any
 
 from enrich.config import Config
 from enrich.errors import UserError
+from enrich.files import KeyedStore, write_text_atomically
 from enrich.metrics.javascript import is_falsy
 from enrich.metrics.links import resource_map
 from enrich.records.backlinks import LinkingPage, all_entities, backlinks, numeric_ids
-from enrich.records.cache import PageCache
+from enrich.records.cache import page_store
 from enrich.records.comparison import Comparison, compare
 from enrich.records.facts import PageFacts, page_facts
 from enrich.records.ranks import ranks, recommended_score
@@ -29,7 +30,6 @@ from enrich.wiki.dates import Dates, git_dates, read_dates
 from enrich.wiki.notice import Notice
 from enrich.wiki.pages import PageFile, find_pages, parse_page
 from enrich.wiki.profile import Profile, load_profile
-from enrich.wiki.writing import write_text_atomically
 
 SCHEMA = 1
 DATES_FILE = "git-dates.json"
@@ -88,7 +88,7 @@ def build(
     profile = load_profile(config.wiki.profile, config.root)
     notices: list[Notice] = []
     files = _page_files(config, notices)
-    cache = PageCache(config.cache / "pages", profile.model_dump_json())
+    cache = page_store(config.cache / "pages", profile.model_dump_json())
     pruned = False  # only a build that saw everything knows what is no longer used
     try:
         data = load_data(config.data, cache.remember)
@@ -196,7 +196,7 @@ def _dates(config: Config, profile: Profile, dates_file: Path | None, notices: l
 
 
 def _load_pages(
-    files: Sequence[PageFile], profile: Profile, cache: PageCache, content: str, notices: list[Notice], progress: Progress | None
+    files: Sequence[PageFile], profile: Profile, cache: KeyedStore, content: str, notices: list[Notice], progress: Progress | None
 ) -> list[_Loaded]:
     loaded: list[_Loaded] = []
     for place, file in enumerate(files):
@@ -209,14 +209,14 @@ def _load_pages(
         key = cache.key("page", os.fsencode(file.path.rpartition("/")[2]) + b"\0" + raw)
         facts = None
         with suppress(TypeError, ValueError):
-            kept = cache.facts(key)
+            kept = cache.get_json(key)
             facts = None if kept is None else PageFacts.from_json(kept)
         if facts is None:
             page = parse_page(file, raw)
             packed = pack(compared_text(page.text))
             facts = page_facts(page, profile, words_digest(packed))
-            cache.put_facts(key, facts.to_json())
-            cache.put_words(cache.key("words", facts.words.encode()), packed)
+            cache.put_json(key, facts.to_json())
+            cache.put(cache.key("words", facts.words.encode()), packed)
         else:
             cache.keep(cache.key("words", facts.words.encode()))  # wanted again as soon as any page changes
         if facts.problem is not None:
@@ -242,30 +242,30 @@ def _linking_page(file: PageFile, facts: PageFacts) -> LinkingPage:
 
 
 def _redundancy(
-    loaded: Sequence[_Loaded], records: Sequence[Mapping[str, Any]], cache: PageCache, progress: Progress | None
+    loaded: Sequence[_Loaded], records: Sequence[Mapping[str, Any]], cache: KeyedStore, progress: Progress | None
 ) -> Sequence[Redundancy]:
     """The redundancy of all pages, with what the last build found as a start."""
     states = [(facts.words, str(record["contentFormat"])) for (_, facts), record in zip(loaded, records, strict=True)]
     key = cache.key("redundancy", b"")
     before = None
     with suppress(TypeError, ValueError):
-        before = Comparison.from_json(cache.facts(key))
+        before = Comparison.from_json(cache.get_json(key))
     step = None if progress is None else (lambda done, total: progress("redundancy", done, total))
     comparison = compare(states, lambda place: _packed_words(*loaded[place], cache), before, step)
     if comparison is not before:
-        cache.put_facts(key, comparison.to_json())
+        cache.put_json(key, comparison.to_json())
     return comparison.found
 
 
-def _packed_words(file: PageFile, facts: PageFacts, cache: PageCache) -> bytes:
+def _packed_words(file: PageFile, facts: PageFacts, cache: KeyedStore) -> bytes:
     key = cache.key("words", facts.words.encode())
-    packed = cache.words(key)
+    packed = cache.get(key)
     if packed is not None:
         with suppress(ValueError):
             count_long(packed)
             return packed
     packed = pack(compared_text(parse_page(file, file.file.read_bytes()).text))
-    cache.put_words(key, packed)
+    cache.put(key, packed)
     return packed
 
 

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 
 from enrich.errors import EnrichError, UserError
+from enrich.files import PageMoved, replace_file
 from enrich.metrics.grading import content_type, grading_counts
 from enrich.metrics.quality import quality_from_ratings
 from enrich.review.lock import Lock, LockFile, LockLine
@@ -24,7 +25,6 @@ from enrich.stages.landing import QUALITY, as_written, canonical, key_path, same
 from enrich.wiki.frontmatter import EditRefused, edit_bytes
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
-from enrich.wiki.writing import PageMoved, replace_file
 
 # Pages between two rewrites of the lock: few enough that their new bytes fit in memory, many enough that the lock is not rewritten per page.
 _BATCH = 256

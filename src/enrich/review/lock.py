@@ -10,18 +10,17 @@ afterwards the file is rewritten without them. Where several lines stand for one
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from enrich.errors import UserError
+from enrich.files import locked, write_text_atomically
 from enrich.review.origin import Origin
 from enrich.wiki.wiki import Wiki
-from enrich.wiki.writing import write_text_atomically
 
 REJECTED = "rejected"
 # How the row of an intent begins.
@@ -171,19 +170,9 @@ class LockFile:
         except OSError:
             return False
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[None]:
         """Hold the mutex: one process at a time changes pages and lock."""
-        try:
-            self._mutex.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._mutex, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise UserError(f"cannot be opened ({error.strerror})", where=str(self._mutex), do="make the folder writable") from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
+        return locked(self._mutex)
 
     def append_intents(self, lines: Iterable[LockLine]) -> None:
         """Say, durably, what is about to be written. To be called within `writing`."""

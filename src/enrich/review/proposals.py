@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from enrich.errors import UserError
+from enrich.files import locked, write_text_atomically
 from enrich.review.origin import Origin
 from enrich.wiki.wiki import Wiki
-from enrich.wiki.writing import write_text_atomically
 
 State = Literal["pending", "accepted", "rejected"]
 NEEDS_LOOK = "needs-look"
@@ -223,19 +222,9 @@ class ProposalStore:
         """The ids of the pages that have a proposal."""
         return {proposal.page for proposal in self.all()}
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[None]:
         """Hold the folder: one process at a time changes proposals."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.folder / ".mutex", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise UserError(f"cannot be written ({error.strerror})", where=str(self.folder), do="make the folder writable") from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
+        return locked(self.folder / ".mutex")
 
     def put(self, proposal: Proposal, *, durable: bool = False) -> None:
         """Write (or, where it has no changes left, remove) one proposal. To be called within `writing`.

@@ -13,13 +13,13 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
-from enrich.printable import counted, escaped
 from enrich.review.editing import Candidate
 from enrich.review.formats.word import place_of, rating_move
 from enrich.review.proposals import FieldChange
 from enrich.review.sitting import Sitting, is_skipped, standing_of
 from enrich.review.views import FieldView, InsightView, PageView, as_text, provenance
 from enrich.review.words import Piece, word_diff
+from enrich.text import counted, escaped
 
 Span = tuple[str, str]
 """Text and its style: "", `bold`, `dim`, `gone`, `come`, `warn`, `good`, `bad`, `cursor`."""

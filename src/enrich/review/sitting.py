@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from enrich.errors import AnswerError
-from enrich.printable import counted
 from enrich.review.applying import MEANWHILE
 from enrich.review.decisions import (
     MOVED,
@@ -31,6 +30,7 @@ from enrich.review.lock import LockFile
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.review.views import PageView, page_view
 from enrich.stages.landing import same, standing
+from enrich.text import counted
 from enrich.wiki.wiki import Wiki
 
 Decision = Literal["accept", "reject", "skip"]

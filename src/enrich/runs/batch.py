@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from enrich.errors import UserError
+from enrich.files import locked, remove_leftovers
 from enrich.review.applying import Applied, appliable, apply, recover
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.runs.asking import Asker, Baseline
@@ -26,7 +25,6 @@ from enrich.runs.results import FailedQuestion, RunResult
 from enrich.stages.catalogue import OFFLINE, Stage, load_stages
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki, now_iso
-from enrich.wiki.writing import remove_leftovers
 
 # Seconds after which a temporary file belongs to nobody: no write takes nearly as long.
 _LEFTOVER_AGE = 3600.0
@@ -54,7 +52,11 @@ def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: 
     config = wiki.config
     stages = load_stages(wiki.config, options.stages)
     files = wiki.select(options.pages)
-    with terminated_as_interrupted(), _alone(config.cache / "locks" / "run", progress) if options.alone else nullcontext():
+
+    def waiting(holder: str) -> None:
+        progress.note(f"another run ({holder or 'process unknown'}) is at work on this wiki: waiting for it to end")
+
+    with terminated_as_interrupted(), locked(config.cache / "locks" / "run", waiting) if options.alone else nullcontext():
         recover(wiki)
         for folder in (config.content, config.proposals):
             remove_leftovers(folder, older_than=_LEFTOVER_AGE, now=time.time())
@@ -214,26 +216,3 @@ def _apply(wiki: Wiki, options: RunOptions, plan: Plan, due: list[Due], result: 
     result.changes = [replace(proposal, changes=tuple(changes)) for proposal, changes in kept if changes]
     result.held = [item for item in result.held if (item[0], item[1]) not in written]
     result.failed.extend(FailedQuestion(item.page, "", item.cause, item.detail) for item in done.refused)
-
-
-@contextmanager
-def _alone(path: Path, progress: Progress) -> Iterator[None]:
-    """One batch job at a time on a wiki: a second one says so and waits. The lock dies with its holder."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise UserError(f"cannot be opened ({error.strerror})", where=str(path), do="make the cache folder writable") from None
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            other = os.pread(handle, 40, 0).decode("ascii", "replace").strip()
-            progress.note(f"another run ({other or 'process unknown'}) is at work on this wiki: waiting for it to end")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        with suppress(OSError):  # who it is, is for people; a full disk must not keep a run from saying what it did
-            os.truncate(handle, 0)
-            os.pwrite(handle, f"process {os.getpid()}".encode(), 0)
-        yield
-    finally:
-        os.close(handle)

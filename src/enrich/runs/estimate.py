@@ -12,6 +12,7 @@ from typing import Any
 
 from enrich.config import Config
 from enrich.errors import UserError
+from enrich.files import write_text_atomically
 from enrich.llm.messages import Request, Usage
 from enrich.llm.prices import Prices
 from enrich.llm.tokens import PER_MESSAGE, PER_REQUEST, Correction, estimate_tokens
@@ -21,7 +22,6 @@ from enrich.stages.catalogue import OFFLINE, Stage
 from enrich.stages.fusing import fused_request, groups
 from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki
-from enrich.wiki.writing import write_text_atomically
 
 # Answers fill about this share of their ceiling, until the answers of this model have been seen: ceilings are set for the longest that are
 # still wanted.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from enrich.printable import counted
 from enrich.review.diffs import page_diffs
 from enrich.review.formats.markdown import LIMIT, code, comment_body
 from enrich.review.proposals import Proposal, ProposalStore
 from enrich.review.views import page_views
 from enrich.runs.results import RunResult
+from enrich.text import counted
 from enrich.wiki.wiki import Wiki
 
 # Shares of the limit, so that a night of failures leaves room for what was applied, and the other way round.

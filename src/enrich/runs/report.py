@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from enrich.files import write_text_atomically
 from enrich.runs.journal import read_journal
 from enrich.runs.results import RunResult
-from enrich.wiki.writing import write_text_atomically
+from enrich.text import code_span
 
 # Lists of the slowest and the costliest pages are this long.
 _TOP = 10
@@ -56,12 +57,12 @@ def report_markdown(result: RunResult) -> str:
     ]
     lines = [f"# Run {result.run}", "", "| what | how many |", "|---|---:|", *(f"| {name} | {value} |" for name, value in rows), ""]
     if result.stopped:
-        lines += [f"Ended early: {_code(result.stopped)}", ""]
+        lines += [f"Ended early: {code_span(result.stopped)}", ""]
     if result.spending.by_stage:
         lines += ["## Spent", "", "| stage | model | answers | requests | tokens in | of it cached | tokens out | USD |"]
         lines += ["|---|---|---:|---:|---:|---:|---:|---:|"]
         lines += [
-            f"| {one.stage} | {_code(one.model)} | {one.answers} | {one.requests} | {one.usage.input} | {one.usage.cached_input} "
+            f"| {one.stage} | {code_span(one.model)} | {one.answers} | {one.requests} | {one.usage.input} | {one.usage.cached_input} "
             f"| {one.usage.output} | {_usd(one.cost_usd)} |"
             for one in result.spending
         ]
@@ -70,27 +71,22 @@ def report_markdown(result: RunResult) -> str:
         causes = Counter(failure.cause for failure in result.failed)
         lines += [f"Failed by cause: {', '.join(f'{cause} {count}' for cause, count in causes.most_common())}", ""]
         lines += ["## Failed", "", "| page | stage | cause | detail | again with |", "|---|---|---|---|---|"]
-        lines += [f"| {_code(f.page)} | {f.stage} | {f.cause} | {_code(f.detail)} | {_code(f.retry)} |" for f in result.failed]
+        lines += [f"| {code_span(f.page)} | {f.stage} | {f.cause} | {code_span(f.detail)} | {code_span(f.retry)} |" for f in result.failed]
         lines.append("")
     if result.held:
         lines += ["## Held back", "", "| page | field | flag |", "|---|---|---|"]
-        lines += [f"| {_code(page)} | {_code(name)} | {flag} |" for page, name, flag in result.held]
+        lines += [f"| {code_span(page)} | {code_span(name)} | {flag} |" for page, name, flag in result.held]
         lines.append("")
     for name, key, top in (("Slowest", "seconds", data["slowest"]), ("Costliest", "cost_usd", data["costliest"])):
         if top and result.requests:
             lines += [f"## {name} pages", "", f"| page | {'seconds' if key == 'seconds' else 'USD'} |", "|---|---:|"]
-            lines += [f"| {_code(item['page'])} | {item[key]:.4g} |" for item in top]
+            lines += [f"| {code_span(item['page'])} | {item[key]:.4g} |" for item in top]
             lines.append("")
     return "\n".join(lines)
 
 
 def _usd(amount: float | None) -> str:
     return "unknown price" if amount is None else f"{amount:.4f}"
-
-
-def _code(text: str) -> str:
-    """Text in a Markdown code span inside a table cell."""
-    return "`" + " ".join(text.replace("`", "'").replace("|", "¦").split()) + "`" if text else ""
 
 
 def failed_in(runs: Sequence[Path]) -> set[tuple[str, str]]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from enrich import html
-from enrich.printable import printable
 from enrich.runs.results import RunResult
+from enrich.text import printable
 
 # Lists longer than this are cut in the page; `report.json` has all of them.
 _LISTED = 500

@@ -71,7 +71,6 @@ async def open_service(
     endpoint = endpoint_of(config, env)
     answers = stack.enter_context(AnswerCache(config.cache / "answers", progress.note))
     flight = SingleFlight(config.cache / "locks")
-    stack.callback(flight.close)
     client = await stack.enter_async_context(Client(endpoint, client_settings(config), prices, budget, tell))
     return {
         "sender": client,

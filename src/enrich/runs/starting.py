@@ -7,9 +7,9 @@ from pathlib import Path
 
 from enrich.config import FILE_NAME, load_config
 from enrich.errors import UserError
+from enrich.files import write_text_atomically
 from enrich.stages.catalogue import shipped_prompts
 from enrich.wiki.pages import find_pages
-from enrich.wiki.writing import write_text_atomically
 
 _IGNORED = ("/cache/", "/proposals/", ".enrich-*")
 _MERGED = ("enrich.lock merge=union",)

@@ -16,9 +16,9 @@ from typing import Any
 import enrich
 from enrich.config import STAGES, Config
 from enrich.errors import UserError
+from enrich.files import write_text_atomically
 from enrich.stages.catalogue import load_stages
 from enrich.wiki.pages import find_pages
-from enrich.wiki.writing import write_text_atomically
 
 States = Mapping[str, Mapping[str, Any]]
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from enrich import html
-from enrich.printable import escaped
 from enrich.review.diffs import SCHEMA
 from enrich.review.places import Quoted
 from enrich.review.totals import MOVE_BINS, finding_name, totals
 from enrich.review.views import FieldView, InsightView, PageView, as_text, provenance
+from enrich.text import escaped
 
 _FILTERS = (
     ("by-field", "Field"),

@@ -7,15 +7,14 @@ mentions, issue numbers, commit hashes, addresses and markup alone. A fence is l
 from __future__ import annotations
 
 import html
-import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from enrich.printable import counted, escaped, printable
 from enrich.review.formats.word import place_of, rating_move
 from enrich.review.places import Quoted
 from enrich.review.totals import finding_name, totals
 from enrich.review.views import FieldView, InsightView, PageView
+from enrich.text import code_block, code_span, counted, escaped, printable
 
 # GitHub takes 65,536; the rest is for what a workflow adds around it.
 LIMIT = 60_000
@@ -130,7 +129,7 @@ def _details(view: PageView) -> str:
             for insight in field.insights:
                 lines += _insight(insight)
         else:
-            lines += fenced(_removed_and_added(field))
+            lines += code_block(_removed_and_added(field))
             lines += _quotes(field.quotes)
         lines += [f"- on the page now: {code(field.now) or '(nothing)'}"] if field.now is not None else []
         lines += [f"- {finding}" for finding in _findings(field.findings)]
@@ -162,7 +161,7 @@ def _insight(insight: InsightView) -> list[str]:
     )
     lines = [f"{insight.status}: {code(insight.kind)} ({scores})", ""]
     body = _wrapped("  ", new) if old == new else [*_wrapped("- ", old), *_wrapped("+ ", new)]
-    return [*lines, *fenced(body), *_quotes(insight.quotes), *(f"- {finding}" for finding in _findings(insight.findings)), ""]
+    return [*lines, *code_block(body), *_quotes(insight.quotes), *(f"- {finding}" for finding in _findings(insight.findings)), ""]
 
 
 def _quotes(quotes: Sequence[Quoted]) -> list[str]:
@@ -183,24 +182,9 @@ def _wrapped(prefix: str, text: str) -> list[str]:
     return [prefix + line for line in lines]
 
 
-def fenced(lines: Sequence[str], language: str = "diff") -> list[str]:
-    """The lines as a code block whose fence nothing inside can close."""
-    longest = max((len(run) for line in lines for run in re.findall(r"`+", line)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return [f"{fence}{language}", *lines, fence, ""]
-
-
 def code(text: str) -> str:
-    """The text as one code span, also within a table's cell; nothing for nothing."""
-    text = " ".join(printable(_short(text)).split())
-    if not text:
-        return ""
-    # A bar ends a table's cell even within code.
-    text = text.replace("|", "¦")
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * (longest + 1)
-    pad = " " if text.startswith("`") or text.endswith("`") else ""
-    return f"{fence}{pad}{text}{pad}{fence}"
+    """`text` as one code span, also within a table cell; "" for empty text."""
+    return code_span(_short(text))
 
 
 def _html(text: str) -> str:

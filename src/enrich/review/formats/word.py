@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from enrich.printable import escaped, printable
 from enrich.review.places import Quoted
 from enrich.review.views import FieldView, InsightView, PageView, as_text
 from enrich.review.words import Piece
+from enrich.text import escaped, printable
 
 _RED, _GREEN, _BOLD, _DIM, _YELLOW = "31;9", "32;4", "1", "2", "33"
 _CODE = re.compile(r"\x1b\[[0-9;]*m")

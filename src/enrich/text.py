@@ -1,0 +1,106 @@
+"""Text that is safe to show: on a terminal, on one line, in Markdown, in a GitHub annotation; numbers with their nouns.
+
+HTML is escaped by the templates of the HTML kit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+# Joiners are part of emoji and of Persian and Indic words. Every other format character only hides or reverses text.
+_JOINERS = "\u200c\u200d"
+_SPACES = "\n\t\u00a0\u202f\u2009\u3000"
+
+
+def printable(text: str, limit: int | None = None) -> str:
+    """`text` on one line that is safe on a terminal: white space as spaces, control and format characters as escapes (`\\x1b`, `\\u202e`).
+
+    With a `limit`, runs of white space are one space and longer text is cut to that many characters and an ellipsis.
+
+    >>> printable("a\\u202eb\\nc"), printable("one  two three", 8)
+    ('a\\\\u202eb c', 'one two…')
+    """
+    if limit is not None:
+        text = " ".join(text.split())
+        text = text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in _JOINERS else " " if _is_space(char) else _escape(char) for char in text)
+
+
+def escaped(text: str) -> str:
+    """`text` with control and format characters as escapes, so that a reviewer sees them; line breaks and tabs are kept.
+
+    Lone surrogates are escaped too: the result can be written as UTF-8.
+
+    >>> escaped("a\\u202eb\\x1b[2J")
+    'a\\\\u202eb\\\\x1b[2J'
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in _JOINERS or char in _SPACES else _escape(char) for char in text)
+
+
+def _is_space(char: str) -> bool:
+    return char.isspace() and char not in "\x1c\x1d\x1e\x1f"
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def code_span(text: str) -> str:
+    """`text` as one Markdown code span that is also safe in a table cell; "" for empty text.
+
+    >>> code_span("a | b"), code_span("`x`")
+    ('`a ¦ b`', '`` `x` ``')
+    """
+    # A bar ends a table cell even inside code.
+    text = " ".join(printable(text).split()).replace("|", "¦")
+    if not text:
+        return ""
+    fence = "`" * (_longest_fence(text) + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def code_block(lines: Sequence[str], language: str = "diff") -> list[str]:
+    """`lines` as a Markdown code block whose fence no line can close."""
+    fence = "`" * max(3, max(map(_longest_fence, lines), default=0) + 1)
+    return [f"{fence}{language}", *lines, fence, ""]
+
+
+def _longest_fence(text: str) -> int:
+    return max(map(len, re.findall(r"`+", text)), default=0)
+
+
+def annotation(command: str, message: str, **properties: str | int) -> str:
+    """A workflow command that GitHub shows beside a line of a file.
+
+    https://docs.github.com/actions/reference/workflow-commands-for-github-actions: `%` is escaped everywhere, `:` and `,` in properties.
+
+    >>> annotation("error", "100% wrong", file="a,b.md", line=3)
+    '::error file=a%2Cb.md,line=3::100%25 wrong'
+    """
+    data = {name: printable(str(value)).replace("%", "%25").replace(":", "%3A").replace(",", "%2C") for name, value in properties.items()}
+    return f"::{command} {','.join(f'{name}={value}' for name, value in data.items())}::{printable(message).replace('%', '%25')}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`number` with its noun in the singular or plural; thousands are separated.
+
+    >>> counted(1, "page"), counted(0, "page"), counted(1200, "request")
+    ('1 page', '0 pages', '1,200 requests')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def usd(amount: float | None) -> str:
+    """An amount of money with four decimals.
+
+    >>> usd(0.5), usd(None)
+    ('$0.5000', 'price unknown')
+    """
+    return "price unknown" if amount is None else f"${amount:.4f}"
