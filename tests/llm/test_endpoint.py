@@ -8,12 +8,14 @@ import logging
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from enrich.errors import UserError
-from enrich.llm import AnswerCache, Endpoint, host_of
+from enrich.errors import AnswerError, UserError
+from enrich.llm import AnswerCache, Endpoint, Message, host_of
 from tests import fake_server as fake
+from tests.demo import DemoWiki, changed, honest
 from tests.fake_server import FakeServer, Seen
 from tests.llm.asking import Asked, ask, client, request
 
@@ -179,6 +181,42 @@ def test_the_key_appears_in_nothing_we_produce(
     asyncio.run(shown())
     output = capfd.readouterr()
     produced += [caplog.text, output.out, output.err]
-    assert sum(1 for asked in outcomes if asked.reply is not None) == 1, "one of these servers answers"
+    assert [asked.error.cause for asked in outcomes if isinstance(asked.error, AnswerError)].count("key-in-answer") == 1
     assert all(KEY not in text for text in produced)
     assert all(KEY[8:24] not in text for text in produced)
+
+
+@pytest.mark.parametrize("key", ["test", "x", "internationalisation", "s"])
+def test_a_key_that_is_a_word_of_the_page_changes_no_answer(serve: Serve, tmp_path: Path, key: str) -> None:
+    wiki = DemoWiki(tmp_path, 1)
+    page = wiki.file(0).read_text(encoding="utf-8")
+    wiki.file(0).write_text(page.replace("in a steady breeze", "after an untested internationalisation"), encoding="utf-8")
+    wiki.server = serve(honest).base_url
+    proposed = []
+    for said in ("", key):
+        assert wiki.enrich("run", "--json", "--refresh", "--no-cache", OPENAI_API_KEY=said).json["failed"] == []
+        proposed.append([(field["field"], field["new"]) for field in wiki.enrich("diff", "--json").json["pages"][0]["fields"]])
+    assert proposed[1] == proposed[0]
+    assert "untested" in str(proposed[0])
+
+
+def test_an_answer_that_holds_the_key_fails_and_is_not_stored(serve: Serve, tmp_path: Path) -> None:
+    wiki = DemoWiki(tmp_path, 1)
+
+    def leaking(seen: Seen, parts: dict[str, Any]) -> None:
+        parts["summary"]["summary"] = f"Wind turbines deliver {seen.key} in a breeze."
+
+    wiki.server = serve(changed(leaking)).base_url
+    run = wiki.enrich("run", "--json", OPENAI_API_KEY=KEY).json
+    assert {(item["page"], item["cause"]) for item in run["failed"]} == {("park-0", "key-in-answer")}
+    assert (run["exit"], run["proposed"]) == (3, [])
+    for file in (*(wiki.root / "cache").rglob("*"), *(wiki.root / "proposals").rglob("*")):
+        assert file.is_dir() or KEY.encode() not in file.read_bytes(), file
+    wiki.server = serve(honest).base_url
+    assert wiki.enrich("run", "--json", OPENAI_API_KEY=KEY).json["asked"] == 3, "nothing of it is in the answer cache"
+
+
+def test_an_answer_may_quote_a_page_that_holds_the_key(serve: Serve) -> None:
+    server = serve([fake.ok({"summary": f"The page says {KEY}."})])
+    asked = ask(server, request(messages=(Message("user", f"Summarise: the key is {KEY}."),)), env=ENV)
+    assert json.loads(asked.text) == {"summary": f"The page says {KEY}."}

@@ -136,7 +136,8 @@ class Client:
         """The model's answer to `request`: text that ended by itself; whether it fits the schema is for the caller to judge.
 
         `tally` is added to attempt by attempt, so that what a failure cost is known too. Raises `ServiceError` (final: no later request
-        can succeed), `AnswerError` (`refused`, `filtered`, `cut-off`, `too-long`, `invalid`), `BudgetSpent`, and `UserError` for an
+        can succeed), `AnswerError` (`refused`, `filtered`, `cut-off`, `too-long`, `invalid`,
+        `key-in-answer`), `BudgetSpent`, and `UserError` for an
         unknown price under a budget.
         """
         started = self._clock()
@@ -147,9 +148,8 @@ class Client:
         for _ in range(_RAISES + 1):
             completion = await self._retried(request, room, price, tallies)
             if completion.finish != "length":
-                text = self.endpoint.without_key(completion.text)
                 model = shown(completion.model, self.endpoint) or request.model
-                return Reply(text, own.usage, own.cost_usd, model, own.requests, self._clock() - started)
+                return Reply(completion.text, own.usage, own.cost_usd, model, own.requests, self._clock() - started)
             if self._dialect(request.model).ceiling(room * 2) <= self._dialect(request.model).ceiling(room):
                 break
             room *= 2
@@ -211,7 +211,7 @@ class Client:
                     if self._ended is not None:  # while this waited for money
                         self.budget.settle(reservation, 0.0)
                         raise self._ended
-                return await self._spend(turn, request.model, body, ceiling, price, reservation, tallies)
+                return await self._spend(turn, request, body, ceiling, price, reservation, tallies)
             except ThrottledError:
                 continue
             except RefusedParameterError as error:
@@ -222,7 +222,7 @@ class Client:
     async def _spend(
         self,
         turn: Turn,
-        model: str,
+        request: Request,
         body: bytes,
         ceiling: int,
         price: Price | None,
@@ -230,6 +230,7 @@ class Client:
         tallies: tuple[Tally, ...],
     ) -> Completion:
         """Sends, and accounts for whatever comes of it."""
+        model = request.model
         usage: Usage | None = None
         # What the attempt costs where no usage says so: None stands for its upper bound, 0 for a server that turned it away unread.
         unstated: float | None = None
@@ -244,7 +245,7 @@ class Client:
             completion = self._read(response.content)
             usage = _plausible(completion.usage, len(body), ceiling)
             cause = "cut-off" if completion.finish == "length" else ""
-            self._judge(completion)
+            self._judge(completion, request)
             turn.clean(self._clock() - started)
             return completion
         except ThrottledError as error:
@@ -310,7 +311,7 @@ class Client:
             raise TransientError("invalid", f"{self.endpoint.host}: {error}", answered=True) from None
         return completion
 
-    def _judge(self, completion: Completion) -> None:
+    def _judge(self, completion: Completion, request: Request) -> None:
         """Raises where a sound reply is no answer."""
         if completion.refusal:
             raise AnswerError("refused", shown(completion.refusal, self.endpoint))
@@ -318,6 +319,8 @@ class Client:
             raise AnswerError("filtered", "the server's content filter stopped the answer")
         if not completion.text.strip() and completion.finish != "length":
             raise TransientError("invalid", "the answer is empty", answered=True)
+        if self.endpoint.leaked_in(completion.text, [message.content for message in request.messages]):
+            raise AnswerError("key-in-answer", "the answer holds the API key, so it is not kept")
 
     def _settle(
         self, reservation: Reservation | None, price: Price | None, usage: Usage | None, unstated: float | None, body: bytes, ceiling: int

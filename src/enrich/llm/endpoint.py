@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -20,6 +20,8 @@ _OPENAI_HOST = "api.openai.com"
 _NETLOC = re.compile(r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?")
 _KEY_LIKE = re.compile(r"\b(?:sk|pk)-[A-Za-z0-9_*.…-]{6,}|(?i:\bbearer)\s+[^\s\"',;]+")
 REDACTED = "[key]"
+# Local servers take any word as a key; keys that servers issue are longer.
+SHORTEST_REAL_KEY = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,9 @@ class Endpoint:
             text = text.replace(self.key, REDACTED)
         return _KEY_LIKE.sub(REDACTED, text)
 
-    def without_key(self, text: str) -> str:
-        """`text` without the very key: for answers, where words that merely look like a key are the page's own."""
-        return text.replace(self.key, REDACTED) if self.key and self.key in text else text
+    def leaked_in(self, answer: str, asked: Sequence[str]) -> bool:
+        """Whether an answer holds the key although none of the texts sent does. Short keys (`test`) are words, so they never count."""
+        return len(self.key) >= SHORTEST_REAL_KEY and self.key in answer and not any(self.key in text for text in asked)
 
 
 def host_of(base_url: str | None) -> str:
