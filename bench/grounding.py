@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from enrich.grounding import Finding, PageIndex, check_text, normalise
-from enrich.grounding.number_words import leading_words
 from enrich.grounding.numbers import Passage, stated_in
 from enrich.grounding.quantities import NUMBER, Quantity, key, quantities
+from enrich.grounding.words import leading_words
 from enrich.wiki import yaml12
 from enrich.wiki.pages import Page, find_pages, read_page
 from enrich.wiki.visible import visible

@@ -7,7 +7,7 @@ import importlib
 
 import pytest
 
-MODULES = ("grounding.findings", "grounding.number_words", "grounding.quantities", "grounding.quotes", "grounding.self_talk", "wiki.markup",
+MODULES = ("grounding.findings", "grounding.words", "grounding.quantities", "grounding.quotes", "grounding.self_talk", "wiki.markup",
            "wiki.sentences", "wiki.visible")  # fmt: skip
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enrich.grounding.number_words import word_numbers
 from enrich.grounding.quantities import quantities
+from enrich.grounding.words import word_numbers
 
 
 def read(text: str) -> list[tuple[str, str]]:

@@ -14,8 +14,8 @@ from decimal import Decimal
 from functools import cached_property
 
 from enrich.grounding.digits import prepare
-from enrich.grounding.number_words import leading_words
 from enrich.grounding.quantities import MONTHS, NUMBER, Quantity, Reading, key, quantities
+from enrich.grounding.words import leading_words
 from enrich.wiki.visible import Line
 
 _VULGAR = re.compile(r"[¼-¾⅐-⅞]")

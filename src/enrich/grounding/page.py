@@ -8,7 +8,7 @@ from functools import cached_property
 from enrich.grounding.counts import counts
 from enrich.grounding.numbers import NumberIndex, Passage
 from enrich.grounding.quotes import QuoteIndex, QuoteMatch, normalise_quote
-from enrich.grounding.stems import stems
+from enrich.grounding.words import stems
 from enrich.wiki.visible import Line, Sentence, VisibleText, source_lines, visible
 
 # Whole tags are markup and no words. Without its brackets a tag is text, on the page and in the quote alike.

@@ -16,9 +16,9 @@ from decimal import Decimal
 from typing import Literal
 
 from enrich.grounding.digits import prepare
-from enrich.grounding.number_words import SCALES, word_numbers
 from enrich.grounding.quotes import BROKEN
 from enrich.grounding.units import ATTACHED_SCALES, CODES, DOLLARS, LOOSE_UNITS, MONEY, SYMBOLS, UNITS
+from enrich.grounding.words import SCALES, word_numbers
 
 QuantityKind = Literal[
     "number", "small", "year", "percent", "points", "currency", "factor", "unit", "ordinal", "decade", "part", "date", "name", "broken"

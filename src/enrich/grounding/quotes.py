@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from enrich.grounding.words import NUMBER_WORDS, TURNS, word_set
 from enrich.wiki.markup import BLOCKS
 from enrich.wiki.visible import Line
 
@@ -141,39 +142,14 @@ _EDGE = ".,;:!?\"'()…"
 _DIGIT = re.compile(r"\d|[¼-¾⅐-⅞⁰²³¹⁴-⁹]")
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_NUMBER_WORDS = _words(
-    """
-    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
-    nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion trillion dozen half third
-    quarter thirds quarters twice double doubled triple tripled percent percentage hundreds thousands millions billions trillions
-    dozens january february march april june july august september october november december
-    """
-)
-# Words that turn a sentence around. Nor may a repair touch what weighs or compares.
-_NEGATIONS = _words(
-    """
-    no not never none nor neither nobody nothing nowhere without cannot hardly barely scarcely unlikely fails failed fail lack
-    lacks lacked lacking absent except unless despite only all every some few most more less fewer least above below over under
-    before after increase increased increases decrease decreased decreases rise rose fell fall higher lower always may might must
-    false true refuse refused refuses deny denied denies against
-    """
-)
+# A repair must not change a number, or a word that turns a statement around.
+_GUARDED = NUMBER_WORDS | TURNS | word_set("percent")
 _PREFIXES = ("un", "in", "im", "ir", "il", "non", "dis", "mis", "anti", "de")
 
 
 def _guarded(word: str) -> bool:
     """Whether a repair must not touch this word: a number, a negation, or what turns or weighs a statement."""
-    return (
-        bool(_DIGIT.search(word))
-        or word in _NUMBER_WORDS
-        or word in _NEGATIONS
-        or word.endswith(("n't", "fold"))
-        or word[0] in "<>=$€£¥%≈~±"
-    )
+    return word in _GUARDED or bool(_DIGIT.search(word)) or word.endswith(("n't", "fold")) or word[0] in "<>=$€£¥%≈~±"
 
 
 class QuoteIndex:

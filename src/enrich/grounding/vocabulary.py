@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from enrich.grounding.findings import Finding
 from enrich.grounding.page import PageIndex
-from enrich.grounding.stems import stems
+from enrich.grounding.words import stems
 
 _LEAST_SHARE = 0.5
 # Fewer words say too little for a share of them to mean anything (and scripts without blanks give few, long words).

@@ -1,0 +1,68 @@
+"""Whether two insights say the same: one comparison for review, stages and evaluation, with the threshold and the measure as arguments."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from enrich.grounding.quotes import normalise
+from enrich.grounding.words import NUMBER_WORDS, TURNS
+
+Measure = Callable[[str], Counter[str]]
+"""What of a text is compared: its words, or only the terms that carry its subject."""
+
+_WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_CONTRACTED = re.compile(r"n't\b")
+
+
+@lru_cache(maxsize=4096)
+def words(text: str) -> Counter[str]:
+    """The words of a text in lower case, with how often each occurs. Callers must not change the result."""
+    return Counter(_WORD.findall(_plain(text)))
+
+
+def likeness(one: str, other: str, measure: Measure = words) -> float:
+    """0 to 1: the share of words that two texts have in common (Dice coefficient of the two multisets)."""
+    a, b = measure(one), measure(other)
+    total = a.total() + b.total()
+    return 2 * (a & b).total() / total if total else float(one == other)
+
+
+def same_insights(
+    ones: Sequence[tuple[str, str]], others: Sequence[tuple[str, str]], threshold: float, measure: Measure = words
+) -> dict[int, int]:
+    """Place in `ones` -> place in `others` of the same insight; each place is used once.
+
+    An insight is given as (text, evidence). Two are the same if their likeness reaches `threshold` or if they give the same evidence. Pairs
+    with the same evidence are formed first, then by descending likeness; ties go to the earlier places.
+    """
+    proofs, other_proofs = ([normalise(evidence).casefold() for _, evidence in side] for side in (ones, others))
+    scored: list[tuple[float, int, int]] = []
+    for i, (text, _) in enumerate(ones):
+        for j, (other, _) in enumerate(others):
+            value = likeness(text, other, measure) + (proofs[i] != "" and proofs[i] == other_proofs[j])
+            if value >= threshold:
+                scored.append((-value, i, j))
+    found: dict[int, int] = {}
+    for _, i, j in sorted(scored):
+        if i not in found and j not in found.values():
+            found[i] = j
+    return found
+
+
+def same_statement(one: str, other: str) -> bool:
+    """Whether two texts have the same numbers, and the same words that turn a statement around."""
+    return _figures(one) == _figures(other)
+
+
+def _figures(text: str) -> tuple[Counter[str], Counter[str]]:
+    plain = _plain(text)
+    turning = (word for word in words(text).elements() if word in NUMBER_WORDS or word in TURNS)
+    return Counter(_NUMBER.findall(plain)), Counter([*turning, *_CONTRACTED.findall(plain)])
+
+
+def _plain(text: str) -> str:
+    return text.lower().replace("\\$", "$").replace("’", "'")
