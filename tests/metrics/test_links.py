@@ -1,12 +1,11 @@
-"""Links that could cite a resource, canonical addresses, and JavaScript's numbers."""
+"""Links that could cite a resource, canonical addresses, and JavaScript's numbers (exact values of record fields)."""
 
 from __future__ import annotations
 
 import pytest
 
-from enrich.metrics import links, referenced_resources, resource_map, unconverted_links
 from enrich.metrics.javascript import js_round, number, number_text
-from enrich.metrics.url import canonical_href
+from enrich.metrics.links import canonical_href, links, referenced_resources, resource_map, unconverted_links
 from enrich.wiki.data import Resource
 
 KNOWN = resource_map([Resource("aa", "https://Example.org/Paper/", "The paper"), Resource("bb", "http://www.other.org:80", None)])
@@ -54,6 +53,7 @@ def test_entity_links_are_named_once_in_order() -> None:
         ("https://münchen.de", "https://xn--mnchen-3ya.de/"),
         (" https://e.org/a\nb ", "https://e.org/ab"),
         ("http://[::1]:80/x", "http://[::1]/x"),
+        ("http://e.org/a^b|c", "http://e.org/a^b|c"),
         ("https://e.org:99999/", None),
         ("http://ex ample.com", None),
         ("http:///", None),

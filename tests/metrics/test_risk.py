@@ -1,14 +1,14 @@
-"""The hallucination risk: which factors a page gets, in which order, and the integrity of its footnotes and arXiv ids."""
+"""The hallucination risk: factors of a page in order, and the integrity of its footnotes and arXiv ids (exact values of a record's field)."""
 
 from __future__ import annotations
 
 import pytest
 
-from enrich.metrics import RiskReport, hallucination_risk, integrity, structure
+from enrich.metrics.risk import RiskReport, hallucination_risk, integrity
+from enrich.metrics.structure import structure
 from enrich.wiki.profile import load_profile
 
 PROFILE = load_profile()
-CLEAN = integrity("")
 
 
 def risk(

@@ -1,4 +1,4 @@
-"""The counts of a page, the two structural scores, and that line ends do not matter."""
+"""The counts of a page and its structural score (exact values of a record's field); line ends do not matter."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enrich.metrics import counted_text, integrity, older_structural_score, structural_score, structure, suggested_quality, word_count
-from enrich.metrics.structure import Structure, normalized_structural_score
+from enrich.metrics.risk import integrity
+from enrich.metrics.structure import Structure, counted_text, structural_score, structure, word_count
 from enrich.wiki.pages import PageFile, parse_page
 from enrich.wiki.profile import load_profile
 
@@ -22,7 +22,7 @@ def counts(text: str) -> Structure:
 
 def made(**values: float | bool) -> Structure:
     """A page with nothing but these counts (and all bullets, so that the ratio gives no points)."""
-    none = dict.fromkeys(Structure.__slots__, 0) | {"bullet_ratio": 1.0, "has_overview": False, "has_conclusion": False}
+    none = dict.fromkeys(Structure.__slots__, 0) | {"bullet_ratio": 1.0, "has_overview": False}
     return Structure(**(none | values))  # type: ignore[arg-type]
 
 
@@ -56,7 +56,7 @@ def test_tables_and_diagrams_are_counted_by_rows_fences_and_components() -> None
     page = counts(
         "|a|b|\n|---|:-:|\n|1|2|\n\n<ComparisonTable x>\n<ComparisonTables>\n\n```mermaid\nx\n```\n<Mermaid chart />\n<MermaidDiagram>\n"
     )
-    assert (page.table_count, page.diagram_count, page.mermaid_count) == (2, 3, 3)
+    assert (page.table_count, page.diagram_count) == (2, 3)
     assert counts("|a|\n|---|\n|---|\n").table_count == 1  # adjacent separator rows are one
 
 
@@ -66,7 +66,7 @@ def test_links_footnotes_and_headings_are_counted() -> None:
         "x[^1] y[^2] z[^1] [^name]\n[^3]: only defined\n## Overview of it\n### Sub\n#### Deep\n## Implications\n"
     )
     assert (page.internal_links, page.external_links, page.footnote_count) == (3, 2, 2)
-    assert (page.section_count, page.h3_count, page.has_overview, page.has_conclusion) == (3, 1, True, True)
+    assert (page.section_count, page.h3_count, page.has_overview) == (3, 1, True)
 
 
 def test_the_bullet_ratio_leaves_out_fences_and_blank_lines() -> None:
@@ -98,20 +98,6 @@ def test_a_profile_names_its_own_components() -> None:
 )
 def test_the_structural_score_takes_the_first_tier_that_fits(content_format: str, page: dict[str, float], score: int) -> None:
     assert structural_score(made(**page), content_format) == score
-
-
-def test_the_older_score_knows_more_tables_and_no_footnotes() -> None:
-    page = made(word_count=800, table_count=3, mermaid_count=2, internal_links=4, external_links=6, bullet_ratio=0.0, footnote_count=9)
-    assert older_structural_score(page) == 14
-    assert suggested_quality(14, "article") == 93  # the pair that a card of that time shows
-    assert older_structural_score(made(footnote_count=9)) == 0
-
-
-def test_scores_on_other_scales() -> None:
-    assert [suggested_quality(score, "article") for score in (15, 14, 12, 11, 10)] == [100, 93, 80, 73, 67]
-    assert suggested_quality(15, "article", "stub") == 35
-    assert suggested_quality(15, "index") == 0
-    assert normalized_structural_score(15) == 50
 
 
 LINES = st.lists(

@@ -1,4 +1,4 @@
-"""What a page has of what a page of its format and length should have (FIELDS.md section 8)."""
+"""Coverage: what a page has of what a page of its format and length should have (FIELDS.md section 8)."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from enrich.metrics.javascript import is_falsy, js_round, number_text
+from enrich.metrics.javascript import js_round, number_text
 from enrich.metrics.structure import Structure
 from enrich.wiki.profile import Coverage, CoverageTargets
 
 Colour = Literal["green", "amber", "red"]
 
-COUNTED = tuple(CoverageTargets.model_fields)
-GREEN_RATIO = 0.75  # of a ratio item, and of the passing items for a green badge
-AMBER_RATIO = 0.5  # of the passing items for an amber badge
+GREEN_RATIO = 0.75
 _RATINGS = (("N", "novelty"), ("R", "rigor"), ("A", "actionability"), ("C", "completeness"))
 
 
 @dataclass(frozen=True, slots=True)
 class CoverageFacts:
-    """What stands on the page or is known about it, beyond its structure. `quotes` and `accuracy` are (checked, total)."""
+    """Facts about a page beside its structure. `quotes` and `accuracy` are (checked, total)."""
 
     has_summary: bool
     has_schedule: bool
@@ -35,7 +33,7 @@ class CoverageFacts:
 def coverage(
     page: Structure, facts: CoverageFacts, content_format: str, rules: Coverage, default_format: str = "article"
 ) -> dict[str, Any]:
-    """The record's `coverage`: passing and total items, targets, actuals, a colour an item, and the ratings in short."""
+    """The record's `coverage`: passing and total items, targets, actual counts, one colour for each item, and the ratings in short."""
     targets = coverage_targets(page.word_count, content_format, rules, default_format)
     actuals = {
         "tables": page.table_count,
@@ -53,20 +51,20 @@ def coverage(
     }
     if content_format in rules.overview_formats:
         items["overview"] = _flag(page.has_overview)
-    items.update({name: _count(actuals[name], targets[name]) for name in COUNTED})
+    items.update({name: _count(actuals[name], target) for name, target in targets.items()})
     items["quotes"] = _ratio(*facts.quotes)
     items["accuracy"] = _ratio(*facts.accuracy)
+    checked = {
+        "quotesWithQuotes": facts.quotes[0],
+        "quotesTotal": facts.quotes[1],
+        "accuracyChecked": facts.accuracy[0],
+        "accuracyTotal": facts.accuracy[1],
+    }
     record: dict[str, Any] = {
         "passing": sum(1 for colour in items.values() if colour == "green"),
         "total": len(items),
         "targets": targets,
-        "actuals": {
-            **actuals,
-            "quotesWithQuotes": facts.quotes[0],
-            "quotesTotal": facts.quotes[1],
-            "accuracyChecked": facts.accuracy[0],
-            "accuracyTotal": facts.accuracy[1],
-        },
+        "actuals": {**actuals, **checked},
         "items": items,
     }
     if facts.edit_history > 0:
@@ -78,23 +76,13 @@ def coverage(
 
 
 def coverage_targets(words: int, content_format: str, rules: Coverage, default_format: str = "article") -> dict[str, int]:
-    """How many of each counted thing a page of so many words should have; a format without targets of its own has the default's."""
+    """How many of each item a page of `words` words should have. A format without targets has those of the default format."""
     targets = rules.targets.get(content_format) or rules.targets.get(default_format) or CoverageTargets()
-    found = {}
-    for name in COUNTED:
-        target = getattr(targets, name)
-        found[name] = max(target.min, js_round(words / 1000 * target.rate))
-    return found
-
-
-def badge(passing: int, total: int) -> Colour:
-    """The colour of a page's badge by its share of passing items."""
-    share = passing / total if total else 0.0
-    return "green" if share >= GREEN_RATIO else "amber" if share >= AMBER_RATIO else "red"
+    return {name: max(target.min, js_round(words / 1000 * target.rate)) for name, target in targets}
 
 
 def ratings_text(ratings: Any) -> str:
-    """The four ratings in short, `N:4.5 R:6.8 A:5.2 C:7.5`, those that are there."""
+    """The ratings in short, such as `N:4.5 R:6.8 A:5.2 C:7.5`; missing ones are left out."""
     if not isinstance(ratings, Mapping):
         return ""
     return " ".join(f"{letter}:{_text(ratings[name])}" for letter, name in _RATINGS if ratings.get(name) is not None)
@@ -106,8 +94,8 @@ def _text(value: Any) -> str:
     return number_text(value) if isinstance(value, (int, float)) else str(value)
 
 
-def _flag(fits: bool) -> Colour:
-    return "green" if fits else "red"
+def _flag(present: bool) -> Colour:
+    return "green" if present else "red"
 
 
 def _count(actual: int, target: int) -> Colour:
@@ -120,8 +108,3 @@ def _ratio(part: int, whole: int) -> Colour:
     if whole == 0:
         return "red"
     return "green" if part / whole >= GREEN_RATIO else "amber" if part > 0 else "red"
-
-
-def is_set(value: Any) -> bool:
-    """Whether a frontmatter value counts as there: anything but what JavaScript calls falsy."""
-    return not is_falsy(value)

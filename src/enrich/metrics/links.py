@@ -1,41 +1,28 @@
-"""The links of a page, and those that could cite a known resource (FIELDS.md section 4)."""
+"""Links of a page, and those that could cite a known resource (FIELDS.md section 4)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import regex
+from ada_url import URL
 
 from enrich.metrics.javascript import S
-from enrich.metrics.url import canonical_href
+from enrich.wiki.data import Resource
 
 _LINK = regex.compile(r"(?<!!)\[([^\]]+)\]\(([^)]+)\)")
 _INSIDE = ("/", "#", "mailto:")
 
 
-class Resource(Protocol):
-    """What of a resource counts here; `title` may be None."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def url(self) -> str: ...
-    @property
-    def title(self) -> Any: ...
-
-
-_R = TypeVar("_R", bound=Resource)
-
-
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What a page links to.
+    """Links of one page.
 
-    `outside` are (text, target) of Markdown links that leave the wiki, in order, duplicates kept; `cited` are the resource ids that its
-    `<R … id="…">` name, `entities` the ids of its `<EntityLink … id="…">`, each once, in order of first sight.
+    `outside`: (text, target) of Markdown links that leave the wiki, in order, with duplicates. `cited`: ids in `<R … id="…">`, `entities`:
+    ids in `<EntityLink … id="…">`, each id once, in order of first appearance.
     """
 
     outside: tuple[tuple[str, str], ...]
@@ -52,17 +39,41 @@ def links(text: str, *, resource_component: str = "R", entity_link_component: st
     )
 
 
-def resource_map(resources: Iterable[_R]) -> dict[str, _R]:
-    """Resources by every address that counts as theirs: with and without a final `/`, with and without `www.`; later ones overwrite."""
-    found: dict[str, _R] = {}
+@lru_cache(maxsize=16)
+def _id_of(component: str, value: str) -> regex.Pattern[str]:
+    return regex.compile(rf'<{regex.escape(component)}[{S}][^>]*?\bid="({value})"')
+
+
+def resource_map(resources: Iterable[Resource]) -> dict[str, Resource]:
+    """Resources by address, each with and without a final `/` and `www.`. Later resources overwrite earlier ones."""
+    found: dict[str, Resource] = {}
     for resource in resources:
-        for address in _addresses(resource.url):
-            found[address] = resource
+        href = canonical_href(resource.url)
+        bare = (href or resource.url).removesuffix("/")
+        addresses = [bare]
+        if href is not None:
+            scheme, mark, rest = bare.partition("://")
+            other = rest.removeprefix("www.") if rest.startswith("www.") else f"www.{rest}"
+            addresses.append(f"{scheme}{mark}{other}")
+        for address in addresses:
+            found[address] = found[f"{address}/"] = resource
     return found
 
 
+def canonical_href(url: str) -> str | None:
+    """The `href` of an absolute address (WHATWG URL Standard), or None if the text is not one.
+
+    `^` stays as it is: the runtime of the reference build does not encode it.
+    """
+    try:
+        href: str = URL(url).href
+    except ValueError:
+        return None
+    return href.replace("%5E", "^") if "^" in url else href
+
+
 def unconverted_links(outside: Iterable[tuple[str, str]], known: Mapping[str, Resource]) -> list[dict[str, Any]]:
-    """The record's `unconvertedLinks`: links whose target is a known resource, one entry an occurrence, in order of appearance."""
+    """The record's `unconvertedLinks`: one entry for each link whose target is a known resource, in order of appearance."""
     entries: list[dict[str, Any]] = []
     for label, target in outside:
         resource = known.get(target) or known.get(target.removesuffix("/"))
@@ -75,7 +86,7 @@ def unconverted_links(outside: Iterable[tuple[str, str]], known: Mapping[str, Re
 
 
 def referenced_resources(page: Links, known: Mapping[str, Resource], ids: frozenset[str] | set[str]) -> set[str]:
-    """The resources a page refers to: those it cites by a valid id, and those it links to by address (FIELDS.md section 8)."""
+    """Ids of the resources that a page cites by a valid id or links to by address (FIELDS.md section 8)."""
     found = {cited for cited in page.cited if cited in ids}
     for _, target in page.outside:
         if target.startswith(("http://", "https://")):
@@ -83,19 +94,3 @@ def referenced_resources(page: Links, known: Mapping[str, Resource], ids: frozen
             if resource is not None:
                 found.add(resource.id)
     return found
-
-
-def _addresses(url: str) -> list[str]:
-    href = canonical_href(url)
-    bare = (url if href is None else href).removesuffix("/")
-    addresses = [bare, bare + "/"]
-    if href is not None:
-        scheme, mark, rest = bare.partition("://")
-        other = rest.removeprefix("www.") if rest.startswith("www.") else f"www.{rest}"
-        addresses += [f"{scheme}{mark}{other}", f"{scheme}{mark}{other}/"]
-    return addresses
-
-
-@lru_cache(maxsize=16)
-def _id_of(component: str, value: str) -> regex.Pattern[str]:
-    return regex.compile(rf'<{regex.escape(component)}[{S}][^>]*?\bid="({value})"')

@@ -1,76 +1,45 @@
-"""Quality as the structure suggests it and as the ratings give it (FIELDS.md sections 3 and 12)."""
+"""Quality of a page, 0 to 100: suggested by its structure, or computed from its ratings with the grader's own counts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from enrich.metrics.javascript import js_round
-from enrich.metrics.structure import MAX_SCORE
+import regex
+
+from enrich.metrics.javascript import count_tokens, js_round, line_breaks
+from enrich.metrics.structure import MAX_SCORE, count_citations
+from enrich.wiki.profile import Profile
 
 Formula = Literal["four", "seven"]
-Agreement = Literal["overrated", "slightly overrated", "agrees", "slightly underrated", "underrated"]
 
-STUB_CAP = 35  # FIELDS.md sections 3 and 12: no stub is good
-SHORT_CAP = 40  # FIELDS.md section 12: nor is a page of fewer than SHORT_WORDS words
+STUB_CAP = 35
+SHORT_CAP = 40  # for pages of fewer than SHORT_WORDS words, with the formula "seven"
 SHORT_WORDS = 100
-LARGE_DISCREPANCY = 20
-MINOR_DISCREPANCY = 10
-MISSING_RATING = 5.0  # the grader's value for a dimension it was not given
+MISSING_RATING = 5.0  # what the formula "seven" takes for a dimension without a rating
 
 FOUR = ("novelty", "rigor", "actionability", "completeness")
-# FIELDS.md section 12; the sum of each row differs, so the mean is weighted.
+_SEVEN = ("focus", "novelty", "rigor", "completeness", "concreteness", "actionability", "objectivity")
+# The sums of the rows differ, so the mean is weighted.
 SEVEN_WEIGHTS: dict[str, dict[str, float]] = {
-    "analysis": {
-        "focus": 1.5,
-        "novelty": 1.5,
-        "rigor": 1.0,
-        "completeness": 0.8,
-        "concreteness": 1.5,
-        "actionability": 1.2,
-        "objectivity": 1.2,
-    },
-    "explainer": {
-        "focus": 1.0,
-        "novelty": 0.5,
-        "rigor": 1.5,
-        "completeness": 1.5,
-        "concreteness": 1.0,
-        "actionability": 0.5,
-        "objectivity": 0.8,
-    },
-    "reference": {
-        "focus": 1.0,
-        "novelty": 0.8,
-        "rigor": 1.5,
-        "completeness": 1.5,
-        "concreteness": 1.0,
-        "actionability": 0.5,
-        "objectivity": 1.0,
-    },
+    "analysis": dict(zip(_SEVEN, (1.5, 1.5, 1.0, 0.8, 1.5, 1.2, 1.2), strict=True)),
+    "explainer": dict(zip(_SEVEN, (1.0, 0.5, 1.5, 1.5, 1.0, 0.5, 0.8), strict=True)),
+    "reference": dict(zip(_SEVEN, (1.0, 0.8, 1.5, 1.5, 1.0, 0.5, 1.0), strict=True)),
 }
+
+_PIPED = regex.compile(r"\|[^\n]*\|")
+_FENCE = regex.compile(r"```.*?```", regex.DOTALL)
+_IMPORT = regex.compile(r"^import.*$", regex.MULTILINE)
+_SELF_CLOSING = regex.compile(r"<[^>]+/>")
+_PAIRED = regex.compile(r"<[^>]+>.*?</[^>]+>", regex.DOTALL)
+_FOOTNOTE = regex.compile(r"\[\^[0-9]+\]")
 
 
 def suggested_quality(score: int, content_format: str, page_type: Any = None) -> int:
-    """0 to 100: the quality that a structural score of 0 to 15 suggests; 0 for overviews, at most 35 for stubs (FIELDS.md section 3)."""
+    """The quality that a structural score of 0 to 15 suggests: 0 for index and dashboard pages, at most 35 for stubs (FIELDS.md section 3)."""
     if content_format in ("index", "dashboard"):
         return 0
-    suggested = js_round(score / MAX_SCORE * 100)
-    return max(0, min(STUB_CAP if page_type == "stub" else 100, suggested))
-
-
-def agreement(quality: float, suggested: float) -> Agreement:
-    """How a page's quality stands to the suggested one: apart by 10 or more is slight, by 20 or more is not (FIELDS.md section 3)."""
-    difference = quality - suggested
-    if difference >= LARGE_DISCREPANCY:
-        return "overrated"
-    if difference >= MINOR_DISCREPANCY:
-        return "slightly overrated"
-    if difference < -LARGE_DISCREPANCY:
-        return "underrated"
-    if difference <= -MINOR_DISCREPANCY:
-        return "slightly underrated"
-    return "agrees"
+    return max(0, min(STUB_CAP if page_type == "stub" else 100, js_round(score / MAX_SCORE * 100)))
 
 
 def quality_from_ratings(
@@ -82,29 +51,49 @@ def quality_from_ratings(
     content_type: str = "reference",
     page_type: Any = None,
 ) -> int | None:
-    """0 to 100: the quality that the ratings (0 to 10 each) give for a page of this length and sourcing (FIELDS.md section 12).
+    """The quality that ratings of 0 to 10 give for a page of this length and sourcing; None without any rating (FIELDS.md section 12).
 
-    `prose_words` and `citations` are the grader's (`metrics.grading`). "seven" weighs the seven dimensions by `content_type` (an unknown
-    one counts as reference) and takes 5 for a missing dimension; "four" is the older mean of novelty, rigor, actionability and
-    completeness over those that are there. Stubs get at most 35 and, with "seven", pages under 100 words at most 40. None where there is
-    no rating to go by.
+    `prose_words` and `citations` are those of `grading_counts`. "four" takes the mean of the four dimensions that are rated. "seven" takes
+    the mean of seven dimensions, weighted by `content_type` (an unknown type counts as reference), with 5 for a missing one. Stubs get at
+    most 35 and, with "seven", pages under 100 words at most 40.
     """
     given = {name: float(value) for name, value in ratings.items() if _is_number(value)}
+    cap = STUB_CAP if page_type == "stub" else 100
     if formula == "seven":
         weights = SEVEN_WEIGHTS.get(content_type, SEVEN_WEIGHTS["reference"])
         if not given.keys() & weights.keys():
             return None
         mean = sum(given.get(name, MISSING_RATING) * weight for name, weight in weights.items()) / sum(weights.values())
         value = 8 * mean + min(8, prose_words / 600) + min(7, citations * 0.35)
-        cap = min(STUB_CAP if page_type == "stub" else 100, SHORT_CAP if prose_words < SHORT_WORDS else 100)
+        if prose_words < SHORT_WORDS:
+            cap = min(cap, SHORT_CAP)
     else:
         present = [given[name] for name in FOUR if name in given]
         if not present:
             return None
         value = 8 * (sum(present) / len(present)) + min(10, prose_words / 500) + min(10, citations / 2)
-        cap = STUB_CAP if page_type == "stub" else 100
     return min(cap, js_round(max(0, value)))
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+
+
+def grading_counts(body: str, profile: Profile) -> tuple[int, int]:
+    """(words, citations) of an LF-normalised body as the grader counts them, which differs from `metrics.structure`.
+
+    Words leave out table rows, fenced code, import lines and components; citations are cited resources and distinct footnotes.
+    """
+    text = _PIPED.sub("", line_breaks(body))
+    for pattern in (_FENCE, _IMPORT, _SELF_CLOSING, _PAIRED):
+        text = pattern.sub("", text)
+    return count_tokens(text), count_citations(body, profile.resource_component) + len(set(_FOOTNOTE.findall(body)))
+
+
+def content_type(frontmatter: Mapping[str, Any], path: str, profile: Profile) -> str:
+    """analysis, explainer or reference: the frontmatter's `contentType`, else by a text in the page's path, else the profile's default."""
+    named = frontmatter.get("contentType")
+    if isinstance(named, str) and named:
+        return named
+    whole = f"/{path}"
+    return next((kind for part, kind in profile.content_types.by_path.items() if part in whole), profile.content_types.default)

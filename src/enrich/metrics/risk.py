@@ -1,4 +1,4 @@
-"""How likely a page states what nobody wrote: the hallucination risk and its integrity checks (FIELDS.md section 6)."""
+"""Hallucination risk of a page, 0 to 100, and the integrity of its footnotes and arXiv ids (FIELDS.md section 6)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Level = Literal["low", "medium", "high"]
 
 START = 40
 LOW_UP_TO, MEDIUM_UP_TO = 30, 60
-FIRST_ARXIV_YEAR = 7  # serials of the form YYMM.NNNN began in 2007
+FIRST_ARXIV_YEAR = 7  # ids of the form YYMM.NNNN exist since 2007
 
-# A definition begins its line; `[^2]: …` within a line is a reference before a colon.
+# A definition begins its line; `[^2]: …` within a line is a reference followed by a colon.
 _REFERENCE = regex.compile(r"(?<!^)\[\^([0-9]+)\]|^\[\^([0-9]+)\](?!:)", regex.MULTILINE)
 _DEFINITION = regex.compile(r"^\[\^([0-9]+)\]:(.*(?:\n[ \t]+.*)*)", regex.MULTILINE)
 _ARXIV = regex.compile(r"(?<![0-9A-Za-z_])([0-9]{2})([0-9]{2})\.([0-9]{4,5})(?![0-9A-Za-z_])")
@@ -26,7 +26,7 @@ _ADDRESS = regex.compile(r"https?://")
 
 @dataclass(frozen=True, slots=True)
 class Integrity:
-    """What the footnotes and arXiv ids of a body give away. `serial_years`: two-digit years with three arXiv serials in a row."""
+    """Counts of the footnotes of a body. `serial_years`: two-digit years with three consecutive arXiv serials, a sign of invented ids."""
 
     references: int
     orphaned: int
@@ -38,8 +38,7 @@ class Integrity:
 
 @dataclass(frozen=True, slots=True)
 class RiskReport:
-    """0 to 100 with its level and the names of what it was reckoned from, in order; `integrity` are the names among them that the body's
-    footnotes and arXiv ids gave."""
+    """A risk of 0 to 100, its level and the names of its factors, in order. `integrity`: the factors from footnotes and arXiv ids."""
 
     score: int
     level: Level
@@ -55,21 +54,16 @@ class RiskReport:
 
 
 def integrity(body: str) -> Integrity:
-    """The integrity facts of an LF-normalised body."""
-    references: set[str] = set()
-    defined: Counter[str] = Counter()
-    unsourced = 0
-    if "[^" in body:
-        references.update(within or first for within, first in _REFERENCE.findall(body))
-        for name, text in _DEFINITION.findall(body):
-            defined[name] += 1
-            unsourced += not _ADDRESS.search(text)
+    """The footnotes and arXiv serials of an LF-normalised body."""
+    references = {within or first for within, first in _REFERENCE.findall(body)} if "[^" in body else set()
+    definitions = _DEFINITION.findall(body) if "[^" in body else []
+    defined = Counter(name for name, _ in definitions)
     return Integrity(
         references=len(references),
         orphaned=len(references - defined.keys()),
-        definitions=defined.total(),
+        definitions=len(definitions),
         repeated_definitions=sum(1 for times in defined.values() if times > 1),
-        unsourced=unsourced,
+        unsourced=sum(1 for _, text in definitions if not _ADDRESS.search(text)),
         serial_years=_serial_years(body),
     )
 
@@ -85,7 +79,7 @@ def hallucination_risk(
     year: int,
     rules: Risk,
 ) -> RiskReport:
-    """The risk of one page. `entity_type` is the type after aliases, `year` the present one (arXiv ids of the far future are no ids)."""
+    """The risk of one page. `entity_type` is the type after aliases; arXiv ids more than a year after `year` are ignored."""
     factors: list[tuple[str, int]] = []
 
     def weigh(fits: bool, name: str, points: int) -> bool:
@@ -132,7 +126,7 @@ def _integrity_factors(checks: Integrity, year: int) -> list[tuple[str, int]]:
 
 
 def _serial_years(body: str) -> tuple[int, ...]:
-    """Two-digit years in which three distinct arXiv serials of one month follow on each other, sorted as text."""
+    """Sorted two-digit years in which three distinct arXiv ids of one month have consecutive serials."""
     tokens = sorted({(year + month, serial) for year, month, serial in _ARXIV.findall(body) if 1 <= int(month) <= 12})
     years: set[int] = set()
     run, before = 1, ("", -1)

@@ -14,8 +14,7 @@ from functools import lru_cache
 
 import regex
 
-from enrich.metrics import structure
-from enrich.metrics.structure import count_citations
+from enrich.metrics.structure import count_citations, structure
 from enrich.offline.sentences import PageSentences
 from enrich.offline.wording import count_words, word_set
 from enrich.wiki.profile import Profile, load_profile

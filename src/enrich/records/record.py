@@ -7,16 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from enrich.metrics import (
-    CoverageFacts,
-    coverage,
-    hallucination_risk,
-    referenced_resources,
-    structural_score,
-    suggested_quality,
-    unconverted_links,
-)
+from enrich.metrics.coverage import CoverageFacts, coverage
 from enrich.metrics.javascript import is_falsy
+from enrich.metrics.links import referenced_resources, unconverted_links
+from enrich.metrics.quality import suggested_quality
+from enrich.metrics.risk import hallucination_risk
 from enrich.records.facts import PageFacts
 from enrich.records.redundancy import Redundancy
 from enrich.wiki.data import Entity, Resource
@@ -90,7 +85,7 @@ def page_record(file: PageFile, facts: PageFacts, around: Surroundings) -> tuple
         "subcategory": _or_none(front.get("subcategory")),
         "clusters": list(profile.default_clusters) if is_falsy(front.get("clusters")) else front["clusters"],
         "metrics": metrics,
-        "suggestedQuality": suggested_quality(structural_score(facts.structure, content_format), content_format, front.get("pageType")),
+        "suggestedQuality": suggested_quality(metrics["structuralScore"], content_format, front.get("pageType")),
         "updateFrequency": frequency,
         "evergreen": front.get("evergreen") is not False,
         "wordCount": metrics["wordCount"],

@@ -14,8 +14,7 @@ from typing import Any
 
 from enrich.errors import EnrichError, UserError
 from enrich.files import PageMoved, replace_file
-from enrich.metrics.grading import content_type, grading_counts
-from enrich.metrics.quality import quality_from_ratings
+from enrich.metrics.quality import content_type, grading_counts, quality_from_ratings
 from enrich.review.lock import Lock, LockFile, LockLine
 from enrich.review.ownership import PERSONS, line_on, owner
 from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore
@@ -65,11 +64,11 @@ def page_quality(wiki: Wiki, page: Page, ratings: Mapping[str, Any]) -> int | No
     formula = wiki.config.stages.ratings.quality
     if formula == "off":
         return None
-    counts = grading_counts(page.body, wiki.profile)
+    prose_words, citations = grading_counts(page.body, wiki.profile)
     return quality_from_ratings(
         ratings,
-        prose_words=counts.prose_words,
-        citations=counts.citations,
+        prose_words=prose_words,
+        citations=citations,
         formula=formula,
         content_type=content_type(page.frontmatter, page.file.path, wiki.profile),
         page_type=page.frontmatter.get("pageType"),
