@@ -21,6 +21,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,9 @@ PRICES = '\n[prices."fake-model"]\ninput = 0.5\ncached_input = 0.05\noutput = 2.
 
 # Fields that hold wording for people, and fields that depend on the clock or on who runs the test.
 MESSAGES = {"message", "do", "detail", "note", "stopped"}
-CLOCKS = {"asked", "run", "seconds", "when", "by", "date", "days", "age", "due_text"}
+CLOCKS = {"asked", "run", "seconds", "t", "when", "by", "days", "age"}
+YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+COUNTED = {"asked", "run"}  # these are also names of counts
 # Strings under these keys are stored as they are, if they look like names; every other string is stored as a hash.
 NAMES = {"page", "stage", "field", "state", "reasons", "flag", "flags", "kind", "severity", "rule", "cause", "retry", "backend", "model"}
 
@@ -62,7 +65,9 @@ def masked(value: Any, root: str, key: str = "") -> Any:
         return ["…" for _ in value] if key == "notes" else [masked(inner, root, key) for inner in value]
     if key in MESSAGES and value not in ("", None):
         return "…"
-    if key in CLOCKS and isinstance(value, str | float | int):
+    if key in CLOCKS and value not in ("", None) and not (key in COUNTED and isinstance(value, int)):
+        return "…"
+    if key == "date" and str(value) >= YESTERDAY:
         return "…"
     if isinstance(value, str):
         value = value.replace(root, "ROOT")
@@ -73,7 +78,7 @@ def masked(value: Any, root: str, key: str = "") -> Any:
 
 def cells(value: Any, key: str = "", prefix: str = "") -> dict[str, str]:
     """A document as short cells without spaces, by dotted path."""
-    if isinstance(value, dict) and value and key != "seen":
+    if isinstance(value, dict) and value and key not in ("seen", "older"):
         return {path: cell for name, inner in value.items() for path, cell in cells(inner, name, f"{prefix}{name}.").items()}
     path = prefix.rstrip(".")
     if isinstance(value, str):
@@ -127,6 +132,8 @@ def summary(document: Any) -> Any:
     if isinstance(document.get("pages"), list) and all("fields" in page for page in document["pages"]):
         fields = [{"page": page["page"], **field} for page in document["pages"] for field in page["fields"]]
         pages = [{key: inner for key, inner in page.items() if key != "fields"} for page in document["pages"]]
+        # The columns of a field are stored with the proposals.
+        fields = [{key: field[key] for key in ("page", "stage", "field", "state", "flags")} | {"all": sha(field)} for field in fields]
         document = {**document, "pages": pages, "fields": fields}
     stored: dict[str, Any] = {}
     for key, value in document.items():
@@ -195,7 +202,8 @@ class Wiki:
         """Note what differs from the last time under this title."""
         old = self.before.get(title, {})
         self.note(f"{title} {when}", form({key: value for key, value in now.items() if old.get(key) != value}))
-        self.note(f"{title} {when}: removed", " ".join(sorted(set(old) - set(now))))
+        gone = sorted(set(old) - set(now))
+        self.note(f"{title} {when}: removed", f"{len(gone)} {sha(gone)}")
         self.before[title] = now
 
     def call(self, *arguments: str, drop: tuple[str, ...] = (), **env: str) -> Any:
