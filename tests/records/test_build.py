@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ import pytest
 from enrich.config import load_config
 from enrich.errors import UserError
 from enrich.records import database as module
+from enrich.records import facts as facts_module
 from enrich.records.database import Database, build, generated_at, would_change, write_database
-from enrich.records.facts import PageFacts, page_facts
-from enrich.records.tokens import pack
-from enrich.wiki.pages import Page
+from enrich.records.redundancy import redundancy
+from enrich.wiki.pages import Page, PageFile, parse_page
 
 NOW = datetime(2026, 3, 13, 20, 14, tzinfo=UTC)
 LONG = " ".join(f"subject{number}" for number in range(40))
@@ -60,7 +60,7 @@ def built(root: Path, **more: Any) -> Database:
 
 
 def text_of(database: Database) -> str:
-    return "".join(database.chunks())
+    return database.text()
 
 
 def said(database: Database) -> list[str]:
@@ -126,42 +126,36 @@ def test_the_same_inputs_give_the_same_bytes_with_and_without_a_cache(tmp_path: 
     assert text_of(built(tmp_path)) == first
 
 
-def test_after_one_edit_only_that_page_is_worked_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    worked_on: list[str] = []
+def test_only_edited_pages_are_parsed_and_only_changed_words_are_compared_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    compared: list[int] = []
 
-    def watched(page: Page, *rest: Any) -> PageFacts:
-        worked_on.append(page.id)
-        return page_facts(page, *rest)
+    def watched_parse(file: PageFile, raw: bytes) -> Page:
+        parsed.append(file.id)
+        return parse_page(file, raw)
 
-    def counted(text: bytes) -> bytes:
-        packed.append(text)
-        return pack(text)
+    def watched_compare(texts: Iterable[bytes], *rest: Any) -> Any:
+        held = list(texts)
+        compared.append(len(held))
+        return redundancy(held, *rest)
 
-    packed: list[bytes] = []
-    monkeypatch.setattr(module, "page_facts", watched)
-    monkeypatch.setattr(module, "pack", counted)
-    built(wiki(tmp_path))
-    assert sorted(worked_on) == ["__index__/birds", "crow", "owl", "vole"]
-    worked_on.clear()
-    packed.clear()
+    monkeypatch.setattr(facts_module, "parse_page", watched_parse)
+    monkeypatch.setattr(module, "redundancy", watched_compare)
+    first = by_id(built(wiki(tmp_path)))
+    assert (sorted(parsed), compared) == (["__index__/birds", "crow", "owl", "vole"], [4])
     built(tmp_path)
-    assert (worked_on, packed) == ([], [])
+    assert (len(parsed), compared) == (4, [4])
+    owl = tmp_path / "content/docs/birds/owl.md"
+    owl.write_text(owl.read_text().replace("quality: 63.0", "quality: 64"))
+    second = by_id(built(tmp_path))
+    assert (parsed[4:], compared) == (["owl"], [4])
+    assert (second["owl"]["quality"], second["owl"]["redundancy"]) == (64, first["owl"]["redundancy"])
     with (tmp_path / "content/docs/birds/crow.md").open("a") as file:
         file.write("And more.\n")
     edited = text_of(built(tmp_path))
-    assert (worked_on, len(packed)) == (["crow"], 1)
+    assert (parsed[5:], compared) == (["crow"], [4, 4])
     (tmp_path / "cache/pages/pages.sqlite").unlink()
     assert text_of(built(tmp_path)) == edited
-
-
-def test_an_edited_frontmatter_compares_no_page_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = built(wiki(tmp_path))
-    owl = tmp_path / "content/docs/birds/owl.md"
-    owl.write_text(owl.read_text().replace("quality: 63.0", "quality: 64"))
-    monkeypatch.setattr(module, "_packed_words", lambda *_: pytest.fail("compared again"))
-    second = built(tmp_path)
-    assert by_id(second)["owl"]["quality"] == 64
-    assert by_id(second)["owl"]["redundancy"] == by_id(first)["owl"]["redundancy"]
 
 
 @pytest.mark.parametrize("harm", ["garbage", "foreign", "cut", "values", "swapped", "folder"])
@@ -252,7 +246,7 @@ def test_whatever_is_wrong_is_said_once_with_file_and_line_and_the_rest_is_built
     expected = [
         "content/docs/fish: no such folder",
         "content/docs/mice/owl.md:1: the id 'owl' belongs to birds/owl.md",
-        "content/docs/about.md:1: this page stands outside the roots",
+        "content/docs/about.md:1: 1 page outside the roots",
         "content/data/entities/list.yaml:1: an entity file is a list",
         "content/data/entities/bad.yaml:3: broken YAML",
         "content/data/entities/twice.yaml:3: the entity 'one' stands already in entities/twice.yaml:1",
@@ -260,11 +254,11 @@ def test_whatever_is_wrong_is_said_once_with_file_and_line_and_the_rest_is_built
         "content/data/resources.json:2: the resource 'aa' has no url",
         "content/data/resources.json:4: the resource 'bb' stands already in line 3",
         "content/data/reader-importance-ranking.yaml:5: 'owl' is ranked already in line 2",
-        "content/data/reader-importance-ranking.yaml:3: the ranking names 'dodo', which is no page (and 1 more",
+        "content/data/reader-importance-ranking.yaml:3: the ranking names 'dodo', which is not a page (and 1 more",
         "content/data/research-ranking.yaml:1: a ranking file has a list",
         "content/docs/mice/broken.md:4: broken YAML",
-        "content/docs/mice/odd.md:1: quality is no number ('good')",
-        "content/docs/mice/odd.md:1: contentFormat 'song' is none of",
+        "content/docs/mice/odd.md:1: quality is not a number ('good')",
+        "content/docs/mice/odd.md:1: contentFormat 'song' is not one of",
         "content/docs/mice/laughs.md:2: broken YAML: aliases unfold",
     ]
     for start in expected:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from enrich.records.backlinks import backlinks
 from enrich.records.facts import KEYS, PageFacts, page_facts
@@ -36,8 +37,9 @@ def test_facts_and_records_survive_a_round_trip_through_json(frontmatter: dict[s
     # JSON is YAML, so this frontmatter says exactly what was drawn.
     head = "\n".join(f"{key}: {json.dumps(value)}" for key, value in frontmatter.items())
     page = parse_page(FILE, f"---\n{head}\n---\n{chr(10).join(body)}\n".encode())
-    facts = page_facts(page, PROFILE, "w")
-    again = PageFacts.from_json(json.loads(json.dumps(facts.to_json())))
+    facts = page_facts(page, PROFILE)
+    adapter = TypeAdapter(PageFacts)
+    again = adapter.validate_python(json.loads(json.dumps(adapter.dump_python(facts))))
     assert again == facts
     around = Surroundings(PROFILE, {}, {}, frozenset(), Dates(), backlinks([], [], {}), 2026)
     record, notices = page_record(FILE, facts, around)
@@ -47,7 +49,7 @@ def test_facts_and_records_survive_a_round_trip_through_json(frontmatter: dict[s
 
 def test_values_that_json_has_no_word_for_are_none_or_text() -> None:
     page = parse_page(FILE, b"---\nquality: .nan\nratings: {5: .inf, true: 2.0, null: x}\ntitle: 2024\n---\n")
-    facts = page_facts(page, PROFILE, "w")
+    facts = page_facts(page, PROFILE)
     assert facts.frontmatter == {"quality": None, "ratings": {"5": None, "true": 2, "null": "x"}, "title": 2024}
     assert facts.title == "2024"
 

@@ -1,11 +1,11 @@
-"""Ranks, recommended score and the update schedule."""
+"""Ranks and recommended score."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from enrich.records.ranks import days_since, ranks, recommended_score, update_schedule
+from enrich.records.record import _ranks, days_since, recommended_score
 
 NOW = datetime(2026, 3, 13, 12, tzinfo=UTC)
 
@@ -16,7 +16,7 @@ def record(**values: Any) -> dict[str, Any]:
 
 
 def test_ranks_go_by_size_and_ties_keep_their_order() -> None:
-    assert ranks([5, None, 7.5, 5, 0]) == [2, None, 1, 3, 4]
+    assert _ranks([5, None, 7.5, 5, 0]) == [2, None, 1, 3, 4]
 
 
 def test_the_score_weighs_freshness_quality_importance_and_length() -> None:
@@ -31,17 +31,3 @@ def test_days_count_from_midnight_utc() -> None:
     assert days_since("2026-03", NOW) == 12.5
     assert days_since("2026-03-13T06:00:00+06:00", NOW) == 0.5
     assert days_since(None, NOW) is None
-
-
-def test_the_schedule_puts_stale_and_important_pages_first() -> None:
-    pages = [
-        record(id="fresh", lastUpdated="2026-03-13"),
-        record(id="undated"),
-        record(id="weighty", lastUpdated="2026-02-11", readerImportance=40, tacticalValue=80),
-        record(id="exempt", evergreen=False),
-        record(id="unscheduled", updateFrequency=None),
-    ]
-    found = update_schedule(pages, NOW)
-    assert [page.id for page in found] == ["undated", "weighty", "fresh"]
-    assert (found[0].days, found[0].staleness, found[0].priority) == (999, 33.3, 16.65)
-    assert (found[1].days, found[1].priority) == (30, 0.6)

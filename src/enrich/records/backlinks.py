@@ -1,4 +1,4 @@
-"""Who points at a page: entities by their related entries, pages by their entity links (FIELDS.md section 5)."""
+"""What points to a page: entities by their related entries, pages by their entity links (FIELDS.md section 5)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from enrich.metrics.javascript import is_falsy
+from enrich.records.facts import PageFacts
 from enrich.wiki.data import Entity
 from enrich.wiki.notice import Notice
+from enrich.wiki.pages import PageFile
 
 DEFAULT_TYPE = "concept"
 
 
 @dataclass(frozen=True, slots=True)
 class LinkingPage:
-    """What of a page counts for backlinks: its own `entity_type` and `entity_id` (frontmatter), the ids its entity links name."""
+    """The values of a page that backlinks are made from: its frontmatter's ids and entity type, and the ids that its entity links name."""
 
     id: str
     path: str
@@ -26,8 +29,14 @@ class LinkingPage:
     links: Sequence[str]
 
 
+def linking_page(file: PageFile, facts: PageFacts) -> LinkingPage:
+    front = facts.frontmatter
+    number, entity_id, kind = (None if is_falsy(front.get(key)) else str(front[key]) for key in ("numericId", "entityId", "entityType"))
+    return LinkingPage(file.id, file.path, facts.title, file.is_index, number, entity_id, kind, facts.links.entities)
+
+
 def all_entities(entities: Iterable[Entity], pages: Iterable[LinkingPage]) -> list[Entity]:
-    """The data files' entities, then one for each page that declares itself one and is none of those."""
+    """The data files' entities, then one for each page that declares itself an entity and is not among them."""
     found = list(entities)
     ids = {entity.id for entity in found}
     for page in pages:
@@ -51,14 +60,14 @@ def numeric_ids(entities: Iterable[Entity], pages: Iterable[LinkingPage]) -> tup
         if page.numeric_id:
             owner = found.setdefault(page.numeric_id, page.id)
             if owner not in (page.id, page.entity_id):
-                notices.append(Notice(page.path, 1, f"{page.numeric_id} is the number of {owner!r} already; {owner!r} keeps it"))
+                notices.append(Notice(page.path, 1, f"{page.numeric_id} is already the number of {owner!r}, which keeps it"))
     return found, notices
 
 
 def backlinks(entities: Sequence[Entity], pages: Sequence[LinkingPage], numbers: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
-    """The entries {id, type, title, relationship} of everything that is pointed at: entities' related entries first, then pages' links.
+    """For each target the entries {id, type, title, relationship} of its sources: entities' related entries first, then pages' links.
 
-    `entities` as `all_entities` gives them. The relationship is the source's own word and absent where it gives none.
+    `entities` are those of `all_entities`. `relationship` is the source's own text and missing if it gives none.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     sources: dict[str, set[str]] = {}

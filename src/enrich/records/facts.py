@@ -1,17 +1,25 @@
-"""What one page gives to its record by itself: frontmatter, counts, links, integrity, words. All of it can be kept from build to build."""
+"""What one page alone gives to its record: frontmatter, counts, links, integrity. Kept from build to build under `cache/pages/`."""
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from enrich.files import KeyedStore
 from enrich.metrics.javascript import number, number_text
 from enrich.metrics.links import Links, links
 from enrich.metrics.risk import Integrity, integrity
 from enrich.metrics.structure import Structure, count_citations, structure
-from enrich.wiki.pages import Page
+from enrich.records.redundancy import compared_text
+from enrich.wiki.pages import Page, PageFile, parse_page
 from enrich.wiki.profile import Profile
 
 # The frontmatter keys that records are made from (FIELDS.md section 1), and those that the status card adds.
@@ -43,19 +51,22 @@ KEYS = (
     "pageType",
     "insights",
 )
-# A value of more parts than this is no frontmatter but an attack: a few aliases can unfold to billions.
-_MOST_PARTS = 100_000
-_DEEPEST = 50
+# A few YAML aliases can expand to billions of values: a value larger than this is not used.
+_MAX_PARTS = 100_000
+_MAX_DEPTH = 50
 
 
 class TooLargeError(ValueError):
-    """A frontmatter value that unfolds without end."""
+    """A frontmatter value whose aliases expand to too many values."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
-    """The facts of one page. `problem` is (kind, reason, line) where its frontmatter could not be used, `title` the one it goes by,
-    `words` tells the words it is compared by from those of others."""
+    """The facts of one page.
+
+    `problem` is (kind, reason, line) if its frontmatter could not be used. `title` is its own title or one made from the file name. `words`
+    is a hash of the words that redundancy compares.
+    """
 
     title: str
     frontmatter: Mapping[str, Any]
@@ -66,41 +77,38 @@ class PageFacts:
     problem: tuple[str, str, int] | None
     words: str
 
-    def to_json(self) -> Any:
-        return [
-            self.title,
-            dict(self.frontmatter),
-            astuple(self.structure),
-            [self.links.outside, self.links.cited, self.links.entities],
-            self.converted_links,
-            astuple(self.integrity),
-            self.problem,
-            self.words,
-        ]
 
-    @classmethod
-    def from_json(cls, value: Any) -> PageFacts:
-        """The facts that `to_json` gave. Raises `TypeError` or `ValueError` for anything else."""
-        title, frontmatter, counts, (outside, cited, entities), converted, (*footnotes, years), problem, words = value
-        references, orphaned, definitions, repeated, unsourced = footnotes
-        return cls(
-            str(title),
-            dict(frontmatter),
-            Structure(*counts),
-            Links(tuple((text, target) for text, target in outside), tuple(cited), tuple(entities)),
-            int(converted),
-            Integrity(references, orphaned, definitions, repeated, unsourced, tuple(years)),
-            None if problem is None else (str(problem[0]), str(problem[1]), int(problem[2])),
-            str(words),
-        )
+_FACTS = TypeAdapter(PageFacts)
 
 
-def page_facts(page: Page, profile: Profile, words: str) -> PageFacts:
-    """The facts of one page. `words` tells its words from those of others (`records.tokens.words_digest`)."""
+def open_store(folder: Path, profile: Profile) -> KeyedStore:
+    """The store of what builds compute from pages and data files. Its entries depend on the profile and on the code that computes them."""
+    code = hashlib.blake2b(digest_size=16)
+    for package in ("metrics", "records", "wiki"):
+        for entry in sorted(resources.files("enrich").joinpath(package).iterdir(), key=lambda entry: entry.name):
+            if entry.name.endswith(".py"):
+                code.update(entry.name.encode() + b"\0" + entry.read_bytes() + b"\0")
+    return KeyedStore(folder / "pages.sqlite", f"{code.hexdigest()}\0{profile.model_dump_json()}")
+
+
+def stored_facts(file: PageFile, raw: bytes, profile: Profile, store: KeyedStore) -> PageFacts:
+    """The facts of the page with the bytes `raw`, from the store if they are there."""
+    # The file name is part of the key because a page without a title gets its title from it.
+    key = store.key("page", os.fsencode(file.path.rpartition("/")[2]) + b"\0" + raw)
+    try:
+        return _FACTS.validate_python(store.get_json(key))
+    except ValidationError:
+        facts = page_facts(parse_page(file, raw), profile)
+        store.put_json(key, _FACTS.dump_python(facts))
+        return facts
+
+
+def page_facts(page: Page, profile: Profile) -> PageFacts:
+    """The facts of one page."""
     problem = None if page.problem is None else (page.problem.kind, page.problem.reason, page.problem.line)
     frontmatter: dict[str, Any] = {}
     try:
-        budget = [_MOST_PARTS]
+        budget = [_MAX_PARTS]
         frontmatter = {key: _plain(page.frontmatter[key], budget, 0) for key in KEYS if key in page.frontmatter}
     except TooLargeError as error:
         problem = ("yaml", str(error), 1)
@@ -112,12 +120,12 @@ def page_facts(page: Page, profile: Profile, words: str) -> PageFacts:
         count_citations(page.text, profile.resource_component),
         integrity(page.body),
         problem,
-        words,
+        hashlib.blake2b(compared_text(page.text), digest_size=16).hexdigest(),
     )
 
 
 def _title(value: Any, path: str) -> str:
-    """The page's own title, else its file name with every `-` as a space."""
+    """The page's own title, or its file name with spaces for hyphens."""
     if isinstance(value, str) and value:
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -126,12 +134,12 @@ def _title(value: Any, path: str) -> str:
 
 
 def _plain(value: Any, budget: list[int], depth: int) -> Any:
-    """The value as JSON holds it and JavaScript prints it."""
+    """The value as JSON can hold it, numbers as JavaScript prints them. Raises `TooLargeError`."""
     budget[0] -= 1
-    if budget[0] < 0 or depth > _DEEPEST:
-        raise TooLargeError("a frontmatter value unfolds without end (aliases); the frontmatter is not used")
+    if budget[0] < 0 or depth > _MAX_DEPTH:
+        raise TooLargeError("the aliases of a frontmatter value expand to too many values; the frontmatter is not used")
     if isinstance(value, dict):
-        return {_name(key): _plain(inner, budget, depth + 1) for key, inner in value.items()}
+        return {_key(key): _plain(inner, budget, depth + 1) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(inner, budget, depth + 1) for inner in value]
     if isinstance(value, bool) or value is None or isinstance(value, int):
@@ -141,7 +149,7 @@ def _plain(value: Any, budget: list[int], depth: int) -> Any:
     return str(value)
 
 
-def _name(key: Any) -> str:
+def _key(key: Any) -> str:
     if key is None or isinstance(key, bool):
         return {None: "null", True: "true", False: "false"}[key]
     return str(number(key)) if isinstance(key, float) else str(key)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from enrich.metrics.coverage import CoverageFacts, coverage
-from enrich.metrics.javascript import is_falsy
+from enrich.metrics.javascript import is_falsy, js_round, number
 from enrich.metrics.links import referenced_resources, unconverted_links
 from enrich.metrics.quality import suggested_quality
 from enrich.metrics.risk import hallucination_risk
 from enrich.records.facts import PageFacts
-from enrich.records.redundancy import Redundancy
+from enrich.records.redundancy import Similar
 from enrich.wiki.data import Entity, Resource
 from enrich.wiki.dates import Dates
 from enrich.wiki.notice import Notice
@@ -22,6 +23,7 @@ from enrich.wiki.profile import Profile
 
 _NUMBERS = ("quality", "readerImportance", "researchImportance", "tacticalValue", "tractability", "neglectedness", "uncertainty")
 NO_CATEGORY = "other"
+FRESHNESS_DAYS = 120  # after so many days the freshness of a page is down to 1/e
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +40,15 @@ class Surroundings:
 
 
 def page_record(file: PageFile, facts: PageFacts, around: Surroundings) -> tuple[dict[str, Any], list[Notice]]:
-    """The record without what needs the other records (redundancy, ranks, score: see `complete`), and what is wrong with its values."""
+    """The record without the values that need the other records (`complete` adds them), and what is wrong with its frontmatter values."""
     front, profile = facts.frontmatter, around.profile
     notices: list[Notice] = []
     numbers = {name: _number(front, name, file, notices) for name in _NUMBERS}
-    content_format = _format(front, file, profile, notices)
+    content_format = _content_format(front, file, profile, notices)
     category = page_category(file.path)
     entity = around.entities.get(file.id)
     metrics = facts.structure.record(content_format)
     ratings = front.get("ratings")
-    rigor = ratings.get("rigor") if isinstance(ratings, Mapping) else None
-    entity_type = _entity_type(entity, category, profile)
-    risk = hallucination_risk(
-        facts.structure,
-        facts.integrity,
-        entity_type=None if entity is None else entity_type,
-        content_format=content_format,
-        rigor=rigor if _is_number(rigor) else None,
-        quality=numbers["quality"],
-        year=around.year,
-        rules=profile.risk,
-    )
     unconverted = unconverted_links(facts.links.outside, around.resources)
     frequency = _frequency(front.get("update_frequency"))
     record: dict[str, Any] = {
@@ -93,57 +83,55 @@ def page_record(file: PageFile, facts: PageFacts, around: Surroundings) -> tuple
         "unconvertedLinkCount": len(unconverted),
         "convertedLinkCount": facts.converted_links,
         "backlinkCount": len(around.backlinks.get(file.id, ())),
-        "hallucinationRisk": risk.record(),
     }
+    entity_type = _entity_type(entity, category, profile)
+    rigor = ratings.get("rigor") if isinstance(ratings, Mapping) else None
+    risk = hallucination_risk(
+        facts.structure,
+        facts.integrity,
+        entity_type=None if entity is None else entity_type,
+        content_format=content_format,
+        rigor=rigor if _is_number(rigor) else None,
+        quality=numbers["quality"],
+        year=around.year,
+        rules=profile.risk,
+    )
+    record["hallucinationRisk"] = risk.record()
     if entity_type is not None:
         record["entityType"] = entity_type
-    record["redundancy"] = None  # its place; `complete` fills it in
-    record["coverage"] = coverage(
-        facts.structure,
-        CoverageFacts(
-            has_summary=not is_falsy(front.get("llmSummary")),
-            has_schedule=frequency is not None,
-            is_entity=entity is not None,
-            references=len(referenced_resources(facts.links, around.resources, around.resource_ids)),
-            ratings=ratings,
-        ),
-        content_format,
-        profile.coverage,
-        profile.default_content_format,
+    record["redundancy"] = None  # only its position in the order of keys; `complete` sets the value
+    given = CoverageFacts(
+        has_summary=not is_falsy(front.get("llmSummary")),
+        has_schedule=frequency is not None,
+        is_entity=entity is not None,
+        references=len(referenced_resources(facts.links, around.resources, around.resource_ids)),
+        ratings=ratings,
     )
+    record["coverage"] = coverage(facts.structure, given, content_format, profile.coverage, profile.default_content_format)
     return record, notices
 
 
-def complete(
-    record: dict[str, Any],
-    redundancy: Redundancy,
-    records: Sequence[Mapping[str, Any]],
-    *,
-    reader_rank: int | None,
-    research_rank: int | None,
-    score: float,
-    insights: Any,
-) -> None:
-    """Adds to a record what was reckoned across pages. `records` are those that the redundancy's places mean."""
-    record["redundancy"] = {
-        "maxSimilarity": redundancy.maximum,
-        "similarPages": [
-            {
-                "id": records[one.place]["id"],
-                "title": records[one.place]["title"],
-                "path": records[one.place]["path"],
-                "similarity": one.similarity,
-            }
-            for one in redundancy.similar
-        ],
-    }
-    if reader_rank is not None:
-        record["readerRank"] = reader_rank
-    if research_rank is not None:
-        record["researchRank"] = research_rank
-    record["recommendedScore"] = score
-    if isinstance(insights, list) and insights:
-        record["insights"] = insights
+def complete(records: Sequence[dict[str, Any]], similar: Sequence[Sequence[Similar]], insights: Sequence[Any], now: datetime) -> None:
+    """Add the values that come from comparing all records: redundancy, ranks, recommended score; and each page's `insights`.
+
+    `similar` and `insights` have one entry per record.
+    """
+    ranks = {key: _ranks([record[key] for record in records]) for key in ("readerImportance", "researchImportance")}
+    for index, record in enumerate(records):
+        others = [(records[other], similarity) for other, similarity in similar[index]]
+        record["redundancy"] = {
+            "maxSimilarity": others[0][1] if others else 0,
+            "similarPages": [
+                {"id": other["id"], "title": other["title"], "path": other["path"], "similarity": similarity}
+                for other, similarity in others
+            ],
+        }
+        for key, name in (("readerImportance", "readerRank"), ("researchImportance", "researchRank")):
+            if ranks[key][index] is not None:
+                record[name] = ranks[key][index]
+        record["recommendedScore"] = recommended_score(record, now)
+        if isinstance(insights[index], list) and insights[index]:
+            record["insights"] = insights[index]
 
 
 def page_category(path: str) -> str:
@@ -152,15 +140,47 @@ def page_category(path: str) -> str:
     return folders[1] if len(folders) > 1 else folders[0] if folders else NO_CATEGORY
 
 
-def _format(front: Mapping[str, Any], file: PageFile, profile: Profile, notices: list[Notice]) -> str:
+def recommended_score(record: Mapping[str, Any], now: datetime) -> int | float:
+    """How much a page is recommended at the time `now`: freshness, quality, importance and length, with two decimals."""
+    days = days_since(record["lastUpdated"], now)
+    freshness = 0.0 if days is None else 10 * math.exp(-days / FRESHNESS_DAYS)
+    words = record["wordCount"]
+    length = min(2.0, math.log10(words + 1) - 1.5) if words else 0.0
+    score = 2 * freshness + 2 * (record["quality"] or 0) + 0.5 * (record["readerImportance"] or 0) + length
+    return number(js_round(100 * score) / 100)
+
+
+def days_since(date: Any, now: datetime) -> float | None:
+    """Days, with their fraction, from a date's midnight UTC to `now`; None if there is no readable date."""
+    if not isinstance(date, str) or not date:
+        return None
+    text = date.strip()
+    try:
+        moment = datetime.fromisoformat({4: f"{text}-01-01", 7: f"{text}-01"}.get(len(text), text))
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (now - moment).total_seconds() / 86_400
+
+
+def _ranks(values: Sequence[float | None]) -> list[int | None]:
+    """Each value's rank from 1, largest first, equal values in the given order; None for None."""
+    order = sorted((index for index, value in enumerate(values) if value is not None), key=lambda index: -(values[index] or 0.0))
+    ranks: list[int | None] = [None] * len(values)
+    for rank, index in enumerate(order, 1):
+        ranks[index] = rank
+    return ranks
+
+
+def _content_format(front: Mapping[str, Any], file: PageFile, profile: Profile, notices: list[Notice]) -> str:
     value = front.get("contentFormat")
     if is_falsy(value):
         return profile.default_content_format
     if value not in profile.content_formats:
         allowed = ", ".join(profile.content_formats)
-        notices.append(
-            Notice(file.path, 1, f"contentFormat {str(value)[:40]!r} is none of {allowed}; counted as {profile.default_content_format}")
-        )
+        said = f"contentFormat {str(value)[:40]!r} is not one of {allowed}; treated as {profile.default_content_format}"
+        notices.append(Notice(file.path, 1, said))
     return str(value)
 
 
@@ -171,11 +191,9 @@ def _entity_type(entity: Entity | None, category: str, profile: Profile) -> str 
 
 
 def _number(front: Mapping[str, Any], name: str, file: PageFile, notices: list[Notice]) -> int | float | None:
-    value = front.get(name)
-    if value is None:
-        return None
-    if not _is_number(value):
-        notices.append(Notice(file.path, 1, f"{name} is no number ({str(value)[:40]!r}); left out"))
+    value: Any = front.get(name)
+    if value is not None and not _is_number(value):
+        notices.append(Notice(file.path, 1, f"{name} is not a number ({str(value)[:40]!r}); left out"))
         return None
     return value  # type: ignore[no-any-return]
 
@@ -190,10 +208,8 @@ def _or_none(value: Any) -> Any:
 
 def _frequency(value: Any) -> int | None:
     """The whole days of `update_frequency`."""
-    if is_falsy(value):
-        return None
     try:
-        return math.trunc(float(value))
+        return None if is_falsy(value) else math.trunc(float(value))
     except (TypeError, ValueError, OverflowError):
         return None
 
