@@ -40,7 +40,7 @@ class Stored:
 
 
 def load(sample: Path) -> Stored:
-    config = Config(wiki=WikiSection(content="content/docs", data="data"), root=sample)
+    config = Config(wiki=WikiSection(content="content/docs", data="data")).with_root(sample)
     files, _ = find_pages(config.content)
     return Stored(stored_answers(config, files, name="stored"), [read_page(file) for file in files])
 

@@ -1,20 +1,29 @@
 """`enrich.toml`: what can be set, where values come from, and errors that name the key, the place and what is allowed.
 
-Flag beats environment (`ENRICH_LLM__MODEL=…`) beats file beats default (DESIGN.md section 4.1). Nothing secret stands in here: the API key
-comes from `OPENAI_API_KEY` alone and is read by the client.
+A flag takes precedence over an environment variable (`ENRICH_LLM__MODEL=…`), over the file, over the default. No secret is set here: the API
+key comes from `OPENAI_API_KEY` and is read by the client.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
-from enrich.errors import UserError
+from enrich.errors import UserError, invalid_data
 
 FILE_NAME = "enrich.toml"
 STAGES = ("summary", "insights", "ratings")
@@ -82,8 +91,8 @@ class RunSection(_Section):
 
 
 class EvalSection(_Section):
-    """`golden`: where `enrich eval` takes golden data from. `typical`: the range of ratings that the prompt states as typical. `floors`: a
-    number by metric, or a text such as "<= 60"."""
+    """`golden`: the source of golden data. `typical`: the range of ratings that the prompt calls typical. `floors`: a number by metric, or a
+    text such as "<= 60"."""
 
     golden: Annotated[str, Field(min_length=1)] = "frontmatter"
     typical: tuple[Annotated[float, Field(ge=0, le=10)], Annotated[float, Field(ge=0, le=10)]] = (3.0, 5.0)
@@ -99,17 +108,42 @@ class PriceSection(_Section):
     output: Annotated[float, Field(ge=0)]
 
 
-class Config(_Section):
-    """Everything that can be set. `root`: the wiki's folder; `base_url_from`: who named the server (`file`, `environment`, `flag`, "")."""
+class Config(BaseSettings):
+    """Everything that can be set."""
 
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, case_sensitive=True, env_prefix="enrich_", env_nested_delimiter="__")
     wiki: WikiSection = WikiSection()
     llm: LlmSection = LlmSection()
     stages: StagesSection = StagesSection()
     run: RunSection = RunSection()
     eval: EvalSection = EvalSection()
     prices: dict[str, PriceSection] = {}
-    root: Annotated[Path, Field(exclude=True)] = Path()
-    base_url_from: Annotated[str, Field(exclude=True)] = ""
+    _root: Path = PrivateAttr(Path())
+    _base_url_from: str = PrivateAttr("")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *others: Any, **more: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # A Config made in code reads no environment and no file; `load_config` hands them over.
+        assert isinstance(init_settings, InitSettingsSource)
+        return (init_settings, *init_settings.init_kwargs.pop("sources", ()))
+
+    def with_root(self, root: Path) -> Config:
+        """The same configuration for the wiki in `root`."""
+        config = self.model_copy()
+        config._root = root
+        return config
+
+    @property
+    def root(self) -> Path:
+        """The wiki's folder."""
+        return self._root
+
+    @property
+    def base_url_from(self) -> str:
+        """Who named the server: "file", "environment", "flag", or ""."""
+        return self._base_url_from
 
     @property
     def content(self) -> Path:
@@ -132,8 +166,25 @@ class Config(_Section):
         return self.root / "enrich.lock"
 
 
+class _Variables(EnvSettingsSource):
+    """Environment variables such as `ENRICH_LLM__MODEL`; lists are written as in TOML."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        super().__init__(Config)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name.lower(): value for name, value in self._env.items() if name.startswith("ENRICH_") and "__" in name}
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            return tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            return value  # the validation reports it with its key
+
+
 def find_wiki(start: Path) -> Path:
-    """The nearest folder at or above `start` with an `enrich.toml`. Raises `UserError` where there is none."""
+    """The nearest folder at or above `start` with an `enrich.toml`. Raises `UserError` if there is none."""
     here = start.resolve()
     for folder in (here, *here.parents):
         if (folder / FILE_NAME).is_file():
@@ -148,95 +199,65 @@ def find_wiki(start: Path) -> Path:
 def load_config(root: Path, flags: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None) -> Config:
     """The configuration of the wiki in `root`.
 
-    `flags` are dotted keys with values (`{"llm.model": "…"}`; None means not given), `env` stands in for `os.environ`.
+    `flags` are values by dotted key (`{"llm.model": "…"}`; None means not given), `env` replaces `os.environ`.
     Raises `UserError` that names the key, the file and what is allowed.
     """
     env = os.environ if env is None else env
     file = root / FILE_NAME
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    _check_variables(env)
+    values: dict[str, Any] = {"sources": (_Variables(env), _read_file(file))}
+    for key, value in given.items():
+        section, _, name = key.partition(".")
+        values.setdefault(section, {})[name] = value
     try:
-        text = file.read_text(encoding="utf-8")
-        tree: dict[str, Any] = tomllib.loads(text)
-    except FileNotFoundError:
-        raise UserError(f"no {FILE_NAME}", where=str(root), do="run `enrich init` there, or name the wiki with --wiki DIR") from None
+        config = Config(**values)
+    except ValidationError as error:
+        raise invalid_data(error, Config, _source(error.errors()[0]["loc"], given, env, file)) from None
+    config = config.with_root(root.resolve())
+    if config.llm.base_url:
+        source = _source(("llm", "base_url"), given, env, file)
+        config._base_url_from = "flag" if source == "command line" else "file" if source == str(file) else "environment"
+    elif env.get("OPENAI_BASE_URL"):
+        config = config.model_copy(update={"llm": config.llm.model_copy(update={"base_url": env["OPENAI_BASE_URL"]})})
+        config._base_url_from = "environment"
+    return config
+
+
+def _read_file(file: Path) -> TomlConfigSettingsSource:
+    try:
+        if not file.exists():
+            raise UserError(f"no {FILE_NAME}", where=str(file.parent), do="run `enrich init` there, or name the wiki with --wiki DIR")
+        return TomlConfigSettingsSource(Config, file)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot be read ({error})", where=str(file)) from None
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"no sound TOML: {error}", where=str(file), do="mend that line") from None
-    sources: dict[str, str] = {}
-    for name, value in env.items():
-        if name.startswith("ENRICH_") and "__" in name:
-            path = [part.lower() for part in name.removeprefix("ENRICH_").split("__")]
-            _put(tree, path, _from_text(value), name)
-            sources[".".join(path)] = f"environment variable {name}"
-        elif name.startswith("ENRICH_") and (meant := _meant(name)):
-            raise UserError("one `_` between section and key sets nothing", where=f"environment variable {name}", do=f"write {meant}")
-    for key, value in (flags or {}).items():
-        if value is not None:
-            _put(tree, key.split("."), value, key)
-            sources[key] = "command line"
-    for inner in ("root", "base_url_from"):
-        if inner in tree:
-            raise UserError(f"unknown key `{inner}`", where=str(file), do=f"allowed here: {', '.join(_public_keys())}")
-    base_url = tree.get("llm", {}).get("base_url") if isinstance(tree.get("llm"), dict) else None
-    named_by = ""
-    if base_url:
-        named_by = {"e": "environment", "c": "flag"}.get(sources.get("llm.base_url", " ")[0], "file")
-    elif env.get("OPENAI_BASE_URL"):
-        named_by = "environment"
-        if isinstance(tree.setdefault("llm", {}), dict):
-            tree["llm"]["base_url"] = env["OPENAI_BASE_URL"]
-    try:
-        return Config(**tree, root=root.resolve(), base_url_from=named_by)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        where = sources.get(key, str(file))
-        if first["type"] == "extra_forbidden":
-            parent = ".".join(key.split(".")[:-1])
-            raise UserError(f"unknown key `{key}`", where=where, do=f"allowed here: {', '.join(_allowed(parent))}") from None
-        shown = repr(first["input"])
-        raise UserError(f"`{key}` cannot be {shown[:80]}: {_plain(str(first['msg']))}", where=where, do="change it there") from None
+        raise UserError(f"invalid TOML: {error}", where=str(file), do="fix that line") from None
 
 
-def _plain(message: str) -> str:
-    return message[:1].lower() + message[1:]
+def _check_variables(env: Mapping[str, str]) -> None:
+    """Raise `UserError` for a variable that looks like a setting and sets nothing."""
+    for name in env:
+        section, delimiter, key = name.removeprefix("ENRICH_").lower().partition("__")
+        where = f"environment variable {name}"
+        if not name.startswith("ENRICH_"):
+            continue
+        if delimiter and section not in Config.model_fields:
+            raise UserError(f"unknown section `{section}`", where=where, do=f"allowed there: {', '.join(Config.model_fields)}")
+        section, _, key = section.partition("_")
+        known = section in Config.model_fields and Config.model_fields[section].annotation
+        if not delimiter and key in getattr(known, "model_fields", ()):
+            raise UserError(
+                "a single `_` between section and key sets nothing", where=where, do=f"write ENRICH_{section.upper()}__{key.upper()}"
+            )
 
 
-def _public_keys() -> list[str]:
-    return [name for name in Config.model_fields if name not in ("root", "base_url_from")]
-
-
-def _allowed(parent: str) -> list[str]:
-    model: type[BaseModel] = Config
-    for part in filter(None, parent.split(".")):
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
-        else:
-            model = PriceSection
-    return _public_keys() if model is Config else list(model.model_fields)
-
-
-def _meant(name: str) -> str:
-    """`ENRICH_LLM__MODEL` for `ENRICH_LLM_MODEL`; "" for a name that is no setting's."""
-    section, _, key = name.removeprefix("ENRICH_").lower().partition("_")
-    annotation = Config.model_fields[section].annotation if section in _public_keys() else None
-    known = isinstance(annotation, type) and issubclass(annotation, BaseModel) and key in annotation.model_fields
-    return f"ENRICH_{section}__{key}".upper() if known else ""
-
-
-def _put(tree: dict[str, Any], path: list[str], value: Any, source: str) -> None:
-    for part in path[:-1]:
-        inner = tree.setdefault(part, {})
-        if not isinstance(inner, dict):
-            raise UserError(f"`{part}` is no section", where=source, do="name a key of enrich.toml, such as ENRICH_LLM__MODEL")
-        tree = inner
-    tree[path[-1]] = value
-
-
-def _from_text(value: str) -> Any:
-    """An environment variable's text as TOML reads it (numbers, true, lists), else as plain text."""
-    try:
-        return tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return value
+def _source(loc: Sequence[int | str], flags: Mapping[str, Any], env: Mapping[str, str], file: Path) -> str:
+    """Where the value of the key at `loc` comes from."""
+    for end in range(len(loc), 0, -1):
+        variable = "ENRICH_" + "__".join(str(part) for part in loc[:end]).upper()
+        if ".".join(str(part) for part in loc[:end]) in flags:
+            return "command line"
+        if variable in env:
+            return f"environment variable {variable}"
+    return str(file)

@@ -2,14 +2,20 @@
 
 ```
 EnrichError
-├── UserError       a person must change something: one line of what, where and what to do; exit code 1 (or the one it carries)
+├── UserError       the user must change something: one line with what, where and what to do; exit code 1 or the one it carries
 ├── AnswerError     this page's answer cannot be used; the run goes on
-└── ServiceError    the model's service: `final` tells whether trying again can help
+└── ServiceError    the model's service failed; `final`: no later request of this run can succeed
 ```
-Anything else is a bug and keeps its traceback. Errors of other libraries are translated where they enter (STYLE.md 5).
+Any other exception is a bug and keeps its traceback. Errors of libraries are translated where they are raised.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, get_args
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
 
 
 class EnrichError(Exception):
@@ -17,7 +23,7 @@ class EnrichError(Exception):
 
 
 class UserError(EnrichError):
-    """A person must act. `what` went wrong, `where` (file, line, key, page; may be ""), what to `do` (may be "")."""
+    """The user must act: `what` went wrong, `where` (file, line, key, page; may be ""), what to `do` (may be "")."""
 
     def __init__(self, what: str, *, where: str = "", do: str = "", exit_code: int = 1) -> None:
         self.what, self.where, self.do, self.exit_code = what, where, do, exit_code
@@ -47,3 +53,46 @@ class ServiceError(EnrichError):
     def __init__(self, cause: str, detail: str = "", *, final: bool = False, do: str = "") -> None:
         self.cause, self.detail, self.final, self.do = cause, detail, final, do
         super().__init__(f"{cause}: {detail}" if detail else cause)
+
+
+def invalid_data(error: ValidationError, model: type[BaseModel], where: str, do: str = "change it there") -> UserError:
+    """The first problem that pydantic found in data for `model`, as an error that names the key and what is allowed."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        allowed = ", ".join(_allowed_keys(model, first["loc"][:-1]))
+        return UserError(f"unknown key `{key}`", where=where, do=f"allowed there: {allowed}")
+    value = "" if first["type"] == "missing" else f" cannot be {repr(first['input'])[:80]}"
+    return UserError(f"`{key}`{value}: {_message(first)}" if key else _message(first), where=where, do=do)
+
+
+def invalid_keys(error: ValidationError, limit: int = 6) -> str:
+    """All problems that pydantic found, up to `limit`, on one line: "`key`: message; …"."""
+    found = error.errors(include_url=False, include_input=False)[:limit]
+    return "; ".join(f"`{'.'.join(map(str, item['loc'])) or 'the whole'}`: {_message(item)}" for item in found)
+
+
+def _message(item: Any) -> str:
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
+
+
+def _allowed_keys(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
+    """The keys of the model that `loc` leads to from `model`, as files spell them."""
+    for part in loc:
+        field = model.model_fields.get(str(part))
+        if field is not None:
+            model = next(_models_in(field.annotation), model)
+    names = []
+    for name, field in model.model_fields.items():
+        if not field.exclude:
+            alias = field.validation_alias
+            names.append(str(getattr(alias, "choices", [alias])[0] or name))
+    return names
+
+
+def _models_in(annotation: Any) -> Any:
+    if hasattr(annotation, "model_fields"):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)

@@ -250,7 +250,7 @@ def _mesa(sample: Path, tmp_path: Path, now: datetime) -> tuple[Card, Page]:
         profile="reference",
         roots=["knowledge-base", "insight-hunting", "project", "tools"],
     )
-    config = Config(wiki=wiki, root=tmp_path)
+    config = Config(wiki=wiki).with_root(tmp_path)
     files, _ = find_pages(config.content, wiki.roots)
     file = next(file for file in files if file.id == "mesa-optimization")
     return page_card(config, file, files, now)[0], read_page(file)

@@ -141,7 +141,7 @@ def test_failed_questions_are_taken_up_again(wiki: DemoWiki, serve: Serve) -> No
         ("[llm]\nmodle = 'x'\n", "unknown key `llm.modle`"),
         ("[llm]\nconcurrency = 0\n", "`llm.concurrency` cannot be 0"),
         ("[llm]\nbackend = 'gpt'\n", "'offline' or 'openai'"),
-        ("this is no toml", "no sound TOML"),
+        ("this is no toml", "invalid TOML"),
         ("[stages.ratings]\ndimensions = ['beauty']\n", "stages.ratings.dimensions"),
     ],
     ids=["key", "range", "choice", "syntax", "dimension"],

@@ -21,7 +21,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-from enrich.errors import UserError
+from enrich.errors import UserError, invalid_data
 from enrich.evaluation.answer_sets import AnswerSet, Insight, PageAnswers, plain
 from enrich.files import write_text_atomically
 from enrich.stages.insights import InsightType
@@ -29,7 +29,6 @@ from enrich.wiki import yaml12
 from enrich.wiki.insights import SCORES
 from enrich.wiki.pages import PageFile
 
-_ENTRY = ("llmSummary", "summaryEvidence", "insights", "ratings")
 _LINES = (".jsonl", ".ndjson")
 
 # Wider than the scale of 1 to 5: a set that left it is exactly what a comparison has to see.
@@ -170,13 +169,7 @@ def _page(page: str, entry: Any, where: str) -> PageAnswers:
     try:
         read = _PageEntry.model_validate({} if entry is None else entry)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            allowed = _ENTRY if len(first["loc"]) == 1 else ("type", "text", "evidence", *SCORES)
-            raise UserError(f"unknown key `{key}`", where=where, do=f"allowed there: {', '.join(allowed)}") from None
-        message = str(first["msg"])
-        raise UserError(f"`{key or 'the entry'}`: {message[:1].lower()}{message[1:]}", where=where, do="change it there") from None
+        raise invalid_data(error, _PageEntry, where) from None
     return PageAnswers(
         page,
         plain(read.summary) if read.summary is not None else None,

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from enrich.errors import AnswerError, UserError
+from enrich.errors import AnswerError, UserError, invalid_data
 from enrich.review.applying import MEANWHILE
 from enrich.review.decisions import MOVED, Step, decided, out_of_reach, page_of, record, undecided
 from enrich.review.editing import candidates, chosen_insights, with_new_value
@@ -66,9 +66,7 @@ def read_decisions(file: Path) -> DecisionFile:
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", where=str(file)) from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise UserError(f"{place}: {first['msg']}", where=str(file), do="export the decisions again") from None
+        raise invalid_data(error, DecisionFile, str(file), "export the decisions again") from None
     except (ValueError, RecursionError):
         raise UserError("no JSON", where=str(file), do="export the decisions again") from None
 

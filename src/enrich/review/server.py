@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import ValidationError
 
-from enrich.errors import EnrichError
+from enrich.errors import EnrichError, invalid_keys
 from enrich.review.diffs import page_diffs
 from enrich.review.formats.html import page_data, review_html
 from enrich.review.imported import DecisionFile, take
@@ -177,8 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             answer()
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            self._refuse(HTTPStatus.BAD_REQUEST, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+            self._refuse(HTTPStatus.BAD_REQUEST, invalid_keys(error, 1))
         except (ValueError, RecursionError):
             self._refuse(HTTPStatus.BAD_REQUEST, "no decisions document")
         except EnrichError as error:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from enrich.errors import AnswerError
+from enrich.errors import AnswerError, invalid_keys
 
 Model = TypeVar("Model", bound=BaseModel)
 _MAX_ERRORS = 6  # a re-ask names this many problems: more do not help a model
@@ -33,11 +33,7 @@ def validated(model: type[Model], data: Any) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        problems = [
-            f"`{'.'.join(str(part) for part in item['loc']) or 'the answer'}`: {item['msg'][:1].lower()}{item['msg'][1:]}"
-            for item in error.errors(include_url=False, include_input=False)[:_MAX_ERRORS]
-        ]
-        raise AnswerError("invalid", "; ".join(problems)) from None
+        raise AnswerError("invalid", invalid_keys(error, _MAX_ERRORS)) from None
 
 
 def on_grid(value: float, step: float) -> tuple[float, bool]:

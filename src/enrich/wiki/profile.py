@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from enrich.errors import UserError
+from enrich.errors import UserError, invalid_data
 from enrich.wiki import yaml12
 
 DEFAULT = "default"
@@ -178,13 +178,7 @@ def load_profile(name: str = DEFAULT, root: Path = Path()) -> Profile:
     try:
         return Profile(**tree)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise UserError(f"unknown key `{key}`", where=where, do=f"allowed here: {', '.join(_allowed(first['loc']))}") from None
-        said = str(first["msg"]).removeprefix("Value error, ")
-        what = f"`{key}` cannot be {str(first['input'])[:80]!r}: {said[:1].lower()}{said[1:]}" if key else said
-        raise UserError(what, where=where, do="change it there") from None
+        raise invalid_data(error, Profile, where) from None
 
 
 def _shipped(name: str) -> str:
@@ -220,14 +214,3 @@ def _over(base: Mapping[Any, Any], upper: Mapping[Any, Any]) -> dict[Any, Any]:
         else:
             merged[key] = value
     return merged
-
-
-def _allowed(loc: tuple[int | str, ...]) -> list[str]:
-    """The keys that may stand where `loc` ends: models are followed by field, mappings of models by any key."""
-    annotation: Any = Profile
-    for part in loc[:-1]:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            annotation = annotation.model_fields[str(part)].annotation
-        else:
-            annotation = get_args(annotation)[-1]
-    return list(annotation.model_fields)
