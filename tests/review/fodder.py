@@ -98,7 +98,7 @@ def _number(file: Any) -> int:
 
 
 def _spoiled(proposal: Proposal, words: str) -> Proposal:
-    data = proposal.to_json()
+    data = proposal.document()
     for field in data["fields"]:
         field["reason"] = f"Because {words}"
         field["prompt_version"] = words
@@ -111,7 +111,7 @@ def _spoiled(proposal: Proposal, words: str) -> Proposal:
             field["new"][0]["text"] = f"Insight {words}"
             field["new"][0]["type"] = words
             field["new"][1]["evidence"] = words
-    return Proposal.from_json(data)
+    return Proposal.load(data)
 
 
 def views(workspace: Wiki) -> list[PageView]:

@@ -118,9 +118,7 @@ def test_age() -> None:
 
 def test_every_key_is_in_the_help() -> None:
     text = text_of(help_screen(80, 24))
-    assert all(
-        f"\n  {key}" in text for key in ("y", "n", "e", "s", "i", "o", "w", "u", "a d", "Y N S", "j k", "J K", "space b", "r", "?", "q")
-    )
+    assert all(f"\n  {key}" in text for key in ("y", "n", "e", "s", "i", "o", "u", "a d", "Y N S", "j k", "J K", "space b", "r", "?", "q"))
     assert max(map(cell_len, text.split("\n"))) <= 80 and text.count("\n") < 24
 
 

@@ -268,13 +268,13 @@ def test_seventeen_proposals_with_every_key(seventeen: Wiki) -> None:
     # Values: two of three insights; an edit with its author and what it replaced; an edit with a finding, accepted by hand.
     taken = change_of(workspace, "bay-01", "insights")
     assert [item["type"] for item in taken.new] == ["quantitative", "disagreement"]
-    assert len(taken.asked_for) == 3 and [item["where"] for item in taken.evidence] == ["insights[0]", "insights[1]"]
+    assert len(taken.asked_for) == 3 and [item.where for item in taken.evidence] == ["insights[0]", "insights[1]"]
     mine = change_of(workspace, "bay-02", "llmSummary")
     assert mine.new == "Building it cost 40 million dollars." and mine.asked_for == wikis.SUMMARY["summary"]
     assert mine.provenance["edited"]["by"] == "ann" and mine.decided["by"] == "ann" and not mine.findings
     by_hand = change_of(workspace, "bay-04", "llmSummary")
     assert by_hand.new == "It makes 4711 megawatts." and by_hand.flags == ("needs-look",)
-    assert {finding["severity"] for finding in by_hand.findings} == {"hard"}
+    assert {finding.severity for finding in by_hand.findings} == {"hard"}
     # The lock knows of every rejection and of nothing else.
     lines = [json.loads(line) for line in workspace.config.lock.read_text(encoding="utf-8").splitlines()]
     assert {(line["page"], name) for line in lines for name in line["rejected"]} == {

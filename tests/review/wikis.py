@@ -9,11 +9,9 @@ from typing import Any
 
 from enrich.config import load_config
 from enrich.grounding import PageIndex
-from enrich.review.lock import LockFile
-from enrich.review.origin import Origin
+from enrich.review.lock import LockFile, Question
 from enrich.review.proposals import FieldChange, ProposalStore
-from enrich.review.propose import propose
-from enrich.review.proposing import StageAnswer
+from enrich.review.propose import StageAnswer, propose
 from enrich.stages.catalogue import load_stages
 from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki
@@ -98,7 +96,7 @@ def answer(workspace: Wiki, page_id: str, answers: Mapping[str, Any]) -> list[Fi
         StageAnswer(
             stage.name,
             stage.judge(answers[stage.name], index),
-            Origin.of(page, stage, key=stage.key(page)),
+            Question.of(page, stage, key=stage.key(page)),
             prompt_version=str(stage.prompt.version),
             tokens={"input": 1234, "cached_input": 0, "cache_write": 0, "output": 210},
             cost_usd=0.0012,

@@ -269,11 +269,11 @@ def test_a_renewal_never_overwrites_what_was_applied_meanwhile(tmp_path: Path, s
     line = next(line for line in lock.read() if line.stage == "summary")
     stale = propose.Renewal(line, line)
     changed = replace(line, fields={"llmSummary": "what an apply wrote"}, date="2030-01-01")
-    lock.settle({(line.page, line.stage): changed})
+    lock.update({(line.page, line.stage): changed})
     propose.renew(lock, [stale])
-    assert lock.read().lines(line.page, line.stage) == [changed]
+    assert lock.read().entries(line.page, line.stage) == [changed]
     propose.renew(lock, [propose.Renewal(changed, line)])
-    assert lock.read().lines(line.page, line.stage) == [line]
+    assert lock.read().entries(line.page, line.stage) == [line]
 
 
 def test_an_edit_made_while_the_run_waits_is_seen(tmp_path: Path, serve: Serve) -> None:

@@ -134,7 +134,6 @@ class Reviewer:
             "n": lambda: sitting.decide("reject"),
             "s": lambda: sitting.decide("skip"),
             "o": sitting.take_over,
-            "w": sitting.take_earlier,
             "e": self._edit,
             "i": self._open_insights,
             "u": sitting.undo,

@@ -262,11 +262,9 @@ def _remarks(diff: PageDiff, change: FieldChange) -> list[str]:
     state = "" if change.state == "pending" else f" [{change.state}]"
     if flags or state:
         lines.append(f"  ! {change.field}{state}{': ' if flags else ''}{', '.join(flags)}")
-    lines += [escaped(f"    {finding['severity']}: {finding['where']}: {finding['message']}") for finding in change.findings]
+    lines += [escaped(f"    {finding.severity}: {finding.where}: {finding.message}") for finding in change.findings]
     if change.edited:
-        lines.append(escaped(f"    {change.edited['how']} by {change.edited['by']}; proposed was: {change.asked_for!r}"))
-    if change.earlier:
-        lines.append(escaped(f"    {change.earlier['by']} had written for an earlier proposal: {change.earlier['value']!r}"))
+        lines.append(escaped(f"    {change.edited.how} by {change.edited.by}; proposed was: {change.asked_for!r}"))
     return lines
 
 

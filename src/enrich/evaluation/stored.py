@@ -12,8 +12,7 @@ from pathlib import Path, PurePosixPath
 from enrich.config import Config
 from enrich.errors import UserError
 from enrich.evaluation.answer_sets import AnswerSet, Insight, PageAnswers, number, plain, read_insight
-from enrich.review.lock import Lock
-from enrich.review.ownership import line_on, owner
+from enrich.review.lock import Lock, owner
 from enrich.stages.fields import stage_of
 from enrich.stages.landing import standing
 from enrich.wiki.insights import data_insights, page_insights, tie
@@ -76,7 +75,7 @@ def _written_by_us(page: Page, lock: Lock | None) -> Collection[str]:
         return ()
     ratings = page.frontmatter.get("ratings")
     fields = ["llmSummary", "insights", *(f"ratings.{name}" for name in (ratings if isinstance(ratings, Mapping) else ()))]
-    return {name for name in fields if owner(standing(page.frontmatter, name), line_on(lock, page, stage_of(name)), name) == "ours"}
+    return {name for name in fields if owner(standing(page.frontmatter, name), lock.entry(page.id, stage_of(name), page), name) == "ours"}
 
 
 def _standing(page: Page, left_out: Collection[str], from_data: Sequence[Insight] | None) -> tuple[PageAnswers, int]:

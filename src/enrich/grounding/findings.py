@@ -30,7 +30,7 @@ class Finding:
     phrase's (start, end) in the checked text; `quantity` its words.
     """
 
-    kind: FindingKind
+    kind: str  # one of FindingKind; a file of another version may hold others
     severity: Severity
     message: str
     where: str

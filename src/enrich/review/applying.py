@@ -15,10 +15,8 @@ from typing import Any
 from enrich.errors import EnrichError, UserError
 from enrich.files import PageMoved, replace_file
 from enrich.metrics.quality import content_type, grading_counts, quality_from_ratings
-from enrich.review.lock import Lock, LockFile, LockLine
-from enrich.review.ownership import PERSONS, line_on, owner
+from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, lock_entry, owner
 from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore
-from enrich.review.proposing import settled_line
 from enrich.review.seen import moved
 from enrich.stages.landing import QUALITY, as_written, canonical, key_path, same, standing, value_hash
 from enrich.wiki.frontmatter import EditRefused, edit_bytes
@@ -56,7 +54,7 @@ class PageEdit:
     proposal: Proposal
     changes: tuple[FieldChange, ...]
     raw: bytes
-    lines: tuple[LockLine, ...]
+    lines: tuple[LockEntry, ...]
 
 
 def page_quality(wiki: Wiki, page: Page, ratings: Mapping[str, Any]) -> int | None:
@@ -120,7 +118,7 @@ def _apply_batch(wiki: Wiki, batch: Sequence[tuple[Proposal, Sequence[FieldChang
     # Intents of pages that were not written are void: the lines that held before stand again.
     kept = {(line.page, line.stage) for edit in edits for line in edit.lines} - set(settled)
     undone = {key: line_of_page(lock, edits, key) for key in kept}
-    wiki.shared(LockFile).settle({**settled, **undone})
+    wiki.shared(LockFile).update({**settled, **undone})
     with wiki.shared(ProposalStore).writing():
         for edit in written:
             current = wiki.shared(ProposalStore).get(edit.page.id)
@@ -136,9 +134,9 @@ def _apply_batch(wiki: Wiki, batch: Sequence[tuple[Proposal, Sequence[FieldChang
         )
 
 
-def line_of_page(lock: Lock, edits: Sequence[PageEdit], key: tuple[str, str]) -> LockLine | None:
+def line_of_page(lock: Lock, edits: Sequence[PageEdit], key: tuple[str, str]) -> LockEntry | None:
     page = next(edit.page for edit in edits if edit.page.id == key[0])
-    return line_on(lock, page, key[1])
+    return lock.entry(page.id, key[1], page)
 
 
 def _edits(wiki: Wiki, lock: Lock, batch: Sequence[tuple[Proposal, Sequence[FieldChange]]], done: Applied) -> Iterator[PageEdit]:
@@ -189,8 +187,8 @@ def obstacle(page: Page, changes: Iterable[FieldChange], seen: Mapping[str, str]
         now = standing(page.frontmatter, change.field)
         if same(now, change.new):
             continue  # written already, by a run that was cut off before it could say so
-        if page.hash != change.origin.page_hash:
-            marks = (seen or {}).get(change.origin.page_hash)
+        if page.hash != change.question.page_hash:
+            marks = (seen or {}).get(change.question.page_hash)
             what = moved(marks, page).words if marks else "the page's text changed"
             return BODY_CHANGED, f"{what} after it was asked about; `enrich run {page.id}` asks again"
         if not same(now, change.old):
@@ -214,25 +212,25 @@ def _edit_of(wiki: Wiki, lock: Lock, proposal: Proposal, changes: Sequence[Field
     return PageEdit(page, proposal, tuple(changes), raw, lines)
 
 
-def edited(wiki: Wiki, page: Page, lock: Lock, changes: Sequence[FieldChange]) -> tuple[bytes, tuple[LockLine, ...]]:
+def edited(wiki: Wiki, page: Page, lock: Lock, changes: Sequence[FieldChange]) -> tuple[bytes, tuple[LockEntry, ...]]:
     """The page's bytes with `changes` written, and the lock lines that will be true then. Raises `EditRefused`."""
     escape = wiki.config.wiki.escape_dollar and page.file.path.endswith(".mdx")
     values: dict[str, Any] = {change.field: change.new for change in changes}
-    lines: list[LockLine] = []
+    lines: list[LockEntry] = []
     for stage in dict.fromkeys(change.stage for change in changes):
         of_stage = [change for change in changes if change.stage == stage]
-        line = line_on(lock, page, stage)
+        line = lock.entry(page.id, stage, page)
         written = {change.field: value_hash(change.new) for change in of_stage}
         if stage == "ratings" and (score := _new_quality(wiki, page, line, values)) is not None:
             values[QUALITY] = score
             written[QUALITY] = value_hash(score)
-        lines.append(settled_line(page.id, stage, of_stage[-1].origin, line, written=written, date=wiki.today))
+        lines.append(lock_entry(page.id, stage, of_stage[-1].question, line, written=written, date=wiki.today))
     edits = {key_path(name): as_written(value, escape_dollar=escape) for name, value in values.items()}
     edits = {path: value for path, value in edits.items() if not same(standing(page.frontmatter, ".".join(path)), value)}
     return (edit_bytes(page.raw, edits) if edits else page.raw), tuple(lines)
 
 
-def _new_quality(wiki: Wiki, page: Page, line: LockLine | None, values: Mapping[str, Any]) -> int | None:
+def _new_quality(wiki: Wiki, page: Page, line: LockEntry | None, values: Mapping[str, Any]) -> int | None:
     """`quality` from the ratings that will stand on the page; None where it is a person's or there is none to give."""
     if owner(standing(page.frontmatter, QUALITY), line, QUALITY) in PERSONS:
         return None
@@ -247,12 +245,12 @@ def recover(wiki: Wiki) -> int:
         return 0
     with wiki.shared(LockFile).writing():
         lock = wiki.shared(LockFile).read()
-        changes: dict[tuple[str, str], LockLine | None] = {}
+        changes: dict[tuple[str, str], LockEntry | None] = {}
         for page_id in lock.pages_with_intents():
             file = wiki.by_id.get(page_id)
             page = read_page(file) if file is not None else None
             for stage in lock.stages(page_id):
-                line = line_on(lock, page, stage) if page else None
+                line = lock.entry(page_id, stage, page) if page else None
                 changes[page_id, stage] = replace(line, intent=False) if line else None
-        wiki.shared(LockFile).settle(changes)
+        wiki.shared(LockFile).update(changes)
     return len(changes)

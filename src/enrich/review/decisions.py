@@ -6,16 +6,13 @@ folder's lock: two reviewers in two processes lose no decision, the later one is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from enrich.review.applying import FIELD_MOVED, MEANWHILE, obstacle
-from enrich.review.lock import Lock, LockFile, LockLine
-from enrich.review.origin import ADOPTED, Origin
-from enrich.review.ownership import PERSONS, line_on, owner
-from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, STALE, FieldChange, Proposal, ProposalStore
-from enrich.review.proposing import settled_line
+from enrich.review.lock import ADOPTED, PERSONS, REJECTED, Lock, LockEntry, LockFile, Question, lock_entry, owner
+from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, STALE, Edit, FieldChange, Proposal, ProposalStore, Proposed
 from enrich.stages.catalogue import Stage
 from enrich.stages.landing import QUALITY, canonical, is_missing, standing, value_hash
 from enrich.wiki.pages import Page, read_page
@@ -23,6 +20,8 @@ from enrich.wiki.wiki import Wiki
 
 # A rating that moves by no more than this is a small move (`accept --safe`): twice the step at which a reader would see a difference.
 SAFE_RATING_MOVE = 1.0
+# What an edit may replace of a change.
+PARTS_EDITED = tuple(Proposed.__slots__)
 # Why a field was left out, beside its flags: the page's own value moved.
 MOVED = FIELD_MOVED
 
@@ -73,42 +72,21 @@ def undecided(change: FieldChange) -> FieldChange:
     """The change as it was proposed, without a decision and without a person's edit."""
     if not change.edited:
         return replace(change, state="pending", decided={})
-    proposed = change.edited["proposed"]
-    return replace(
-        change,
-        state="pending",
-        decided={},
-        edited={},
-        old=proposed["old"],
-        new=proposed["new"],
-        flags=tuple(proposed["flags"]),
-        findings=tuple(proposed["findings"]),
-        evidence=tuple(proposed["evidence"]),
-        reason=proposed["reason"],
-    )
+    proposed = {name: getattr(change.edited.proposed, name) for name in PARTS_EDITED}
+    return replace(change, state="pending", decided={}, edited=None, **proposed)
 
 
-def as_proposed(change: FieldChange) -> Mapping[str, Any]:
-    """What `FieldChange.edited` keeps of the proposal: the first edit's view of it, whatever was edited since."""
-    if change.edited:
-        kept: Mapping[str, Any] = change.edited["proposed"]
-        return kept
-    return {
-        "old": change.old,
-        "new": change.new,
-        "flags": list(change.flags),
-        "findings": [dict(item) for item in change.findings],
-        "evidence": [dict(item) for item in change.evidence],
-        "reason": change.reason,
-    }
+def as_proposed(change: FieldChange) -> Proposed:
+    """What an edit of the change must keep: the values as proposed, before the first edit."""
+    return change.edited.proposed if change.edited else Proposed(*(getattr(change, name) for name in PARTS_EDITED))
 
 
 def taken_over(change: FieldChange, page: Page, lock: Lock, *, by: str, when: str) -> FieldChange:
     """The change accepted over what stands on the page *now*: a person has seen those words and chose the proposed ones."""
     now = standing(page.frontmatter, change.field)
-    persons = owner(now, line_on(lock, page, change.stage), change.field) in PERSONS
+    persons = owner(now, lock.entry(page.id, change.stage, page), change.field) in PERSONS
     flags = (*change.flags, OVER_HUMAN) if persons and OVER_HUMAN not in change.flags else change.flags
-    edited = {"by": by, "when": when, "how": "over", "proposed": as_proposed(change)}
+    edited = Edit(by, when, "over", as_proposed(change))
     return replace(decided(change, "accept", by=by, when=when), old=canonical(now), flags=flags, edited=edited)
 
 
@@ -221,16 +199,16 @@ def record(wiki: Wiki, steps: Iterable[Step]) -> Recorded:
             if proposal is not None and fitting:
                 fresh.append((proposal, fitting))
         # The lock first: cut off in between, a field is refused and still on the table, never off the table and asked for again.
-        wiki.shared(LockFile).settle(_lock_lines(wiki, fresh))
+        wiki.shared(LockFile).update(_lock_lines(wiki, fresh))
         for proposal, fitting in fresh:
             wiki.shared(ProposalStore).put(proposal.with_changes(step.after for step in fitting), durable=True)
             done += fitting
     return Recorded(tuple(done), tuple(lost))
 
 
-def _lock_lines(wiki: Wiki, fresh: Sequence[tuple[Proposal, Sequence[Step]]]) -> dict[tuple[str, str], LockLine | None]:
+def _lock_lines(wiki: Wiki, fresh: Sequence[tuple[Proposal, Sequence[Step]]]) -> dict[tuple[str, str], LockEntry | None]:
     """The lock lines that rejections, and rejections taken back, change."""
-    lines: dict[tuple[str, str], LockLine | None] = {}
+    lines: dict[tuple[str, str], LockEntry | None] = {}
     known: Lock | None = None
     for proposal, steps in fresh:
         turned = [step for step in steps if (step.before.state == "rejected") != (step.after.state == "rejected")]
@@ -243,26 +221,27 @@ def _lock_lines(wiki: Wiki, fresh: Sequence[tuple[Proposal, Sequence[Step]]]) ->
             if key in lines:
                 line = lines[key]
             else:
-                line = line_on(known, page, key[1]) if page else known.line(*key, lambda _: "")
+                line = known.entry(*key, page)
             if step.after.state == "rejected":
                 date = step.after.decided.get("when", "")[:10]
-                # `settled_line` may put the line under this question: fields of ours keep their own in `older`.
-                lines[key] = settled_line(*key, step.after.origin, line, written={}, rejected=[step.after.field], date=date)
+                # `lock_entry` may put the line under this question: fields of ours keep their own in `older`.
+                lines[key] = lock_entry(*key, step.after.question, line, rejected=[step.after.field], date=date)
             elif line is not None and step.after.field in line.rejected:
                 lines[key] = _unrefused(line, step.after.field)
     return lines
 
 
-def _unrefused(line: LockLine, name: str) -> LockLine | None:
+def _unrefused(line: LockEntry, name: str) -> LockEntry | None:
     """The line without the rejection of one field; None where nothing else is in it."""
     rejected = tuple(other for other in line.rejected if other != name)
-    if not rejected and not line.fields:
+    fields = {other: digest for other, digest in line.fields.items() if (other, digest) != (name, REJECTED)}
+    if not fields:
         return None
-    earlier = {line.origin_of(other) for other in line.fields}
+    earlier = {line.question_of(other) for other in line.written}
     if not rejected and len(earlier) == 1:
         # Only the rejection had put the line under its question.
-        return replace(line, rejected=(), origin=earlier.pop(), older={})
-    return replace(line, rejected=rejected)
+        return replace(line, **asdict(earlier.pop()), fields=fields, rejected=(), older={})
+    return replace(line, fields=fields, rejected=rejected)
 
 
 def adopt(
@@ -274,12 +253,12 @@ def adopt(
     or the schema changes, not by themselves. `quality` is taken over with the ratings.
     """
     taken: list[tuple[str, str]] = []
-    lines: dict[tuple[str, str], LockLine | None] = {}
+    lines: dict[tuple[str, str], LockEntry | None] = {}
     with lock.writing():
         known = lock.read()
         for page in pages:
             for stage in stages:
-                line = line_on(known, page, stage.name)
+                line = known.entry(page.id, stage.name, page)
                 names = (*stage.fields, QUALITY) if stage.name == "ratings" else stage.fields
                 written = {}
                 for name in names:
@@ -290,7 +269,7 @@ def adopt(
                         written[name] = value_hash(value)
                         taken.append((page.id, name))
                 if written:
-                    origin = replace(Origin.of(page, stage), model=ADOPTED)
-                    lines[page.id, stage.name] = settled_line(page.id, stage.name, origin, line, written=written, date=today)
-        lock.settle(lines)
+                    question = replace(Question.of(page, stage), model=ADOPTED)
+                    lines[page.id, stage.name] = lock_entry(page.id, stage.name, question, line, written=written, date=today)
+        lock.update(lines)
     return taken

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, edited, obstacle
@@ -44,11 +44,7 @@ class PageDiff:
     def evidence(self, change: FieldChange) -> list[dict[str, Any]]:
         """The change's evidence with file lines as they are now (our own writes move the body)."""
         shift = self.page.body_line - 1 if self.page else 0
-        shown = []
-        for item in change.evidence:
-            lines = [line + shift if line else 0 for line in item.get("lines", [])]
-            shown.append({**item, "file_lines": lines})
-        return shown
+        return [{**asdict(item), "file_lines": [line + shift if line else 0 for line in item.lines]} for item in change.evidence]
 
 
 def page_diffs(wiki: Wiki, proposals: Iterable[Proposal]) -> Iterator[PageDiff]:
@@ -80,7 +76,7 @@ def to_json(diffs: Iterable[PageDiff]) -> dict[str, Any]:
                 "new_hash": value_hash(change.new),
                 "state": change.state,
                 "flags": diff.flags(change),
-                "findings": [dict(finding) for finding in change.findings],
+                "findings": [asdict(finding) for finding in change.findings],
                 "evidence": diff.evidence(change),
                 "reason": change.reason,
                 "provenance": change.provenance,
@@ -104,12 +100,6 @@ def unified(wiki: Wiki, lock: Lock, diff: PageDiff) -> list[str]:
     old, new = (_lines(data) for data in (diff.page.raw, raw))
     name = diff.proposal.path
     return list(difflib.unified_diff(old, new, f"a/{name}", f"b/{name}", n=1, lineterm=""))
-
-
-def finding_lines(changes: Iterable[FieldChange]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """(field, severity, finding) of every finding, hard ones first."""
-    rows = [(change.field, str(finding.get("severity", "")), finding) for change in changes for finding in change.findings]
-    yield from sorted(rows, key=lambda row: row[1] != "hard")
 
 
 def _lines(raw: bytes) -> list[str]:

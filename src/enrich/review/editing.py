@@ -12,7 +12,7 @@ from typing import Any
 from enrich.errors import AnswerError
 from enrich.grounding import Finding, PageIndex
 from enrich.review.decisions import as_proposed, decided
-from enrich.review.proposals import NEEDS_LOOK, FieldChange
+from enrich.review.proposals import NEEDS_LOOK, Edit, FieldChange
 from enrich.stages.fields import stage_of
 from enrich.stages.forms import form_of, judged, with_value
 from enrich.stages.landing import canonical, same
@@ -76,11 +76,11 @@ def edited(change: FieldChange, form: Any, page: Page, *, by: str, when: str, ho
         new=answer.value,
         state="pending" if wait else "accepted",
         flags=((NEEDS_LOOK,) if answer.hard else ()) + others,
-        findings=tuple(finding.to_json() for finding in answer.findings),
-        evidence=tuple(item.to_json() for item in answer.evidence),
+        findings=answer.findings,
+        evidence=answer.evidence,
         reason=answer.reason or change.reason,
         decided={} if wait else {"by": by, "when": when, "decision": "edit"},
-        edited={"by": by, "when": when, "how": how, "proposed": as_proposed(change)},
+        edited=Edit(by, when, how, as_proposed(change)),
     )
 
 
@@ -124,7 +124,7 @@ def chosen_insights(change: FieldChange, taken: Sequence[Candidate], page: Page,
 
 
 def _form(change: FieldChange) -> dict[str, Any]:
-    quotes = [str(item.get("quote", "")) for item in change.evidence]
+    quotes = [item.quote for item in change.evidence]
     return form_of(change.field, change.new, quotes=quotes, reason=change.reason)
 
 

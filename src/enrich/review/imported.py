@@ -97,7 +97,7 @@ def take(wiki: Wiki, entries: Iterable[Entry], *, by: str, when: str) -> Importe
         steps.append(Step(entry.page, change, after))
         words[entry.page, entry.field] = entry.decision
         if entry.decision == "edit" and after.state == "pending":
-            found = "; ".join(str(finding.get("message", "")) for finding in after.findings)
+            found = "; ".join(finding.message for finding in after.findings)
             refused.append((entry.page, entry.field, f"the edit is kept and waits for a look: {found}"))
     recorded = record(wiki, steps)
     refused += [(step.page, step.after.field, f"{MEANWHILE}: somebody else changed it just now") for step in recorded.lost]

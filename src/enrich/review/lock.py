@@ -1,27 +1,35 @@
-"""`enrich.lock`: what we wrote on each page, from which question (DESIGN.md section 4.5).
+"""`enrich.lock`: what `enrich` wrote on each page, and from which question (DESIGN.md section 4.5).
 
-JSON lines sorted by page and stage, committed with the wiki. A line says which fields of a stage stand on the page in our words (a hash of each
-value), and which question they answer. From it the next run knows what is due and what a person changed.
+JSON lines sorted by page and stage, committed with the wiki. An entry holds a hash of each value of a stage that `enrich` wrote on a page, and the
+question that the value answers. From it the next run knows what is due and what a person changed.
 
-Writing is safe against a crash at any moment: before pages are replaced, the lines they will have are *appended* as intents and flushed;
-afterwards the file is rewritten without them. Where several lines stand for one (page, stage) - after a crash, or after a merge with
-`merge=union` - the one that matches the page wins, and an intent that matches nothing is void.
+A crash at any moment is safe: before pages are replaced, the entries they will have are *appended* as intents and flushed; afterwards the file is
+rewritten without them. Where there are several entries for one (page, stage), after a crash or after a merge with `merge=union`, the one that
+matches the page wins. An intent that matches nothing is void.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from operator import not_
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
 
 from enrich.errors import UserError
 from enrich.files import locked, write_text_atomically
-from enrich.review.origin import Origin
+from enrich.stages.catalogue import OFFLINE, Stage
+from enrich.stages.landing import is_missing, standing, value_hash
+from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 
+ADOPTED = "adopted"
+"""The model of values that `enrich adopt` took over: which model wrote them is unknown, so a change of model makes none of them due."""
 REJECTED = "rejected"
 # How the row of an intent begins.
 _INTENT = '{"intent":true'
@@ -29,142 +37,217 @@ _CONFLICT_MARKS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 
 
 @dataclass(frozen=True, slots=True)
-class LockLine:
-    """What the lock knows of one (page, stage).
+class Question:
+    """A question as the lock and the proposals keep it: its key, and the hashes of the parts that the key is made of."""
 
-    `fields` maps each field that stands on the page in our words to its value's hash. `rejected` names the fields for which a reviewer said no
-    to this line's question. `older` holds the question of fields whose value comes from an earlier one than the line's.
-    """
-
-    page: str
-    stage: str
-    origin: Origin
-    fields: Mapping[str, str]
-    rejected: tuple[str, ...] = ()
-    older: Mapping[str, Origin] = field(default_factory=dict)
-    date: str = ""
-    intent: bool = False
-
-    def origin_of(self, name: str) -> Origin:
-        return self.older.get(name, self.origin)
-
-    def to_json(self) -> dict[str, Any]:
-        # A rejected field without a value of ours says so in the place of its hash.
-        fields = {**dict.fromkeys(self.rejected, REJECTED), **self.fields}
-        # First in its row: of a row that was cut off it must still be known what it was.
-        data: dict[str, Any] = {"intent": True} if self.intent else {}
-        data |= {"page": self.page, "stage": self.stage, **self.origin.to_json(), "fields": dict(sorted(fields.items()))}
-        if self.rejected:
-            data["rejected"] = sorted(self.rejected)
-        if self.older:
-            data["older"] = {name: origin.to_json() for name, origin in sorted(self.older.items())}
-        data["date"] = self.date
-        return data
+    key: str
+    page_hash: str
+    prompt: str
+    schema: str
+    settings: str
+    model: str
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> LockLine:
-        """Raises KeyError, TypeError, AttributeError or ValueError for anything but a lock line."""
-        fields = {str(name): str(value) for name, value in data["fields"].items()}
-        return cls(
-            page=str(data["page"]),
-            stage=str(data["stage"]),
-            origin=Origin.from_json(data),
-            fields={name: value for name, value in fields.items() if value != REJECTED},
-            rejected=tuple(str(name) for name in data.get("rejected", [name for name, value in fields.items() if value == REJECTED])),
-            older={str(name): Origin.from_json(origin) for name, origin in data.get("older", {}).items()},
-            date=str(data.get("date", "")),
-            intent=bool(data.get("intent", False)),
-        )
+    def of(cls, page: Page, stage: Stage, *, key: str = "") -> Question:
+        """The question that `stage` asks about `page` now. The key is empty unless given, because it costs a rendering."""
+        return cls(key, page.hash, stage.prompt_hash, stage.schema_hash, stage.settings_hash, stage.model)
+
+    def reasons(self, now: Question) -> list[str]:
+        """Why the question `now` differs from this one, in the words of DESIGN.md section 3; [] if it is the same.
+
+        A model's answer stays if the backend is switched to `offline`. An adopted value belongs to no model.
+        """
+        reasons = ["page-changed"] if self.page_hash != now.page_hash else []
+        # The baseline has neither a prompt nor settings, and never replaces a model's answer.
+        if now.model == OFFLINE and self.model != OFFLINE:
+            return []
+        if self.prompt != now.prompt:
+            reasons.append("prompt-changed")
+        if self.schema != now.schema:
+            reasons.append("schema-changed")
+        if self.model not in (now.model, ADOPTED):
+            reasons.append("model-changed")
+        if self.settings != now.settings:
+            reasons.append("settings-changed")
+        return reasons
+
+
+# A key with this mark is left out of the file where it holds nothing.
+IF_ANY = Field(exclude_if=not_)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockEntry:
+    """What the lock knows about one (page, stage): one line of the file, its keys in their order.
+
+    `fields` maps each field to the hash of the value that `enrich` wrote on the page, or to `REJECTED` if a reviewer rejected the answer and there is
+    no value of ours. `rejected` names all fields that were rejected for this entry's question. `older` holds the question of each field whose value
+    comes from an earlier question than the entry's. `intent` is first because it must be readable in a line that was cut off.
+    """
+
+    intent: Annotated[bool, IF_ANY] = False
+    page: str
+    stage: str
+    key: str
+    page_hash: str
+    prompt: str
+    schema: str
+    settings: str
+    model: str
+    fields: Mapping[str, str]
+    rejected: Annotated[tuple[str, ...], IF_ANY] = ()
+    older: Annotated[Mapping[str, Question], IF_ANY] = field(default_factory=dict)
+    date: str
+
+    @property
+    def question(self) -> Question:
+        return Question(self.key, self.page_hash, self.prompt, self.schema, self.settings, self.model)
+
+    @property
+    def written(self) -> dict[str, str]:
+        """The hash of each value on the page that `enrich` wrote."""
+        return {name: digest for name, digest in self.fields.items() if digest != REJECTED}
+
+    def question_of(self, name: str) -> Question:
+        """The question that the value of the field `name` answers."""
+        return self.older.get(name, self.question)
+
+
+_ENTRY = TypeAdapter(LockEntry)
+
+Owner = Literal["missing", "ours", "human-edited", "unmanaged"]
+PERSONS: tuple[Owner, ...] = ("human-edited", "unmanaged")
+
+
+def owner(value: Any, entry: LockEntry | None, name: str) -> Owner:
+    """Who wrote the value of a field: `human-edited` also if a person deleted what `enrich` wrote, `unmanaged` if the lock does not know the field."""
+    ours = entry.fields.get(name, REJECTED) if entry else REJECTED
+    if ours == REJECTED:
+        return "missing" if is_missing(value) else "unmanaged"
+    return "ours" if value_hash(value) == ours else "human-edited"
+
+
+def lock_entry(
+    page: str,
+    stage: str,
+    question: Question,
+    before: LockEntry | None,
+    *,
+    written: Mapping[str, str] = MappingProxyType({}),
+    rejected: Iterable[str] = (),
+    date: str,
+) -> LockEntry:
+    """The entry of a stage after `written` fields (with value hashes) answer `question`, and `rejected` ones were rejected for it.
+
+    Fields of ours that neither of them names keep their own, earlier question.
+    """
+    fields: dict[str, str] = {}
+    older: dict[str, Question] = {}
+    refused: set[str] = set()
+    if before:
+        fields = before.written
+        same = before.key == question.key and not before.question.reasons(question)
+        older = {name: before.question_of(name) for name in fields if not same or name in before.older}
+        refused = set(before.rejected) if same else set()
+    older = {name: earlier for name, earlier in older.items() if name not in written}
+    refused = (refused - set(written)) | set(rejected)
+    fields = {**dict.fromkeys(refused, REJECTED), **fields, **written}
+    return LockEntry(
+        page=page,
+        stage=stage,
+        **asdict(question),
+        fields=dict(sorted(fields.items())),
+        rejected=tuple(sorted(refused)),
+        older=dict(sorted(older.items())),
+        date=date,
+    )
 
 
 Key = tuple[str, str]
 
 
 class Lock:
-    """The lines of one reading of the lock file."""
+    """The entries of one reading of the lock file."""
 
-    def __init__(self, lines: Iterable[LockLine] = ()) -> None:
-        self._lines: dict[Key, list[LockLine]] = {}
-        for line in lines:
-            self._lines.setdefault((line.page, line.stage), []).append(line)
+    def __init__(self, entries: Iterable[LockEntry] = ()) -> None:
+        self._entries: dict[Key, list[LockEntry]] = {}
+        for entry in entries:
+            self._entries.setdefault((entry.page, entry.stage), []).append(entry)
 
-    def __iter__(self) -> Iterator[LockLine]:
-        for key in sorted(self._lines):
-            yield from self._lines[key]
+    def __iter__(self) -> Iterator[LockEntry]:
+        for key in sorted(self._entries):
+            yield from self._entries[key]
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._entries)
 
-    def lines(self, page: str, stage: str) -> list[LockLine]:
-        """All lines of (page, stage): none or one, but for crashes and merges."""
-        return list(self._lines.get((page, stage), ()))
+    def entries(self, page: str, stage: str) -> list[LockEntry]:
+        """All entries of (page, stage): none or one, except after a crash or a merge."""
+        return list(self._entries.get((page, stage), ()))
 
-    def line(self, page: str, stage: str, standing_hash: Callable[[str], str], page_hash: str = "") -> LockLine | None:
-        """The line of (page, stage) that matches the page best: its fields first, then the page's own text, then the later date.
+    def entry(self, page_id: str, stage: str, page: Page | None) -> LockEntry | None:
+        """The entry of (page, stage) that matches the page best: its fields first, then the page's text, then the later date.
 
-        `standing_hash(field)` is the hash of what stands there now, `page_hash` the page's hash now.
+        `page` is None if the page is gone.
         """
-        lines = self._lines.get((page, stage))
-        if not lines:
-            return None
-        if len(lines) == 1 and not lines[0].intent:
-            return lines[0]
+        entries = self._entries.get((page_id, stage), [])
+        if len(entries) == 1 and not entries[0].intent:
+            return entries[0]
 
-        def matches(line: LockLine) -> int:
-            return sum(standing_hash(name) == value for name, value in line.fields.items())
+        def matches(entry: LockEntry) -> int:
+            front = page.frontmatter if page else {}
+            return sum(value_hash(standing(front, name)) == digest for name, digest in entry.fields.items())
 
-        valid = [line for line in lines if not line.intent or matches(line)]
+        def rank(entry: LockEntry) -> tuple[int, bool, str, bool]:
+            return matches(entry), page is not None and entry.page_hash == page.hash, entry.date, not entry.intent
 
-        def rank(line: LockLine) -> tuple[int, bool, str, bool]:
-            return matches(line), line.origin.page_hash == page_hash, line.date, not line.intent
-
-        # max() keeps the first of equals: later lines are preferred.
-        return max(reversed(valid), key=rank, default=None)
+        # max() keeps the first of equals: later entries are preferred.
+        return max((entry for entry in reversed(entries) if not entry.intent or matches(entry)), key=rank, default=None)
 
     def pages_with_intents(self) -> list[str]:
-        """The pages an interrupted apply left intents for."""
-        return sorted({page for (page, _), lines in self._lines.items() if any(line.intent for line in lines)})
+        """The pages for which an interrupted apply left intents."""
+        return sorted({page for (page, _), entries in self._entries.items() if any(entry.intent for entry in entries)})
 
     def stages(self, page: str) -> list[str]:
-        return [stage for (name, stage) in self._lines if name == page]
+        return [stage for (name, stage) in self._entries if name == page]
 
-    def replace(self, page: str, stage: str, line: LockLine | None) -> None:
-        """Make `line` the only one of its (page, stage); None removes all of them."""
-        if line is None:
-            self._lines.pop((page, stage), None)
+    def replace(self, page: str, stage: str, entry: LockEntry | None) -> None:
+        """Make `entry` the only one of its (page, stage); None removes all of them."""
+        if entry is None:
+            self._entries.pop((page, stage), None)
         else:
-            self._lines[page, stage] = [line]
+            self._entries[page, stage] = [entry]
 
 
 class LockFile:
-    """The file `enrich.lock` and its single-wiki rules. A file in the cache folder is locked while the lock is written."""
+    """The file `enrich.lock` of one wiki. A file in the cache folder is locked while the lock is written."""
 
     def __init__(self, wiki: Wiki) -> None:
         self.path, self._mutex = wiki.config.lock, wiki.config.cache / "locks" / "wiki"
 
     def read(self) -> Lock:
-        """The lines as they are. Raises `UserError` that names the line for anything that is no lock line."""
+        """The entries of the file. Raises `UserError` that names the line for anything that is not a lock entry."""
         try:
             text = self.path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return Lock()
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"cannot be read ({error})", where=str(self.path), do="restore it from version control") from None
-        lines = []
+        entries = []
         rows = text.split("\n")
         for number, row in enumerate(rows, 1):
             if not row.strip() or row.startswith(_CONFLICT_MARKS):
-                continue  # both sides of a merge stay: the line that matches the page wins
+                continue  # both sides of a merge stay: the entry that matches the page wins
             try:
-                lines.append(LockLine.from_json(json.loads(row)))
-            except (ValueError, KeyError, TypeError, AttributeError):
+                entries.append(_ENTRY.validate_python(json.loads(row)))
+            except ValueError:  # pydantic's and json's errors are among them
                 if number == len(rows) and (row.startswith(_INTENT) or _INTENT.startswith(row)):
-                    continue  # intents that were cut off: their pages were never touched
-                raise UserError("no lock line", where=f"{self.path}:{number}", do="restore enrich.lock from version control") from None
-        return Lock(lines)
+                    continue  # an intent that was cut off: its page was not touched
+                raise UserError("not a lock entry", where=f"{self.path}:{number}", do="restore enrich.lock from version control") from None
+        return Lock(entries)
 
     def may_hold_intents(self) -> bool:
-        """False where an interrupted apply surely left none; far cheaper than reading the lines. Raises nothing: `read` will."""
+        """False if an interrupted apply cannot have left any; much cheaper than `read`. Raises nothing."""
         try:
             return b'"intent"' in self.path.read_bytes()
         except OSError:
@@ -174,41 +257,36 @@ class LockFile:
         """Hold the mutex: one process at a time changes pages and lock."""
         return locked(self._mutex)
 
-    def append_intents(self, lines: Iterable[LockLine]) -> None:
-        """Say, durably, what is about to be written. To be called within `writing`."""
-        rows = [_row(replace(line, intent=True)) for line in lines]
+    def append_intents(self, entries: Iterable[LockEntry]) -> None:
+        """Write durably what is about to be written on pages. To be called within `writing`."""
+        rows = "".join(_row(replace(entry, intent=True)) for entry in entries)
         if not rows:
             return
         try:
-            torn = self.path.exists() and self.path.stat().st_size > 0 and not self._ends_with_newline()
-            with self.path.open("a", encoding="utf-8") as handle:
-                handle.write(("\n" if torn else "") + "".join(rows))
+            with self.path.open("a+b") as handle:
+                if handle.tell() > 0:
+                    handle.seek(-1, os.SEEK_END)
+                    if handle.read(1) != b"\n":  # the rest of a line that was cut off
+                        rows = "\n" + rows
+                handle.write(rows.encode("utf-8"))
                 handle.flush()
                 os.fsync(handle.fileno())
         except OSError as error:
             raise UserError(
                 f"cannot be written ({error.strerror})",
                 where=str(self.path),
-                do="no page was touched; make room or make it writable, then apply again",
+                do="no page was touched; make room or make the file writable, then apply again",
             ) from None
 
-    def settle(self, changes: Mapping[Key, LockLine | None]) -> None:
-        """Rewrite the file with `changes` in place of what stood for their (page, stage). To be called within `writing`."""
+    def update(self, changes: Mapping[Key, LockEntry | None]) -> None:
+        """Rewrite the file with `changes` in place of the entries of their (page, stage). To be called within `writing`."""
         if not changes:
             return
         lock = self.read()
-        for (page, stage), line in changes.items():
-            lock.replace(page, stage, line)
-        self._write(lock)
-
-    def _write(self, lock: Lock) -> None:
-        write_text_atomically(self.path, "".join(_row(line) for line in lock))
-
-    def _ends_with_newline(self) -> bool:
-        with self.path.open("rb") as handle:
-            handle.seek(-1, os.SEEK_END)
-            return handle.read(1) == b"\n"
+        for (page, stage), entry in changes.items():
+            lock.replace(page, stage, entry)
+        write_text_atomically(self.path, "".join(map(_row, lock)))
 
 
-def _row(line: LockLine) -> str:
-    return json.dumps(line.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n"
+def _row(entry: LockEntry) -> str:
+    return json.dumps(_ENTRY.dump_python(entry), ensure_ascii=False, separators=(",", ":")) + "\n"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from enrich.grounding.quotes import QuoteIndex
+from enrich.stages.fields import Evidence
 from enrich.wiki.pages import Page
 from enrich.wiki.visible import Line, visible
 
@@ -45,13 +45,13 @@ class Places:
         assert self._page is not None
         return [line for line in visible(self._page.body).lines if line.kind != "comment"]
 
-    def place(self, item: Mapping[str, Any]) -> Quoted:
-        """The evidence `item` of a proposal (see `stages.fields.Evidence`) on the page as it is now."""
-        quote, where, section = str(item.get("quote", "")), str(item.get("where", "")), str(item.get("section", ""))
-        first, last = _span(item.get("lines"))
-        known = bool(item.get("found")) and self._page is not None
+    def place(self, item: Evidence) -> Quoted:
+        """The evidence `item` of a proposal on the page as it is now."""
+        quote, where, section = item.quote, item.where, item.section
+        first, last = item.lines
+        known = item.found and self._page is not None
         lost = Quoted(where, quote, section, (0, 0), "", "", found=False, repaired=False)
-        repaired = not item.get("verbatim", True)
+        repaired = not item.verbatim
         if not known:
             return lost
         assert self._page is not None
@@ -79,12 +79,6 @@ class Places:
             found=True,
             repaired=repaired,
         )
-
-
-def _span(lines: object) -> tuple[int, int]:
-    if isinstance(lines, list | tuple) and len(lines) == 2 and all(isinstance(number, int) for number in lines):
-        return lines[0], lines[1]
-    return 0, 0
 
 
 def _find(text: str, quote: str, lines: Sequence[Line]) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""Proposals: the field changes of one page that wait for a decision, one JSON file a page (DESIGN.md section 4.5)."""
+"""Proposals: the field changes of one page that wait for a decision, one JSON file per page (DESIGN.md section 4.5)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from pydantic import Field, TypeAdapter
 
 from enrich.errors import UserError
 from enrich.files import locked, write_text_atomically
-from enrich.review.origin import Origin
+from enrich.grounding import Finding
+from enrich.review.lock import IF_ANY, Question
+from enrich.stages.fields import Evidence
 from enrich.wiki.wiki import Wiki
 
 State = Literal["pending", "accepted", "rejected"]
@@ -23,131 +28,102 @@ NEEDS_LOOK = "needs-look"
 OVER_HUMAN = "over-human"
 STALE = "stale"
 _SCHEMA = 1
-_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 # File systems take 255 bytes a name; the rest is for the suffix, the hash and temporary names.
 _MAX_NAME = 180
 
 
 @dataclass(frozen=True, slots=True)
-class FieldChange:
-    """One field of one page: what stood there when asked (`old`), what is proposed (`new`), why to trust it, and what was decided.
+class Proposed:
+    """The parts of a change that a person's edit replaces, as they were proposed."""
 
-    `decided` says who decided, when, and on what (`accept`, `reject`, `edit`, `skip`; a skipped field stays pending). Where a person changed the
-    value, `edited` says who, when and how, and keeps what was proposed (`proposed`), so that it can be taken back. `earlier` holds a person's
-    words for an earlier proposal of this field that were not applied before a newer answer came: `value`, `by`, `when`.
+    old: Any
+    new: Any
+    flags: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    evidence: tuple[Evidence, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A person's change of a proposed value: who, when, how (`edit`, `over`, `took 1 of 3 insights`), and what it replaced."""
+
+    by: str
+    when: str
+    how: str
+    proposed: Proposed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldChange:
+    """One field of one page: its value when it was asked about (`old`), the proposed value (`new`), why to trust it, and what was decided.
+
+    The attributes are the keys of the file in their order (`question` is stored as `origin`). `decided` holds who decided (`by`), `when`, and the
+    `decision` (`accept`, `reject`, `edit`, `skip`; a skipped field stays pending), or nothing. `edited` is set if a person changed the value, so that
+    the edit can be undone. Out of several `samples`, `spread` gives the least and the greatest of each number.
     """
 
     field: str
     stage: str
     old: Any
     new: Any
-    origin: Origin
     state: State = "pending"
     flags: tuple[str, ...] = ()
-    findings: tuple[Mapping[str, Any], ...] = ()
-    evidence: tuple[Mapping[str, Any], ...] = ()
+    findings: tuple[Finding, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
     reason: str = ""
+    model: str = ""
     prompt_version: str = ""
     tokens: Mapping[str, int] = dataclasses.field(default_factory=dict)
     cost_usd: float | None = None
     asked: str = ""
     run: str = ""
-    spread: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    samples: int = 1
+    samples: Annotated[int, Field(exclude_if=lambda samples: samples == 1)] = 1
+    spread: Annotated[Mapping[str, Any] | None, Field(exclude_if=lambda spread: spread is None)] = None
     decided: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    edited: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    earlier: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    edited: Annotated[Edit | None, IF_ANY] = None
+    question: Annotated[Question, Field(alias="origin")]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", self.question.model)  # repeated in the file for people and scripts that read it
 
     @property
     def decision(self) -> str:
-        """`accept`, `reject`, `edit`, `skip`, or "" where nobody has decided."""
-        said = str(self.decided.get("decision", ""))
-        return said or {"accepted": "accept", "rejected": "reject"}.get(self.state, "")
+        """`accept`, `reject`, `edit`, `skip`, or "" if it is undecided."""
+        return self.decided.get("decision") or {"accepted": "accept", "rejected": "reject"}.get(self.state, "")
 
     @property
     def asked_for(self) -> Any:
-        """The value as the answer gave it, before a person changed it."""
-        return self.edited["proposed"]["new"] if self.edited else self.new
+        """The value as it was proposed, before a person changed it."""
+        return self.edited.proposed.new if self.edited else self.new
 
     @property
     def provenance(self) -> dict[str, Any]:
         """Where the new value comes from, as `diff --json` shows it."""
         return {
-            "model": self.origin.model,
+            "model": self.model,
             "prompt_version": self.prompt_version,
-            "question": self.origin.key,
-            "page_hash": self.origin.page_hash,
+            "question": self.question.key,
+            "page_hash": self.question.page_hash,
             "tokens": dict(self.tokens),
             "cost_usd": self.cost_usd,
             "asked": self.asked,
             "run": self.run,
-            **({"samples": self.samples, "spread": dict(self.spread)} if self.samples > 1 else {}),
-            **({"edited": {name: self.edited[name] for name in ("by", "when", "how")}} if self.edited else {}),
+            **({"samples": self.samples, "spread": dict(self.spread or {})} if self.samples > 1 else {}),
+            **({"edited": {"by": self.edited.by, "when": self.edited.when, "how": self.edited.how}} if self.edited else {}),
         }
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "field": self.field,
-            "stage": self.stage,
-            "old": self.old,
-            "new": self.new,
-            "state": self.state,
-            "flags": list(self.flags),
-            "findings": [dict(finding) for finding in self.findings],
-            "evidence": [dict(item) for item in self.evidence],
-            "reason": self.reason,
-            "model": self.origin.model,
-            "prompt_version": self.prompt_version,
-            "tokens": dict(self.tokens),
-            "cost_usd": self.cost_usd,
-            "asked": self.asked,
-            "run": self.run,
-            **({"samples": self.samples, "spread": dict(self.spread)} if self.samples > 1 else {}),
-            "decided": dict(self.decided),
-            **({"edited": dict(self.edited)} if self.edited else {}),
-            **({"earlier": dict(self.earlier)} if self.earlier else {}),
-            "origin": self.origin.to_json(),
-        }
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> FieldChange:
-        """Raises KeyError, TypeError or ValueError for anything but a field change."""
-        if data["state"] not in get_args(State):
-            raise ValueError(f"unknown state {data['state']!r}")
-        edited = dict(data.get("edited", {}))
-        if edited and not {"by", "when", "how", "proposed"} <= set(edited):
-            raise ValueError("an edit without its author, its time or what it replaced")
-        return cls(
-            field=str(data["field"]),
-            stage=str(data["stage"]),
-            old=data["old"],
-            new=data["new"],
-            origin=Origin.from_json(data["origin"]),
-            state=data["state"],
-            flags=tuple(data["flags"]),
-            findings=tuple(dict(item) for item in data["findings"]),
-            evidence=tuple(dict(item) for item in data["evidence"]),
-            reason=str(data["reason"]),
-            prompt_version=str(data["prompt_version"]),
-            tokens=dict(data["tokens"]),
-            cost_usd=data["cost_usd"],
-            asked=str(data["asked"]),
-            run=str(data["run"]),
-            spread=dict(data.get("spread", {})),
-            samples=int(data.get("samples", 1)),
-            decided=dict(data.get("decided", {})),
-            edited=edited,
-            earlier=dict(data.get("earlier", {})),
-        )
+_CHANGES = TypeAdapter(tuple[FieldChange, ...])
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What is proposed for one page. `seen` maps each page hash that its changes name to the line marks of that text (`review.seen`)."""
+    """What is proposed for one page. `seen` maps each page hash that its changes name to the line marks of that text (`review.line_marks`)."""
 
     page: str
     path: str
-    changes: tuple[FieldChange, ...]
+    changes: Annotated[tuple[FieldChange, ...], Field(alias="fields")]
     seen: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def change(self, name: str) -> FieldChange | None:
@@ -163,25 +139,27 @@ class Proposal:
         gone = set(fields)
         return replace(self, changes=tuple(change for change in self.changes if change.field not in gone))
 
-    def to_json(self) -> dict[str, Any]:
-        hashes = [change.origin.page_hash for change in self.changes]
+    def document(self) -> dict[str, Any]:
+        """The content of the proposal's file."""
+        hashes = [change.question.page_hash for change in self.changes]
         return {
             "schema": _SCHEMA,
             "page": self.page,
             "path": self.path,
             "page_hash": hashes[-1] if hashes else "",
             "seen": {digest: marks for digest, marks in self.seen.items() if digest in hashes},
-            "fields": [change.to_json() for change in self.changes],
+            "fields": list(_CHANGES.dump_python(self.changes, by_alias=True)),
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Proposal:
-        """Raises KeyError, TypeError or ValueError for anything but a proposal."""
-        if data["schema"] != _SCHEMA:
-            raise ValueError(f"written by another version (schema {data['schema']})")
-        changes = tuple(FieldChange.from_json(item) for item in data["fields"])
-        seen = {str(digest): str(marks) for digest, marks in data.get("seen", {}).items()}
-        return cls(str(data["page"]), str(data["path"]), changes, seen)
+    def load(cls, data: Any) -> Proposal:
+        """The proposal of a file's content. Raises `ValueError` if it is not one, or one of another version."""
+        if not isinstance(data, dict) or data.get("schema") != _SCHEMA:
+            raise ValueError("not a proposal of this version")
+        return _PROPOSAL.validate_python(data)
+
+
+_PROPOSAL = TypeAdapter(Proposal)
 
 
 class ProposalStore:
@@ -260,30 +238,27 @@ class ProposalStore:
 
     def _read(self, file: Path) -> Proposal | None:
         try:
-            return Proposal.from_json(json.loads(file.read_bytes()))
+            return Proposal.load(json.loads(file.read_bytes()))
         except FileNotFoundError:
             return None
         except OSError as error:
             raise UserError(
                 f"cannot be read ({error.strerror})", where=str(file), do="make it readable, or delete it: its questions are in the cache"
             ) from None
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise UserError("no proposal", where=str(file), do="delete it and run `enrich run`: the answers are in the cache") from None
+        except (ValueError, RecursionError):
+            raise UserError("not a proposal", where=str(file), do="delete it and run `enrich run`: the answers are in the cache") from None
 
 
 def _text(proposal: Proposal) -> str:
     """The file's text: a line a field. Indenting every value would take Python's slow encoder, most of what a proposal costs."""
-    tree = proposal.to_json()
+    tree = proposal.document()
     fields = ",\n  ".join(json.dumps(item, ensure_ascii=False) for item in tree.pop("fields"))
     return f'{json.dumps(tree, ensure_ascii=False)[:-1]}, "fields": [\n  {fields}\n]}}\n'
 
 
 def _candidates(page: str) -> tuple[str, str]:
     """The file names a page's proposal may have: its id, and its id with a hash (too long, or another id that differs only in case)."""
-    name = "".join(
-        char if char in _SAFE else "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
-        for char in unicodedata.normalize("NFC", page)
-    )
+    name = quote(unicodedata.normalize("NFC", page), safe="", errors="surrogatepass").replace("~", "%7E")
     if name.startswith("."):
         name = "%2E" + name[1:]
     digest = hashlib.sha256(page.encode("utf-8", "surrogatepass")).hexdigest()[:12]

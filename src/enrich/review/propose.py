@@ -1,88 +1,181 @@
-"""Write one page's answers into its proposal, and renew the lock entries of values they confirm."""
+"""From one page's answers to its proposal: what differs from the page, what only renews the lock, what a person must look at (DESIGN.md section 3)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from enrich.config import STAGES
-from enrich.review.lock import Lock, LockFile, LockLine
-from enrich.review.ownership import line_on
-from enrich.review.proposals import FieldChange, Proposal, ProposalStore
-from enrich.review.proposing import StageAnswer, outcome, renewed
+from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, lock_entry, owner
+from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore
 from enrich.review.seen import line_marks
-from enrich.stages.landing import same
+from enrich.stages.catalogue import OFFLINE
+from enrich.stages.fields import FieldAnswer
+from enrich.stages.landing import is_missing, same, standing, value_hash
+from enrich.stages.matching import kept, order_kept, within
 from enrich.wiki.pages import Page
 
 
 @dataclass(frozen=True, slots=True)
+class StageAnswer:
+    """One stage's checked answer for one page, and where it came from. Values that differ by less than `noise` are taken as equal."""
+
+    stage: str
+    fields: Sequence[FieldAnswer]
+    question: Question
+    prompt_version: str = ""
+    tokens: Mapping[str, int] | None = None
+    cost_usd: float | None = None
+    asked: str = ""
+    run: str = ""
+    noise: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Renewal:
-    """A lock line in place of the one (None: none) that it was made from."""
+    """A lock entry in place of the one (None: none) that it was made from."""
 
-    before: LockLine | None
-    after: LockLine
-
-
-def renew(lock: LockFile, renewals: Iterable[Renewal]) -> None:
-    """Write renewed lines, but for those whose line somebody (`enrich apply` meanwhile) has changed: their pages are looked at next time."""
-    with lock.writing():
-        now = lock.read()
-        lines: dict[tuple[str, str], LockLine | None] = {}
-        for item in renewals:
-            key = item.after.page, item.after.stage
-            found = now.lines(*key)
-            if item.before in found or (item.before is None and not found):
-                lines[key] = item.after
-        lock.settle(lines)
+    before: LockEntry | None
+    after: LockEntry
 
 
 def propose(
     store: ProposalStore, lock: Lock, page: Page, answers: Sequence[StageAnswer], today: str
 ) -> tuple[list[FieldChange], list[Renewal]]:
-    """Write the page's proposal; gives its changes from these answers, and the lock lines that answers without a change renew."""
+    """Write the page's proposal. Returns its changes from these answers, and the lock entries that answers without a change renew."""
     changes: list[FieldChange] = []
-    lines: list[Renewal] = []
+    renewals: list[Renewal] = []
     for answer in answers:
-        line = line_on(lock, page, answer.stage)
-        result = outcome(page, answer, line)
-        changes.extend(result.changes)
-        if result.confirmed:
-            lines.append(Renewal(line, renewed(page.id, answer, line, result.confirmed, today)))
-    stages = {answer.stage for answer in answers}
+        entry = lock.entry(page.id, answer.stage, page)
+        differing, confirmed = _compared(page, answer, entry)
+        changes += differing
+        if confirmed:
+            renewals.append(Renewal(entry, lock_entry(page.id, answer.stage, answer.question, entry, written=confirmed, date=today)))
     with store.writing():
         before = store.get(page.id)
-        if before is None and not changes:
-            return changes, lines
-        changes = [_with_decision(change, before) for change in changes]
-        answered = {change.field for change in changes}
-        # A person's own words for a field stay even where the new answer has nothing to change there.
-        kept = [
-            change
-            for change in (before.changes if before else ())
-            if change.stage not in stages or (change.edited and change.field not in answered)
-        ]
-        seen = {**(before.seen if before else {}), page.hash: line_marks(page)}
-        hashes = {change.origin.page_hash for change in (*kept, *changes)}
-        # A field keeps its place whichever stage was asked again.
-        ordered = tuple(sorted((*kept, *changes), key=lambda change: STAGES.index(change.stage) if change.stage in STAGES else len(STAGES)))
-        after = Proposal(page.id, page.file.path, ordered, {digest: seen[digest] for digest in seen if digest in hashes})
-        if before is None or after != before:
-            store.put(after)
-    return changes, lines
+        if before is not None or changes:
+            changes = [_with_decision(change, before) for change in changes]
+            after = _merged(page, before, changes, {answer.stage for answer in answers})
+            if after != before:
+                store.put(after)
+    return changes, renewals
+
+
+def renew(lock: LockFile, renewals: Iterable[Renewal]) -> None:
+    """Write renewed entries, except where the entry changed meanwhile (`enrich apply` ran): those pages are looked at in the next run."""
+    with lock.writing():
+        now = lock.read()
+        entries: dict[tuple[str, str], LockEntry | None] = {}
+        for item in renewals:
+            key = item.after.page, item.after.stage
+            found = now.entries(*key)
+            if item.before in found or (item.before is None and not found):
+                entries[key] = item.after
+        lock.update(entries)
+
+
+def _compared(page: Page, answer: StageAnswer, entry: LockEntry | None) -> tuple[list[FieldChange], dict[str, str]]:
+    """The changes to propose for one stage, and the value hashes of fields of ours that the answer confirms.
+
+    A value that comes out equal, or that differs by less than the noise threshold, is not proposed. The baseline fills gaps and renews its own values;
+    it never replaces a person's or a model's.
+    """
+    changes: list[FieldChange] = []
+    confirmed: dict[str, str] = {}
+    for answered in answer.fields:
+        old = standing(page.frontmatter, answered.field)
+        whose = owner(old, entry, answered.field)
+        given = _matched(answered, old, answer.noise)
+        if same(old, given.value) or within(old, given.value, answer.noise):
+            if whose not in PERSONS:
+                confirmed[given.field] = value_hash(old)
+            continue
+        renewable = whose == "ours" and entry is not None and entry.question_of(given.field).model == OFFLINE
+        if answer.question.model == OFFLINE and whose != "missing" and not renewable:
+            continue
+        flags = [flag for flag, applies in ((NEEDS_LOOK, given.hard), (OVER_HUMAN, whose in PERSONS)) if applies]
+        changes.append(
+            FieldChange(
+                field=given.field,
+                stage=answer.stage,
+                old=None if is_missing(old) else old,
+                new=given.value,
+                question=answer.question,
+                flags=tuple(flags),
+                findings=given.findings,
+                evidence=given.evidence,
+                reason=given.reason,
+                samples=given.samples,
+                spread={part: list(ends) for part, ends in given.spread.items()} if given.samples > 1 else None,
+                prompt_version=answer.prompt_version,
+                tokens=dict(answer.tokens or {}),
+                cost_usd=answer.cost_usd,
+                asked=answer.asked,
+                run=answer.run,
+            )
+        )
+    return changes, confirmed
+
+
+_PLACE = re.compile(r"insights\[(\d+)\]")
+
+
+def _matched(given: FieldAnswer, old: Any, noise: float) -> FieldAnswer:
+    """An answer whose insights are matched to those on the page: an unchanged one keeps its text and its place; findings and evidence follow."""
+    if given.field != "insights" or not isinstance(old, list) or not given.value:
+        return given
+    old = [
+        {name: value.replace("\\$", "$") if isinstance(value, str) else value for name, value in insight.items()}
+        if isinstance(insight, Mapping)
+        else insight
+        for insight in old
+    ]
+    # A person must see the exact text that a finding is about.
+    marked = frozenset(int(place[1]) for finding in given.findings if (place := _PLACE.match(finding.where)))
+    places = {before: now for now, before in enumerate(order_kept(old, given.value, marked))}
+
+    def follow(where: str) -> str:
+        place = _PLACE.match(where)
+        return f"insights[{places[int(place[1])]}]{where[place.end() :]}" if place and int(place[1]) in places else where
+
+    return replace(
+        given,
+        value=kept(old, given.value, noise, marked),
+        findings=tuple(replace(finding, where=follow(finding.where)) for finding in given.findings),
+        evidence=tuple(replace(item, where=follow(item.where)) for item in given.evidence),
+        spread={follow(part): ends for part, ends in given.spread.items()},
+    )
 
 
 def _with_decision(change: FieldChange, before: Proposal | None) -> FieldChange:
-    """The change with the decision a person has already made on the same answer to the same question.
-
-    Where the answer or the question is another one, a person's words for the field that were not applied yet come along as `earlier`.
-    """
+    """The change with the decision that a person has already made on the same answer to the same question."""
     earlier = before.change(change.field) if before else None
-    if earlier is None:
+    if (
+        earlier is None
+        or not same(earlier.asked_for, change.new)
+        or not same(earlier.old, change.old)
+        or earlier.question.reasons(change.question)
+    ):
         return change
-    if same(earlier.asked_for, change.new) and not earlier.origin.reasons(change.origin) and same(earlier.old, change.old):
-        if not earlier.edited:
-            return replace(change, state=earlier.state, decided=earlier.decided, earlier=earlier.earlier)
-        return replace(earlier, origin=change.origin, tokens=change.tokens, cost_usd=change.cost_usd, asked=change.asked, run=change.run)
-    if earlier.edited and not same(earlier.new, earlier.asked_for):
-        return replace(change, earlier={"value": earlier.new, "by": earlier.edited["by"], "when": earlier.edited["when"]})
-    return replace(change, earlier=earlier.earlier)
+    if earlier.edited:
+        return replace(
+            earlier, question=change.question, tokens=change.tokens, cost_usd=change.cost_usd, asked=change.asked, run=change.run
+        )
+    return replace(change, state=earlier.state, decided=earlier.decided)
+
+
+def _merged(page: Page, before: Proposal | None, changes: Sequence[FieldChange], answered: set[str]) -> Proposal:
+    """The page's proposal with these changes, those of other stages, and values that a person edited and the new answers leave alone."""
+    fields = {change.field for change in changes}
+    others = [
+        change
+        for change in (before.changes if before else ())
+        if change.stage not in answered or (change.edited and change.field not in fields)
+    ]
+    # A field keeps its place whichever stage was asked again.
+    ordered = sorted((*others, *changes), key=lambda change: STAGES.index(change.stage) if change.stage in STAGES else len(STAGES))
+    seen = {**(before.seen if before else {}), page.hash: line_marks(page)}
+    named = {change.question.page_hash for change in ordered}
+    return Proposal(page.id, page.file.path, tuple(ordered), {digest: marks for digest, marks in seen.items() if digest in named})

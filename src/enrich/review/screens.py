@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
+from enrich.grounding import Finding
 from enrich.review.editing import Candidate
 from enrich.review.formats.word import place_of, rating_move
 from enrich.review.proposals import FieldChange
@@ -34,7 +35,6 @@ KEYS: Mapping[str, str] = {
     "s": "skip it for now",
     "i": "choose single insights",
     "o": "take the proposed value over words that moved on the page",
-    "w": "take your own earlier words, where there are some",
     "u": "undo the last decision",
     "a d": "accept, reject the rest of this page",
     "Y N S": "accept, reject, skip all the rest (asks first)",
@@ -304,30 +304,22 @@ def _evidence(quotes: Iterable[Any], width: int, indent: int) -> list[Line]:
     return lines
 
 
-def _findings(findings: Iterable[Mapping[str, Any]], width: int, indent: int) -> list[Line]:
+def _findings(findings: Iterable[Finding], width: int, indent: int) -> list[Line]:
     lines: list[Line] = []
     for finding in findings:
-        hard = finding.get("severity") == "hard"
-        lines += wrapped(
-            [(clean(f"! {finding.get('severity')}: {finding.get('message')}"), "bad" if hard else "warn")], width, indent=indent
-        )
+        hard = finding.severity == "hard"
+        lines += wrapped([(clean(f"! {finding.severity}: {finding.message}"), "bad" if hard else "warn")], width, indent=indent)
     return lines
 
 
 def _words_of_persons(change: FieldChange, width: int, *, plain: bool) -> list[Line]:
     """What persons made of this change: decisions, edits, and earlier words that wait to be seen."""
     lines: list[Line] = []
-    if change.earlier:
-        said = change.earlier
-        lines += wrapped(
-            [(clean(f"{said.get('by')} had written for an earlier proposal ({said.get('when')}); w takes it:"), "warn")], width
-        )
-        lines += _word_lines(word_diff(value_text(change.new), value_text(said.get("value"))), width, indent=2, plain=plain)
     if change.edited:
-        how = change.edited["how"]
+        how = change.edited.how
         said_how = "edited" if how == "edit" else "taken over the page's words" if how == "over" else how
-        lines += wrapped([(clean(f"{said_how} by {change.edited['by']} ({change.edited['when']}); it was proposed as:"), "dim")], width)
-        pieces = word_diff(value_text(change.new), value_text(change.edited["proposed"]["new"]))
+        lines += wrapped([(clean(f"{said_how} by {change.edited.by} ({change.edited.when}); it was proposed as:"), "dim")], width)
+        pieces = word_diff(value_text(change.new), value_text(change.edited.proposed.new))
         lines += _word_lines(pieces, width, indent=2, plain=plain)
     if change.decided:
         word = "skipped" if is_skipped(change) else change.decision or change.state
@@ -357,7 +349,6 @@ def _key_line(sitting: Sitting) -> str:
     extra = [
         *(["i insights"] if change.stage == "insights" else []),
         *(["o over"] if sitting.moved else []),
-        *(["w words"] if change.earlier else []),
     ]
     moves = ["j/k field", "J/K page"] if not extra else ["j/k", "J/K"]
     return "  ".join(["y accept", "n reject", "e edit", *extra, "s skip", "u undo", *moves, "? keys", "q quit"])

@@ -25,7 +25,7 @@ from enrich.review.decisions import (
     undecided,
 )
 from enrich.review.diffs import PageDiff, page_diffs
-from enrich.review.editing import Candidate, chosen_insights, edited, with_new_value
+from enrich.review.editing import Candidate, chosen_insights, edited
 from enrich.review.lock import LockFile
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.review.views import PageView, page_view
@@ -162,16 +162,6 @@ class Sitting:
     def edit(self, form: Mapping[str, Any]) -> bool:
         """Take a person's own value; whether it is stored (or changes nothing). Raises `AnswerError` for what is no value of the field."""
         return self._take(lambda page: edited(self.change, dict(form), page, by=self.by, when=self.now()))
-
-    def take_earlier(self) -> None:
-        """Take the words a person had for an earlier proposal of the field."""
-        if not self.change.earlier:
-            self.message = "There are no earlier words of a person for this field."
-            return
-        try:
-            self._take(lambda page: with_new_value(self.change, self.change.earlier["value"], page, by=self.by, when=self.now()))
-        except AnswerError as error:
-            self.message = f"Not usable: {error.detail}"
 
     def choose(self, taken: Sequence[Candidate]) -> None:
         """Take some insights and leave the others; none is a rejection. Raises `AnswerError` where the choice is no value."""

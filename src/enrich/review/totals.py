@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from enrich.grounding import Finding
 from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, STALE
 from enrich.review.views import PageView
 
@@ -52,7 +53,7 @@ def totals(views: Sequence[PageView]) -> Totals:
         if field.move is not None:
             moves[bin_of(field.move)] += 1
     # A stage's answer is paid once, however many fields it gives.
-    costs = {(field.change.origin.key, view.page, field.change.stage): field.change.cost_usd for view in views for field in view.fields}
+    costs = {(field.change.question.key, view.page, field.change.stage): field.change.cost_usd for view in views for field in view.fields}
     priced = [cost for cost in costs.values() if cost is not None]
     return Totals(
         pages=len(views),
@@ -64,14 +65,13 @@ def totals(views: Sequence[PageView]) -> Totals:
         moves=tuple(moves),
         first=sum(field.kind == "rating" and field.change.old is None for field in fields),
         cost_usd=sum(priced) if priced else None,
-        models=tuple(sorted({field.change.origin.model for field in fields})),
+        models=tuple(sorted({field.change.question.model for field in fields})),
     )
 
 
-def finding_name(finding: object) -> str:
+def finding_name(finding: Finding) -> str:
     """`hard number`, `soft quote`: severity and kind, as findings are counted and filtered by."""
-    get = getattr(finding, "get", lambda *_: "")
-    return f"{get('severity', '')} {get('kind', '')}".strip() or "finding"
+    return f"{finding.severity} {finding.kind}"
 
 
 def bin_of(move: float) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from enrich.grounding import Finding
 from enrich.review.diffs import PageDiff
 from enrich.review.places import Places, Quoted
 from enrich.review.proposals import STALE, FieldChange
@@ -46,7 +47,7 @@ class InsightView:
     pieces: tuple[Piece, ...]
     scores: tuple[Score, ...]
     quotes: tuple[Quoted, ...]
-    findings: tuple[Mapping[str, Any], ...]
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class FieldView:
     move: float | None
     insights: tuple[InsightView, ...]
     quotes: tuple[Quoted, ...]
-    findings: tuple[Mapping[str, Any], ...]
+    findings: tuple[Finding, ...]
     now: str | None = None
 
     @property
@@ -130,7 +131,7 @@ def field_view(change: FieldChange, flags: Sequence[str], places: Places, *, now
     kind = kind_of(change)
     insights: tuple[InsightView, ...] = ()
     pieces: tuple[Piece, ...] = ()
-    findings = tuple(sorted(change.findings, key=lambda finding: finding.get("severity") != "hard"))
+    findings = tuple(sorted(change.findings, key=lambda finding: finding.severity != "hard"))
     if kind == "insights":
         insights = tuple(_insights(change, quotes, findings))
         of_insights = {id(finding) for view in insights for finding in view.findings}
@@ -170,7 +171,7 @@ def _is_insights(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
 
 
-def _insights(change: FieldChange, quotes: Sequence[Quoted], findings: Sequence[Mapping[str, Any]]) -> Iterator[InsightView]:
+def _insights(change: FieldChange, quotes: Sequence[Quoted], findings: Sequence[Finding]) -> Iterator[InsightView]:
     old = [item for item in change.old if isinstance(item, Mapping)] if isinstance(change.old, list) else []
     for now, was in paired(old, change.new):
         where = f"{change.field}[{now}]"
@@ -186,7 +187,7 @@ def _insights(change: FieldChange, quotes: Sequence[Quoted], findings: Sequence[
             pieces=tuple(word_diff(old_text, new_text)),
             scores=tuple(Score(name, number(before.get(name)), number(after.get(name))) for name in SCORES),
             quotes=tuple(quote for quote in quotes if quote.where == where) if now is not None else (),
-            findings=tuple(finding for finding in findings if finding.get("where") == where) if now is not None else (),
+            findings=tuple(finding for finding in findings if finding.where == where) if now is not None else (),
         )
 
 
@@ -231,7 +232,7 @@ def provenance(change: FieldChange, asked: str) -> str:
 
     `asked` is the time of the question in the words of whoever shows it; empty where it is not known.
     """
-    parts = [change.origin.model]
+    parts = [change.model]
     if change.prompt_version:
         parts.append(f"prompt {change.prompt_version}")
     if change.tokens:

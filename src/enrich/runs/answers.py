@@ -23,7 +23,7 @@ from enrich.runs.planning import make_plan
 from enrich.runs.results import FailedQuestion, RunResult
 from enrich.runs.service import open_service
 from enrich.stages.catalogue import OFFLINE, Stage
-from enrich.stages.fields import Evidence, FieldAnswer
+from enrich.stages.fields import FieldAnswer
 from enrich.wiki.pages import Page, PageFile, read_page
 from enrich.wiki.wiki import Wiki, now_iso
 
@@ -205,21 +205,6 @@ def _from_proposal(answers: dict[str, Sequence[FieldAnswer]], page: Page, stages
         if stage.name in answers:
             continue
         key = stage.key(page)
-        changes = [change for change in proposal.changes if change.stage == stage.name and change.origin.key == key]  # type: ignore[union-attr]
+        changes = [change for change in proposal.changes if change.stage == stage.name and change.question.key == key]  # type: ignore[union-attr]
         if changes:
-            answers[stage.name] = [
-                FieldAnswer(change.field, change.new, (), tuple(map(_evidence, change.evidence)), change.reason) for change in changes
-            ]
-
-
-def _evidence(item: Mapping[str, Any]) -> Evidence:
-    first, last = (*item.get("lines", ()), 0, 0)[:2]
-    return Evidence(
-        str(item.get("quote", "")),
-        str(item.get("where", "")),
-        int(first),
-        int(last),
-        str(item.get("section", "")),
-        found=bool(item.get("found")),
-        verbatim=bool(item.get("verbatim")),
-    )
+            answers[stage.name] = [FieldAnswer(change.field, change.new, (), change.evidence, change.reason) for change in changes]

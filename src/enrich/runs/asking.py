@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from enrich.errors import AnswerError, ServiceError
 from enrich.grounding import PageIndex
 from enrich.llm.messages import Request, Tally, Usage
-from enrich.review.origin import Origin
-from enrich.review.proposing import StageAnswer
+from enrich.review import lock
+from enrich.review.propose import StageAnswer
 from enrich.runs.conversation import Answered, Conversation, Question
 from enrich.runs.spending import Spending, counts
 from enrich.stages.catalogue import Stage
@@ -95,10 +95,10 @@ class Asker:
 
     def _take_baseline(self, result: PageResult, stage: Stage, page: Page, index: PageIndex) -> None:
         fields = stage.judge(self.baseline(stage.name, page), index)
-        origin = Origin.of(page, stage, key=stage.key(page))
+        question = lock.Question.of(page, stage, key=stage.key(page))
         result.asked.append(stage.name)
         result.answers.append(
-            StageAnswer(stage.name, fields, origin, str(stage.prompt.version), asked=self.now(), run=self.run, noise=stage.noise)
+            StageAnswer(stage.name, fields, question, str(stage.prompt.version), asked=self.now(), run=self.run, noise=stage.noise)
         )
 
 
@@ -207,7 +207,7 @@ class _PageAsking:
             StageAnswer(
                 stage=stage.name,
                 fields=combined(stage.name, [sample.fields for sample in samples]),
-                origin=Origin.of(self._page, stage, key=key),
+                question=lock.Question.of(self._page, stage, key=key),
                 prompt_version=str(stage.prompt.version),
                 tokens=counts(usage),
                 cost_usd=sum(costs) if costs else None,

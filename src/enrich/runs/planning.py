@@ -8,9 +8,7 @@ from typing import Any, Literal
 
 from enrich.errors import UserError
 from enrich.review.decisions import blocking_flag
-from enrich.review.lock import Lock, LockFile, LockLine
-from enrich.review.origin import Origin
-from enrich.review.ownership import line_on, owner
+from enrich.review.lock import Lock, LockEntry, LockFile, Question, owner
 from enrich.review.proposals import Proposal, ProposalStore
 from enrich.stages.catalogue import Stage, load_stages
 from enrich.stages.landing import same, standing
@@ -140,7 +138,7 @@ def page_states(
         elif refresh:
             yield StageState(page.id, stage.name, "due", ("refresh",))
         else:
-            yield _stage_state(page, stage, line_on(lock, page, stage.name), proposal)
+            yield _stage_state(page, stage, lock.entry(page.id, stage.name, page), proposal)
 
 
 def _skip_reason(wiki: Wiki, page: Page) -> str:
@@ -171,8 +169,8 @@ def _surely_long_enough(body: str, minimum: int) -> bool:
     return False
 
 
-def _stage_state(page: Page, stage: Stage, line: LockLine | None, proposal: Proposal | None) -> StageState:
-    now = Origin.of(page, stage)
+def _stage_state(page: Page, stage: Stage, line: LockEntry | None, proposal: Proposal | None) -> StageState:
+    now = Question.of(page, stage)
     owners: set[str] = set()
     found: dict[State, bool] = {}
     reasons: dict[str, None] = {}
@@ -190,16 +188,16 @@ def _stage_state(page: Page, stage: Stage, line: LockLine | None, proposal: Prop
     return StageState(page.id, stage.name, "human-edited" if "human-edited" in owners else "unmanaged")
 
 
-def _field_state(name: str, now: Origin, line: LockLine | None, proposal: Proposal | None, value: Any) -> tuple[State, Sequence[str]]:
-    if line is not None and name in line.rejected and not line.origin.reasons(now):
+def _field_state(name: str, now: Question, line: LockEntry | None, proposal: Proposal | None, value: Any) -> tuple[State, Sequence[str]]:
+    if line is not None and name in line.rejected and not line.question.reasons(now):
         return "rejected", ()
     change = proposal.change(name) if proposal else None
     # What stands on the page already waits for nobody: it was applied elsewhere, and came here with the repository.
-    if change is not None and change.state != "rejected" and not change.origin.reasons(now) and not same(value, change.new):
+    if change is not None and change.state != "rejected" and not change.question.reasons(now) and not same(value, change.new):
         return "proposed", ()
-    if line is None or name not in line.fields:
+    if line is None or name not in line.written:
         return "due", ("missing",)
-    reasons = line.origin_of(name).reasons(now)
+    reasons = line.question_of(name).reasons(now)
     return ("due", reasons) if reasons else ("current", ())
 
 

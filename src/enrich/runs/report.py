@@ -36,7 +36,7 @@ def report_data(result: RunResult) -> dict[str, Any]:
         "spent": result.spending.to_json(),
         "slowest": [{"page": page.page, "seconds": round(page.seconds, 3), "requests": page.requests} for page in slowest],
         "costliest": [{"page": page.page, "cost_usd": page.cost_usd, "output": page.usage.output} for page in costliest],
-        "changes": [proposal.to_json() for proposal in result.changes],
+        "changes": [proposal.document() for proposal in result.changes],
     }
 
 

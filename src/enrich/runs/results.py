@@ -81,8 +81,8 @@ class RunResult:
             self.cost_usd = (self.cost_usd or 0.0) + result.spent.cost_usd
         self.spending.merge(result.spending)
         for answer in result.answers:
-            if answer.stage in result.asked and (answer.stage, answer.origin.model) in self.spending.by_stage:
-                self.spending.of(answer.stage, answer.origin.model).answers += 1
+            if answer.stage in result.asked and (answer.stage, answer.question.model) in self.spending.by_stage:
+                self.spending.of(answer.stage, answer.question.model).answers += 1
         self.failed.extend(FailedQuestion(result.page.id, item.stage, item.cause, item.detail) for item in result.failures)
 
     def in_page_order(self, order: Mapping[str, int]) -> None:

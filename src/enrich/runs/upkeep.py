@@ -30,9 +30,9 @@ def cache_stats(config: Config) -> dict[str, int]:
 
 def cache_prune(wiki: Wiki) -> dict[str, int]:
     """Drop answers that neither lock, proposals nor the present plan name, and all but the last 30 runs."""
-    keep = {line.origin.key for line in wiki.shared(LockFile).read()}
+    keep = {line.key for line in wiki.shared(LockFile).read()}
     keep |= {origin.key for line in wiki.shared(LockFile).read() for origin in line.older.values()}
-    keep |= {change.origin.key for proposal in wiki.shared(ProposalStore).all() for change in proposal.changes}
+    keep |= {change.question.key for proposal in wiki.shared(ProposalStore).all() for change in proposal.changes}
     stages = {stage.name: stage for stage in load_stages(wiki.config)}
     for file, names in make_plan(wiki, wiki.files, list(stages.values()), refresh=True).due:
         page = read_page(file)

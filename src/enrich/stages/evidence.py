@@ -18,12 +18,13 @@ def checked_evidence(quotes: Sequence[str], index: PageIndex, where: str) -> tup
     for quote in quotes:
         match = index.find_quote(quote)
         if match is None:
-            located.append(Evidence(quote, where, 0, 0, "", found=False, verbatim=False))
+            located.append(Evidence(quote, where, found=False, verbatim=False))
             findings.append(Finding("quote", "hard", f"the evidence is not on the page: {quote[:120]!r}", where))
             continue
         if order := gives_orders(match.page_text):
             findings.append(Finding("orders", "hard", f"the evidence stands in text that gives orders to a model: {order[:80]!r}", where))
-        located.append(Evidence(match.text, where, match.start_line, match.end_line, match.section, found=True, verbatim=match.verbatim))
+        lines = (match.start_line, match.end_line)
+        located.append(Evidence(match.text, where, lines, match.section, found=True, verbatim=match.verbatim))
         if not match.verbatim:
             findings.append(Finding("quote", "soft", f"the evidence was repaired to the page's words (it said: {quote[:120]!r})", where))
     return located, findings

@@ -14,25 +14,17 @@ STAGE_FIELDS: Mapping[str, tuple[str, ...]] = {"summary": ("llmSummary",), "insi
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A quote and where it stands: body lines (0 where it was not found), the heading above it, the part of the value it carries."""
+    """A quote and its place: the part of the value it supports, first and last body line (0: title, description or not found), heading above.
+
+    Proposals store it as it is.
+    """
 
     quote: str
     where: str
-    start_line: int
-    end_line: int
-    section: str
-    found: bool
-    verbatim: bool
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "quote": self.quote,
-            "where": self.where,
-            "lines": [self.start_line, self.end_line],
-            "section": self.section,
-            "found": self.found,
-            "verbatim": self.verbatim,
-        }
+    lines: tuple[int, int] = (0, 0)
+    section: str = ""
+    found: bool = False
+    verbatim: bool = True
 
 
 @dataclass(frozen=True, slots=True)

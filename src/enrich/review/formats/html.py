@@ -5,10 +5,11 @@ Page and model text travels as JSON, and the script puts it into text nodes only
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from enrich import html
+from enrich.grounding import Finding
 from enrich.review.diffs import SCHEMA
 from enrich.review.places import Quoted
 from enrich.review.totals import MOVE_BINS, finding_name, totals
@@ -119,9 +120,9 @@ def _quote_data(quote: Quoted) -> dict[str, Any]:
     }
 
 
-def _finding_data(finding: Mapping[str, Any]) -> dict[str, str]:
+def _finding_data(finding: Finding) -> dict[str, str]:
     return {
         "name": escaped(finding_name(finding)),
-        "severity": str(finding.get("severity", "")),
-        "message": escaped(str(finding.get("message", ""))),
+        "severity": finding.severity,
+        "message": escaped(finding.message),
     }

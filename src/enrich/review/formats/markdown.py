@@ -10,6 +10,7 @@ import html
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
+from enrich.grounding import Finding
 from enrich.review.formats.word import place_of, rating_move
 from enrich.review.places import Quoted
 from enrich.review.totals import finding_name, totals
@@ -168,10 +169,9 @@ def _quotes(quotes: Sequence[Quoted]) -> list[str]:
     return [f"> {code(quote.quote)} {code(place_of(quote)) if place_of(quote) else ''}".rstrip() + "\n" for quote in quotes]
 
 
-def _findings(findings: Iterable[object]) -> Iterator[str]:
+def _findings(findings: Iterable[Finding]) -> Iterator[str]:
     for finding in findings:
-        get = getattr(finding, "get", lambda *_: "")
-        yield f"{code(finding_name(finding))}: {code(str(get('message', '')))}"
+        yield f"{code(finding_name(finding))}: {code(finding.message)}"
 
 
 def _wrapped(prefix: str, text: str) -> list[str]:

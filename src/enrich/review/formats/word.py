@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from enrich.grounding import Finding
 from enrich.review.places import Quoted
 from enrich.review.views import FieldView, InsightView, PageView, as_text
 from enrich.review.words import Piece
@@ -82,10 +83,10 @@ def place_of(quote: Quoted) -> str:
     return ", ".join(part for part in (lines, printable(quote.section)) if part)
 
 
-def _finding_lines(findings: Iterable[Mapping[str, Any]], indent: int, coloured: bool) -> Iterator[str]:
+def _finding_lines(findings: Iterable[Finding], indent: int, coloured: bool) -> Iterator[str]:
     paint = _painter(coloured)
     for finding in findings:
-        severity, message = printable(str(finding.get("severity", ""))), printable(str(finding.get("message", "")))
+        severity, message = printable(finding.severity), printable(finding.message)
         yield " " * indent + paint(f"! {severity}: {message}", _YELLOW)
 
 
