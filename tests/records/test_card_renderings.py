@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from enrich.cli.main import main
-from enrich.records.card import Card, StageState, status_card
-from enrich.records.card_html import card_html
-from enrich.records.card_text import card_text, print_card
+
+# A hostile text in every value of a record is hard to produce through a wiki.
+from enrich.records.card import Card, status_card
+from enrich.records.card_rendering import card_html, card_text, print_card
 from enrich.wiki.insights import Insight
 from enrich.wiki.profile import load_profile
 from tests.browser import CONTRAST, browser_page
@@ -67,7 +68,7 @@ def card(text: str = "plain", kind_guide: str = "/guide/") -> Card:
         NOW,
         insights=insights,
         backlinks=[{"id": text, "title": text, "type": text, "relationship": text}],
-        states=[StageState(text, text, (text,))],
+        states={text: {"state": text, "reasons": [text]}},
         entity_number=text,
     )
 

@@ -30,9 +30,7 @@ def show(
 
     from enrich.cli.tables import card_of
     from enrich.errors import UserError
-    from enrich.records.card_html import card_html
-    from enrich.records.card_json import card_json
-    from enrich.records.card_text import card_text, print_card
+    from enrich.records.card_rendering import card_html, card_text, print_card
 
     session: Session = ctx.obj
     workspace = session.workspace()
@@ -50,7 +48,7 @@ def show(
         else:
             typer.echo(card_text(card), nl=False)
     elif session.json or format == "json":
-        text = json.dumps(card_json(card), ensure_ascii=False, indent=1) + "\n"
+        text = json.dumps(card, ensure_ascii=False, indent=1) + "\n"
         _write(output, text, session)
     else:
         _write(output, card_html(card) if format == "html" else card_text(card), session)

@@ -179,7 +179,7 @@ def _print_failed(session: Session, result: RunResult) -> None:
 
 def print_page(session: Session, workspace: Wiki, page: str, result: RunResult) -> None:
     """One page after `enrich page`: its status card as it stands, findings and the diff."""
-    from enrich.records.card_text import card_text, print_card
+    from enrich.records.card_rendering import card_text, print_card
     from enrich.review.diffs import page_diffs
 
     card, _ = card_of(workspace, workspace.by_id[page])
@@ -209,7 +209,7 @@ def card_of(workspace: Wiki, file: PageFile) -> tuple[Card, Sequence[Notice]]:
     """A page's status card with its stages' states, and what is wrong with the wiki around it."""
     from datetime import UTC, datetime
 
-    from enrich.records.cards import page_card
+    from enrich.records.card import page_card
     from enrich.runs.planning import enrichment, make_plan
 
     states = enrichment(make_plan(workspace, [file], load_stages(workspace.config)).states).get(file.id, {})

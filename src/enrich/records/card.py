@@ -1,30 +1,52 @@
-"""The Page Status card: everything a person wants to know about a page's state, as one value (FIELDS.md section 10).
+"""The Page Status card: everything a user wants to know about a page's state, as one JSON document (FIELDS.md section 10).
 
-`status_card` is a pure function; the renderings (`card_text`, `card_html`, `card_json`) add nothing to it. Where FIELDS.md knows two
-versions of a rule, the later one is used. All texts of a card stand on one line, free of control characters, whatever stood on the page.
+`card_rendering` shows the document as text and HTML and adds nothing to it. If FIELDS.md has two versions of a rule, the later one is used.
+All texts of a card, except in `record`, are on one line and free of control characters, whatever is on the page.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any, Literal
 
-from enrich.records import card_words as words
-from enrich.records.card_words import Light
+from enrich.config import Config
+from enrich.errors import UserError
+from enrich.metrics.javascript import js_round, number_text
+from enrich.records.database import build
 from enrich.text import printable
-from enrich.wiki.insights import SCORES, Insight
-from enrich.wiki.pages import Page
-from enrich.wiki.profile import PageType, Profile
+from enrich.wiki.data import load_data
+from enrich.wiki.insights import SCORES, Insight, data_insights, page_insights, tie
+from enrich.wiki.notice import Notice
+from enrich.wiki.pages import Page, PageFile, read_page
+from enrich.wiki.profile import PageType, Profile, load_profile
 
-TOP_INSIGHTS = 3
-MAX_SCORE = 15
+Card = dict[str, Any]
+Light = Literal["green", "amber", "red"]
+States = Mapping[str, Mapping[str, Any]]  # as in `database.json`: {"summary": {"state": "due", "reasons": ["missing"]}}
+
+RATING_GAP = 20  # points between quality and what the structure suggests, from which the card warns
 SIMILAR_FROM = 40  # percent
-STALE_FROM = 60  # days
+STALE_AFTER = 60  # days
 
-INSIGHT_TAGS = {
+# Labels of a value: that of the first step that the value reaches.
+_QUALITY = ((80, "Comprehensive"), (60, "Good"), (40, "Adequate"), (20, "Draft"), (-math.inf, "Stub"))
+_READER = ((90, "Essential"), (70, "High"), (50, "Useful"), (30, "Reference"), (-math.inf, "Peripheral"))
+_RESEARCH = ((90, "Critical"), (70, "High"), (50, "Moderate"), (30, "Low"), (-math.inf, "Minimal"))
+_FREQUENCIES = (
+    (3, "every 3 days"),
+    (7, "weekly"),
+    (14, "biweekly"),
+    (21, "every 3 weeks"),
+    (30, "monthly"),
+    (45, "every 6 weeks"),
+    (60, "bimonthly"),
+    (90, "quarterly"),
+)
+_INSIGHT_TAGS = {
     "claim": "Claim",
     "counterintuitive": "Counterint.",
     "quantitative": "Quantitative",
@@ -32,174 +54,51 @@ INSIGHT_TAGS = {
     "disagreement": "Disagreement",
     "neglected": "Neglected",
 }
+# The coverage items that compare two numbers of their own.
+_SHARES = {"quotes": ("quotesWithQuotes", "quotesTotal"), "accuracy": ("accuracyChecked", "accuracyTotal")}
+_H2 = re.compile(r"^##[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """The page's type in the words of the wiki's profile; `style_guide` is a site path, a URL or ""."""
+def page_card(
+    config: Config,
+    file: PageFile,
+    files: Sequence[PageFile],
+    now: datetime,
+    states: States | None = None,
+    *,
+    dates_file: Path | None = None,
+) -> tuple[Card, list[Notice]]:
+    """The card of one of the wiki's `files`, and what is wrong with the wiki around it.
 
-    name: str
-    label: str
-    description: str
-    style_guide: str
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """The quality on the page (0 to 100), its label, what the structure suggests, and whether the two are far apart."""
-
-    value: float
-    label: str
-    suggested: int
-    warns: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Importance:
-    """An importance of 0 to 100 with its label and, where pages are ranked, the page's place."""
-
-    value: float
-    label: str
-    rank: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Edited:
-    date: str
-    days: int
-    age: str
-
-
-@dataclass(frozen=True, slots=True)
-class Structure:
-    """The structure line: counts, share of bullet lines in percent, and the structural score with its colour."""
-
-    tables: int
-    diagrams: int
-    internal_links: int
-    external_links: int
-    bullet_percent: int
-    score: float
-    light: Light
-
-
-@dataclass(frozen=True, slots=True)
-class CardInsight:
-    tag: str
-    type: str
-    text: str
-    surprising: float | None
-    important: float | None
-    actionable: float | None
-    evidence: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Issue:
-    kind: str
-    severity: Literal["warning", "info"]
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """How often the page is looked at and when the next look is due; `light` is None where nothing can be said."""
-
-    every: str
-    due: str
-    light: Light | None
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A section that pages of this type should have."""
-
-    label: str
-    present: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StageState:
-    stage: str
-    state: str
-    reasons: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CoverageItem:
-    """One item of the record's coverage; `actual` and `target` are None for items that are only there or not."""
-
-    name: str
-    light: Light
-    actual: int | None = None
-    target: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    passing: int
-    total: int
-    light: Light
-    items: tuple[CoverageItem, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Risk:
-    level: str
-    score: int
-    factors: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Similar:
-    id: str
-    title: str
-    similarity: int
-
-
-@dataclass(frozen=True, slots=True)
-class Backlink:
-    id: str
-    title: str
-    type: str
-    relationship: str
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """One page's status. What a page does not have is None, "" or ()."""
-
-    id: str
-    title: str
-    path: str
-    file_path: str
-    description: str
-    entity_type: str
-    entity_number: str
-    kind: Kind
-    quality: Quality | None
-    reader_importance: Importance | None
-    research_importance: Importance | None
-    edited: Edited | None
-    words: int
-    words_text: str
-    backlink_count: int
-    structure: Structure
-    summary: str
-    insight_count: int
-    insights: tuple[CardInsight, ...]
-    issues: tuple[Issue, ...]
-    update: Update
-    sections: tuple[Section, ...]
-    states: tuple[StageState, ...]
-    metrics: Mapping[str, float | bool]
-    ratings: Mapping[str, float]
-    risk: Risk | None
-    redundancy: int
-    similar: tuple[Similar, ...]
-    coverage: Coverage | None
-    backlinks: tuple[Backlink, ...]
-    record: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    `states` are the states of the page's stages. Dates come from `dates_file` if it is given, else from git. Raises `UserError` if the page
+    cannot be read.
+    """
+    database = build(config, now=now, dates_file=dates_file)
+    record = next((record for record in database.pages if record["filePath"] == file.path), None)
+    if record is None:
+        raise UserError("the page cannot be read", where=str(file.file), do="see `enrich check` for the reason")
+    page = read_page(file)
+    found, notices = data_insights(config.data)
+    tied, loose = tie(found, files)
+    number = ""
+    if "entityType" in record:
+        number = next((entity.numeric_id or "" for entity in load_data(config.data).entities if entity.id == file.id), "")
+    card = status_card(
+        record,
+        page,
+        load_profile(config.wiki.profile, config.root),
+        now,
+        insights=[*page_insights(page), *(insight for insight in tied if insight.page == file.id)],
+        backlinks=database.backlinks.get(file.id, ()),
+        states=states or {},
+        entity_number=number,
+    )
+    without_page = "an insight without a page: neither `page` nor `source` names one"
+    return card, [
+        *database.notices,
+        *(Notice(f"{config.wiki.data}/{notice.file}", notice.line, notice.message) for notice in notices),
+        *(Notice(_relative(insight.file, config.root), insight.line, without_page) for insight in loose),
+    ]
 
 
 def status_card(
@@ -210,223 +109,241 @@ def status_card(
     *,
     insights: Sequence[Insight] = (),
     backlinks: Sequence[Mapping[str, Any]] = (),
-    states: Sequence[StageState] = (),
+    states: States | None = None,
     entity_number: str = "",
 ) -> Card:
-    """The card of `page` from its `record` (FIELDS.md section 1).
+    """The card of `page` from its `record` (FIELDS.md section 1). What a page does not have is None, "" or [].
 
-    `insights` are those of the page's frontmatter and of the data folder that are tied to it, `backlinks` the entries of FIELDS.md
-    section 5, `states` what the last plan says of its stages, `now` an aware time.
+    `insights` are those of the page's frontmatter and of the data folder, `backlinks` the entries of FIELDS.md section 5, `now` an aware time.
     """
-    metrics = _mapping(record.get("metrics"))
+    metrics, redundancy = _mapping(record.get("metrics")), _mapping(record.get("redundancy"))
+    kind = _kind_name(page, profile)
+    page_type = profile.page_types[kind]
     edited = _edited(page, record, now)
-    quality = _quality(record)
-    kind = _kind(page, profile)
-    shown = sorted((_insight(insight) for insight in insights), key=_weight, reverse=True)
-    return Card(
-        id=_text(record.get("id")) or page.id,
-        title=_text(record.get("title")) or printable(page.title),
-        path=_text(record.get("path")) or page.file.url,
-        file_path=_text(record.get("filePath")) or page.file.path,
-        description=_text(record.get("description")),
-        entity_type=_text(record.get("entityType")),
-        entity_number=_text(entity_number) or _text(record.get("numericId")),
-        kind=kind,
-        quality=quality,
-        reader_importance=_importance(record, "readerImportance", "readerRank"),
-        research_importance=_importance(record, "researchImportance", "researchRank"),
-        edited=edited,
-        words=_count(record.get("wordCount")),
-        words_text=words.words_text(_count(record.get("wordCount"))),
-        backlink_count=_count(record.get("backlinkCount")),
-        structure=_structure(metrics),
-        summary=_text(record.get("llmSummary")),
-        insight_count=len(shown),
-        insights=tuple(shown),
-        issues=tuple(_issues(record, metrics, quality, edited, page, profile)),
-        update=_update(record, edited),
-        sections=_sections(page, profile.page_types[kind.name]),
-        states=tuple(StageState(_text(one.stage), _text(one.state), tuple(map(_text, one.reasons))) for one in states),
-        metrics={printable(str(key)): value for key, value in metrics.items() if isinstance(value, int | float)},
-        ratings=_ratings(record),
-        risk=_risk(record),
-        redundancy=_count(_mapping(record.get("redundancy")).get("maxSimilarity")),
-        similar=_similar(record),
-        coverage=_coverage(record),
-        backlinks=tuple(_backlink(entry) for entry in backlinks),
-        record=record,
-    )
+    shown = sorted(map(_insight, insights), key=lambda one: sum(one[score] or 0 for score in SCORES), reverse=True)
+    card = {
+        "id": _text(record.get("id")) or page.id,
+        "title": _text(record.get("title")) or printable(page.title),
+        "path": _text(record.get("path")) or page.file.url,
+        "file_path": _text(record.get("filePath")) or page.file.path,
+        "description": _text(record.get("description")),
+        "entity_type": _text(record.get("entityType")),
+        "entity_number": _text(entity_number) or _text(record.get("numericId")),
+        "kind": {
+            "name": kind,
+            "label": printable(page_type.label),
+            "description": printable(page_type.description),
+            "style_guide": printable(page_type.style_guide),
+        },
+        "quality": _quality(record),
+        "reader_importance": _importance(record, "readerImportance", "readerRank", _READER),
+        "research_importance": _importance(record, "researchImportance", "researchRank", _RESEARCH),
+        "edited": edited,
+        "words": _count(record.get("wordCount")),
+        "words_text": words_text(_count(record.get("wordCount"))),
+        "backlink_count": _count(record.get("backlinkCount")),
+        "structure": _structure(metrics),
+        "summary": _text(record.get("llmSummary")),
+        "insight_count": len(shown),
+        "insights": shown,
+        "issues": [],
+        "update": _update(record, edited),
+        "sections": _sections(page, page_type),
+        "states": [
+            {"stage": _text(stage), "state": _text(one.get("state")), "reasons": [_text(reason) for reason in one.get("reasons", ())]}
+            for stage, one in (states or {}).items()
+        ],
+        "metrics": {printable(str(key)): value for key, value in metrics.items() if isinstance(value, int | float)},
+        "ratings": {printable(str(key)): value for key, value in _mapping(record.get("ratings")).items() if _number(value) is not None},
+        "risk": _risk(record),
+        "redundancy": _count(redundancy.get("maxSimilarity")),
+        "similar": [
+            {"id": _text(one.get("id")), "title": _text(one.get("title")), "similarity": _count(one.get("similarity"))}
+            for one in redundancy.get("similarPages") or ()
+        ],
+        "coverage": _coverage(record),
+        "backlinks": [
+            {key: _text(entry.get(key)) for key in ("id", "title", "type")} | {"relationship": _text(entry.get("relationship")) or "—"}
+            for entry in backlinks
+        ],
+        "record": record,
+    }
+    card["issues"] = _issues(card, page, profile)
+    return card
 
 
-def _kind(page: Page, profile: Profile) -> Kind:
-    """The frontmatter's word where the profile lets it win; else by address; else the frontmatter's word if known; else the default."""
+def age(days: int) -> str:
+    """How long ago a day was; "today" for a day in the future."""
+    if days <= 0:
+        return "today"
+    if days < 14:
+        return f"{_plural(days, 'day')} ago"
+    return f"{js_round(days / 7)} weeks ago" if days < 60 else f"{js_round(days / 30)} months ago"
+
+
+def frequency_text(days: int) -> str:
+    """How often a page is looked at, for the days between two looks."""
+    return next((label for limit, label in _FREQUENCIES if days <= limit), f"every {js_round(days / 30)} months")
+
+
+def due_text(frequency: int, days_since: int) -> tuple[str, Light]:
+    """When the next look is due, and how urgent it is."""
+    left = frequency - days_since
+    if left < 0:
+        return f"Overdue by {_plural(-left, 'day')}", "red"
+    if left == 0:
+        return "Due today", "amber"
+    if left <= 7:
+        return f"Due in {_plural(left, 'day')}", "amber"
+    return f"Due in {_plural(js_round(left / 7), 'week')}", "green"
+
+
+def words_text(words: int) -> str:
+    """A number of words, from 1000 on in thousands with one decimal."""
+    return str(words) if words < 1000 else f"{js_round(words / 100) / 10:.1f}k"
+
+
+def _kind_name(page: Page, profile: Profile) -> str:
+    """The page type: the frontmatter's if the profile lets it win, else by path, else the frontmatter's if known, else the default."""
     named = page.frontmatter.get("pageType")
-    name = _kind_name(named if isinstance(named, str) else "", page, profile)
-    found = profile.page_types[name]
-    return Kind(name, printable(found.label), printable(found.description), printable(found.style_guide))
-
-
-def _kind_name(named: str, page: Page, profile: Profile) -> str:
-    kinds = profile.page_types
-    if named in kinds and kinds[named].wins:
+    named = named if isinstance(named, str) and named in profile.page_types else ""
+    if named and profile.page_types[named].wins:
         return named
-    for name, kind in kinds.items():
+    for name, kind in profile.page_types.items():
         if any(path in page.file.url for path in kind.paths):
             return name
-    if named in kinds:
-        return named
-    return profile.index_page_type if page.file.is_index else profile.default_page_type
+    return named or (profile.index_page_type if page.file.is_index else profile.default_page_type)
 
 
-def _quality(record: Mapping[str, Any]) -> Quality | None:
+def _quality(record: Mapping[str, Any]) -> Card | None:
     value = _number(record.get("quality"))
     if value is None:
         return None
     suggested = _count(record.get("suggestedQuality"))
-    return Quality(value, words.quality_label(value), suggested, abs(value - suggested) >= words.RATING_GAP)
+    return {"value": value, "label": _label(value, _QUALITY), "suggested": suggested, "warns": abs(value - suggested) >= RATING_GAP}
 
 
-def _importance(record: Mapping[str, Any], key: str, rank: str) -> Importance | None:
+def _importance(record: Mapping[str, Any], key: str, rank: str, labels: Sequence[tuple[float, str]]) -> Card | None:
     value = _number(record.get(key))
     if value is None:
         return None
-    label = words.reader_label(value) if key == "readerImportance" else words.research_label(value)
-    place = record.get(rank)
-    return Importance(value, label, place if isinstance(place, int) else None)
+    return {"value": value, "label": _label(value, labels), "rank": record[rank] if isinstance(record.get(rank), int) else None}
 
 
-def _edited(page: Page, record: Mapping[str, Any], now: datetime) -> Edited | None:
-    """By the frontmatter's `lastEdited` (a person's edit), else the record's `lastUpdated` (any commit)."""
+def _edited(page: Page, record: Mapping[str, Any], now: datetime) -> Card | None:
+    """The last edit: the frontmatter's `lastEdited` (by a person), else the record's `lastUpdated` (any commit)."""
     for value in (page.frontmatter.get("lastEdited"), record.get("lastUpdated")):
         try:
             day = date.fromisoformat(str(value)[:10])
         except ValueError:
             continue
         days = (now.astimezone(UTC) - datetime(day.year, day.month, day.day, tzinfo=UTC)).days
-        return Edited(day.isoformat(), days, words.age(days))
+        return {"date": day.isoformat(), "days": days, "age": age(days)}
     return None
 
 
-def _structure(metrics: Mapping[str, Any]) -> Structure:
+def _structure(metrics: Mapping[str, Any]) -> Card:
     score = _number(metrics.get("structuralScore")) or 0
-    return Structure(
-        _count(metrics.get("tableCount")),
-        _count(metrics.get("diagramCount")),
-        _count(metrics.get("internalLinks")),
-        _count(metrics.get("externalLinks")),
-        words.rounded((_number(metrics.get("bulletRatio")) or 0) * 100),
-        score,
-        words.score_light(score),
-    )
+    return {
+        "tables": _count(metrics.get("tableCount")),
+        "diagrams": _count(metrics.get("diagramCount")),
+        "internal_links": _count(metrics.get("internalLinks")),
+        "external_links": _count(metrics.get("externalLinks")),
+        "bullet_percent": js_round((_number(metrics.get("bulletRatio")) or 0) * 100),
+        "score": score,
+        "light": _light(score, 10, 6),
+    }
 
 
-def _insight(insight: Insight) -> CardInsight:
-    values = insight.values
-    kind = _text(values.get("type"))
-    surprising, important, actionable = (_number(values.get(name)) for name in SCORES)
-    tag = INSIGHT_TAGS.get(kind, kind)
-    return CardInsight(tag, kind, printable(insight.text), surprising, important, actionable, _text(values.get("evidence")))
+def _insight(insight: Insight) -> Card:
+    kind = _text(insight.values.get("type"))
+    scores = {name: _number(insight.values.get(name)) for name in SCORES}
+    evidence = _text(insight.values.get("evidence"))
+    return {"tag": _INSIGHT_TAGS.get(kind, kind), "type": kind, "text": printable(insight.text), **scores, "evidence": evidence}
 
 
-def _weight(insight: CardInsight) -> float:
-    """The most telling first; equal ones stay in their order."""
-    return sum(score or 0 for score in (insight.surprising, insight.important, insight.actionable))
-
-
-def _issues(
-    record: Mapping[str, Any], metrics: Mapping[str, Any], quality: Quality | None, edited: Edited | None, page: Page, profile: Profile
-) -> list[Issue]:
-    issues: list[Issue] = []
-    if quality and quality.warns:
-        gap = quality.value - quality.suggested
-        way = "overrated" if gap > 0 else "underrated"
-        said = f"Rated {words.number_text(quality.value)} but structure suggests {quality.suggested}"
-        issues.append(Issue("Quality", "warning", f"{said} ({way} by {words.number_text(abs(gap))} points)"))
-    links = _count(record.get("unconvertedLinkCount"))
+def _issues(card: Card, page: Page, profile: Profile) -> list[Card]:
+    issues: list[tuple[str, str, str]] = []
+    quality, edited, similar, structure = card["quality"], card["edited"], card["similar"], card["structure"]
+    if quality and quality["warns"]:
+        gap = quality["value"] - quality["suggested"]
+        way = f"{'overrated' if gap > 0 else 'underrated'} by {number_text(abs(gap))} points"
+        said = f"Rated {number_text(quality['value'])} but structure suggests {quality['suggested']} ({way})"
+        issues.append(("Quality", "warning", said))
+    links = _count(card["record"].get("unconvertedLinkCount"))
     if links:
-        plural = "s" * (links != 1)
-        issues.append(Issue("Links", "info", f"{links} link{plural} could use <{profile.resource_component}> components"))
-    redundancy = _mapping(record.get("redundancy"))
-    similarity, first = _count(redundancy.get("maxSimilarity")), next(iter(_similar(record)), None)
-    if similarity >= SIMILAR_FROM and first:
-        issues.append(Issue("Redundancy", "warning", f'{similarity}% similar to "{first.title}"'))
-    if edited and edited.days > STALE_FROM and page.frontmatter.get("evergreen") is not False:
-        issues.append(Issue("Stale", "info", f"Last edited {edited.days} days ago - may need review"))
-    is_default = record.get("contentFormat", profile.default_content_format) == profile.default_content_format
-    if is_default and not _count(metrics.get("tableCount")) and not _count(metrics.get("diagramCount")):
-        issues.append(Issue("Structure", "info", "No tables or diagrams - consider adding visual content"))
-    return issues
+        issues.append(("Links", "info", f"{_plural(links, 'link')} could use <{profile.resource_component}> components"))
+    if card["redundancy"] >= SIMILAR_FROM and similar:
+        issues.append(("Redundancy", "warning", f'{card["redundancy"]}% similar to "{similar[0]["title"]}"'))
+    if edited and edited["days"] > STALE_AFTER and page.frontmatter.get("evergreen") is not False:
+        issues.append(("Stale", "info", f"Last edited {edited['days']} days ago - may need review"))
+    is_default = card["record"].get("contentFormat", profile.default_content_format) == profile.default_content_format
+    if is_default and not structure["tables"] and not structure["diagrams"]:
+        issues.append(("Structure", "info", "No tables or diagrams - consider adding visual content"))
+    return [{"kind": kind, "severity": severity, "text": text} for kind, severity, text in issues]
 
 
-def _update(record: Mapping[str, Any], edited: Edited | None) -> Update:
+def _update(record: Mapping[str, Any], edited: Card | None) -> Card:
+    """How often the page is looked at and when the next look is due."""
     if record.get("evergreen") is False:
-        return Update("never", "Not updated any more", None)
+        return {"every": "never", "due": "Not updated any more", "light": None}
     frequency = _count(record.get("updateFrequency"))
     if not frequency:
-        return Update("", "No update schedule", None)
-    if edited is None:
-        return Update(words.every(frequency), "Never edited, as far as known", "red")
-    said, light = words.due(frequency, edited.days)
-    return Update(words.every(frequency), said, light)
+        return {"every": "", "due": "No update schedule", "light": None}
+    due, light = ("Never edited, as far as known", "red") if edited is None else due_text(frequency, edited["days"])
+    return {"every": frequency_text(frequency), "due": due, "light": light}
 
 
-_H2 = re.compile(r"^##[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
-
-
-def _sections(page: Page, kind: PageType) -> tuple[Section, ...]:
-    """A section is there if an h2 holds its name or one of its other names, in any case (FIELDS.md Appendix C)."""
-    if not kind.sections:
-        return ()
-    headings = [match[1].lower() for match in _H2.finditer(page.body)]
-    return tuple(
-        Section(printable(label), any(name.lower() in heading for heading in headings for name in (label, *others)))
+def _sections(page: Page, kind: PageType) -> list[Card]:
+    """The sections that pages of this type should have: present if an h2 holds the name or one of its other names (FIELDS.md Appendix C)."""
+    headings = [match[1].lower() for match in _H2.finditer(page.body)] if kind.sections else []
+    return [
+        {"label": printable(label), "present": any(name.lower() in heading for heading in headings for name in (label, *others))}
         for label, others in kind.sections.items()
-    )
+    ]
 
 
-def _ratings(record: Mapping[str, Any]) -> Mapping[str, float]:
-    given = _mapping(record.get("ratings"))
-    return {printable(str(name)): number for name, value in given.items() if (number := _number(value)) is not None}
-
-
-def _risk(record: Mapping[str, Any]) -> Risk | None:
+def _risk(record: Mapping[str, Any]) -> Card | None:
     risk = _mapping(record.get("hallucinationRisk"))
     if not risk:
         return None
-    return Risk(_text(risk.get("level")), _count(risk.get("score")), tuple(_text(factor) for factor in risk.get("factors") or ()))
+    factors = [_text(factor) for factor in risk.get("factors") or ()]
+    return {"level": _text(risk.get("level")), "score": _count(risk.get("score")), "factors": factors}
 
 
-def _similar(record: Mapping[str, Any]) -> tuple[Similar, ...]:
-    pages = _mapping(record.get("redundancy")).get("similarPages") or ()
-    return tuple(Similar(_text(page.get("id")), _text(page.get("title")), _count(page.get("similarity"))) for page in pages)
-
-
-# What a coverage item of two numbers compares.
-_SHARES = {"quotes": ("quotesWithQuotes", "quotesTotal"), "accuracy": ("accuracyChecked", "accuracyTotal")}
-
-
-def _coverage(record: Mapping[str, Any]) -> Coverage | None:
+def _coverage(record: Mapping[str, Any]) -> Card | None:
     coverage = _mapping(record.get("coverage"))
     if not coverage:
         return None
     targets, actuals = _mapping(coverage.get("targets")), _mapping(coverage.get("actuals"))
-    items: list[CoverageItem] = []
+    items: list[Card] = []
     for name, light in _mapping(coverage.get("items")).items():
         if light not in ("green", "amber", "red"):
             continue
+        actual = target = None
         if name in _SHARES:
-            got, of = _SHARES[name]
-            items.append(CoverageItem(_text(name), light, _count(actuals.get(got)), _count(actuals.get(of))))
+            actual, target = (_count(actuals.get(key)) for key in _SHARES[name])
         elif name in targets:
-            items.append(CoverageItem(_text(name), light, _count(actuals.get(name)), _count(targets[name])))
-        else:
-            items.append(CoverageItem(_text(name), light))
+            actual, target = _count(actuals.get(name)), _count(targets[name])
+        items.append({"name": _text(name), "light": light, "actual": actual, "target": target})
     passing, total = _count(coverage.get("passing")), _count(coverage.get("total"))
-    return Coverage(passing, total, words.coverage_light(passing, total), tuple(items))
+    return {"passing": passing, "total": total, "light": _light(passing / total if total else 0, 0.75, 0.5), "items": items}
 
 
-def _backlink(entry: Mapping[str, Any]) -> Backlink:
-    return Backlink(_text(entry.get("id")), _text(entry.get("title")), _text(entry.get("type")), _text(entry.get("relationship")) or "—")
+def _light(value: float, green: float, amber: float) -> Light:
+    return "green" if value >= green else "amber" if value >= amber else "red"
+
+
+def _label(value: float, steps: Sequence[tuple[float, str]]) -> str:
+    return next(label for least, label in steps if value >= least)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def _relative(file: Path, root: Path) -> str:
+    return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
