@@ -333,13 +333,13 @@ def kills(folder: Path, runs: int, figures: dict[str, Any], moments: int = 30) -
 
 
 def strip(root: Path) -> None:
-    """Take the values we write off the sample's pages, so that everything is due."""
-    from enrich.wiki.frontmatter import DELETE, edit_bytes
+    """Replace the values that `enrich` writes on the sample's pages by null, so that everything is due."""
+    from enrich.wiki.frontmatter.edit import edit_bytes
     from enrich.wiki.pages import find_pages, read_page
 
     for file in find_pages(root / "content" / "docs")[0]:
         page = read_page(file)
-        gone = {(name,): DELETE for name in ("llmSummary", "insights", "ratings", "quality") if page.frontmatter.get(name) is not None}
+        gone = {(name,): None for name in ("llmSummary", "insights", "ratings", "quality") if page.frontmatter.get(name) is not None}
         if gone and page.problem is None:
             file.file.write_bytes(edit_bytes(page.raw, gone))
 

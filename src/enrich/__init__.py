@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from enrich.errors import AnswerError, EnrichError, ServiceError, UserError
     from enrich.runs.batch import RunOptions, run
     from enrich.runs.planning import make_plan
-    from enrich.wiki.frontmatter import edit
+    from enrich.wiki.frontmatter.edit import edit
     from enrich.wiki.wiki import Wiki
 
 __version__ = "0.1.0"

@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from enrich.wiki.frontmatter import DELETE, EditRefused, edit
+from enrich.wiki.frontmatter.edit import edit
+from enrich.wiki.frontmatter.spans import EditRefused
 
 CASES = 5000
 BODY = "\nText\n---\n\nkey: value\n"
@@ -110,7 +111,7 @@ paths = st.one_of(
     ),
     st.tuples(st.sampled_from(["ratings", "sidebar", "clusters", "nul", "alpha"]), st.sampled_from(["x", "y", "z", "novelty", "1"])),
 )
-changes = st.dictionaries(paths, st.one_of(values, values, values, st.just(DELETE)), min_size=1, max_size=3)
+changes = st.dictionaries(paths, values, min_size=1, max_size=3)
 
 
 def canonical(value: Any) -> str:
@@ -154,17 +155,9 @@ def wanted(data: Any, asked: dict[tuple[str, ...], Any]) -> Any:
     result = dict(data)
     for path, value in asked.items():
         if len(path) == 1:
-            if value is DELETE:
-                result.pop(path[0], None)
-            else:
-                result[path[0]] = value
-        elif value is not DELETE or isinstance(result.get(path[0]), dict):
-            below = dict(result.get(path[0]) or {})
-            if value is DELETE:
-                below.pop(path[1], None)
-            else:
-                below[path[1]] = value
-            result[path[0]] = below
+            result[path[0]] = value
+        else:
+            result[path[0]] = {**(result.get(path[0]) or {}), path[1]: value}
     return result
 
 
@@ -188,8 +181,6 @@ def survivors(pieces: list[Piece], asked: dict[tuple[str, ...], Any], margin: st
         kept = re.escape(indented(piece.tail, margin))
         if not about:
             own = old + kept
-        elif DELETE in about.values() and (piece.key,) in about:
-            own, kept = "", ""
         else:
             line = rf"{margin}{re.escape(piece.spelled)}:"
             comment = re.escape(piece.comment.strip()) if piece.one_line else ""
@@ -224,8 +215,8 @@ EXPLAINED = [
     "which is used elsewhere",
     "is used elsewhere too",
     "is an alias",
-    "is no mapping",
-    "form that is not edited here",
+    "is not a mapping",
+    "form that cannot be edited here",
     "reads as something else",
 ]
 
@@ -264,7 +255,7 @@ def test_no_wrong_value_and_no_stray_byte() -> None:
         assert survivors(pieces, asked, margin).fullmatch(new_head), f"stray byte:\n{head}\n->\n{new_head}"
         for piece in pieces:
             touched = [path[1] for path in asked if len(path) == 2 and path[0] == piece.key]
-            if len(touched) == 1 and piece.block and asked[(piece.key, touched[0])] is not DELETE:
+            if len(touched) == 1 and piece.block:
                 assert in_order(neighbours(piece.text, touched[0], margin), new_head.splitlines())
         assert new_head.count("---") <= head.count("---")
         for load, data in zip((eleven, twelve), before, strict=True):

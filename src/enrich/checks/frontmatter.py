@@ -13,7 +13,7 @@ from typing import Any
 from enrich.checks import kinds
 from enrich.checks.findings import Finding
 from enrich.checks.findings import Severity as Weight
-from enrich.wiki.frontmatter.order import KEY_ORDER
+from enrich.wiki.frontmatter.edit import KEY_ORDER
 from enrich.wiki.pages import Page
 from enrich.wiki.profile import Profile, Severity
 

@@ -19,7 +19,8 @@ from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, lock_entry, o
 from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore
 from enrich.review.seen import moved
 from enrich.stages.landing import QUALITY, as_written, canonical, key_path, same, standing, value_hash
-from enrich.wiki.frontmatter import EditRefused, edit_bytes
+from enrich.wiki.frontmatter.edit import edit_bytes
+from enrich.wiki.frontmatter.spans import EditRefused
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
 

@@ -11,7 +11,7 @@ from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, edited, obst
 from enrich.review.lock import Lock
 from enrich.review.proposals import STALE, FieldChange, Proposal
 from enrich.stages.landing import standing, value_hash
-from enrich.wiki.frontmatter import EditRefused
+from enrich.wiki.frontmatter.spans import EditRefused
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
 

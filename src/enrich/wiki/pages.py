@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from enrich.wiki import yaml12
-from enrich.wiki.frontmatter.fences import find_fences
+from enrich.wiki.frontmatter.spans import find_fences
 
 PAGE_SUFFIXES = (".md", ".mdx")
 

@@ -1,6 +1,6 @@
-"""One YAML reader for everything the product reads: YAML 1.2 core rules, so dates and `yes` stay strings.
+"""The YAML reader of the whole program: YAML 1.2 core rules, so dates and `yes` stay strings.
 
-PyYAML speaks YAML 1.1; its parser is kept (the C one where there is one) and its implicit types are replaced by the core schema of YAML 1.2
+PyYAML reads YAML 1.1. Its parser is kept (the C one if it is installed), its implicit types are replaced by the core schema of YAML 1.2
 (https://yaml.org/spec/1.2.2/#103-core-schema). Duplicate keys are an error, as in every YAML 1.2 reader.
 """
 
@@ -14,14 +14,12 @@ from typing import Any, ClassVar
 import yaml
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-# A few lines of aliases can unfold to billions of values, and whoever writes them out never ends.
+# A few lines of aliases can unfold to billions of values; code that writes them out would never end.
 _MOST_VALUES = 1_000_000
 
 
 class YamlError(ValueError):
-    """A text that is no sound YAML. `line` counts from 1 in the text that was given (0 where the parser names none)."""
+    """Invalid YAML. `line` counts from 1 in the text that was read (0 if the parser names none)."""
 
     def __init__(self, reason: str, line: int = 0) -> None:
         self.reason, self.line = reason, line
@@ -38,23 +36,18 @@ class _Core12Loader(_Base):  # type: ignore[misc]
             if not isinstance(key, Hashable):
                 raise YamlError("a key is a list or a mapping", key_node.start_mark.line + 1)
             if key in mapping:
-                raise YamlError(f"the key {key!r} stands twice", key_node.start_mark.line + 1)
+                raise YamlError(f"duplicate key {key!r}", key_node.start_mark.line + 1)
             mapping[key] = self.construct_object(value_node, deep=deep)
         return mapping
 
 
 def _int12(loader: Any, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node))
-    if text[:2] == "0o":
-        return int(text[2:], 8)
-    if text[:2] == "0x":
-        return int(text[2:], 16)
-    return int(text)
+    return int(text[2:], 8 if text[1] == "o" else 16) if text[:2] in ("0o", "0x") else int(text)
 
 
 def _float12(loader: Any, node: yaml.ScalarNode) -> float:
-    text = str(loader.construct_scalar(node)).lower()
-    return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+    return float(str(loader.construct_scalar(node)).lower().replace(".inf", "inf").replace(".nan", "nan"))
 
 
 def _bool12(loader: Any, node: yaml.ScalarNode) -> bool:
@@ -74,22 +67,20 @@ for _tag, _pattern, _first in (
     ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", list("-+.0123456789")),
 ):
     _Core12Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})\\Z"), _first)
-_Core12Loader.add_constructor("tag:yaml.org,2002:int", _int12)
-_Core12Loader.add_constructor("tag:yaml.org,2002:float", _float12)
-_Core12Loader.add_constructor("tag:yaml.org,2002:bool", _bool12)
-_Core12Loader.add_constructor("tag:yaml.org,2002:map", _map12)
+for _tag, _construct in (("int", _int12), ("float", _float12), ("bool", _bool12), ("map", _map12)):
+    _Core12Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _construct)
 
 
 def load(text: str) -> Any:
     """The value of one YAML document under YAML 1.2 core rules (None for an empty text).
 
-    Raises `YamlError` with the line for anything unsound: syntax, unknown tags, duplicate keys, several documents.
+    Raises `YamlError` with the line for invalid syntax, unknown tags, duplicate keys and several documents.
     """
     return load_marked(text)[0]
 
 
 def load_marked(text: str, key: str | None = None) -> tuple[Any, list[int]]:
-    """(value as `load` gives it, lines of the items of the document's list, or of the list under `key`; [] where there is no list)."""
+    """(value as `load` returns it, lines of the items of the document's list, or of the list under `key`; [] if there is no list)."""
     try:
         loader = _Core12Loader(text)
         try:
@@ -98,19 +89,23 @@ def load_marked(text: str, key: str | None = None) -> tuple[Any, list[int]]:
                 return None, []
             value = loader.construct_document(node)
             if "*" in text and "&" in text and _unfolded(value, {}) > _MOST_VALUES:
-                raise YamlError("aliases unfold to far more values than a file can mean")
+                raise YamlError("aliases unfold to more values than a file may have")
             return value, _item_lines(node, key)
         finally:
             loader.dispose()
-    except yaml.MarkedYAMLError as error:
+    except YamlError:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise problem_of(error) from None
+
+
+def problem_of(error: Exception) -> YamlError:
+    """What PyYAML or a constructor of values raised, as one line with its line number."""
+    if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
-        raise YamlError(" ".join(str(error.problem or error.context or "not sound YAML").split()), mark.line + 1 if mark else 0) from None
-    except yaml.YAMLError as error:
-        raise YamlError(" ".join(str(error).split())[:200]) from None
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, YamlError):
-            raise
-        raise YamlError(f"a value cannot be read ({error})"[:200]) from None
+        return YamlError(" ".join(str(error.problem or error.context or "invalid YAML").split()), mark.line + 1 if mark else 0)
+    reason = " ".join(str(error).split())
+    return YamlError(reason[:200] if isinstance(error, yaml.YAMLError) else f"a value cannot be read ({reason})"[:200])
 
 
 def _item_lines(node: yaml.Node, key: str | None) -> list[int]:
@@ -120,11 +115,11 @@ def _item_lines(node: yaml.Node, key: str | None) -> list[int]:
 
 
 def _unfolded(value: Any, known: dict[int, float]) -> float:
-    """How many values there are with every alias written out; infinite for a value that holds itself."""
+    """The number of values with every alias written out; infinite for a value that contains itself."""
     if not isinstance(value, (dict, list)):
         return 1
     if id(value) not in known:
-        known[id(value)] = math.inf  # met again before it is counted: a circle
+        known[id(value)] = math.inf  # met again before it is counted: a cycle
         parts = value.values() if isinstance(value, dict) else value
         known[id(value)] = 1 + sum(_unfolded(part, known) for part in parts)
     return known[id(value)]

@@ -1,21 +1,18 @@
-"""Changes as cuts: which stretch of the text is replaced by what.
+"""Changes as cuts: which part of the text is replaced by what.
 
-What becomes of comments: a comment behind a replaced value stays; so do comment lines above a key. What stands inside a replaced or
-deleted value goes with it, and so do, at a deleted key, the comment on its own line and comment lines indented further than the key.
+A comment behind a replaced value stays, and so do comment lines above a key. A comment inside a replaced value is removed with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from enrich.wiki.frontmatter import scalars
-from enrich.wiki.frontmatter.changes import Branch, grown
-from enrich.wiki.frontmatter.order import Rank, predecessor
-from enrich.wiki.frontmatter.refusal import EditRefused
 from enrich.wiki.frontmatter.scalars import Indents
 from enrich.wiki.frontmatter.spans import (
+    EditRefused,
     Node,
     Pair,
     Tree,
@@ -28,6 +25,26 @@ from enrich.wiki.frontmatter.spans import (
     next_line,
     properties_end,
 )
+
+
+class Branch(dict[str, Any]):
+    """Changes below one mapping: key to plain value, or to a `Branch` for changes further down. A plain `dict` is a value."""
+
+
+def branch_of(changes: Mapping[tuple[str, ...], Any]) -> Branch:
+    """Changes by path as a tree, in the caller's order."""
+    root = Branch()
+    for path, value in changes.items():
+        branch = root
+        for key in path[:-1]:
+            branch = branch.setdefault(key, Branch())
+        branch[path[-1]] = value
+    return root
+
+
+def _plain(change: Any) -> Any:
+    """The value of a change where the page has none yet: branches become mappings."""
+    return {key: _plain(value) for key, value in change.items()} if isinstance(change, Branch) else change
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,61 +70,58 @@ def carried_out(text: str, cuts: Iterable[Cut]) -> str:
 
 
 class Cutter:
-    """Plans the cuts for one tree. `newline` ends every line that is added; `rank` orders the keys of the root."""
+    """Plans the cuts for one tree. `newline` ends every added line. `order` is the order of root keys; other keys follow, by name."""
 
-    def __init__(self, tree: Tree, newline: str, rank: Any) -> None:
-        self.tree, self.text, self.newline, self.rank = tree, tree.text, newline, rank
+    def __init__(self, tree: Tree, newline: str, order: Sequence[str]) -> None:
+        self.tree, self.text, self.newline = tree, tree.text, newline
+        self._places = {key: place for place, key in reversed(list(enumerate(order)))}
+        self._unknown = len(order)
         self.cuts: list[Cut] = []
 
-    def change(self, mapping: Node, branch: Branch, path: tuple[str, ...] = ()) -> None:
-        """Plan every value that `branch` sets below `mapping`. It holds no deletions: see `delete`."""
+    def change(self, branch: Branch) -> None:
+        """Plan every value that `branch` sets."""
+        if self.tree.root is None:
+            lines = [line for key, value in self._ranked(branch.items()) for line in scalars.entry(key, _plain(value), Indents())]
+            self.cuts.append(Cut(len(self.text), len(self.text), "".join(line + self.newline for line in lines)))
+        else:
+            self._change(self.tree.root, branch, ())
+
+    def _change(self, mapping: Node, branch: Branch, path: tuple[str, ...]) -> None:
         new: list[tuple[str, Any]] = []
         for key, change in branch.items():
             pair = self.tree.find(mapping, key)
             if pair is None:
-                new.append((key, grown(change)))
+                new.append((key, _plain(change)))
             elif not isinstance(change, Branch):
                 self._replace(mapping, pair, change)
             elif pair.value.kind == "mapping":
-                self._check_shared(pair.value)
-                self.change(pair.value, change, (*path, key))
+                if any(target is pair.value for _, target in self.tree.aliases):
+                    raise EditRefused(f"the mapping with the anchor &{pair.value.anchor} is used elsewhere too", self._line(pair.value))
+                self._change(pair.value, change, (*path, key))
             elif pair.value.is_missing:
-                self._replace(mapping, pair, grown(change))
+                self._replace(mapping, pair, _plain(change))
             else:
-                what = "an alias" if pair.value.kind == "alias" else "no mapping"
-                raise EditRefused(f"`{'.'.join((*path, key))}` is {what}, so nothing can be set below it", self._line(pair.key))
-        if new:
-            self._insert(mapping, new, ranked=not path)
-
-    def delete(self, mapping: Node, path: tuple[str, ...]) -> None:
-        """Plan the deletion of one key, if it is there. The last key of a mapping leaves `{}` behind (the root: nothing)."""
-        owner: tuple[Node, Pair] | None = None
-        for key in path[:-1]:
-            pair = self.tree.find(mapping, key)
-            if pair is None or pair.value.kind != "mapping":
-                return
-            self._check_shared(pair.value)
-            owner, mapping = (mapping, pair), pair.value
-        pair = self.tree.find(mapping, path[-1])
-        if pair is None:
-            return
-        self._check_unshared(pair)
-        if mapping.flow:
-            self._delete_in_flow(mapping, pair)
-        elif len(mapping.pairs) == 1 and owner is not None:
-            self._replace(*owner, {})
-        else:
-            self._check_plain_key(pair)
-            self.cuts.append(Cut(line_start(self.text, pair.key.start), self._block_end(mapping, pair), ""))
+                what = "an alias" if pair.value.kind == "alias" else "not a mapping"
+                raise EditRefused(f"`{'.'.join((*path, key))}` is {what}, so no key can be set below it", self._line(pair.key))
+        if new and not path:
+            self._insert_ranked(mapping, new)
+        elif new:
+            self._insert(mapping, len(mapping.pairs) - 1, new)
 
     # -- replacing -----------------------------------------------------------------------------------------------------------------
 
     def _replace(self, mapping: Node, pair: Pair, value: Any) -> None:
-        self._check_unshared(pair)
+        for node in (pair.key, pair.value):
+            if anchor := self.tree.used_elsewhere(node):
+                raise EditRefused(
+                    f"the value of `{pair.key.value}` contains the anchor &{anchor}, which is used elsewhere", self._line(node)
+                )
         if mapping.flow:
             self._replace_in_line(pair, scalars.in_flow(value))
             return
-        self._check_plain_key(pair)
+        start = pair.key.start
+        if pair.colon < 0 or self.text[line_start(self.text, start) : start].strip(" "):
+            raise EditRefused(f"the key {pair.key.value!r} is written in a form that cannot be edited here", self._line(pair.key))
         old = pair.value
         keeps_flow = old.flow and (old.pairs or old.items) and isinstance(value, list | dict) and scalars.is_flat(value)
         if not scalars.is_block(value) or keeps_flow:
@@ -123,10 +137,8 @@ class Cutter:
             self._drop_lines(next_line(self.text, header_end), old.end)
         elif old.is_block:
             properties = properties_end(self.text, old)
-            if properties > old.start:
-                self._put(old.start, properties, new)
-            else:
-                self._put(pair.colon + 1, pair.colon + 1, new)
+            start, end = (old.start, properties) if properties > old.start else (pair.colon + 1, pair.colon + 1)
+            self._put(start, end, new)
             self._drop_lines(line_start(self.text, gap_end(self.text, properties)), old.end)
         elif pair.colon < 0:  # `{a}`
             self._put(pair.key.end, pair.key.end, f": {new}")
@@ -145,29 +157,27 @@ class Cutter:
             first = line_start(self.text, gap_end(self.text, properties))
             self.cuts.append(Cut(first, next_line(self.text, old.end), lines))
             return
-        end = old.end
         if old.is_block_scalar:
             header_end = block_header(self.text, old).end()
             self._clear(pair.colon + 1, old.start, header_end)
             self._drop_lines(next_line(self.text, header_end), old.end)
         elif old.end > old.start:
             self._clear(pair.colon + 1, old.start, old.end)
-        # Behind everything that stands on the lines of the old value: its trailing comment keeps its place.
-        after = next_line(self.text, end)
+        # After the lines of the old value: a comment behind it keeps its place.
+        after = next_line(self.text, old.end)
         self.cuts.append(Cut(after, after, lines))
 
     def _put(self, start: int, end: int, new: str) -> None:
         space = "" if self.text[start - 1] in " \t\r\n" or new.startswith(":") else " "
-        follow = self.text[end : end + 1]
-        self.cuts.append(Cut(start, end, f"{space}{new}{' ' if follow == '#' else ''}"))
+        self.cuts.append(Cut(start, end, f"{space}{new}{' ' if self.text[end : end + 1] == '#' else ''}"))
 
     def _clear(self, after_colon: int, start: int, end: int) -> None:
-        """Take away an old value; with the blanks in front of it where it stands behind its key, with its line where it has one."""
+        """Remove an old value: with the blanks in front of it if it is on its key's line, else with its line if nothing else is on it."""
         first = line_start(self.text, start)
         if first <= after_colon:
             self.cuts.append(Cut(after_colon, end, ""))
         elif self.text[end : line_end(self.text, end)].strip(" \t"):
-            # The comment moves up to where the value stood: a tab between margin and comment would not be read everywhere.
+            # The comment moves to where the value was: not every reader accepts a tab between margin and comment.
             self.cuts.append(Cut(start, end + blanks(self.text, end), ""))
         else:
             self.cuts.append(Cut(first, next_line(self.text, end), ""))
@@ -178,33 +188,43 @@ class Cutter:
 
     # -- inserting -----------------------------------------------------------------------------------------------------------------
 
-    def _insert(self, mapping: Node, new: Sequence[tuple[str, Any]], *, ranked: bool) -> None:
-        places: dict[int, list[tuple[str, Any]]] = {}
-        if ranked:
-            present: list[Rank] = [self.rank(pair.key.value) for pair in mapping.pairs]
-            for key, value in sorted(new, key=lambda item: self.rank(item[0])):
-                places.setdefault(predecessor(self.rank(key), present), []).append((key, value))
-        else:
-            places[len(mapping.pairs) - 1] = list(new)
-        for place, entries in places.items():
-            if mapping.flow:
-                self._insert_in_flow(mapping, place, entries)
-            else:
-                self._insert_lines(mapping, place, entries)
+    def _rank(self, key: str) -> tuple[int, str]:
+        place = self._places.get(key)
+        return (self._unknown, key) if place is None else (place, "")
 
-    def _insert_lines(self, mapping: Node, place: int, entries: Sequence[tuple[str, Any]]) -> None:
+    def _ranked(self, entries: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        return sorted(entries, key=lambda item: self._rank(item[0]))
+
+    def _insert_ranked(self, mapping: Node, new: Sequence[tuple[str, Any]]) -> None:
+        """Insert each key after the key that precedes it most closely in the order, wherever that is (at the top if none does).
+
+        So a frontmatter in order stays in order, and one out of order gets no further neighbours out of order.
+        """
+        present = [(self._rank(pair.key.value), index) for index, pair in enumerate(mapping.pairs)]
+        groups: dict[int, list[tuple[str, Any]]] = {}
+        for key, value in self._ranked(new):
+            rank = self._rank(key)
+            _, index = max((one for one in present if one[0] < rank), default=(rank, -1))
+            groups.setdefault(index, []).append((key, value))
+        for index, entries in groups.items():
+            self._insert(mapping, index, entries)
+
+    def _insert(self, mapping: Node, index: int, entries: Sequence[tuple[str, Any]]) -> None:
+        """Insert entries after the mapping's pair number `index`; -1: before all."""
+        if mapping.flow:
+            self._insert_in_flow(mapping, index, entries)
+            return
         margin = " " * self._column(mapping)
-        lines: list[str] = []
-        for key, value in entries:
-            lines += [margin + line for line in scalars.entry(key, value, self._indents(mapping))]
-        at = self._block_end(mapping, mapping.pairs[place]) if place >= 0 else self._top(mapping)
+        indents = self._indents(mapping)
+        lines = [margin + line for key, value in entries for line in scalars.entry(key, value, indents)]
+        at = self._block_end(mapping, mapping.pairs[index]) if index >= 0 else self._top(mapping)
         self.cuts.append(Cut(at, at, "".join(line + self.newline for line in lines)))
 
-    def _insert_in_flow(self, mapping: Node, place: int, entries: Sequence[tuple[str, Any]]) -> None:
+    def _insert_in_flow(self, mapping: Node, index: int, entries: Sequence[tuple[str, Any]]) -> None:
         quote = bool(mapping.pairs) and all(pair.key.style == '"' for pair in mapping.pairs)
         new = ", ".join(f"{scalars.key_text(key, quote=quote)}: {scalars.in_flow(value)}" for key, value in entries)
-        if place >= 0:
-            pair = mapping.pairs[place]
+        if index >= 0:
+            pair = mapping.pairs[index]
             gap = " " if pair.value.start == pair.value.end and pair.colon >= 0 else ""
             self.cuts.append(Cut(pair.end, pair.end, f"{gap}, {new}"))
         elif mapping.pairs:
@@ -215,7 +235,7 @@ class Cutter:
             self.cuts.append(Cut(inside, stop, new))
 
     def _top(self, mapping: Node) -> int:
-        """The line of the first key, or of the comment lines right above it, which belong to it."""
+        """The line of the first key, or of the comment lines directly above it, which belong to it."""
         top = line_start(self.text, mapping.pairs[0].key.start)
         while top > 0:
             above = line_start(self.text, top - (2 if self.text[top - 2 : top] == "\r\n" else 1))
@@ -224,27 +244,8 @@ class Cutter:
             top = above
         return top
 
-    def _delete_in_flow(self, mapping: Node, pair: Pair) -> None:
-        index = mapping.pairs.index(pair)
-        last = index == len(mapping.pairs) - 1
-        end = pair.end
-        comma = gap_end(self.text, end)
-        if self.text[comma : comma + 1] == ",":
-            self.cuts.append(Cut(pair.key.start, end, ""))
-            self.cuts.append(Cut(comma, comma + 1 + (0 if last else blanks(self.text, comma + 1)), ""))
-        elif index:
-            comma = gap_end(self.text, mapping.pairs[index - 1].end)
-            if not self.text[comma + 1 : pair.key.start].strip(" \t"):
-                self.cuts.append(Cut(comma, end, ""))
-            else:
-                self.cuts += [Cut(comma, comma + 1, ""), Cut(pair.key.start, end, "")]
-        else:
-            self.cuts.append(Cut(pair.key.start, end, ""))
-
-    # -- where and how -------------------------------------------------------------------------------------------------------------
-
     def _block_end(self, mapping: Node, pair: Pair) -> int:
-        """Where the next entry's lines begin: after the value, the comment behind it and comment lines that are indented below the key."""
+        """Where the next entry's lines begin: after the value, the comment behind it, and comment lines indented further than the key."""
         column = self._column(mapping)
         at = next_line(self.text, pair.end)
         while at < len(self.text):
@@ -254,6 +255,8 @@ class Cutter:
                 break
             at = next_line(self.text, at)
         return at
+
+    # -- indentation ---------------------------------------------------------------------------------------------------------------
 
     def _column(self, mapping: Node) -> int:
         """The column of a block mapping's keys."""
@@ -278,19 +281,3 @@ class Cutter:
 
     def _line(self, node: Node) -> int:
         return line_number(self.text, node.start)
-
-    def _check_plain_key(self, pair: Pair) -> None:
-        start = pair.key.start
-        if pair.colon < 0 or self.text[line_start(self.text, start) : start].strip(" "):
-            raise EditRefused(f"the key {pair.key.value!r} is written in a form that is not edited here", self._line(pair.key))
-
-    def _check_unshared(self, pair: Pair) -> None:
-        for node in (pair.key, pair.value):
-            anchor = self.tree.used_elsewhere(node)
-            if anchor:
-                raise EditRefused(f"the value of `{pair.key.value}` holds the anchor &{anchor}, which is used elsewhere", self._line(node))
-
-    def _check_shared(self, mapping: Node) -> None:
-        for _, target in self.tree.aliases:
-            if target is mapping:
-                raise EditRefused(f"the mapping with the anchor &{mapping.anchor} is used elsewhere too", self._line(mapping))

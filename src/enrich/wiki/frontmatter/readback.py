@@ -1,25 +1,27 @@
-"""The self-check: what was written is read again, under the rules of YAML 1.1 and 1.2, before anybody gets it.
+"""The self-check: an edited frontmatter is read again, under the rules of YAML 1.1 and 1.2, before it is returned.
 
-Both readings must be, type by type, the old data plus the edit. How a YAML 1.1 reader takes a value that was not touched may be odd
-(a date, a number in base 60, `yes`); it merely has to stay the same.
+Both readings must be equal, type by type, to the old data plus the edit. A YAML 1.1 reader may read an untouched value in an odd way (a
+date, a number in base 60, `yes`); that reading only has to stay the same.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 import yaml
 
 from enrich.wiki import yaml12
-from enrich.wiki.frontmatter.changes import Path, applied
-from enrich.wiki.frontmatter.refusal import EditRefused
+from enrich.wiki.frontmatter.spans import EditRefused
+
+Path: TypeAlias = tuple[str, ...]
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Unreadable(NamedTuple):
-    """A value that a YAML 1.1 reader stumbles over, such as the date 2026-02-30."""
+    """A value that a YAML 1.1 reader cannot construct, such as the date 2026-02-30."""
 
     tag: str
     text: str
@@ -44,48 +46,58 @@ for _name in ("bool", "int", "float", "timestamp", "binary", "value", "merge"):
 
 
 class Readings(NamedTuple):
-    """One frontmatter's data as YAML 1.1 and as YAML 1.2 readers take it."""
+    """The data of one frontmatter as YAML 1.1 and as YAML 1.2 readers read it."""
 
     old_style: dict[Any, Any]
     core: dict[Any, Any]
 
 
 def read(text: str) -> Readings:
-    """Both readings of a frontmatter ({} where it holds no value). Raises `EditRefused`, its line counted in `text`."""
+    """Both readings of a frontmatter ({} if it has no value). Raises `EditRefused`, its line counted in `text`."""
     try:
         core = yaml12.load(text)
     except yaml12.YamlError as error:
         raise EditRefused(f"broken YAML: {error.reason}", error.line) from None
     try:
         old_style = yaml.load(text, Loader=_Loader11)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise EditRefused(f"YAML 1.1 readers cannot read it: {error.problem or error.context}", mark.line + 1 if mark else 0) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise EditRefused(f"YAML 1.1 readers cannot read it: {' '.join(str(error).split())[:200]}") from None
+        problem = yaml12.problem_of(error)
+        raise EditRefused(f"YAML 1.1 readers cannot read it: {problem.reason}", problem.line) from None
     if core is None and old_style is None:
         return Readings({}, {})
     if not isinstance(core, dict) or not isinstance(old_style, dict):
-        raise EditRefused("the frontmatter is no mapping of keys to values", 1)
+        raise EditRefused("the frontmatter is not a mapping of keys to values", 1)
     return Readings(old_style, core)
 
 
-def check(old: Readings, changes: dict[Path, Any], new_text: str) -> None:
-    """Raises `EditRefused` unless both readings of `new_text` are the old data plus the changes."""
+def check(old: Readings, changes: Mapping[Path, Any], new_text: str) -> None:
+    """Raise `EditRefused` unless both readings of `new_text` are the old data plus the changes."""
     try:
         new = read(new_text)
     except EditRefused as error:
         raise EditRefused(f"self-check: the edited frontmatter cannot be read ({error.reason})") from None
     for rules, before, after in (("1.1", old.old_style, new.old_style), ("1.2", old.core, new.core)):
-        wanted = applied(before, changes)
+        wanted = _applied(before, changes)
         if not same(wanted, after):
             keys = [str(key) for key in {**wanted, **after} if key not in wanted or key not in after or not same(wanted[key], after[key])]
             where = f" ({', '.join(keys[:3])})" if keys else ""
             raise EditRefused(f"self-check: under YAML {rules} rules the edited frontmatter does not read as intended{where}")
 
 
+def _applied(data: dict[Any, Any], changes: Mapping[Path, Any]) -> dict[Any, Any]:
+    """A copy of the data with the changes."""
+    result = dict(data)
+    for path, value in changes.items():
+        parent = result
+        for key in path[:-1]:
+            below = parent.get(key)
+            parent[key] = parent = dict(below) if isinstance(below, dict) else {}
+        parent[path[-1]] = value
+    return result
+
+
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are equal type by type: 4 is not 4.0, True is not 1, a number that is none equals itself."""
+    """Whether two values are equal type by type: 4 is not 4.0, True is not 1, NaN equals itself."""
     return _same(one, other, set())
 
 
@@ -93,7 +105,7 @@ def _same(one: Any, other: Any, seen: set[tuple[int, int]]) -> bool:
     if type(one) is not type(other):
         return False
     if isinstance(one, dict | list | tuple):
-        # A value that aliases repeat is compared once: their number can grow without bound.
+        # A value that aliases repeat is compared once: the number of repetitions can be unlimited.
         pair = (id(one), id(other))
         if pair in seen:
             return True

@@ -1,7 +1,7 @@
-"""YAML as a tree of spans: where in the text each key and value begins and really ends.
+"""Where the frontmatter of a page's text is, and where in it each key and value begins and ends.
 
-Built from the parser's events, not from its nodes: composing replaces an alias by its anchor's node and marks. What the marks do not tell
-is put right here: blocks and block scalars whose marks run past following blank lines and comments, and empty values.
+The tree is built from the parser's events, not from its nodes: composing replaces an alias by its anchor's node and marks. The marks are
+corrected where they are wrong: blocks and block scalars whose marks include following blank lines and comments, and empty values.
 """
 
 from __future__ import annotations
@@ -13,24 +13,56 @@ from typing import Any, Literal
 
 import yaml
 
+from enrich.errors import EnrichError
 from enrich.wiki import yaml12
-from enrich.wiki.frontmatter.fences import LINE_BREAK
-from enrich.wiki.frontmatter.refusal import EditRefused
+
+BOM = "\ufeff"
+LINE_BREAK = re.compile(r"\r\n|\n|\r")
+_OPEN = re.compile(r"---[ \t]*(?:\r\n|\n|\r)")
+_CLOSE = re.compile(r"(?<=[\r\n])---[ \t]*(?:\r\n|\n|\r|\Z)")
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# Line breaks to a YAML 1.1 parser, plain characters to YAML 1.2. The byte-order mark is left out of the C parser's count at the start.
+# Line breaks in YAML 1.1, plain characters in YAML 1.2. The C parser does not count a byte-order mark at the start.
 _NO_BREAKS = str.maketrans(dict.fromkeys("\x85\u2028\u2029\ufeff", "\ufffd"))
 _ODD = re.compile("[\x85\u2028\u2029\ufeff]")
 _BLOCK_HEADER = re.compile(r"[|>][-+0-9]*")
 _PROPERTY = re.compile(r"[&!][^\s,\[\]{}]*")
 _GAP = re.compile(r"(?:[ \t\r\n]|(?<![^ \t\r\n])#[^\r\n]*)*")
 _SURE_KEY = re.compile(r"(?!(?:null|true|false)\Z)[A-Za-z_][A-Za-z0-9_-]*", re.IGNORECASE)
-_MAX_DEPTH = 60  # deeper than any frontmatter, far above nothing: parsers and readers recurse
+_MAX_DEPTH = 60  # parsers and readers recurse
+
+
+class EditRefused(EnrichError):  # noqa: N818 (a refusal is an expected outcome, not a failure)
+    """This page's frontmatter cannot be edited safely. `reason` is one line; `line` is the line of the file, from 1 (0: none)."""
+
+    def __init__(self, reason: str, line: int = 0) -> None:
+        self.reason, self.line = reason, line
+        super().__init__(f"line {line}: {reason}" if line else reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Fences:
+    """Offsets into a page's text: `head` and `end` bound the YAML between the fences, `body` is where the body begins."""
+
+    head: int
+    end: int
+    body: int
+
+
+def find_fences(text: str, start: int = 0) -> Fences | None:
+    """The fences of a page whose first line begins at `start` (1 after a byte-order mark); None if there is no frontmatter.
+
+    The opening fence is `---` on the first line, the closing fence the next line that is exactly `---`. Both may have trailing blanks;
+    lines may end in LF, CRLF or CR, also mixed.
+    """
+    opening = _OPEN.match(text, start)
+    closing = _CLOSE.search(text, opening.end()) if opening else None
+    return Fences(opening.end(), closing.start(), closing.end()) if opening and closing else None
 
 
 @dataclass(slots=True)
 class Node:
-    """One value (or key): `text[start:end]`, with its anchor and tag in front. `flow` is for `[...]` and `{...}`."""
+    """One value (or key): `text[start:end]`, including its anchor and tag. `flow` is true for `[...]` and `{...}`."""
 
     kind: Literal["scalar", "mapping", "sequence", "alias"]
     start: int
@@ -49,12 +81,12 @@ class Node:
 
     @property
     def is_block(self) -> bool:
-        """A list or mapping on lines of its own."""
+        """Whether this is a list or mapping in block style."""
         return self.kind in ("mapping", "sequence") and not self.flow
 
     @property
     def is_missing(self) -> bool:
-        """Nothing stands there to a reader: null, an empty text, an empty list (DESIGN.md section 3.2)."""
+        """Whether this is null, an empty text or an empty list, which count as missing."""
         if self.kind == "scalar":
             return self.tag is None and (not self.value or (self.style == "" and self.value in ("~", "null", "Null", "NULL")))
         return self.kind == "sequence" and not self.items
@@ -62,7 +94,7 @@ class Node:
 
 @dataclass(slots=True)
 class Pair:
-    """A key with its value. `colon` is the offset of the colon, -1 where none follows the key (`{a}`, or a key written `? a`)."""
+    """A key with its value. `colon` is the offset of the colon, -1 if none follows the key (`{a}`, or a key written `? a`)."""
 
     key: Node
     value: Node
@@ -75,21 +107,21 @@ class Pair:
 
 @dataclass(slots=True)
 class Tree:
-    """The root value of a text (None where it holds only comments and blank lines), and for each alias the node it stands for."""
+    """The root value of a text (None if it has only comments and blank lines), and pairs of an alias and the node it refers to."""
 
     text: str
     root: Node | None
     aliases: list[tuple[Node, Node]]
 
     def find(self, mapping: Node, key: str) -> Pair | None:
-        """The entry under this text key."""
+        """The entry with this text key."""
         for pair in mapping.pairs:
             if pair.key.kind == "scalar" and pair.key.value == key and is_text(pair.key):
                 return pair
         return None
 
     def used_elsewhere(self, node: Node) -> str | None:
-        """An anchor inside this node that an alias outside of it stands for."""
+        """An anchor inside this node that an alias outside of it refers to."""
         for alias, target in self.aliases:
             if node.start <= target.start and target.end <= node.end and not node.start <= alias.start < node.end:
                 return target.anchor
@@ -104,76 +136,80 @@ def parse(text: str) -> Tree:
     masked = text.translate(_NO_BREAKS) if _ODD.search(text) else text
     try:
         events = list(yaml.parse(masked, Loader=_Loader))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise EditRefused(f"broken YAML: {error.problem or error.context}", mark.line + 1 if mark else 0) from None
     except (yaml.YAMLError, UnicodeEncodeError) as error:
-        raise EditRefused(f"broken YAML: {' '.join(str(error).split())[:200]}") from None
+        problem = yaml12.problem_of(error)
+        raise EditRefused(f"broken YAML: {problem.reason}", problem.line) from None
     documents = 0
     for event in events:
-        if not isinstance(event, yaml.DocumentStartEvent | yaml.DocumentEndEvent):
-            continue
-        line = event.start_mark.line + 1 if event.start_mark else 0
-        documents += isinstance(event, yaml.DocumentStartEvent)
-        if documents > 1:
-            raise EditRefused("several YAML documents in one frontmatter", line)
-        if event.explicit:
-            raise EditRefused("a document mark (`---` or `...`) inside the frontmatter", line)
-    return _Builder(masked).tree(events)
+        if isinstance(event, yaml.DocumentStartEvent | yaml.DocumentEndEvent):
+            line = event.start_mark.line + 1 if event.start_mark else 0
+            documents += isinstance(event, yaml.DocumentStartEvent)
+            if documents > 1:
+                raise EditRefused("several YAML documents in one frontmatter", line)
+            if event.explicit:
+                raise EditRefused("a document mark (`---` or `...`) inside the frontmatter", line)
+    return _Builder(masked, iter(events)).tree()
 
 
 class _Builder:
-    def __init__(self, text: str) -> None:
-        self.text = text
+    """Builds the tree of a text from the parser's events."""
+
+    def __init__(self, text: str, events: Iterator[Any]) -> None:
+        self.text, self.events = text, events
         self.anchors: dict[str, Node] = {}
         self.aliases: list[tuple[Node, Node]] = []
+        self.open: list[Node] = []
 
-    def tree(self, events: list[Any]) -> Tree:
-        root: Node | None = None
-        stack: list[Node] = []
-        keys: list[Node | None] = []
-        for event in events:
-            start, end, line = event.start_mark.index, event.end_mark.index, event.start_mark.line + 1
-            if isinstance(event, yaml.ScalarEvent):
-                node = Node("scalar", start, end, event.style or "", event.value, event.anchor, event.tag)
-                if node.is_block_scalar:
-                    node.end = self._block_scalar_end(node)
-            elif isinstance(event, yaml.AliasEvent):
-                node = Node("alias", start, end)
-                target = self.anchors.get(event.anchor or "")
-                if target is None or any(target is node for node in stack):
-                    raise EditRefused(f"the alias *{event.anchor} stands for nothing, or for itself", line)
-                self.aliases.append((node, target))
-            elif isinstance(event, yaml.CollectionStartEvent):
-                kind: Literal["mapping", "sequence"] = "mapping" if isinstance(event, yaml.MappingStartEvent) else "sequence"
-                node = Node(kind, start, end, anchor=event.anchor, tag=event.tag, flow=bool(event.flow_style))
-                if event.anchor:
-                    self.anchors[event.anchor] = node
-                stack.append(node)
-                keys.append(None)
-                if len(stack) > _MAX_DEPTH:
-                    raise EditRefused("the frontmatter is nested too deeply", line)
-                continue
-            elif isinstance(event, yaml.CollectionEndEvent):
-                node = stack.pop()
-                keys.pop()
-                node.end = self._collection_end(node, end)
-            else:
-                continue
-            if node.anchor:
-                self.anchors[node.anchor] = node
-            if not stack:
-                root = node
-            elif stack[-1].kind == "sequence":
-                stack[-1].items.append(node)
-            else:
-                key = keys[-1]
-                if key is None:
-                    keys[-1] = node
-                else:
-                    keys[-1] = None
-                    stack[-1].pairs.append(self._pair(key, node, stack[-1].flow))
+    def tree(self) -> Tree:
+        root = next((node for event in self.events if (node := self._node(event)) is not None), None)
         return Tree(self.text, root, self.aliases)
+
+    def _node(self, event: Any) -> Node | None:
+        """The node that begins with this event; None if the event is only the start or end of something else."""
+        start, end = event.start_mark.index, event.end_mark.index
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, Node("alias", start, end))
+        if isinstance(event, yaml.ScalarEvent):
+            node = Node("scalar", start, end, event.style or "", event.value, event.anchor, event.tag)
+            if node.is_block_scalar:
+                node.end = self._block_scalar_end(node)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            kind: Literal["mapping", "sequence"] = "mapping" if isinstance(event, yaml.MappingStartEvent) else "sequence"
+            node = Node(kind, start, end, anchor=event.anchor, tag=event.tag, flow=bool(event.flow_style))
+        else:
+            return None
+        if node.anchor:
+            self.anchors[node.anchor] = node
+        if node.kind != "scalar":
+            self._fill(node, event.start_mark.line + 1)
+        return node
+
+    def _fill(self, node: Node, line: int) -> None:
+        """Read the parts of a list or mapping, up to its end."""
+        if len(self.open) >= _MAX_DEPTH:
+            raise EditRefused("the frontmatter is nested too deeply", line)
+        self.open.append(node)
+        parts: list[Node] = []
+        for event in self.events:
+            part = self._node(event)
+            if part is None:
+                node.end = event.end_mark.index
+                break
+            parts.append(part)
+        self.open.pop()
+        if node.kind == "sequence":
+            node.items = parts
+        else:
+            node.pairs = [self._pair(key, value, node.flow) for key, value in zip(parts[::2], parts[1::2], strict=True)]
+        if not node.flow:
+            node.end = max(node.pairs[-1].end if node.pairs else node.items[-1].end if node.items else node.start, node.start)
+
+    def _alias(self, event: Any, node: Node) -> Node:
+        target = self.anchors.get(event.anchor or "")
+        if target is None or any(target is outer for outer in self.open):
+            raise EditRefused(f"the alias *{event.anchor} refers to no anchor, or to itself", event.start_mark.line + 1)
+        self.aliases.append((node, target))
+        return node
 
     def _pair(self, key: Node, value: Node, flow: bool) -> Pair:
         after = gap_end(self.text, key.end) if flow else key.end + blanks(self.text, key.end)
@@ -183,19 +219,13 @@ class _Builder:
             value.start = value.end = colon + 1 if colon >= 0 else key.end
         return Pair(key, value, colon)
 
-    def _collection_end(self, node: Node, mark: int) -> int:
-        if node.flow:
-            return mark
-        last = node.pairs[-1].end if node.pairs else node.items[-1].end if node.items else node.start
-        return max(last, node.start)
-
     def _block_scalar_end(self, node: Node) -> int:
         """Where the last line of a `|` or `>` scalar ends, before its line break."""
         header = block_header(self.text, node)
         first = next_line(self.text, header.end())
         lines = list(_lines(self.text, first, node.end))
         if "+" not in header[0]:
-            # Blank lines at the end are no part of the value, unless they are indented further than the scalar.
+            # Blank lines at the end are not part of the value, unless they are indented further than the scalar.
             written = [len(line) - len(line.lstrip(" ")) for _, line in lines if line.strip(" ")]
             margin = 0 if any(char.isdigit() for char in header[0]) else min(written, default=1 << 30)
             while lines and not lines[-1][1].strip(" ") and len(lines[-1][1]) <= margin:
@@ -222,7 +252,7 @@ def block_header(text: str, node: Node) -> re.Match[str]:
 
 
 def properties_end(text: str, node: Node) -> int:
-    """Where the anchor and tag in front of a value end (its start where there are none)."""
+    """Where the anchor and tag in front of a value end (its start if it has none)."""
     end = node.start
     while node.anchor or node.tag:
         match = _PROPERTY.match(text, gap_end(text, end))
@@ -233,35 +263,35 @@ def properties_end(text: str, node: Node) -> int:
 
 
 def gap_end(text: str, start: int) -> int:
-    """The offset of the next character that is neither white space nor comment."""
+    """The offset of the next character that is neither whitespace nor comment."""
     match = _GAP.match(text, start)
     return match.end() if match else start
 
 
 def line_start(text: str, offset: int) -> int:
-    """Where the line that holds this offset begins."""
+    """Where the line with this offset begins."""
     return max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
 
 
 def line_end(text: str, offset: int) -> int:
-    """Where the line that holds this offset ends, before its line break."""
+    """Where the line with this offset ends, before its line break."""
     match = LINE_BREAK.search(text, offset)
     return match.start() if match else len(text)
 
 
 def next_line(text: str, offset: int) -> int:
-    """Where the line after the one that holds this offset begins."""
+    """Where the line after the one with this offset begins."""
     match = LINE_BREAK.search(text, offset)
     return match.end() if match else len(text)
 
 
 def line_number(text: str, offset: int) -> int:
-    """The number of the line that holds this offset, from 1."""
+    """The number of the line with this offset, from 1."""
     return len(LINE_BREAK.findall(text, 0, offset)) + 1
 
 
 def blanks(text: str, start: int) -> int:
-    """How many spaces and tabs stand here."""
+    """The number of spaces and tabs at this offset."""
     end = start
     while text[end : end + 1] in (" ", "\t"):
         end += 1
