@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import enrich
-from enrich.runs.batch import RunOptions
+from enrich.runs.run import RunOptions
 from tests.demo import DemoWiki, page_text
 
 

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from enrich.config import Config, load_config
     from enrich.errors import AnswerError, EnrichError, ServiceError, UserError
-    from enrich.runs.batch import RunOptions, run
-    from enrich.runs.planning import make_plan
+    from enrich.runs.plan import make_plan
+    from enrich.runs.run import RunOptions, run
     from enrich.wiki.frontmatter.edit import edit
     from enrich.wiki.wiki import Wiki
 
@@ -32,14 +32,14 @@ _HOMES = {
     "AnswerError": "errors",
     "Config": "config",
     "EnrichError": "errors",
-    "RunOptions": "runs.batch",
+    "RunOptions": "runs.run",
     "ServiceError": "errors",
     "UserError": "errors",
     "Wiki": "wiki.wiki",
     "edit": "wiki.frontmatter",
     "load_config": "config",
-    "make_plan": "runs.planning",
-    "run": "runs.batch",
+    "make_plan": "runs.plan",
+    "run": "runs.run",
 }
 
 __all__ = [

@@ -16,7 +16,7 @@ from enrich.review.formats.html import review_html
 from enrich.review.imported import read_decisions, take
 from enrich.review.proposals import ProposalStore
 from enrich.review.server import ReviewServer, ReviewSite
-from enrich.runs.batch import RunOptions, run
+from enrich.runs.run import RunOptions, run
 from enrich.wiki.wiki import Wiki
 from tests.browser import launched
 from tests.review import wikis

@@ -102,7 +102,7 @@ def _without_date(text: str) -> list[dict[str, Any]]:
 
 
 def test_a_rejected_field_is_not_asked_again_until_the_page_changes(workspace: Wiki) -> None:
-    from enrich.runs.planning import make_plan
+    from enrich.runs.plan import make_plan
 
     def state() -> tuple[str, tuple[str, ...]]:
         plan = make_plan(wikis.reopened(workspace.config.root), [workspace.by_id["bay"]], load_stages(workspace.config, ("summary",)))
@@ -272,7 +272,7 @@ def test_single_insights_are_taken_left_and_given_back(workspace: Wiki) -> None:
 
 
 def test_an_applied_edit_is_ours_and_the_next_run_leaves_it(workspace: Wiki) -> None:
-    from enrich.runs.planning import make_plan
+    from enrich.runs.plan import make_plan
 
     first = change(workspace, "bay", "llmSummary")
     mine = edited(first, {"summary": "Nobody counts the seals.", "evidence": []}, page_of(workspace, "bay"), by="ann", when=NOW)

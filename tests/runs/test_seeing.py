@@ -10,9 +10,7 @@ import pytest
 
 from enrich.cli.progress import Lines, status
 from enrich.cli.session import Session
-from enrich.llm.lane import LaneState
 from enrich.runs.results import FailedQuestion, RunResult
-from enrich.runs.service import throttle
 from tests.demo import DemoWiki, honest
 from tests.fake_server import Act, FakeServer, Seen, invalid_json
 
@@ -25,13 +23,6 @@ def test_one_line_says_pages_rate_cost_what_is_left_and_what_holds_it() -> None:
     assert line == "120/600 pages, 2.0 a second, $0.0321, 4 min 0 s left, 1 failed, 8 of 8 at once (requests in flight)"
     assert status(0, 600, 0.0, RunResult("r", "openai")) == "0/600 pages, 0.0 a second"
     assert "2 h 46 min left" in status(1, 1001, 10.0, RunResult("r", "openai"))
-
-
-def test_what_holds_requests_back_is_said_per_model() -> None:
-    free, held = LaneState("small", 16, 12, 3, 0.0, "requests in flight"), LaneState("large", 4, 0, 9, 12.4, "the server said to wait")
-    assert throttle([free]) == "12 of 16 at once (requests in flight)"
-    assert throttle([held]) == "held 12 s: the server said to wait"
-    assert throttle([free, held]) == "small: 12 of 16 at once (requests in flight), large: held 12 s: the server said to wait"
 
 
 def test_without_a_terminal_a_line_comes_now_and_then_even_while_nothing_moves(capsys: pytest.CaptureFixture[str]) -> None:

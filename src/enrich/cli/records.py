@@ -48,7 +48,7 @@ def build(
     """Build all records: frontmatter, entity data and computed values, into database.json."""
     from enrich.records.database import build as build_database
     from enrich.records.database import generated_at, would_change, write_database
-    from enrich.runs.states import enrichment_states
+    from enrich.runs.plan import enrichment_states
 
     session: Session = ctx.obj
     config = session.config()

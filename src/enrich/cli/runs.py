@@ -46,8 +46,7 @@ def plan(
 ) -> None:
     """Show what is due and why, with tokens and cost. Asks nothing."""
     from enrich.cli.tables import print_plan
-    from enrich.runs.estimate import estimate
-    from enrich.runs.planning import make_plan
+    from enrich.runs.plan import estimate, make_plan
 
     session: Session = ctx.obj
     workspace = session.workspace(llm__backend=backend, llm__model=model, llm__base_url=base_url)
@@ -57,7 +56,7 @@ def plan(
     for problem in made.problems:
         session.warn(problem.text)
     if session.json:
-        session.document({"states": [state.to_json() for state in made.states], **cost.to_json()})
+        session.document({"states": [state.document() for state in made.states], **cost.document()})
     else:
         print_plan(session, workspace, made, cost)
     if exit_code and made.due:
@@ -96,7 +95,7 @@ def run(
 ) -> None:
     """The batch job: ask what is due and leave proposals."""
     from enrich.errors import UserError
-    from enrich.runs.batch import RunOptions
+    from enrich.runs.run import RunOptions
 
     session: Session = ctx.obj
     if engine != "local":
@@ -129,7 +128,7 @@ def page(
 ) -> None:
     """One page on demand: what is proposed, why, and the diff."""
     from enrich.errors import UserError
-    from enrich.runs.batch import RunOptions
+    from enrich.runs.run import RunOptions
 
     session: Session = ctx.obj
     workspace = session.workspace(llm__backend=backend, llm__model=model, llm__base_url=base_url)
@@ -143,8 +142,8 @@ def page(
 def _run(session: Session, workspace: Wiki, options: object, card: str | None = None, pr_body: Path | None = None) -> None:
     from enrich.cli.progress import progress_for
     from enrich.cli.tables import print_page, print_run
-    from enrich.runs.batch import RunOptions
-    from enrich.runs.batch import run as run_batch
+    from enrich.runs.run import RunOptions
+    from enrich.runs.run import run as run_batch
 
     assert isinstance(options, RunOptions)
     gc.freeze()  # what is imported and planned stays: no collection need go through it
@@ -152,11 +151,11 @@ def _run(session: Session, workspace: Wiki, options: object, card: str | None = 
         result = run_batch(workspace, options, progress)
     if pr_body is not None:
         from enrich.files import write_text_atomically
-        from enrich.runs.pull_request import pull_request_body
+        from enrich.runs.report import pull_request_body
 
         write_text_atomically(pr_body, pull_request_body(workspace, result))
     if session.json:
-        session.document(result.to_json())
+        session.document(result.document())
     elif card is not None:
         print_page(session, workspace, card, result)
     else:

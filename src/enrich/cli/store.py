@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def stats(ctx: typer.Context) -> None:
     """Show how many answers and runs are kept, and their size."""
-    from enrich.runs.upkeep import cache_stats
+    from enrich.runs.cache_maintenance import cache_stats
 
     session: Session = ctx.obj
     numbers = cache_stats(session.config())
@@ -30,7 +30,7 @@ def stats(ctx: typer.Context) -> None:
 
 def prune(ctx: typer.Context) -> None:
     """Drop answers that neither lock, proposals nor the present plan name, and all but the last 30 runs."""
-    from enrich.runs.upkeep import cache_prune
+    from enrich.runs.cache_maintenance import cache_prune
 
     session: Session = ctx.obj
     numbers = cache_prune(session.workspace())
@@ -42,7 +42,7 @@ def prune(ctx: typer.Context) -> None:
 
 def clear(ctx: typer.Context) -> None:
     """Drop everything that is kept: it costs only the money to ask again."""
-    from enrich.runs.upkeep import cache_clear
+    from enrich.runs.cache_maintenance import cache_clear
 
     session: Session = ctx.obj
     numbers = cache_clear(session.config())

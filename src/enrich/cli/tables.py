@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from enrich.review.applying import Applied
     from enrich.review.diffs import PageDiff
     from enrich.review.proposals import FieldChange, Proposal
-    from enrich.runs.estimate import Estimate
-    from enrich.runs.planning import Plan
+    from enrich.runs.plan import Estimate, Plan
     from enrich.runs.results import FailedQuestion, RunResult
     from enrich.wiki.notice import Notice
     from enrich.wiki.pages import PageFile
@@ -210,9 +209,9 @@ def card_of(workspace: Wiki, file: PageFile) -> tuple[Card, Sequence[Notice]]:
     from datetime import UTC, datetime
 
     from enrich.records.card import page_card
-    from enrich.runs.planning import enrichment, make_plan
+    from enrich.runs.plan import make_plan
 
-    states = enrichment(make_plan(workspace, [file], load_stages(workspace.config)).states).get(file.id, {})
+    states = make_plan(workspace, [file]).enrichment().get(file.id, {})
     return page_card(workspace.config, file, workspace.files, datetime.now(UTC), states)
 
 

@@ -21,7 +21,7 @@ def init(
     ] = None,
 ) -> None:
     """Write a commented enrich.toml, the prompts, and what git should ignore and merge. Existing files stay as they are."""
-    from enrich.runs.starting import start_wiki
+    from enrich.runs.init import start_wiki
 
     session: Session = ctx.obj
     done = start_wiki(folder or session.wiki or Path.cwd())

@@ -1,49 +1,62 @@
-"""The report of one run: `report.json` for programs, `report.md` and `report.html` for people, and which questions failed in the last one."""
+"""What a run leaves to read: `report.json` for programs, `report.md` and `report.html` for people, and the body of a pull request."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from enrich import html
 from enrich.files import write_text_atomically
-from enrich.runs.journal import read_journal
+from enrich.review.proposals import Proposal, ProposalStore
 from enrich.runs.results import RunResult
-from enrich.text import code_span
+from enrich.text import code_span, counted, printable, usd
+from enrich.wiki.wiki import Wiki
 
-# Lists of the slowest and the costliest pages are this long.
+# The number of pages in the lists of the slowest and the costliest.
 _TOP = 10
+# Longer lists are cut in report.html; `report.json` has them whole.
+_LISTED = 500
+# Shares of the pull request's limit, so that many failures leave room for what was applied.
+_FAILED_ROOM = 8_000
+_HELD_ROOM = 14_000
+_OUTCOMES = {
+    0: "done",
+    1: "ended by an error",
+    3: "done, with failures",
+    4: "stopped at the budget",
+    130: "interrupted",
+}
 
 
 def write_report(folder: Path, result: RunResult, *, wiki: str) -> None:
-    """Write `report.json`, `report.md` and `report.html` into the run's folder. `wiki` names the wiki."""
-    from enrich.runs.report_html import report_html
-
-    write_text_atomically(folder / "report.json", json.dumps(report_data(result), ensure_ascii=False, indent=1) + "\n")
-    write_text_atomically(folder / "report.md", report_markdown(result))
-    write_text_atomically(folder / "report.html", report_html(result, report_data(result), wiki=wiki))
+    """Write `report.json`, `report.md` and `report.html` into the run's folder. `wiki` is the wiki's name."""
+    data = report_data(result)
+    write_text_atomically(folder / "report.json", json.dumps(data, ensure_ascii=False, indent=1) + "\n")
+    write_text_atomically(folder / "report.md", _markdown(result, data))
+    write_text_atomically(folder / "report.html", _html(result, data, wiki))
 
 
 def report_data(result: RunResult) -> dict[str, Any]:
-    """`run --json` and what a person looks for afterwards: the slowest and the costliest pages."""
+    """The document of `run --json`, with what was spent by stage and model, the slowest and the costliest pages, and what was applied."""
     slowest = sorted(result.pages, key=lambda page: -page.seconds)[:_TOP]
-    costliest = sorted((page for page in result.pages if page.cost_usd), key=lambda page: -(page.cost_usd or 0))[:_TOP]
+    costliest = sorted((page for page in result.pages if page.spent.cost_usd), key=lambda page: -(page.spent.cost_usd or 0))[:_TOP]
     return {
-        **result.to_json(),
+        **result.document(),
         "backend": result.backend,
-        "spent": result.spending.to_json(),
-        "slowest": [{"page": page.page, "seconds": round(page.seconds, 3), "requests": page.requests} for page in slowest],
-        "costliest": [{"page": page.page, "cost_usd": page.cost_usd, "output": page.usage.output} for page in costliest],
+        "spent": [spent.document() for spent in result.spending],
+        "slowest": [{"page": page.page, "seconds": round(page.seconds, 3), "requests": page.spent.requests} for page in slowest],
+        "costliest": [{"page": page.page, "cost_usd": page.spent.cost_usd, "output": page.spent.usage.output} for page in costliest],
         "changes": [proposal.document() for proposal in result.changes],
     }
 
 
-def report_markdown(result: RunResult) -> str:
-    """The report as Markdown; names from pages stand in code spans, so that they cannot become markup."""
-    data = report_data(result)
-    rows = [
+def _markdown(result: RunResult, data: Mapping[str, Any]) -> str:
+    """The report as Markdown. Names and texts from pages are in code spans, so that they cannot become markup."""
+    totals = [
         ("due", result.due),
         ("asked", result.asked),
         ("from the cache", result.cached),
@@ -53,59 +66,142 @@ def report_markdown(result: RunResult) -> str:
         ("fields held back", len(result.held)),
         ("failed", len(result.failed)),
         ("requests", result.requests),
-        ("spent", "unknown price" if result.cost_usd is None else f"${result.cost_usd:.4f}"),
+        ("spent", usd(result.cost_usd)),
     ]
-    lines = [f"# Run {result.run}", "", "| what | how many |", "|---|---:|", *(f"| {name} | {value} |" for name, value in rows), ""]
+    lines = [f"# Run {result.run}", *_table(["what", "how many"], totals, right=1)]
     if result.stopped:
-        lines += [f"Ended early: {code_span(result.stopped)}", ""]
+        lines += ["", f"Ended early: {code_span(result.stopped)}"]
     if result.spending.by_stage:
-        lines += ["## Spent", "", "| stage | model | answers | requests | tokens in | of it cached | tokens out | USD |"]
-        lines += ["|---|---|---:|---:|---:|---:|---:|---:|"]
-        lines += [
-            f"| {one.stage} | {code_span(one.model)} | {one.answers} | {one.requests} | {one.usage.input} | {one.usage.cached_input} "
-            f"| {one.usage.output} | {_usd(one.cost_usd)} |"
+        rows = [
+            (
+                one.stage,
+                code_span(one.model),
+                one.answers,
+                one.requests,
+                one.usage.input,
+                one.usage.cached_input,
+                one.usage.output,
+                usd(one.cost_usd).removeprefix("$"),
+            )
             for one in result.spending
         ]
-        lines.append("")
+        heads = ["stage", "model", "answers", "requests", "tokens in", "of it cached", "tokens out", "USD"]
+        lines += ["", "## Spent", *_table(heads, rows, right=6)]
     if result.failed:
         causes = Counter(failure.cause for failure in result.failed)
-        lines += [f"Failed by cause: {', '.join(f'{cause} {count}' for cause, count in causes.most_common())}", ""]
-        lines += ["## Failed", "", "| page | stage | cause | detail | again with |", "|---|---|---|---|---|"]
-        lines += [f"| {code_span(f.page)} | {f.stage} | {f.cause} | {code_span(f.detail)} | {code_span(f.retry)} |" for f in result.failed]
-        lines.append("")
+        lines += ["", f"Failed by cause: {', '.join(f'{cause} {count}' for cause, count in causes.most_common())}"]
+        failures = [(code_span(one.page), one.stage, one.cause, code_span(one.detail), code_span(one.retry)) for one in result.failed]
+        lines += ["", "## Failed", *_table(["page", "stage", "cause", "detail", "again with"], failures)]
     if result.held:
-        lines += ["## Held back", "", "| page | field | flag |", "|---|---|---|"]
-        lines += [f"| {code_span(page)} | {code_span(name)} | {flag} |" for page, name, flag in result.held]
-        lines.append("")
-    for name, key, top in (("Slowest", "seconds", data["slowest"]), ("Costliest", "cost_usd", data["costliest"])):
+        lines += ["", "## Held back", *_table(["page", "field", "flag"], _held_rows(result))]
+    for name, key, unit, top in (("Slowest", "seconds", "seconds", data["slowest"]), ("Costliest", "cost_usd", "USD", data["costliest"])):
         if top and result.requests:
-            lines += [f"## {name} pages", "", f"| page | {'seconds' if key == 'seconds' else 'USD'} |", "|---|---:|"]
-            lines += [f"| {code_span(item['page'])} | {item[key]:.4g} |" for item in top]
-            lines.append("")
-    return "\n".join(lines)
+            rows_of_top = [(code_span(item["page"]), f"{item[key]:.4g}") for item in top]
+            lines += ["", f"## {name} pages", *_table(["page", unit], rows_of_top, right=1)]
+    return "\n".join(lines) + "\n"
 
 
-def _usd(amount: float | None) -> str:
-    return "unknown price" if amount is None else f"{amount:.4f}"
+def _table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, right: int = 0) -> list[str]:
+    """The lines of a Markdown table after a blank line; the last `right` columns are aligned to the right."""
+    rules = ["---"] * (len(heads) - right) + ["---:"] * right
+    return ["", *(f"| {' | '.join(map(str, row))} |" for row in (heads, rules, *rows))]
 
 
-def failed_in(runs: Sequence[Path]) -> set[tuple[str, str]]:
-    """(page, stage) of the questions that failed in the newest batch run and were not answered since; stage "" for whole pages.
+def _held_rows(result: RunResult) -> list[tuple[str, str, str]]:
+    return [(code_span(page), code_span(name), flag) for page, name, flag in result.held]
 
-    Pages asked for by hand (`enrich page`) after that run add to it or take away from it; runs that asked nothing say nothing.
-    """
-    later: list[list[Mapping[str, Any]]] = []
-    for folder in reversed(runs):
-        events = list(read_journal(folder))
-        if any(event.get("event") in ("page", "failed") for event in events):
-            later.append(events)
-            if events[0].get("kind") != "page":
-                break
-    failed: set[tuple[str, str]] = set()
-    for events in reversed(later):
-        pages = [event for event in events if event.get("event") == "page"]
-        answered = {(str(event.get("page")), str(stage)) for event in pages for key in ("asked", "cached") for stage in event.get(key, ())}
-        # An answer can come too late to be of use (`page-changed`): then both are said, and the failure counts.
-        mine = {(str(event.get("page")), str(event.get("stage"))) for event in events if event.get("event") == "failed"}
-        failed = (failed - answered) | mine
-    return failed
+
+def _html(result: RunResult, data: Mapping[str, Any], wiki: str) -> str:
+    held: dict[str, list[tuple[str, str]]] = {}
+    for page, name, flag in result.held[:_LISTED]:
+        held.setdefault(page, []).append((name, flag))
+    causes = Counter(failure.cause for failure in result.failed)
+    return html.render(
+        "report.html.j2",
+        styles=("report.css",),
+        wiki=printable(wiki),
+        run=result.run,
+        when=_when(result.run),
+        outcome=_OUTCOMES.get(result.exit, f"exit {result.exit}"),
+        good=result.exit == 0,
+        result=result,
+        data=data,
+        causes={printable(cause): count for cause, count in causes.most_common()},
+        proposed_pages=len({page for page, _ in result.proposed}),
+        applied_pages=len({page for page, _ in result.applied}),
+        failed=result.failed[:_LISTED],
+        held=held,
+        listed=_LISTED,
+        spent=[one for one in data["spent"] if one["requests"]],
+        money=_money,
+        text=printable,
+    )
+
+
+def _money(value: float | None) -> str:
+    """An amount in USD; small ones with four decimals."""
+    return "–" if value is None else f"${value:.4f}" if value < 1 else f"${value:,.2f}"
+
+
+def _when(run: str) -> str:
+    """`20261122T011925Z-bfcab2` as `2026-11-22 01:19 UTC`."""
+    stamp = run.partition("-")[0]
+    if len(stamp) != 16 or not stamp.endswith("Z"):
+        return ""
+    return f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]} {stamp[9:11]}:{stamp[11:13]} UTC"
+
+
+def pull_request_body(wiki: Wiki, result: RunResult, *, limit: int | None = None) -> str:
+    """What a run applied, held back and failed, as Markdown of fewer than `limit` characters. Text from pages and models is in code."""
+    from enrich.review.diffs import page_diffs
+    from enrich.review.formats.markdown import LIMIT, comment_body
+    from enrich.review.views import page_views
+
+    cost = "" if result.cost_usd is None else f", {usd(result.cost_usd)}"
+    head = (
+        f"### {counted(len(result.applied), 'field')} on {counted(len({page for page, _ in result.applied}), 'page')}\n\n"
+        f"Run `{result.run}`: {counted(result.asked, 'answer')} asked for, {result.cached} from the cache{cost}. "
+        f"{counted(len(result.held), 'field')} held back, {len(result.failed)} failed.\n"
+    )
+    if result.stopped:
+        head += f"\n**Ended early:** {code_span(result.stopped)}\n"
+    held = failed = ""
+    if result.held:
+        views = page_views(page_diffs(wiki, _held_proposals(wiki, result)))
+        rows = "\n".join(_fitting(_table(["page", "field", "flag"], _held_rows(result)), _HELD_ROOM)) + "\n"
+        held = (
+            "\n#### Held back\n\nNot written: `needs-look` has findings, `over-human` would replace what a person wrote. "
+            "`enrich accept PAGE:FIELD` accepts a field by name.\n"
+        ) + (comment_body(views, room=_HELD_ROOM) if views else rows)
+    if result.failed:
+        rows_failed = [
+            [code_span(text) for text in (one.page, one.stage or "page", one.cause, one.detail[:200], one.retry)] for one in result.failed
+        ]
+        failed_table = _fitting(_table(["page", "stage", "cause", "detail", "again with"], rows_failed), _FAILED_ROOM)
+        failed = "\n#### Failed\n" + "\n".join(failed_table) + "\n"
+    views = page_views(page_diffs(wiki, result.changes))
+    room = (LIMIT if limit is None else limit) - len(head) - len(failed) - len(held) - 100
+    return head + ("\n#### Applied\n" + comment_body(views, room=room) if views else "") + held + failed
+
+
+def _held_proposals(wiki: Wiki, result: RunResult) -> Iterable[Proposal]:
+    """The held fields' part of their proposals."""
+    names: dict[str, set[str]] = {}
+    for page, field, _ in result.held:
+        names.setdefault(page, set()).add(field)
+    for page, fields in names.items():
+        proposal = wiki.shared(ProposalStore).get(page)
+        if proposal is not None:
+            yield replace(proposal, changes=tuple(change for change in proposal.changes if change.field in fields))
+
+
+def _fitting(table: Sequence[str], room: int) -> list[str]:
+    """The first lines of a table that fit into `room` UTF-16 units, with a line that says how many rows were cut."""
+    kept: list[str] = []
+    for line in table:
+        room -= len(line.encode("utf-16-le", "surrogatepass")) // 2 + 1
+        if room < 0:
+            break
+        kept.append(line)
+    left = len(table) - len(kept)
+    return [*kept, "", f"**Cut to fit:** {counted(left, 'more row')}; the run's `report.json` has them."] if left else kept

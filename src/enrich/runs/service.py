@@ -1,39 +1,160 @@
-"""The connections of a run that asks a model: client, answer cache, single flight."""
+"""Who answers the questions of a run: the offline baseline, the answer cache alone, or a model behind a server."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from enrich.config import Config
-from enrich.llm.budget import Budget
-from enrich.llm.cache import AnswerCache
-from enrich.llm.client import Client, ClientSettings
-from enrich.llm.endpoint import Endpoint
-from enrich.llm.flight import SingleFlight
-from enrich.llm.lane import LaneState
-from enrich.llm.messages import Event
-from enrich.llm.prices import Prices
-from enrich.runs.estimate import Experience
-from enrich.runs.local import Progress
-from enrich.stages.catalogue import Stage
+from enrich.errors import UserError
+from enrich.files import write_text_atomically
+from enrich.llm.messages import Event, Reply, Request
+from enrich.llm.tokens import PER_MESSAGE, PER_REQUEST, Correction, estimate_tokens
+from enrich.stages.catalogue import OFFLINE, Stage
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 
-# Shorter waits are the ordinary business of a rate limit (seconds).
-_WORTH_TELLING = 2.0
+if TYPE_CHECKING:
+    from enrich.llm.cache import AnswerCache
+    from enrich.llm.client import Client
+    from enrich.llm.endpoint import Endpoint
+    from enrich.llm.flight import SingleFlight
+
+Baseline = Callable[[str, Page], Mapping[str, Any]]
+# Shorter waits are normal under a rate limit (seconds).
+_WORTH_A_NOTE = 2.0
+# Answers use about this share of their token limit until answers of the model have been seen: limits are set for the longest answers.
+_OUTPUT_SHARE = 0.35
+# Estimating a page takes over a millisecond, so a run learns from its first requests and then from a few.
+_LEARNT_FIRST, _LEARNT_EACH = 20, 25
 
 
-def endpoint_of(config: Config, env: Mapping[str, str]) -> Endpoint:
-    """The server that page text goes to. Raises `UserError` for one that is not trusted, and for a missing key."""
-    return Endpoint.from_settings(config.llm.base_url, config.base_url_from, env)
+class TokenUse:
+    """How a model's token usage compares to the estimate, kept in the cache folder: `input` for prompts, `output` for answers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "tokens.json"
+        self._seen = 0
+        stored: Any = {}
+        with suppress(OSError, ValueError):  # missing or damaged: nothing has been learnt
+            stored = json.loads(self._file.read_text(encoding="utf-8"))
+        stored = stored if isinstance(stored, Mapping) else {}
+        self.input, self.output = Correction.from_json(stored.get("input")), Correction.from_json(stored.get("output"))
+
+    def learn(self, request: Request, reply: Reply) -> None:
+        """Compare one reply's usage with the estimate. Replies that took several requests are left out: their usage covers several prompts."""
+        self._seen += 1
+        if reply.requests == 1 and reply.usage.input and (self._seen <= _LEARNT_FIRST or self._seen % _LEARNT_EACH == 0):
+            self.input.learn(request.model, input_tokens(request), reply.usage.input)
+            self.output.learn(request.model, output_tokens(request), reply.usage.output)
+
+    def save(self) -> None:
+        """Write the file; an error is ignored, because an estimate must not fail a run."""
+        with suppress(UserError):
+            tree = {"input": self.input.to_json(), "output": self.output.to_json()}
+            write_text_atomically(self._file, json.dumps(tree) + "\n", durable=False)
 
 
-def client_settings(config: Config) -> ClientSettings:
-    llm = config.llm
-    return ClientSettings(
+def input_tokens(request: Request) -> int:
+    """Estimated tokens of a request's messages and schema, without the model's correction."""
+    schema = json.dumps(request.schema, separators=(",", ":")) if request.schema is not None else ""
+    messages = sum(estimate_tokens(message.content) + PER_MESSAGE for message in request.messages)
+    return messages + estimate_tokens(schema) + PER_REQUEST
+
+
+def output_tokens(request: Request) -> int:
+    """Estimated tokens of a request's answer, without the model's correction."""
+    return round(request.max_output_tokens * _OUTPUT_SHARE)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What answers questions. With a `baseline` nothing is sent; without a `client` only the answers in the cache are found."""
+
+    baseline: Baseline | None = None
+    answers: AnswerCache | None = None
+    client: Client | None = None
+    flight: SingleFlight | None = None
+    tokens: TokenUse | None = None
+
+    def hold(self, keys: Iterable[str]) -> AbstractAsyncContextManager[None]:
+        """Hold these questions: no other worker or process asks them meanwhile."""
+        return nullcontext() if self.flight is None else self.flight.hold(keys)
+
+    def learn(self, request: Request, reply: Reply) -> None:
+        if self.tokens is not None:
+            self.tokens.learn(request, reply)
+
+    def stop(self, why: str) -> None:
+        """Send nothing more; requests in flight are finished."""
+        if self.client is not None:
+            self.client.stop(why)
+
+    def throttle(self) -> str:
+        """The requests in flight and what limits them, per model: `12 of 16 at once (…)`, `held 3 s: …`."""
+        lanes = [] if self.client is None else self.client.limits.state()
+        shown = []
+        for lane in lanes:
+            name = f"{lane.model}: " if len(lanes) > 1 else ""
+            why = f" ({lane.why})" if lane.why and lane.waiting else ""
+            held = f"held {lane.held_seconds:.0f} s: {lane.why}"
+            shown.append(name + (held if lane.held_seconds > 0 else f"{lane.in_flight} of {lane.limit} at once{why}"))
+        return ", ".join(shown)
+
+
+@asynccontextmanager
+async def open_service(wiki: Wiki, stages: Sequence[Stage], note: Callable[[str], None], env: Mapping[str, str]) -> AsyncIterator[Service]:
+    """The service that the wiki's configuration names, until the end of the block."""
+    if wiki.config.llm.backend == OFFLINE:
+        yield offline(wiki)
+        return
+    async with openai(wiki, stages, note, env) as service:
+        yield service
+
+
+def offline(wiki: Wiki) -> Service:
+    """The built-in baseline: no network, no key, the same answers each time."""
+    from enrich.offline import answer
+
+    return Service(baseline=partial(answer, dimensions=tuple(wiki.config.stages.ratings.dimensions)))
+
+
+@asynccontextmanager
+async def openai(wiki: Wiki, stages: Sequence[Stage], note: Callable[[str], None], env: Mapping[str, str]) -> AsyncIterator[Service]:
+    """A model behind a server that speaks OpenAI's chat completions. `note` is called with lines for the user.
+
+    Raises `UserError` for a server that is not trusted, for a missing key, and with a budget for a model without a known price.
+    """
+    from enrich.llm.budget import Budget
+    from enrich.llm.cache import AnswerCache
+    from enrich.llm.client import Client, ClientSettings
+    from enrich.llm.flight import SingleFlight
+    from enrich.llm.prices import Prices
+
+    config, llm = wiki.config, wiki.config.llm
+    prices, budget = Prices(config.prices), None
+    if config.run.budget_usd is not None:
+        budget = Budget(config.run.budget_usd)
+        for stage in stages:
+            prices.required(stage.model)
+    noted_until = float("-inf")
+
+    def on_event(event: Event) -> None:
+        nonlocal noted_until
+        if event.kind == "note":
+            note(event.detail)
+        elif event.kind == "held" and event.seconds >= _WORTH_A_NOTE and monotonic() >= noted_until:
+            # One line for each hold, not one for each request that waits.
+            noted_until = monotonic() + event.seconds
+            note(f"{event.model} waits {event.seconds:.0f} s: {event.detail}")
+
+    settings = ClientSettings(
         concurrency=llm.concurrency,
         requests_per_minute=llm.requests_per_minute,
         tokens_per_minute=llm.tokens_per_minute,
@@ -41,60 +162,17 @@ def client_settings(config: Config) -> ClientSettings:
         breaker_seconds=llm.breaker_seconds,
         structured_output=llm.structured_output,
     )
+    tokens, endpoint = TokenUse(config.cache), endpoint_of(config, env)
+    with AnswerCache(config.cache / "answers", note) as answers:
+        try:
+            async with Client(endpoint, settings, prices, budget, on_event) as client:
+                yield Service(answers=answers, client=client, flight=SingleFlight(config.cache / "locks"), tokens=tokens)
+        finally:
+            tokens.save()
 
 
-async def open_service(
-    stack: AsyncExitStack, wiki: Wiki, stages: Sequence[Stage], progress: Progress, env: Mapping[str, str]
-) -> dict[str, Any]:
-    """The parts of an `Asker` that need closing. With a budget, every model's price must be known: `UserError` otherwise."""
-    config = wiki.config
-    prices = Prices(config.prices)
-    budget = None
-    if config.run.budget_usd is not None:
-        budget = Budget(config.run.budget_usd)
-        for stage in stages:
-            prices.required(stage.model)
+def endpoint_of(config: Config, env: Mapping[str, str]) -> Endpoint:
+    """The server that page text goes to. Raises `UserError` for one that is not trusted, and for a missing key."""
+    from enrich.llm.endpoint import Endpoint
 
-    told_until = float("-inf")
-
-    def tell(event: Event) -> None:
-        nonlocal told_until
-        if event.kind == "note":
-            progress.note(event.detail)
-        elif event.kind == "held" and event.seconds >= _WORTH_TELLING and monotonic() >= told_until:
-            # One line for a closed gate, not one for each of the requests that found it closed.
-            told_until = monotonic() + event.seconds
-            progress.note(f"{event.model} waits {event.seconds:.0f} s: {event.detail}")
-
-    experience = Experience(config.cache)
-    stack.callback(experience.save)
-    endpoint = endpoint_of(config, env)
-    answers = stack.enter_context(AnswerCache(config.cache / "answers", progress.note))
-    flight = SingleFlight(config.cache / "locks")
-    client = await stack.enter_async_context(Client(endpoint, client_settings(config), prices, budget, tell))
-    return {
-        "sender": client,
-        "answers": answers,
-        "hold": flight.hold,
-        "baseline": _no_baseline,
-        "stop_asking": client.stop,
-        "learn": experience.learn,
-        "throttle": lambda: throttle(client.limits.state()),
-    }
-
-
-def throttle(lanes: Sequence[LaneState]) -> str:
-    """What is out and what holds the rest back, in a few words: `12 of 16 at once`, `held 3 s: …`."""
-    told = []
-    for lane in lanes:
-        name = f"{lane.model}: " if len(lanes) > 1 else ""
-        if lane.held_seconds > 0:
-            told.append(f"{name}held {lane.held_seconds:.0f} s: {lane.why}")
-        else:
-            why = f" ({lane.why})" if lane.why and lane.waiting else ""
-            told.append(f"{name}{lane.in_flight} of {lane.limit} at once{why}")
-    return ", ".join(told)
-
-
-def _no_baseline(stage: str, page: Page) -> Mapping[str, Any]:
-    raise AssertionError(f"{stage} of {page.id}: a model was configured")
+    return Endpoint.from_settings(config.llm.base_url, config.base_url_from, env)

@@ -1,4 +1,4 @@
-"""Keeping the cache folder in bounds: counts, pruning, clearing."""
+"""`enrich cache`: count, prune and clear what the cache folder holds of answers and runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enrich.llm.cache import AnswerCache
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
 from enrich.runs.journal import run_folders
-from enrich.runs.planning import make_plan
+from enrich.runs.plan import make_plan
 from enrich.stages.catalogue import load_stages
 from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki

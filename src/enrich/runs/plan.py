@@ -1,0 +1,261 @@
+"""The plan: the state of every (page, stage) with its reasons (DESIGN.md section 3), and what asking would cost. Sends and writes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from enrich.config import STAGES, Config
+from enrich.errors import UserError
+from enrich.files import KeyedStore
+from enrich.llm.messages import Usage
+from enrich.review.decisions import blocking_flag
+from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, owner
+from enrich.review.proposals import Proposal, ProposalStore
+from enrich.runs.service import TokenUse, endpoint_of, input_tokens, output_tokens
+from enrich.stages.catalogue import OFFLINE, Stage, load_stages, prompts_folder, shipped_prompts
+from enrich.stages.fusing import fused_request, groups
+from enrich.stages.landing import same, standing
+from enrich.wiki.pages import Page, PageFile, find_pages, read_page
+from enrich.wiki.visible import visible
+from enrich.wiki.wiki import Wiki
+
+State = Literal["skipped", "human-edited", "unmanaged", "rejected", "proposed", "due", "current"]
+# A page with one of these problems is broken and must be fixed. Other problems mean a page without usable frontmatter.
+_BROKEN = ("unreadable", "encoding", "yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class StageState:
+    """The state of one (page, stage), and why."""
+
+    page: str
+    stage: str
+    state: State
+    reasons: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        return {"page": self.page, "stage": self.stage, "state": self.state, "reasons": list(self.reasons)}
+
+
+@dataclass(frozen=True, slots=True)
+class PageProblem:
+    """Why a page cannot be enriched. `path` is relative to the wiki, `failed` is True if the page is broken."""
+
+    page: str
+    path: str
+    line: int
+    kind: str
+    reason: str
+    failed: bool
+
+    @property
+    def text(self) -> str:
+        return f"{self.path}:{self.line}: {self.reason}" if self.line else f"{self.path}: {self.reason}"
+
+
+@dataclass(slots=True)
+class Plan:
+    """All states, the pages with due stages (in page order) and the pages with problems.
+
+    `waiting` are the (page, stage) in state `proposed`, `held` their (page, field, flag) that `apply` leaves out. `applied` are proposed fields
+    by page whose value is on the page already: an interrupted apply wrote it, or a person did.
+    """
+
+    states: list[StageState] = field(default_factory=list)
+    due: list[tuple[PageFile, tuple[str, ...]]] = field(default_factory=list)
+    waiting: list[tuple[str, str]] = field(default_factory=list)
+    held: list[tuple[str, str, str]] = field(default_factory=list)
+    problems: list[PageProblem] = field(default_factory=list)
+    applied: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+
+    def left_alone(self) -> dict[str, str]:
+        """Pages without due stages, with their states (`skipped: too-short`, `unmanaged`, `proposed`); current pages are left out."""
+        due = {file.id for file, _ in self.due}
+        found: dict[str, dict[str, None]] = {}
+        for state in self.states:
+            if state.page not in due and state.state != "current":
+                reason = f": {', '.join(state.reasons)}" if state.reasons else ""
+                found.setdefault(state.page, {})[f"{state.state}{reason}"] = None
+        return {page: ", ".join(states) for page, states in found.items()}
+
+    def counts(self) -> dict[str, int]:
+        """The number of (page, stage) in each state."""
+        return dict(Counter(state.state for state in self.states))
+
+    def enrichment(self) -> Mapping[str, dict[str, dict[str, Any]]]:
+        """States by page and stage, as `database.json` holds them (DESIGN.md section 4.6)."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for state in self.states:
+            found.setdefault(state.page, {})[state.stage] = {"state": state.state, "reasons": list(state.reasons)}
+        return found
+
+
+def make_plan(wiki: Wiki, files: Iterable[PageFile] | None = None, stages: Sequence[Stage] | None = None, *, refresh: bool = False) -> Plan:
+    """The plan for these pages (default: all) and stages (default: all enabled). `refresh` makes everything but `skipped` due."""
+    plan = Plan()
+    stages = load_stages(wiki.config) if stages is None else stages
+    lock, store = wiki.shared(LockFile).read(), wiki.shared(ProposalStore)
+    has_proposals = store.has_any()
+    for file in wiki.files if files is None else files:
+        page = read_page(file)
+        # One at a time: all proposals of a large wiki would take more memory than everything else.
+        try:
+            proposal = store.get(file.id) if has_proposals else None
+        except UserError as error:
+            plan.problems.append(PageProblem(file.id, error.where, 0, "proposal", f"{error.what}: {error.do}", True))
+            continue
+        states = list(_page_states(wiki, page, stages, lock, proposal, refresh))
+        plan.states += states
+        if (problem := page.problem) is not None and not wiki.is_skipped(file):
+            path = f"{wiki.config.wiki.content}/{file.path}"
+            plan.problems.append(PageProblem(file.id, path, problem.line, problem.kind, problem.reason, problem.kind in _BROKEN))
+        if due := tuple(state.stage for state in states if state.state == "due"):
+            plan.due.append((file, due))
+        if proposal is not None:
+            _add_proposal(plan, page, proposal, {state.stage for state in states if state.state == "proposed"})
+    return plan
+
+
+def _add_proposal(plan: Plan, page: Page, proposal: Proposal, waiting: set[str]) -> None:
+    changes = [change for change in proposal.changes if change.state != "rejected"]
+    if applied := tuple(change.field for change in changes if same(standing(page.frontmatter, change.field), change.new)):
+        plan.applied.append((page.id, applied))
+    plan.waiting += [(page.id, stage) for stage in waiting]
+    for change in changes:
+        if change.stage in waiting and change.state == "pending" and (flag := blocking_flag(change)):
+            plan.held.append((page.id, change.field, flag))
+
+
+def _page_states(
+    wiki: Wiki, page: Page, stages: Sequence[Stage], lock: Lock, proposal: Proposal | None, refresh: bool
+) -> Iterator[StageState]:
+    if wiki.is_skipped(page.file):
+        skipped = "configuration"
+    elif page.problem is not None:
+        skipped = page.problem.kind
+    else:
+        skipped = "" if visible(page.body).words >= wiki.config.wiki.min_words else "too-short"
+    for stage in stages:
+        if skipped:
+            yield StageState(page.id, stage.name, "skipped", (skipped,))
+        elif refresh:
+            yield StageState(page.id, stage.name, "due", ("refresh",))
+        else:
+            yield _stage_state(page, stage, lock.entry(page.id, stage.name, page), proposal)
+
+
+def _stage_state(page: Page, stage: Stage, entry: LockEntry | None, proposal: Proposal | None) -> StageState:
+    """The first state that fits one of the stage's fields; a stage whose fields are all a person's is `human-edited` or `unmanaged`."""
+    now = Question.of(page, stage)
+    owners: set[str] = set()
+    found: set[State] = set()
+    reasons: dict[str, None] = {}
+    for name in stage.fields:
+        value = standing(page.frontmatter, name)
+        whose = owner(value, entry, name)
+        owners.add(whose)
+        if whose not in PERSONS:
+            state, why = _field_state(name, now, entry, proposal, value)
+            found.add(state)
+            reasons.update(dict.fromkeys(why))
+    order: tuple[State, ...] = ("due", "proposed", "rejected", "current")
+    persons: State = "human-edited" if "human-edited" in owners else "unmanaged"
+    return StageState(page.id, stage.name, next((state for state in order if state in found), persons), tuple(reasons))
+
+
+def _field_state(name: str, now: Question, entry: LockEntry | None, proposal: Proposal | None, value: Any) -> tuple[State, Sequence[str]]:
+    if entry is not None and name in entry.rejected and not entry.question.reasons(now):
+        return "rejected", ()
+    change = proposal.change(name) if proposal else None
+    # A proposed value that is on the page needs no decision: it was applied elsewhere, and came here with the repository.
+    if change is not None and change.state != "rejected" and not change.question.reasons(now) and not same(value, change.new):
+        return "proposed", ()
+    if entry is None or name not in entry.written:
+        return "due", ("missing",)
+    reasons = entry.question_of(name).reasons(now)
+    return ("due", reasons) if reasons else ("current", ())
+
+
+def enrichment_states(config: Config) -> Mapping[str, Mapping[str, Any]]:
+    """`Plan.enrichment` of the whole wiki, from the last build if nothing that it depends on has changed.
+
+    Planning parses every page. A build that finds its records in the cache should not wait for that.
+    """
+    store = KeyedStore(config.cache / "states.db")
+    try:
+        states: Mapping[str, Mapping[str, Any]] = store.remember(
+            "states", _inputs(config), lambda: make_plan(Wiki.open(config)).enrichment()
+        )
+        return states
+    finally:
+        store.close(prune=True)
+
+
+def _inputs(config: Config) -> bytes:
+    """A hash of everything that states depend on: configuration, code, prompts, lock, proposals and pages."""
+    digest = hashlib.blake2b(config.model_dump_json().encode())
+    package = Path(__file__).parents[1]
+    named = [config.root / prompt for name in STAGES if (prompt := config.stages[name].prompt)]
+    prompts = [file for folder in (shipped_prompts(), prompts_folder(config)) for file in sorted(folder.glob("*.md"))]
+    proposals = sorted(config.proposals.glob("*.json"))
+    pages = find_pages(config.content, config.wiki.roots)[0]
+    own = [*sorted(package.rglob("*.py")), *prompts, *named, config.lock, *proposals]
+    for name, file in [*((str(file), file) for file in own), *((f"{page.id}\0{page.path}", page.file) for page in pages)]:
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            content = f"{error.errno}".encode()
+            name += "\0missing"
+        # The lengths mark where one entry ends and the next begins.
+        digest.update(f"{len(name)} {len(content)} {name}".encode("utf-8", "surrogateescape") + content)
+    return digest.digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Requests and tokens of a plan; `cost_usd` is None if a model's price is unknown, `host` is "" if nothing leaves the machine."""
+
+    requests: int
+    usage: Usage
+    cost_usd: float | None
+    host: str
+    model: str
+
+    def document(self) -> dict[str, Any]:
+        """The part of `plan --json` beside the states."""
+        head = {"requests": self.requests, "tokens": asdict(self.usage), "cost_usd": self.cost_usd}
+        return {**head, "host": self.host, "model": self.model}
+
+
+def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage]) -> Estimate:
+    """The cost of asking what is due, if no answer is cached and none is asked for again."""
+    from enrich.llm.prices import Prices
+
+    config = wiki.config
+    if config.llm.backend == OFFLINE:
+        return Estimate(0, Usage(), 0.0, "", OFFLINE)
+    by_name = {stage.name: stage for stage in stages}
+    prices, learnt = Prices(config.prices), TokenUse(config.cache)
+    requests, usage, cost, known = 0, Usage(), 0.0, True
+    for file, names in plan.due:
+        page = read_page(file)
+        for group in groups([by_name[name] for name in names], fuse=config.llm.fuse):
+            # Samples beyond the first are asked for only by the stages that want them.
+            for sample in range(max(stage.samples for stage in group)):
+                request = fused_request(page, [stage for stage in group if stage.samples > sample])
+                one = Usage(
+                    input=learnt.input.apply(request.model, input_tokens(request)),
+                    output=learnt.output.apply(request.model, output_tokens(request)),
+                )
+                requests, usage = requests + 1, usage + one
+                price = prices.price_of(request.model)
+                known = known and price is not None
+                cost += price.cost(one) if price else 0.0
+    host = endpoint_of(config, {"OPENAI_API_KEY": "none", **os.environ}).host
+    return Estimate(requests, usage, round(cost, 6) if known else None, host, config.llm.model)

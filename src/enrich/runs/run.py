@@ -1,0 +1,253 @@
+"""The batch job: plan, ask, propose, and with `apply` write (`enrich run`, `enrich page`)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import asdict, dataclass, field, replace
+from time import perf_counter
+from typing import Any
+
+from enrich.errors import AnswerError, UserError
+from enrich.files import locked, remove_leftovers
+from enrich.review.applying import appliable, apply, recover
+from enrich.review.decisions import blocking_flag
+from enrich.review.lock import Lock, LockFile
+from enrich.review.proposals import FieldChange, Proposal, ProposalStore
+from enrich.review.propose import Renewal, propose, renew
+from enrich.runs.ask import Asker, PageResult
+from enrich.runs.journal import Journal, failed_questions, run_folders
+from enrich.runs.local import Due, LocalEngine, Progress, Silent, terminated_as_interrupted
+from enrich.runs.plan import Plan, make_plan
+from enrich.runs.report import write_report
+from enrich.runs.results import FailedQuestion, RunResult
+from enrich.runs.service import open_service
+from enrich.stages.catalogue import Stage, load_stages
+from enrich.wiki.pages import Page, read_page
+from enrich.wiki.wiki import Wiki
+
+# Seconds after which a temporary file is a leftover: no write takes nearly as long.
+_LEFTOVER_AGE = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What to ask and what to do with it. `pages` are PAGE arguments ([]: all), `stages` names ([]: all enabled)."""
+
+    pages: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    apply: bool = False
+    limit: int | None = None
+    refresh: bool = False
+    read_cache: bool = True
+    overwrite: bool = False
+    only_failed: bool = False
+    alone: bool = True  # a batch job holds the wiki's run lock; `enrich page` runs beside it
+
+
+def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: Mapping[str, str] | None = None) -> RunResult:
+    """Ask what is due and leave proposals. Raises `UserError` before anything is asked; later errors are in the result."""
+    started = perf_counter()
+    progress = progress or Silent()
+    config = wiki.config
+    stages = load_stages(config, options.stages)
+    files = wiki.select(options.pages)
+
+    def waiting(holder: str) -> None:
+        progress.note(f"another run ({holder or 'process unknown'}) is at work on this wiki: waiting for it to end")
+
+    with terminated_as_interrupted(), locked(config.cache / "locks" / "run", waiting) if options.alone else nullcontext():
+        recover(wiki)
+        for folder in (config.content, config.proposals):
+            remove_leftovers(folder, older_than=_LEFTOVER_AGE, now=time.time())
+        plan = make_plan(wiki, files, stages, refresh=options.refresh)
+        _drop_applied(wiki, plan)
+        due = _narrowed(wiki, plan, options)
+        with Journal.new(config.cache / "runs") as journal:
+            result = _planned(plan, due, RunResult(journal.run, config.llm.backend))
+            for item in plan.problems:
+                if not item.failed:
+                    progress.note(f"warning: {item.text}; left out")
+            journal.write("start", backend=config.llm.backend, pages=len(due), due=result.due, kind="run" if options.alone else "page")
+            if due:
+                asyncio.run(_ask(wiki, options, stages, due, _Booking(wiki, journal, result), progress, os.environ if env is None else env))
+            _finish(wiki, options, plan, due, result)
+            result.seconds = perf_counter() - started
+            try:
+                journal.write("end", exit=result.exit, requests=result.requests, cost_usd=result.cost_usd)
+                write_report(journal.folder, result, wiki=config.root.name)
+            except UserError as error:
+                result.end(1, error.line)
+    return result
+
+
+def _planned(plan: Plan, due: Sequence[Due], result: RunResult) -> RunResult:
+    """The result before anything is asked."""
+    result.due = sum(len(names) for _, names in due)
+    result.left_alone = plan.left_alone()
+    result.skipped = len({state.page for state in plan.states if state.state == "skipped"})
+    result.failed = [FailedQuestion(item.page, "", item.kind, item.text) for item in plan.problems if item.failed]
+    result.held = list(plan.held)
+    return result
+
+
+def _drop_applied(wiki: Wiki, plan: Plan) -> None:
+    """Remove fields from proposals if their value is on the page: an interrupted apply leaves them."""
+    store = wiki.shared(ProposalStore)
+    with store.writing() if plan.applied else nullcontext():
+        for page, fields in plan.applied:
+            if (proposal := store.get(page)) is not None:
+                store.put(proposal.without(fields))
+
+
+def _narrowed(wiki: Wiki, plan: Plan, options: RunOptions) -> list[Due]:
+    """The due pages and stages that the options `only_failed` and `limit` leave."""
+    due = plan.due
+    if options.only_failed:
+        failed = failed_questions(run_folders(wiki.config.cache / "runs"))
+        kept = [(file, tuple(name for name in names if {(file.id, name), (file.id, "")} & failed)) for file, names in due]
+        due = [(file, names) for file, names in kept if names]
+    return due if options.limit is None else due[: options.limit]
+
+
+async def _ask(
+    wiki: Wiki,
+    options: RunOptions,
+    stages: Sequence[Stage],
+    due: Sequence[Due],
+    booking: _Booking,
+    progress: Progress,
+    env: Mapping[str, str],
+) -> None:
+    llm, journal = wiki.config.llm, booking.journal
+    async with open_service(wiki, stages, progress.note, env) as service:
+        asker = Asker(service, fuse=llm.fuse, read_cache=options.read_cache, run=journal.run)
+        by_name = {stage.name: stage for stage in stages}
+        engine = LocalEngine(asker, by_name, llm.concurrency, booking.result, progress, booking.book, journal.write)
+        try:
+            await engine.run(due)
+        finally:
+            booking.renew()
+
+
+@dataclass
+class _Booking:
+    """Turns pages' answers into proposals and lock entries, and writes the journal."""
+
+    wiki: Wiki
+    journal: Journal
+    result: RunResult
+    _renewals: list[Renewal] = field(default_factory=list)
+    _lock: tuple[Any, Lock] | None = None
+
+    def book(self, outcome: PageResult, seconds: float) -> None:
+        """Write one page's proposal, and its events into the journal."""
+        page_id, result = outcome.page.id, self.result
+        for failure in outcome.failures:
+            self._log_failure(failure)
+        if outcome.answers:
+            try:
+                changes, renewals = propose(
+                    self.wiki.shared(ProposalStore), self._current_lock(), _page_now(outcome.page), outcome.answers, self.wiki.today
+                )
+            except AnswerError as error:
+                for answer in outcome.answers:
+                    result.failed.append(FailedQuestion(page_id, answer.stage, error.cause, error.detail))
+                    self._log_failure(result.failed[-1])
+            else:
+                self._renewals += renewals
+                changed = {change.stage for change in changes}
+                result.unchanged += sum(answer.stage not in changed for answer in outcome.answers)
+                result.proposed += [(page_id, change.field) for change in changes]
+                result.held += _held(page_id, changes)
+        spent = outcome.spent
+        self.journal.write(
+            "page",
+            page=page_id,
+            asked=outcome.asked,
+            cached=outcome.cached,
+            requests=spent.requests,
+            tokens=asdict(spent.usage),
+            cost_usd=spent.cost_usd,
+            spent=[one.document() for one in outcome.spending],
+            seconds=round(seconds, 3),
+        )
+
+    def renew(self) -> None:
+        """Write the renewed lock entries. If that fails, their pages are due again and answered from the cache."""
+        if self._renewals:
+            try:
+                renew(self.wiki.shared(LockFile), self._renewals)
+            except UserError as error:
+                self.result.end(1, error.line)
+
+    def _log_failure(self, failure: FailedQuestion) -> None:
+        self.journal.write("failed", page=failure.page, stage=failure.stage, cause=failure.cause, detail=failure.detail)
+
+    def _current_lock(self) -> Lock:
+        """The lock as it is now: a reviewer may apply while this run goes on."""
+        state: Any = None
+        with suppress(OSError):
+            stat = self.wiki.config.lock.stat()
+            state = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        if self._lock is None or self._lock[0] != state:
+            self._lock = (state, self.wiki.shared(LockFile).read())
+        return self._lock[1]
+
+
+def _page_now(page: Page) -> Page:
+    """The page as it is after it was asked about. Raises `AnswerError` if the answers no longer fit it; they stay in the cache."""
+    try:
+        raw = page.file.file.read_bytes()
+    except OSError:
+        raw = b""
+    if raw == page.raw:
+        return page
+    now = read_page(page.file)
+    if not now.raw and not page.file.file.exists():
+        raise AnswerError("page-gone", "the page was deleted while its question was in flight")
+    if now.problem is not None:
+        raise AnswerError(now.problem.kind, now.problem.reason)
+    if now.hash != page.hash:
+        raise AnswerError("page-changed", "the page was edited while its question was in flight; it is due again")
+    return now  # other frontmatter was edited: the answers are still valid
+
+
+def _held(page: str, changes: Sequence[FieldChange]) -> list[tuple[str, str, str]]:
+    return [(page, change.field, flag) for change in changes if change.state == "pending" and (flag := blocking_flag(change))]
+
+
+def _finish(wiki: Wiki, options: RunOptions, plan: Plan, due: Sequence[Due], result: RunResult) -> None:
+    """With `apply`, write; then bring the lists into page order and set the exit code."""
+    if options.apply and result.exit != 130:
+        try:
+            _apply(wiki, options, plan, due, result)
+        except UserError as error:
+            result.end(1, error.line)
+    result.in_page_order({file.id: place for place, file in enumerate(wiki.files)})
+    if not result.exit and result.failed:
+        result.exit = 3
+
+
+def _apply(wiki: Wiki, options: RunOptions, plan: Plan, due: Sequence[Due], result: RunResult) -> None:
+    """Write what this run asked or found again; what is written is no longer held."""
+    ours = {(file.id, name) for file, names in due for name in names} | set(plan.waiting)
+    selection: list[tuple[Proposal, list[FieldChange]]] = []
+    for page in dict.fromkeys(page for page, _ in sorted(ours)):
+        proposal = wiki.shared(ProposalStore).get(page)
+        if proposal is None:
+            continue
+        of_run = [change for change in proposal.changes if (page, change.stage) in ours and change.state != "rejected"]
+        chosen = [change for change in of_run if appliable(change, everything=True, overwrite=options.overwrite)]
+        if chosen:
+            selection.append((proposal, chosen))
+    done = apply(wiki, selection)
+    written = set(done.fields)
+    result.applied = done.fields
+    kept = ((proposal, [change for change in changes if (proposal.page, change.field) in written]) for proposal, changes in selection)
+    result.changes = [replace(proposal, changes=tuple(changes)) for proposal, changes in kept if changes]
+    result.held = [item for item in (*result.held, *done.held) if item[:2] not in written]
+    result.failed += [FailedQuestion(item.page, "", item.cause, item.detail) for item in done.refused]
