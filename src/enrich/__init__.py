@@ -36,7 +36,7 @@ _HOMES = {
     "ServiceError": "errors",
     "UserError": "errors",
     "Wiki": "wiki.wiki",
-    "edit": "wiki.frontmatter",
+    "edit": "wiki.frontmatter.edit",
     "load_config": "config",
     "make_plan": "runs.plan",
     "run": "runs.run",
