@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
+from enrich import html
 from enrich.evaluation.answer_sets import AnswerSet
 from enrich.evaluation.drift import LEAST_SHIFT, Shift
 from enrich.evaluation.evaluating import Evaluation
@@ -19,7 +19,6 @@ from enrich.text import printable
 from enrich.wiki.insights import SCORES
 
 if TYPE_CHECKING:
-    from jinja2 import Template
     from markupsafe import Markup
 
 STAGE_NAMES = {"summary": "Summaries", "insights": "Insights", "ratings": "Ratings"}
@@ -41,7 +40,9 @@ class Figure:
 def report_html(evaluation: Evaluation) -> str:
     """The evaluation as a complete HTML document."""
     drift = evaluation.drift
-    return _template().render(
+    return html.render(
+        "evaluation.html.j2",
+        styles=("evaluation.css",),
         evaluation=evaluation,
         drift=drift,
         groups=_groups(evaluation),
@@ -54,7 +55,7 @@ def report_html(evaluation: Evaluation) -> str:
         against_figures=list(_figures(evaluation.answers, evaluation.against, "before", evaluation.typical)) if evaluation.against else [],
         counts={word: sum(one == word for one in evaluation.versus.values()) for word in ("better", "worse", "same")},
         scores=SCORES,
-        said=printable,
+        text=printable,
     )
 
 
@@ -81,20 +82,6 @@ def _figures(answers: AnswerSet, other: AnswerSet, label: str, typical: tuple[fl
             reliability(field, labels) if enough and label == "golden" else None,
             len(field.pairs),
         )
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("enrich.evaluation", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("evaluation.html.j2")
 
 
 __all__ = ["Scored", "report_html"]
