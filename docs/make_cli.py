@@ -1,4 +1,4 @@
-"""Writes `docs/cli.md` from the commands' own help, so that the reference cannot drift (`make docs`; a test compares)."""
+"""Write `docs/cli.md` from the help of the commands (`make docs`); a test compares the two."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from enrich.cli.main import app
 TARGET = Path(__file__).with_name("cli.md")
 _HEAD = """# Commands
 
-Written by `make docs` from `enrich --help`; do not edit. The global options may stand before or after the command.
+Written by `make docs` from `enrich --help`; do not edit. Global options can be written before or after the command.
 
 Exit codes: 0 done · 1 error, or a final answer of the service (bad key, quota, unknown model), with one line saying what to do · 2 wrong usage ·
 3 done, but some pages failed (they are listed) · 4 stopped at the budget, the rest is still due · 10 something to do or to report (`--exit-code`) ·
@@ -26,10 +26,9 @@ Exit codes: 0 done · 1 error, or a final answer of the service (bad key, quota,
 
 def names(command: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """All commands, groups after their own help, in the order of the help."""
-    inner = getattr(command, "commands", None)
-    if inner is None:
+    if not hasattr(command, "list_commands"):
         return [path]
-    return [path, *(found for name, sub in inner.items() for found in names(sub, (*path, name)))]
+    return [path, *(found for name in command.list_commands(None) for found in names(command.get_command(None, name), (*path, name)))]
 
 
 def reference(application: typer.Typer = app) -> str:
@@ -37,7 +36,7 @@ def reference(application: typer.Typer = app) -> str:
     runner = CliRunner()
     parts = [_HEAD]
     for path in names(get_command(application)):
-        # A fixed width: the reference must not depend on who writes it.
+        # A fixed width: the reference must not depend on the terminal.
         shown = runner.invoke(
             application, [*path, "--help"], env={"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1"}, prog_name="enrich"
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from enrich.cli.progress import Lines, status
+from enrich.cli.output import Lines, status
 from enrich.cli.session import Session
 from enrich.runs.results import FailedQuestion, RunResult
 from tests.demo import DemoWiki, honest

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import typer
 
-from enrich.cli.session import Session
+from enrich.checks.check import check_wiki
+from enrich.checks.report import as_github, as_json, as_text
+from enrich.cli.session import TO_REPORT, Pages, Session
 
-SOMETHING_TO_REPORT = 10  # DESIGN.md section 4.2
-
-
-def register(app: typer.Typer) -> None:
-    app.command("check")(check)
+app = typer.Typer(rich_markup_mode=None)
 
 
+@app.command()
 def check(
     ctx: typer.Context,
-    pages: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[PAGE]...", help="Page ids, paths or globs of either (default: all pages).", show_default=False),
-    ] = None,
+    pages: Pages = None,
     format: Annotated[  # noqa: A002 - the option's name
         Literal["text", "json", "github"],
         typer.Option("--format", help="text for people, json for scripts, github for annotations in a workflow."),
@@ -30,12 +27,7 @@ def check(
     ] = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 10 if there is an error or a warning.")] = False,
 ) -> None:
-    """Check frontmatter schema, key order, insights and writing rules; reads only, asks nobody."""
-    from datetime import UTC, datetime
-
-    from enrich.checks.check import check_wiki
-    from enrich.checks.report import as_github, as_json, as_text
-
+    """Check frontmatter schema, key order, insights and writing rules. Reads only, sends nothing."""
     session: Session = ctx.obj
     report = check_wiki(session.config(), pages or [], datetime.now(UTC).date())
     for warning in report.warnings:
@@ -47,4 +39,4 @@ def check(
     elif report.findings or not session.quiet:
         typer.echo(as_text(report, body_lines))
     if exit_code and (report.count("error") or report.count("warning")):
-        raise typer.Exit(SOMETHING_TO_REPORT)
+        raise typer.Exit(TO_REPORT)

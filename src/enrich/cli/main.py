@@ -1,4 +1,4 @@
-"""The entry point: global options in any place, commands, and the one place that maps errors to exit codes."""
+"""The entry point: global options in any position, the commands, and the one place that maps errors to exit codes."""
 
 from __future__ import annotations
 
@@ -9,26 +9,65 @@ import io
 import json
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import Abort, TyperException
 
 import enrich
-from enrich.cli import card, checks, diff, evaluation, records, review, runs, store, wiki
-from enrich.cli.session import Session
 from enrich.errors import EnrichError, ServiceError, UserError
 from enrich.text import escaped
 
+# Command: (its module, its line in `enrich --help`). Only the module of the invoked command is imported.
+COMMANDS = {
+    "init": ("maintenance", "Start a wiki: enrich.toml, prompts, git files."),
+    "plan": ("runs", "Show what is due, why, and at what cost."),
+    "run": ("runs", "The batch job: ask what is due and leave proposals."),
+    "page": ("page", "One page on demand: status card, findings and diff."),
+    "diff": ("review", "Show the proposed changes."),
+    "review": ("review", "Decide field by field, in the terminal or the browser."),
+    "accept": ("review", "Accept proposed fields."),
+    "reject": ("review", "Reject proposed fields."),
+    "apply": ("review", "Write accepted fields to their pages."),
+    "adopt": ("review", "Take over values that are on pages."),
+    "build": ("records", "Build all records into database.json."),
+    "show": ("page", "Show the Page Status card of a page."),
+    "check": ("checks", "Check frontmatter, insights and writing rules."),
+    "eval": ("evaluation", "Measure how good the answers are."),
+    "cache": ("maintenance", "Show or clean stored answers and runs."),
+}
+_FLAGS = {"--json", "-q", "--quiet", "-v", "--verbose", "--version"}
+
+
+class _Commands(TyperGroup):
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]  # names only, for the list and for suggestions
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"enrich.cli.{COMMANDS[cmd_name][0]}")
+        return typer.main.get_group(module.app).commands[cmd_name]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
 app = typer.Typer(
     name="enrich",
+    cls=_Commands,
     help="LLM-assisted enrichment of wiki pages that people trust.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    epilog="The global options may stand before or after the command.",
+    epilog="Global options can be written before or after the command.",
 )
 
 
@@ -49,19 +88,14 @@ def _global(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print more: every page, every note.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
 ) -> None:
+    from enrich.cli.session import Session  # with pydantic and the wiki behind it: not for `enrich --help`
+
     del version
     ctx.obj = Session(wiki=wiki, json=as_json, quiet=quiet, verbose=verbose)
 
 
-for module in (wiki, runs, diff, review, records, card, checks, evaluation, store):
-    module.register(app)
-
-
-_FLAGS = {"--json", "-q", "--quiet", "-v", "--verbose", "--version"}
-
-
 def in_front(arguments: list[str]) -> list[str]:
-    """The arguments with the global options moved before the command; what follows `--` stays."""
+    """The arguments with the global options moved before the command; what follows `--` is unchanged."""
     front: list[str] = []
     rest: list[str] = []
     waiting = iter(arguments)
@@ -77,77 +111,77 @@ def in_front(arguments: list[str]) -> list[str]:
     return front + rest
 
 
-def _escaped(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    # As JSON writes it, so that a document under --json stays one.
-    return "".join(json.dumps(char)[1:-1] for char in error.object[error.start : error.end]), error.end
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its exit code."""
+    # Reference cycles are rare here, and imports make many objects that stay: by default, collections would go through all of them often.
+    gc.set_threshold(20_000, 20, 100)
+    given = in_front(sys.argv[1:] if arguments is None else arguments)
+    _prepare_output()
+    stdout = sys.stdout
+    try:
+        code = app(given, standalone_mode=False)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, EnrichError, TyperException, Abort) as error:
+        code = _report(error, given)
+    except BrokenPipeError:
+        code = _discard(stdout)
+    except SystemExit:
+        if sys.stdout is stdout:
+            raise
+        code = _discard(stdout)  # typer replaces stdout after a broken pipe and would exit with 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        # Our own files are written elsewhere, with their own errors: this is the file that stdout was redirected to.
+        _discard(stdout)
+        code = _failed(UserError("the output cannot be written: the disk is full", where="stdout", do="free some space, then run again"))
+    sys.exit(code if isinstance(code, int) else 0)
 
 
-def _print_anywhere() -> None:
-    """What stdout's encoding cannot write (PYTHONIOENCODING=ascii, a Latin-1 terminal, a file name that is no text) shows as `\\uXXXX`."""
-    codecs.register_error("enrich-escaped", _escaped)
-    # Closed by the caller (`>&-`): nobody wants to read it.
+def _report(error: BaseException, given: list[str]) -> int:
+    """Print an error as one line or, under --json, as a document; return the exit code."""
+    as_json = "--json" in given
+    if isinstance(error, Abort | KeyboardInterrupt):
+        return 130
+    if isinstance(error, UserError):
+        return _failed(error, as_json)
+    if isinstance(error, ServiceError):
+        return _failed(UserError(str(error), do=error.do), as_json)
+    if not isinstance(error, TyperException):
+        return _failed(UserError(str(error)), as_json)
+    message = error.format_message()
+    if given and "\n" not in message:
+        return _failed(UserError(message, do="see `enrich --help`", exit_code=2), as_json)
+    print(message)  # no arguments: the message is the help
+    return 2
+
+
+def _failed(error: UserError, as_json: bool = False) -> int:
+    if as_json:
+        print(json.dumps({"error": {"message": error.what, "where": error.where, "do": error.do}}, ensure_ascii=False))
+    else:
+        print("error: " + " ".join(escaped(error.line).split()), file=sys.stderr)
+    return error.exit_code
+
+
+def _prepare_output() -> None:
+    """Make printing safe: a closed stream is replaced, characters that stdout's encoding cannot write become `\\uXXXX`."""
+    codecs.register_error("enrich-escaped", _escape_unencodable)
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="enrich-escaped")
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with the codes of DESIGN.md section 4.2."""
-    # Cycles are rare here, and imports make many objects that stay: without this, collections go through all of them again and again.
-    gc.set_threshold(20_000, 20, 100)
-    given = in_front(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in given
-    _print_anywhere()
-    stdout = sys.stdout
-    try:
-        code = app(given, standalone_mode=False)
-        sys.stdout.flush()
-    except TyperException as error:
-        # Wrong usage; without any argument the message is the help itself.
-        message = error.format_message()
-        code = _failed(message, "", "see `enrich --help`", as_json, 2) if given and "\n" not in message else _helped(message)
-    except (Abort, KeyboardInterrupt):
-        code = 130
-    except UserError as error:
-        code = _failed(error.what, error.where, error.do, as_json, error.exit_code)
-    except ServiceError as error:
-        code = _failed(str(error), "", error.do, as_json, 1)
-    except EnrichError as error:
-        code = _failed(str(error), "", "", as_json, 1)
-    except BrokenPipeError:
-        code = _unread(stdout)
-    except SystemExit:
-        if sys.stdout is stdout:
-            raise
-        code = _unread(stdout)  # typer puts another stdout there where a pipe broke, and would exit with 1
-    except OSError as error:
-        if error.errno != errno.ENOSPC or error.filename is not None:
-            raise
-        # Our own files are written elsewhere, with errors of their own: this is what stdout was sent to.
-        _unread(stdout)
-        code = _failed("the output cannot be written: no room left on the disk", "stdout", "make room, then run again", False, 1)
-    sys.exit(code if isinstance(code, int) else 0)
+def _escape_unencodable(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    # As JSON writes them, so that a document under --json stays valid.
+    return "".join(json.dumps(char)[1:-1] for char in error.object[error.start : error.end]), error.end
 
 
-def _unread(stdout: TextIO) -> int:
-    """The reader of our output went away (`enrich diff | head`), no fault of anybody's: drop the rest."""
+def _discard(stdout: TextIO) -> int:
+    """Drop the rest of the output: its reader has closed the pipe (`enrich diff | head`), which is no error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
     sys.stdout = stdout
     return 0
-
-
-def _helped(text: str) -> int:
-    print(text)
-    return 2
-
-
-def _failed(what: str, where: str, do: str, as_json: bool, code: int) -> int:
-    if as_json:
-        document: dict[str, Any] = {"error": {"message": what, "where": where, "do": do}}
-        print(json.dumps(document, ensure_ascii=False))
-    else:
-        print("error: " + " ".join(escaped(UserError(what, where=where, do=do).line).split()), file=sys.stderr)
-    return code

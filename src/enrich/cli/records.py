@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from enrich.cli.session import Session
-
-if TYPE_CHECKING:
-    from enrich.records.database import Progress
+from enrich.cli.output import progress_of_build
+from enrich.cli.session import TO_REPORT, Session
+from enrich.records.database import build as build_database
+from enrich.records.database import generated_at, would_change, write_database
+from enrich.runs.plan import enrichment_states
 
 FILE_NAME = "database.json"
 
-
-def register(app: typer.Typer) -> None:
-    app.command("build")(build)
+app = typer.Typer(rich_markup_mode=None)
 
 
+@app.command()
 def build(
     ctx: typer.Context,
     output: Annotated[
@@ -40,22 +37,16 @@ def build(
     split: Annotated[bool, typer.Option("--split", help="Also write pages.json and backlinks.json beside it.")] = False,
     exit_code: Annotated[
         bool,
-        typer.Option(
-            "--exit-code", help="Write nothing; exit with 10 where the file would change (by its own clock unless --now is given)."
-        ),
+        typer.Option("--exit-code", help="Write nothing; exit with 10 if the file would change (by its own clock unless --now is given)."),
     ] = False,
 ) -> None:
     """Build all records: frontmatter, entity data and computed values, into database.json."""
-    from enrich.records.database import build as build_database
-    from enrich.records.database import generated_at, would_change, write_database
-    from enrich.runs.plan import enrichment_states
-
     session: Session = ctx.obj
     config = session.config()
     file = output if output is not None else config.root / FILE_NAME
     started = time.perf_counter()
     clock = _clock(now) or (generated_at(file) if exit_code else None) or datetime.now(UTC)
-    with _progress(session) as progress:
+    with progress_of_build(session) as progress:
         database = build_database(config, now=clock, enrichment=enrichment_states(config), dates_file=dates, progress=progress)
         changed = would_change(database, file) if exit_code else False
         written = [] if exit_code else write_database(database, file, split=split)
@@ -75,7 +66,7 @@ def build(
     else:
         session.say(f"{len(database.pages):,} records in {', '.join(str(path) for path in written)} ({seconds:.1f} s)")
     if changed:
-        raise typer.Exit(10)
+        raise typer.Exit(TO_REPORT)
 
 
 def _clock(text: str | None) -> datetime | None:
@@ -84,24 +75,5 @@ def _clock(text: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no time such as 2026-03-13T20:14:00Z", param_hint="--now") from None
+        raise typer.BadParameter(f"{text!r} is not a time such as 2026-03-13T20:14:00Z", param_hint="--now") from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
-@contextmanager
-def _progress(session: Session) -> Iterator[Progress | None]:
-    """A bar on a terminal, nothing elsewhere."""
-    if session.quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as RichProgress
-
-    columns = (TextColumn("{task.description:>10}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
-    with RichProgress(*columns, console=session.err, transient=True) as bar:
-        task = bar.add_task("", total=None)
-
-        def show(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
-
-        yield show

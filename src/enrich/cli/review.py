@@ -1,25 +1,39 @@
-"""`enrich review`, `accept`, `reject`, `apply` and `adopt`: deciding on proposed fields, and writing them."""
+"""`enrich diff`, `review`, `accept`, `reject`, `apply` and `adopt`: see proposed fields, decide on them, write them."""
 
 from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Sequence
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from enrich.cli.runs import Pages, Stages
-from enrich.cli.session import Session
+from enrich.cli.review_terminal import review_in_terminal
+from enrich.cli.runs import compact
+from enrich.cli.session import LISTED, TO_REPORT, Output, Pages, Session, Stages, first_few
+from enrich.errors import UserError
+from enrich.review import decisions
+from enrich.review.applying import Applied, recover
+from enrich.review.decisions import Decided, apply_decided, named_fields, pending
+from enrich.review.diffs import page_diffs, to_json
+from enrich.review.formats.html import review_html
+from enrich.review.formats.markdown import markdown_comment
+from enrich.review.formats.text import diff_text
+from enrich.review.formats.word import word_text
+from enrich.review.imported import read_decisions, take
 from enrich.review.lock import LockFile
-from enrich.review.proposals import ProposalStore
+from enrich.review.proposals import Proposal, ProposalStore
+from enrich.review.server import HOST, ReviewServer, ReviewSite
+from enrich.review.views import page_views
 from enrich.stages.catalogue import load_stages
+from enrich.stages.landing import QUALITY
 from enrich.text import counted
-
-if TYPE_CHECKING:
-    from enrich.review.decisions import Decided
-    from enrich.wiki.wiki import Wiki
+from enrich.wiki.pages import read_page
+from enrich.wiki.wiki import Wiki, now_iso
 
 PageFields = Annotated[
     list[str] | None,
@@ -27,44 +41,72 @@ PageFields = Annotated[
         metavar="[PAGE[:FIELD]]...", help="Pages, or single fields such as solar:llmSummary or solar:ratings.rigor.", show_default=False
     ),
 ]
-All = Annotated[bool, typer.Option("--all", help="Every pending field but needs-look and over-human.")]
+All = Annotated[bool, typer.Option("--all", help="Every pending field except needs-look and over-human.")]
+
+# What to do about a field that was left out, by the reason. Flags are decided by name.
+_LEFT_OUT = {
+    "needs-look": "name them as PAGE:FIELD to accept them",
+    "over-human": "name them as PAGE:FIELD to accept them",
+    "stale": "their page's text changed or the page was removed: `enrich run` asks again",
+    "field-moved": "their values on the page changed and are kept: `enrich review` shows both, --overwrite with PAGE:FIELD takes the proposed ones",
+    "accepted": "accepted before: name them as PAGE:FIELD to change that",
+    "rejected": "rejected before: name them as PAGE:FIELD to change that",
+    "decided-meanwhile": "another process decided or asked again just now: look again",
+}
+
+app = typer.Typer(rich_markup_mode=None)
 
 
-def register(app: typer.Typer) -> None:
-    app.command("review")(review)
-    app.command("accept")(accept)
-    app.command("reject")(reject)
-    app.command("apply")(apply)
-    app.command("adopt")(adopt)
-
-
-def accept(
+@app.command()
+def diff(
     ctx: typer.Context,
-    pages: PageFields = None,
-    everything: All = False,
-    safe: Annotated[bool, typer.Option("--safe", help="Only small moves of ratings, without any finding or flag.")] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Take a named field also where its value on the page was changed since it was asked about.")
-    ] = False,
+    pages: Pages = None,
+    form: Annotated[
+        Literal["text", "word", "markdown", "json", "html"],
+        typer.Option(
+            "--format",
+            metavar="F",
+            help="text: the lines of the files; word: word by word; markdown: a pull-request comment; html: one page to review on; json.",
+        ),
+    ] = "text",
+    output: Output = None,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 10 if changes wait.")] = False,
 ) -> None:
-    """Accept proposed fields; `apply` then writes them."""
-    from enrich.review import decisions
+    """Show the proposed changes."""
+    session: Session = ctx.obj
+    form = "json" if session.json else form
+    if form == "html" and output is None and sys.stdout.isatty():
+        raise UserError("an HTML page is not for a terminal", do="name a file: enrich diff --format html -o review.html", exit_code=2)
+    wiki = session.open_wiki()
+    diffs = list(page_diffs(wiki, _proposals(session, wiki, pages)))
+    coloured = output is None and sys.stdout.isatty()
+    if form == "text":
+        text = diff_text(wiki, diffs, coloured=coloured)
+    elif form == "word":
+        width = min(shutil.get_terminal_size().columns, 120) if coloured else 100
+        text = word_text(page_views(diffs), coloured=coloured, width=max(width, 40))
+    elif form == "markdown":
+        text = markdown_comment(page_views(diffs))
+    elif form == "html":
+        text = review_html(page_views(diffs), wiki=wiki.config.root.name, generated=now_iso())
+    else:
+        text = json.dumps(to_json(diffs), ensure_ascii=False, indent=1) + "\n"
+    session.write(text, output, counted(len(diffs), "page"))
+    if not diffs and form in ("text", "word"):
+        session.note("no changes are proposed")
+    if exit_code and any(change.state != "rejected" for diff in diffs for change in diff.proposal.changes):
+        raise typer.Exit(TO_REPORT)
 
-    session, workspace, named = _decision(ctx, pages, everything or safe)
-    done = decisions.accept(workspace, named, safe=safe, overwrite=overwrite, by=_who(), when=_now())
-    _print_decided(session, "accepted", done, named)
+
+def _proposals(session: Session, wiki: Wiki, names: Sequence[str] | None) -> list[Proposal]:
+    """The proposals of the named pages (all if none is named); damaged files are reported."""
+    found = pending(wiki, names or ())
+    for error in wiki.shared(ProposalStore).damaged:
+        session.warn(error.line)
+    return found
 
 
-def reject(
-    ctx: typer.Context, pages: PageFields = None, everything: Annotated[bool, typer.Option("--all", help="Every proposed field.")] = False
-) -> None:
-    """Reject proposed fields; they do not come back until the page, the prompt or the model changes."""
-    from enrich.review import decisions
-
-    session, workspace, named = _decision(ctx, pages, everything)
-    _print_decided(session, "rejected", decisions.reject(workspace, named, by=_who(), when=_now()), named)
-
-
+@app.command()
 def review(
     ctx: typer.Context,
     pages: Pages = None,
@@ -76,79 +118,160 @@ def review(
     ] = False,
     port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="With --serve: the port (0: any free one).")] = 0,
 ) -> None:
-    """Decide field by field in the terminal; every decision is kept at once, so stop and go on as you like."""
-    from enrich.cli.review_terminal import review_in_terminal
-    from enrich.errors import UserError
-    from enrich.review.imported import read_decisions, take
-
+    """Decide field by field in the terminal. Every decision is stored at once, so you can stop and continue at any time."""
     session: Session = ctx.obj
+    if serve and source is not None:
+        raise UserError("--serve and --from are two ways to decide", do="use one of them", exit_code=2)
+    wiki = session.open_wiki()
     if serve:
-        from enrich.cli.serving import serve as serve_pages
+        _serve(session, wiki, pages or (), port)
+    elif source is not None:
+        _import_decisions(session, wiki, pages, source)
+    else:
+        review_in_terminal(session, wiki, pages or (), by=_who(), now=now_iso)
 
-        if source is not None:
-            raise UserError("--serve and --from are two ways to decide", do="use one of them", exit_code=2)
-        serve_pages(session, session.workspace(), pages or (), by=_who(), port=port)
-        return
-    if source is None:
-        review_in_terminal(session, session.workspace(), pages or (), by=_who(), now=_now)
-        return
-    workspace = session.workspace()
+
+def _serve(session: Session, wiki: Wiki, pages: Sequence[str], port: int) -> None:
+    """Serve the review page until Ctrl-C."""
+    _proposals(session, wiki, pages)  # an unknown page is an error before the server starts
+    site = ReviewSite(wiki, lambda: pending(wiki, pages), wiki.config.root.name, _who(), now_iso)
+    try:
+        server = ReviewServer(site, port)
+    except (OSError, OverflowError) as error:
+        raise UserError(f"cannot listen on {HOST}:{port} ({error})", do="name another port, or none") from None
+    with server:
+        print(server.address, flush=True)  # also with --quiet: the address is needed
+        session.note("open it once in a browser on this machine; Ctrl-C ends")
+        try:
+            server.wait()
+        except KeyboardInterrupt:
+            session.note("")
+    session.say(f"{counted(site.stored, 'decision')} stored; `enrich apply` writes what was accepted")
+
+
+def _import_decisions(session: Session, wiki: Wiki, pages: Sequence[str] | None, source: Path) -> None:
     entries = read_decisions(source).decisions
     if pages:
-        wanted = {file.id for file in workspace.select(pages)}
+        wanted = {file.id for file in wiki.select(pages)}
         entries = [entry for entry in entries if entry.page in wanted]
-    done = take(workspace, entries, by=_who(), when=_now())
+    done = take(wiki, entries, by=_who(), when=now_iso())
     if session.json:
         session.document(
             {
-                "decided": [{"page": page, "field": name, "decision": word} for page, name, word in done.taken],
+                "decided": [{"page": page, "field": name, "decision": decision} for page, name, decision in done.taken],
                 "refused": [{"page": page, "field": name, "cause": why} for page, name, why in done.refused],
             }
         )
     else:
         for page, name, why in done.refused:
             session.warn(" ".join(f"{page}:{name}: {why}".split()))
-        session.say(
-            f"{counted(len(done.taken), 'decision')} on {counted(len({page for page, _, _ in done.taken}), 'page')}; "
-            "`enrich apply` writes what is accepted"
-        )
-    if done.refused or workspace.shared(ProposalStore).damaged:
+        session.say(f"{_on_pages(len(done.taken), 'decision', done.taken)}; `enrich apply` writes what is accepted")
+    if done.refused or wiki.shared(ProposalStore).damaged:
         raise typer.Exit(3)
 
 
+@app.command()
+def accept(
+    ctx: typer.Context,
+    pages: PageFields = None,
+    everything: All = False,
+    safe: Annotated[bool, typer.Option("--safe", help="Only small moves of ratings, without any finding or flag.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Take a named field also if its value on the page was changed after it was asked about.")
+    ] = False,
+) -> None:
+    """Accept proposed fields; `apply` then writes them."""
+    session, wiki, named = _decision(ctx, pages, everything or safe)
+    done = decisions.accept(wiki, named, safe=safe, overwrite=overwrite, by=_who(), when=now_iso())
+    _print_decided(session, "accepted", done, named)
+
+
+@app.command()
+def reject(
+    ctx: typer.Context, pages: PageFields = None, everything: Annotated[bool, typer.Option("--all", help="Every proposed field.")] = False
+) -> None:
+    """Reject proposed fields; they do not come back until the page, the prompt or the model changes."""
+    session, wiki, named = _decision(ctx, pages, everything)
+    _print_decided(session, "rejected", decisions.reject(wiki, named, by=_who(), when=now_iso()), named)
+
+
+def _decision(ctx: typer.Context, pages: list[str] | None, everything: bool) -> tuple[Session, Wiki, list[tuple[str, tuple[str, ...]]]]:
+    """The (page, fields) pairs to decide on."""
+    session: Session = ctx.obj
+    wiki = session.open_wiki()
+    if not pages and not everything:
+        raise UserError("no page named", do="name pages or PAGE:FIELD, or use --all", exit_code=2)
+    named = named_fields(wiki, pages or ())
+    for error in wiki.shared(ProposalStore).damaged:
+        session.warn(error.line)
+    return session, wiki, named
+
+
+def _print_decided(session: Session, word: str, done: Decided, named: Sequence[tuple[str, Sequence[str]]]) -> None:
+    if session.json:
+        session.document(
+            {
+                word: _fields(done.fields),
+                "left_out": [{"page": page, "field": name, "flag": flag} for page, name, flag in done.left_out],
+                "over": [{"page": page, "field": name, "value": value} for page, name, value in done.over],
+            }
+        )
+    else:
+        session.say(f"{word} {_on_pages(len(done.fields), 'field', done.fields)}")
+        for page, name, value in done.over:
+            session.warn(f"{page}:{name} replaces the value on the page: {json.dumps(value, ensure_ascii=False)}")
+        for flag in dict.fromkeys(flag for _, _, flag in done.left_out):
+            left = [f"{page}:{name}" for page, name, why in done.left_out if why == flag]
+            session.say(f"left out {len(left)} ({flag}): {first_few(left)}; {_LEFT_OUT[flag]}")
+    by_name = {(page, name) for page, fields in named for name in fields}
+    if any((page, name) in by_name for page, name, _ in done.left_out):
+        raise typer.Exit(3)
+
+
+@app.command()
 def apply(
     ctx: typer.Context,
     pages: Pages = None,
     everything: All = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Also write over a person's values (never needs-look).")] = False,
 ) -> None:
-    """Write accepted fields onto their pages."""
-    from enrich.cli.tables import pending, print_applied
-    from enrich.review.applying import appliable, recover
-    from enrich.review.applying import apply as apply_changes
-    from enrich.review.decisions import blocking_flag
-
+    """Write accepted fields to their pages."""
     session: Session = ctx.obj
-    workspace = session.workspace()
-    recover(workspace)
-    proposals = pending(workspace, pages or ())
-    chosen = [
-        (proposal, [change for change in proposal.changes if appliable(change, everything=everything, overwrite=overwrite)])
-        for proposal in proposals
-    ]
-    done = apply_changes(workspace, chosen)
-    taken = {(proposal.page, change.field) for proposal, changes in chosen for change in changes}
-    done.held.extend(
-        (proposal.page, change.field, blocking_flag(change))
-        for proposal in proposals
-        for change in proposal.changes
-        if change.state == "pending" and blocking_flag(change) and (proposal.page, change.field) not in taken
-    )
-    print_applied(session, done)
-    if done.refused or workspace.shared(ProposalStore).damaged:
+    wiki = session.open_wiki()
+    recover(wiki)
+    done = apply_decided(wiki, _proposals(session, wiki, pages), everything=everything, overwrite=overwrite)
+    if session.json:
+        session.document(
+            {
+                "applied": _fields(done.fields),
+                "held": [{"page": page, "field": name, "flag": flag} for page, name, flag in done.held],
+                "refused": [{"page": item.page, "cause": item.cause, "detail": item.detail} for item in done.refused],
+            }
+        )
+    else:
+        _print_applied(session, done)
+    if done.refused or wiki.shared(ProposalStore).damaged:
         raise typer.Exit(3)
 
 
+def _print_applied(session: Session, done: Applied) -> None:
+    for item in done.refused:
+        session.warn(f"{item.path}: nothing written: {item.detail}")
+    by_page: dict[str, list[str]] = {}
+    for page, name in done.fields:
+        by_page.setdefault(page, []).append(name)
+    listed = list(by_page.items())[: None if session.verbose else LISTED]
+    for page, names in listed:
+        session.say(f"{page}: {compact(names)}")
+    if len(listed) < len(by_page):
+        session.say(f"… and {counted(len(by_page) - len(listed), 'more page')} (-v lists all)")
+    session.say(f"applied {_on_pages(len(done.fields), 'field', done.fields)}")
+    if done.held:
+        held = first_few([f"{page}:{name} ({flag})" for page, name, flag in done.held])
+        session.say(f"held back {len(done.held)}: {held}; accept them by name (enrich accept PAGE:FIELD), then apply")
+
+
+@app.command()
 def adopt(
     ctx: typer.Context,
     pages: Pages = None,
@@ -157,96 +280,30 @@ def adopt(
     ] = None,
     stage: Stages = None,
 ) -> None:
-    """Take over values that stand on pages: from now on they are managed as if `enrich` had written them."""
-    from enrich.errors import UserError
-    from enrich.review import decisions
-    from enrich.stages.landing import QUALITY
-    from enrich.wiki.pages import read_page
-
+    """Take over values that are on pages: they are managed from then on as if `enrich` had written them."""
     session: Session = ctx.obj
-    workspace = session.workspace()
-    stages = load_stages(workspace.config, stage or ())
+    wiki = session.open_wiki()
+    stages = load_stages(wiki.config, stage or ())
     known = {name for item in stages for name in item.fields} | {QUALITY}
     for name in field or ():
         if name not in known:
             raise UserError(f"unknown field {name!r}", do=f"use one of {', '.join(sorted(known))}", exit_code=2)
-    loaded = (read_page(file) for file in workspace.select(pages or ()) if not workspace.is_skipped(file))
+    loaded = (read_page(file) for file in wiki.select(pages or ()) if not wiki.is_skipped(file))
     taken = decisions.adopt(
-        workspace.shared(LockFile), (page for page in loaded if page.problem is None), stages, fields=field or (), today=_now()[:10]
+        wiki.shared(LockFile), (page for page in loaded if page.problem is None), stages, fields=field or (), today=wiki.today
     )
     if session.json:
-        session.document({"adopted": [{"page": page, "field": name} for page, name in taken]})
+        session.document({"adopted": _fields(taken)})
     else:
-        session.say(f"adopted {counted(len(taken), 'value')} on {counted(len({page for page, _ in taken}), 'page')}")
+        session.say(f"adopted {_on_pages(len(taken), 'value', taken)}")
 
 
-def _decision(ctx: typer.Context, pages: list[str] | None, everything: bool) -> tuple[Session, Wiki, list[tuple[str, tuple[str, ...]]]]:
-    """The (page, fields) pairs that PAGE[:FIELD] arguments name; all pending pages for --all."""
-    from enrich.errors import UserError
-
-    session: Session = ctx.obj
-    workspace = session.workspace()
-    if not pages and not everything:
-        raise UserError("nothing named", do="name pages or PAGE:FIELD, or use --all", exit_code=2)
-    proposals = {proposal.page: proposal for proposal in workspace.shared(ProposalStore).all()}
-    for error in workspace.shared(ProposalStore).damaged:
-        session.warn(error.line)
-    if not pages:
-        return session, workspace, [(page, ()) for page in proposals]
-    named: list[tuple[str, tuple[str, ...]]] = []
-    for argument in pages:
-        pattern, colon, name = argument.rpartition(":")
-        whole = not colon or argument in workspace.by_id or argument in proposals
-        name_of = argument if whole else pattern
-        # The id of a page that is gone still names its proposal.
-        gone = name_of in proposals and name_of not in workspace.by_id
-        found = [name_of] if gone else [file.id for file in workspace.select([name_of])]
-        waiting = [page for page in found if page in proposals]
-        if not waiting:
-            raise UserError(f"nothing is proposed for {argument!r}", do="`enrich diff` shows what is")
-        if not whole:
-            fields = sorted({change.field for page in waiting for change in proposals[page].changes})
-            if name not in fields:
-                raise UserError(f"no proposed field {name!r} on {pattern}", do=f"proposed there: {', '.join(fields)}")
-        named += [(page, () if whole else (name,)) for page in waiting]
-    return session, workspace, named
+def _fields(fields: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"page": page, "field": name} for page, name in fields]
 
 
-# What a person does about a field that was left out, by the reason; flags are decided by name.
-_LEFT_OUT = {
-    "needs-look": "name them as PAGE:FIELD to accept them",
-    "over-human": "name them as PAGE:FIELD to accept them",
-    "stale": "their page's text changed or is gone: `enrich run` asks again",
-    "field-moved": "the page's words changed and stay: `enrich review` shows both, --overwrite with PAGE:FIELD takes the proposed ones",
-    "accepted": "accepted before: name them as PAGE:FIELD to turn that round",
-    "rejected": "rejected before: name them as PAGE:FIELD to turn that round",
-    "decided-meanwhile": "somebody else decided or asked again just now: look again",
-}
-
-
-def _print_decided(session: Session, word: str, done: Decided, named: Sequence[tuple[str, Sequence[str]]]) -> None:
-    if session.json:
-        session.document(
-            {
-                word: [{"page": page, "field": name} for page, name in done.fields],
-                "left_out": [{"page": page, "field": name, "flag": flag} for page, name, flag in done.left_out],
-                "over": [{"page": page, "field": name, "value": value} for page, name, value in done.over],
-            }
-        )
-    else:
-        session.say(f"{word} {counted(len(done.fields), 'field')} on {counted(len({page for page, _ in done.fields}), 'page')}")
-        for page, name, value in done.over:
-            session.warn(f"{page}:{name} goes over what the page says now: {json.dumps(value, ensure_ascii=False)}")
-        for flag in dict.fromkeys(flag for _, _, flag in done.left_out):
-            left = [f"{page}:{name}" for page, name, why in done.left_out if why == flag]
-            session.say(f"left out {len(left)} ({flag}): {_first_few(left)}; {_LEFT_OUT[flag]}")
-    by_name = {(page, name) for page, fields in named for name in fields}
-    if any((page, name) in by_name for page, name, _ in done.left_out):
-        raise typer.Exit(3)
-
-
-def _first_few(left: Sequence[str]) -> str:
-    return ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
+def _on_pages(number: int, noun: str, fields: Iterable[tuple[str, ...]]) -> str:
+    return f"{counted(number, noun)} on {counted(len({page for page, *_ in fields}), 'page')}"
 
 
 def _who() -> str:
@@ -254,9 +311,3 @@ def _who() -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
         return "unknown"
-
-
-def _now() -> str:
-    from enrich.wiki.wiki import now_iso
-
-    return now_iso()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from enrich.cli.session import Session
 from enrich.cli.terminal import END, REDRAW, Terminal
 from enrich.errors import AnswerError, UserError
+from enrich.review.decisions import pending
 from enrich.review.editing import Candidate, candidates, form_text, read_form
 from enrich.review.screens import SMALLEST, Line, help_screen, insights_screen, page_screen, wrapped
 from enrich.review.sitting import Bulk, Decision, Sitting
@@ -34,8 +35,6 @@ _REST: dict[str, tuple[Decision, bool]] = {
 
 def review_in_terminal(session: Session, workspace: Wiki, pages: Sequence[str], *, by: str, now: Callable[[], str]) -> None:
     """Let a person decide. Raises `UserError` (exit code 2) where there is no terminal."""
-    from enrich.cli.tables import pending
-
     if session.json or not Terminal.there():
         raise UserError(
             "`enrich review` needs a terminal",

@@ -1,39 +1,47 @@
-"""`enrich plan`, `run` and `page`: what would be asked, the batch job, and one page on demand."""
+"""`enrich plan` and `enrich run`: what would be asked, and the batch job."""
 
 from __future__ import annotations
 
 import gc
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.text import Text
 
-from enrich.cli.session import Session
+from enrich.cli.output import print_table, progress_of_run
+from enrich.cli.session import LISTED, TO_REPORT, Backend, BaseUrl, Budget, Model, Pages, Session, Stages
+from enrich.errors import UserError
+from enrich.files import write_text_atomically
+from enrich.llm.endpoint import host_of
+from enrich.runs.plan import Estimate, Plan, StageState, estimate, make_plan
+from enrich.runs.report import pull_request_body
+from enrich.runs.results import FailedQuestion, RunResult
+from enrich.runs.run import RunOptions
+from enrich.runs.run import run as run_batch
 from enrich.stages.catalogue import load_stages
+from enrich.text import counted, usd
+from enrich.wiki.wiki import Wiki
 
-if TYPE_CHECKING:
-    from enrich.wiki.wiki import Wiki
-
-Pages = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[PAGE]...", help="Page ids, paths inside the content folder, or globs of either.", show_default=False),
-]
-Stages = Annotated[
-    list[str] | None,
-    typer.Option("--stage", metavar="S", help="Only this stage: summary, insights or ratings (repeatable).", show_default=False),
-]
-Backend = Annotated[str | None, typer.Option("--backend", metavar="B", help="Who answers: offline or openai.", show_default=False)]
-Model = Annotated[str | None, typer.Option("--model", metavar="M", help="The model to ask.", show_default=False)]
-BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="The server to ask.", show_default=False)]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Take everything but skipped pages as due (cached answers still serve).")]
 
+_STATE_STYLE = {
+    "due": "yellow",
+    "current": "green",
+    "proposed": "cyan",
+    "skipped": "dim",
+    "human-edited": "magenta",
+    "unmanaged": "magenta",
+}
+# The rows of a plan without -v.
+_PLANNED = 10
 
-def register(app: typer.Typer) -> None:
-    app.command("plan")(plan)
-    app.command("run")(run)
-    app.command("page")(page)
+app = typer.Typer(rich_markup_mode=None)
 
 
+@app.command()
 def plan(
     ctx: typer.Context,
     pages: Pages = None,
@@ -42,45 +50,79 @@ def plan(
     backend: Backend = None,
     model: Model = None,
     base_url: BaseUrl = None,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 10 where something is due.")] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 10 if something is due.")] = False,
 ) -> None:
     """Show what is due and why, with tokens and cost. Asks nothing."""
-    from enrich.cli.tables import print_plan
-    from enrich.runs.plan import estimate, make_plan
-
     session: Session = ctx.obj
-    workspace = session.workspace(llm__backend=backend, llm__model=model, llm__base_url=base_url)
-    stages = load_stages(workspace.config, stage or ())
-    made = make_plan(workspace, workspace.select(pages or ()), stages, refresh=refresh)
-    cost = estimate(workspace, made, stages)
+    wiki = session.open_wiki(warn=True, llm__backend=backend, llm__model=model, llm__base_url=base_url)
+    stages = load_stages(wiki.config, stage or ())
+    made = make_plan(wiki, wiki.select(pages or ()), stages, refresh=refresh)
+    cost = estimate(wiki, made, stages)
     for problem in made.problems:
         session.warn(problem.text)
     if session.json:
         session.document({"states": [state.document() for state in made.states], **cost.document()})
     else:
-        print_plan(session, workspace, made, cost)
+        _print_plan(session, made, cost)
     if exit_code and made.due:
-        raise typer.Exit(10)
+        raise typer.Exit(TO_REPORT)
 
 
+def _print_plan(session: Session, plan: Plan, cost: Estimate) -> None:
+    """Totals, the first pages with something to do, and the cost; with -v every page."""
+    by_page: dict[str, dict[str, StageState]] = {}
+    for state in plan.states:
+        by_page.setdefault(state.page, {})[state.stage] = state
+    listed = {
+        page: row
+        for page, row in by_page.items()
+        if session.verbose or any(one.state not in ("current", "skipped") for one in row.values())
+    }
+    if listed and not session.quiet:
+        names = list(dict.fromkeys(state.stage for state in plan.states))
+        shown = list(listed)[: None if session.verbose else _PLANNED]
+        print_table(["page", *names], ([page, *(_state_cell(listed[page].get(name)) for name in names)] for page in shown))
+        if len(shown) < len(listed):
+            session.say(f"… and {counted(len(listed) - len(shown), 'more page')} (-v lists all)")
+    counts = plan.counts()
+    states = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
+    session.say(f"{counted(len(by_page), 'page')}: {states or 'nothing to ask'}")
+    if kept := counts.get("human-edited", 0) + counts.get("unmanaged", 0):
+        session.say(f"{counted(kept, 'value')} of people: kept, unless `enrich run --refresh` asks and a person accepts")
+    if waiting := counts.get("proposed", 0):
+        session.say(f"{counted(waiting, 'answer')} proposed: `enrich diff` shows the changes, `enrich review` decides")
+    if cost.host:
+        price = "price unknown (set [prices] in enrich.toml)" if cost.cost_usd is None else f"about {usd(cost.cost_usd)}"
+        tokens = f"about {cost.usage.input:,} tokens in and {cost.usage.output:,} out"
+        session.say(f"{counted(cost.requests, 'request')} to {cost.model} at {cost.host}: {tokens}, {price}")
+    else:
+        session.say("backend offline: nothing leaves this machine, nothing is spent")
+
+
+def _state_cell(state: StageState | None) -> Text:
+    if state is None:
+        return Text()
+    reasons = f" ({', '.join(state.reasons)})" if state.reasons else ""
+    return Text(state.state + reasons, style=_STATE_STYLE.get(state.state, ""))
+
+
+@app.command()
 def run(
     ctx: typer.Context,
     pages: Pages = None,
     apply: Annotated[
-        bool, typer.Option("--apply", help="Write what this run asked or found again, but for needs-look and over-human.")
+        bool, typer.Option("--apply", help="Write what this run asked or found again, except needs-look and over-human.")
     ] = False,
     stage: Stages = None,
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", min=0, help="At most N pages, in page order.", show_default=False)
     ] = None,
     refresh: Refresh = False,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Ask anew, even where an answer is kept.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Ask again, even if an answer is stored.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="With --apply: also write over a person's values (never needs-look).")
     ] = False,
-    budget: Annotated[
-        float | None, typer.Option("--budget", metavar="USD", min=0, help="Spend at most this much.", show_default=False)
-    ] = None,
+    budget: Budget = None,
     backend: Backend = None,
     model: Model = None,
     base_url: BaseUrl = None,
@@ -94,15 +136,12 @@ def run(
     ] = None,
 ) -> None:
     """The batch job: ask what is due and leave proposals."""
-    from enrich.errors import UserError
-    from enrich.runs.run import RunOptions
-
     session: Session = ctx.obj
     if engine != "local":
         raise UserError(f"unknown engine {engine!r}", do="use --engine local", exit_code=2)
     if pr_body is not None and not apply:
-        raise UserError("--pr-body tells what was applied", do="use it with --apply", exit_code=2)
-    workspace = session.workspace(llm__backend=backend, llm__model=model, llm__base_url=base_url, run__budget_usd=budget)
+        raise UserError("--pr-body reports what was applied", do="use it with --apply", exit_code=2)
+    wiki = session.open_wiki(warn=True, llm__backend=backend, llm__model=model, llm__base_url=base_url, run__budget_usd=budget)
     options = RunOptions(
         pages=tuple(pages or ()),
         stages=tuple(stage or ()),
@@ -113,52 +152,109 @@ def run(
         overwrite=overwrite,
         only_failed=failed,
     )
-    _run(session, workspace, options, pr_body=pr_body)
-
-
-def page(
-    ctx: typer.Context,
-    page: Annotated[str, typer.Argument(metavar="PAGE", help="A page id or a path inside the content folder.")],
-    stage: Stages = None,
-    refresh: Refresh = False,
-    apply: Annotated[bool, typer.Option("--apply", help="Write what was proposed, but for needs-look and over-human.")] = False,
-    backend: Backend = None,
-    model: Model = None,
-    base_url: BaseUrl = None,
-) -> None:
-    """One page on demand: what is proposed, why, and the diff."""
-    from enrich.errors import UserError
-    from enrich.runs.run import RunOptions
-
-    session: Session = ctx.obj
-    workspace = session.workspace(llm__backend=backend, llm__model=model, llm__base_url=base_url)
-    chosen = workspace.select([page])
-    if len(chosen) != 1:
-        raise UserError(f"{page!r} names {len(chosen)} pages", do="name one page, or use `enrich run`", exit_code=2)
-    options = RunOptions(pages=(chosen[0].id,), stages=tuple(stage or ()), apply=apply, refresh=refresh, alone=False)
-    _run(session, workspace, options, card=chosen[0].id)
-
-
-def _run(session: Session, workspace: Wiki, options: object, card: str | None = None, pr_body: Path | None = None) -> None:
-    from enrich.cli.progress import progress_for
-    from enrich.cli.tables import print_page, print_run
-    from enrich.runs.run import RunOptions
-    from enrich.runs.run import run as run_batch
-
-    assert isinstance(options, RunOptions)
-    gc.freeze()  # what is imported and planned stays: no collection need go through it
-    with progress_for(session) as progress:
-        result = run_batch(workspace, options, progress)
+    result = run_with_progress(session, wiki, options)
     if pr_body is not None:
-        from enrich.files import write_text_atomically
-        from enrich.runs.report import pull_request_body
-
-        write_text_atomically(pr_body, pull_request_body(workspace, result))
+        write_text_atomically(pr_body, pull_request_body(wiki, result))
     if session.json:
         session.document(result.document())
-    elif card is not None:
-        print_page(session, workspace, card, result)
     else:
-        print_run(session, workspace, result)
+        _print_run(session, wiki, result)
     if result.exit:
         raise typer.Exit(result.exit)
+
+
+def run_with_progress(session: Session, wiki: Wiki, options: RunOptions) -> RunResult:
+    """The outcome of a run, which shows its progress on stderr."""
+    gc.freeze()  # what is imported and loaded stays: no collection needs to go through it
+    with progress_of_run(session) as progress:
+        return run_batch(wiki, options, progress)
+
+
+def _print_run(session: Session, wiki: Wiki, result: RunResult) -> None:
+    """One row per page with what was proposed, then the totals."""
+    rows = _page_rows(wiki, result)
+    shown = rows if session.verbose else rows[: 4 * LISTED]
+    if rows and not session.quiet:
+        print_table(["page", "proposed", "held", "failed"], shown)
+        if len(shown) < len(rows):
+            session.say(f"… and {counted(len(rows) - len(shown), 'more page')} (-v lists all)")
+    print_failed(session, result)
+    held = f", {len(result.held)} held back for a person" if result.held else ""
+    applied = f", {len(result.applied)} applied" if result.applied else ""
+    pages = len({page for page, _ in result.proposed})
+    session.say(
+        f"run {result.run}: {counted(result.due, 'question')} due, {result.asked} asked, {result.cached} from the cache, "
+        f"{result.unchanged} unchanged; {counted(len(result.proposed), 'field')} proposed on {counted(pages, 'page')}{applied}{held}; "
+        f"{counted(result.skipped, 'page')} skipped"
+    )
+    session.say(f"{_spent(wiki, result)}; {result.seconds:.1f} s")
+    print_stopped(session, result)
+    if result.proposed and not result.applied:
+        rest = "all but those held back, which `enrich review` decides" if result.held else "them"
+        session.say(f"next: `enrich diff` shows the changes, `enrich apply --all` writes {rest}")
+
+
+def _spent(wiki: Wiki, result: RunResult) -> str:
+    if wiki.config.llm.backend == "offline":
+        return "backend offline: no request, nothing spent"
+    host = host_of(wiki.config.llm.base_url)
+    if not result.requests:
+        return f"no request to {host}, nothing spent"
+    used = result.usage
+    tokens = f"{used.input:,} tokens in ({used.cached_input:,} cached), {used.output:,} out"
+    return f"{counted(result.requests, 'request')} to {host}, {tokens}, {usd(result.cost_usd)}"
+
+
+def _page_rows(wiki: Wiki, result: RunResult) -> list[list[str]]:
+    """Per page that the run touched: its id, the fields proposed, held back and failed."""
+    proposed: dict[str, list[str]] = {}
+    held: dict[str, list[str]] = {}
+    failed: dict[str, list[str]] = {}
+    for page, name in result.proposed:
+        proposed.setdefault(page, []).append(name)
+    for page, name, flag in result.held:
+        held.setdefault(page, []).append(f"{name} ({flag})")
+    for failure in result.failed:
+        failed.setdefault(failure.page, []).append(f"{failure.stage or 'page'}: {failure.cause}")
+    rows = []
+    touched = {page.page for page in result.pages} | set(proposed) | set(failed) | set(result.left_alone)
+    for page in (file.id for file in wiki.files if file.id in touched):
+        if page in proposed:
+            outcome = compact(proposed[page])
+        elif page in failed:
+            outcome = ""
+        elif page in result.cut_short:
+            outcome = "not asked, still due"
+        else:
+            outcome = f"nothing new ({result.left_alone.get(page, 'no change')})"
+        rows.append([page, outcome, compact(held.get(page, [])), ", ".join(failed.get(page, []))])
+    return rows
+
+
+def compact(fields: Sequence[str]) -> str:
+    """Field names on one line: `ratings.novelty, ratings.rigor` as `ratings (novelty, rigor)`."""
+    ratings = [name.removeprefix("ratings.") for name in fields if name.startswith("ratings.")]
+    others = [name for name in fields if not name.startswith("ratings.")]
+    return ", ".join([*others, *([f"ratings ({', '.join(ratings)})"] if ratings else [])])
+
+
+def print_failed(session: Session, result: RunResult) -> None:
+    """One warning per page and cause: the stages of a page go out in one request and mostly fail together."""
+    alike: dict[tuple[str, str, str], list[FailedQuestion]] = {}
+    for failure in result.failed:
+        alike.setdefault((failure.page, failure.cause, failure.detail), []).append(failure)
+    for (page, cause, detail), failures in list(alike.items())[:LISTED]:
+        stages = [failure.stage for failure in failures]
+        if stages[0]:
+            again = " ".join(["enrich run", shlex.quote(page), *(f"--stage {stage}" for stage in stages)])
+            session.warn(f"{page} {', '.join(stages)}: {cause}: {detail} (again with: {again})")
+        else:  # a page that could not be read: the detail begins with its path and line
+            session.warn(f"{detail} ({failures[0].retry})")
+    if len(alike) > LISTED:
+        session.warn(f"{len(alike) - LISTED} more failed: the run's report lists them; again with: enrich run --failed")
+
+
+def print_stopped(session: Session, result: RunResult) -> None:
+    """Why the run ended early, if it did."""
+    if result.stopped:
+        session.warn(f"ended early: {result.stopped}" + (f"; {result.do}" if result.do else ""))

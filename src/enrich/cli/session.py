@@ -1,79 +1,88 @@
-"""What every command shares: the global options, the opened wiki, and printing that no page text can take over."""
+"""What the commands share: the global options, the opened wiki, printing that page text cannot take over, and common parameters."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
+import typer
+
+from enrich.config import Config, find_wiki, load_config
+from enrich.files import write_text_atomically
 from enrich.text import escaped
+from enrich.wiki.wiki import Wiki
 
-if TYPE_CHECKING:
-    from rich.console import Console
+TO_REPORT = 10  # the exit code of --exit-code (DESIGN.md section 4.2)
+# A longer list ends with the number of the rest: --json and the run's report have all of it.
+LISTED = 20
 
-    from enrich.config import Config
-    from enrich.wiki.wiki import Wiki
+Pages = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[PAGE]...", help="Page ids, paths inside the content folder, or globs of either.", show_default=False),
+]
+Stages = Annotated[
+    list[str] | None,
+    typer.Option("--stage", metavar="S", help="Only this stage: summary, insights or ratings (repeatable).", show_default=False),
+]
+Backend = Annotated[str | None, typer.Option("--backend", metavar="B", help="Who answers: offline or openai.", show_default=False)]
+Model = Annotated[str | None, typer.Option("--model", metavar="M", help="The model to ask.", show_default=False)]
+BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="The server to ask.", show_default=False)]
+Budget = Annotated[float | None, typer.Option("--budget", metavar="USD", min=0, help="Spend at most this much.", show_default=False)]
+Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write to FILE.", show_default=False)]
 
 
 @dataclass
 class Session:
-    """The global options of one call. `out` is stdout, everything that is not the result goes to `err`."""
+    """The global options of one call. Results go to stdout, everything else to stderr."""
 
     wiki: Path | None = None
     json: bool = False
     quiet: bool = False
     verbose: bool = False
-    flags: dict[str, Any] = field(default_factory=dict)
 
     def config(self, **flags: Any) -> Config:
         """The wiki's configuration; `flags` are dotted keys with `__` for the dot."""
-        from enrich.config import find_wiki, load_config
-
         root = self.wiki if self.wiki is not None else find_wiki(Path.cwd())
-        return load_config(root, {**self.flags, **{key.replace("__", "."): value for key, value in flags.items()}})
+        return load_config(root, {key.replace("__", "."): value for key, value in flags.items()})
 
-    def workspace(self, **flags: Any) -> Wiki:
-        """The wiki, opened; its warnings are printed."""
-        from enrich.wiki.wiki import Wiki
-
-        workspace = Wiki.open(self.config(**flags))
-        for warning in workspace.warnings:
+    def open_wiki(self, *, warn: bool = False, **flags: Any) -> Wiki:
+        """The wiki; `warn` prints what is wrong with its pages as a whole."""
+        wiki = Wiki.open(self.config(**flags))
+        for warning in wiki.warnings if warn else ():
             self.warn(warning)
-        return workspace
-
-    @property
-    def out(self) -> Console:
-        from rich.console import Console
-
-        class Pipe(Console):
-            def on_broken_pipe(self) -> None:
-                raise BrokenPipeError  # rich would exit with 1; `main` knows that a reader who went away is no error
-
-        # Not on a terminal: plain lines, as wide as they come, for pipes and logs.
-        return Pipe(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty(), emoji=False, markup=False)
-
-    @property
-    def err(self) -> Console:
-        from rich.console import Console
-
-        return Console(file=sys.stderr, highlight=False, soft_wrap=not sys.stderr.isatty(), emoji=False, markup=False)
+        return wiki
 
     def document(self, data: Mapping[str, Any]) -> None:
         """Print one JSON document on stdout."""
         sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=None if not sys.stdout.isatty() else 1) + "\n")
 
-    def say(self, line: str = "") -> None:
-        """A line of the result: stdout, or stderr under --json."""
-        if not self.quiet or not line:
+    def say(self, line: str) -> None:
+        """Print a line of the result: on stdout, or on stderr under --json."""
+        if not self.quiet:
             print(escaped(line), file=sys.stderr if self.json else sys.stdout)
 
     def warn(self, line: str) -> None:
-        """A line beside the result."""
+        """Print a warning."""
         print(escaped(f"warning: {line}"), file=sys.stderr)
 
     def note(self, line: str) -> None:
+        """Print a line about the result, which --quiet leaves out."""
         if not self.quiet:
             print(escaped(line), file=sys.stderr)
+
+    def write(self, text: str, output: Path | None, what: str = "") -> None:
+        """Print `text` or, with `output`, write it to that file; `what` it is, for the note."""
+        if output is None:
+            print(text, end="")
+        else:
+            write_text_atomically(output, text)
+            self.note(f"wrote {what} to {output}" if what else f"wrote {output}")
+
+
+def first_few(items: Sequence[str], limit: int = 5) -> str:
+    """The first items, and how many more there are."""
+    return ", ".join(items[:limit]) + (f" and {len(items) - limit} more" if len(items) > limit else "")

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from enrich.review.applying import FIELD_MOVED, MEANWHILE, obstacle
+from enrich.errors import UserError
+from enrich.review.applying import FIELD_MOVED, MEANWHILE, Applied, appliable, apply, obstacle
 from enrich.review.lock import ADOPTED, PERSONS, REJECTED, Lock, LockEntry, LockFile, Question, lock_entry, owner
 from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, STALE, Edit, FieldChange, Proposal, ProposalStore, Proposed
 from enrich.stages.catalogue import Stage
@@ -273,3 +274,48 @@ def adopt(
                     lines[page.id, stage.name] = lock_entry(page.id, stage.name, question, line, written=written, date=today)
         lock.update(lines)
     return taken
+
+
+def pending(wiki: Wiki, names: Sequence[str]) -> list[Proposal]:
+    """The proposals of the pages that PAGE arguments name (all if `names` is empty), in page order; those of removed pages are last."""
+    proposals = {proposal.page: proposal for proposal in wiki.shared(ProposalStore).all()}
+    removed = [page for page in names or proposals if page in proposals and page not in wiki.by_id]
+    others = [name for name in names if name not in removed]
+    found = wiki.select(others) if others or not names else []
+    return [proposals[file.id] for file in found if file.id in proposals] + [proposals[page] for page in removed]
+
+
+def named_fields(wiki: Wiki, arguments: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """The (page, fields) pairs that PAGE[:FIELD] arguments name, `()` for all fields; all proposals if there are no arguments.
+
+    Raises `UserError` if nothing is proposed for an argument.
+    """
+    proposals = {proposal.page: proposal for proposal in wiki.shared(ProposalStore).all()}
+    named: list[tuple[str, tuple[str, ...]]] = []
+    for argument in arguments:
+        page, colon, field = argument.rpartition(":")
+        if not colon or argument in wiki.by_id or argument in proposals:
+            page, field = argument, ""
+        # The id of a removed page still names its proposal.
+        found = [page] if page in proposals and page not in wiki.by_id else [file.id for file in wiki.select([page])]
+        waiting = [one for one in found if one in proposals]
+        if not waiting:
+            raise UserError(f"nothing is proposed for {argument!r}", do="`enrich diff` shows the proposals")
+        fields = sorted({change.field for one in waiting for change in proposals[one].changes})
+        if field and field not in fields:
+            raise UserError(f"no proposed field {field!r} on {page}", do=f"proposed there: {', '.join(fields)}")
+        named += [(one, (field,) if field else ()) for one in waiting]
+    return named or [(page, ()) for page in proposals]
+
+
+def apply_decided(wiki: Wiki, proposals: Sequence[Proposal], *, everything: bool, overwrite: bool) -> Applied:
+    """Write accepted fields and, with `everything`, pending ones without a blocking flag. Blocked fields are among the result's `held`."""
+    chosen = [
+        (proposal, [change for change in proposal.changes if appliable(change, everything=everything, overwrite=overwrite)])
+        for proposal in proposals
+    ]
+    done = apply(wiki, chosen)
+    for proposal, changes in chosen:
+        blocked = (change for change in proposal.changes if change.state == "pending" and change not in changes)
+        done.held.extend((proposal.page, change.field, flag) for change in blocked if (flag := blocking_flag(change)))
+    return done

@@ -1,0 +1,123 @@
+"""`enrich page` and `enrich show`: one page, asked on demand, and its Page Status card."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import typer
+
+from enrich.cli.output import console
+from enrich.cli.runs import Refresh, print_failed, print_stopped, run_with_progress
+from enrich.cli.session import Backend, BaseUrl, Model, Output, Session, Stages
+from enrich.errors import UserError
+from enrich.records.card import Card, page_card
+from enrich.records.card_rendering import card_html, card_text, print_card
+from enrich.review.decisions import pending
+from enrich.review.diffs import page_diffs
+from enrich.review.formats.text import diff_text
+from enrich.runs.plan import make_plan
+from enrich.runs.results import RunResult
+from enrich.runs.run import RunOptions
+from enrich.text import counted
+from enrich.wiki.notice import Notice
+from enrich.wiki.pages import PageFile
+from enrich.wiki.wiki import Wiki
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def page(
+    ctx: typer.Context,
+    page: Annotated[str, typer.Argument(metavar="PAGE", help="A page id or a path inside the content folder.")],
+    stage: Stages = None,
+    refresh: Refresh = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Write what was proposed, except needs-look and over-human.")] = False,
+    backend: Backend = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+) -> None:
+    """One page on demand: what is proposed, why, and the diff."""
+    session: Session = ctx.obj
+    wiki = session.open_wiki(llm__backend=backend, llm__model=model, llm__base_url=base_url)
+    file = _one_page(wiki, page)
+    options = RunOptions(pages=(file.id,), stages=tuple(stage or ()), apply=apply, refresh=refresh, alone=False)
+    result = run_with_progress(session, wiki, options)
+    if session.json:
+        session.document(result.document())
+    else:
+        _print_page(session, wiki, file, result)
+    if result.exit:
+        raise typer.Exit(result.exit)
+
+
+def _print_page(session: Session, wiki: Wiki, file: PageFile, result: RunResult) -> None:
+    """The page's status card, findings and the diff."""
+    card, _ = _card(wiki, file)
+    _print_card(card, brief=True)
+    print()
+    print_failed(session, result)
+    diffs = list(page_diffs(wiki, pending(wiki, [file.id])))
+    print(diff_text(wiki, diffs, coloured=sys.stdout.isatty()), end="")
+    if result.applied:
+        session.say(f"applied {counted(len(result.applied), 'field')} to {file.id}")
+    elif not diffs and not result.failed:
+        if result.due:
+            session.say(f"{file.id}: the answers change nothing; the page's values are kept")
+        elif reason := result.left_alone.get(file.id):
+            session.say(f"{file.id}: nothing is due and nothing is proposed ({reason})")
+        else:
+            session.say(f"{file.id}: nothing is due and nothing is proposed (--refresh asks anyway)")
+    print_stopped(session, result)
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    page: Annotated[str, typer.Argument(metavar="PAGE", help="A page id, or a path.", show_default=False)],
+    format: Annotated[  # noqa: A002 - the option's name
+        Literal["text", "json", "html"], typer.Option("--format", help="text for a terminal, json for scripts, html for a browser.")
+    ] = "text",
+    output: Output = None,
+) -> None:
+    """Show the Page Status card: state, summary, insights and issues of a page, and its record."""
+    session: Session = ctx.obj
+    wiki = session.open_wiki()
+    card, notices = _card(wiki, _one_page(wiki, page))
+    if session.verbose:
+        for notice in notices:
+            session.warn(str(notice))
+    if session.json or format == "json":
+        session.write(json.dumps(card, ensure_ascii=False, indent=1) + "\n", output)
+    elif format == "html":
+        session.write(card_html(card), output)
+    elif output is None:
+        _print_card(card)
+    else:
+        session.write(card_text(card), output)
+
+
+def _one_page(wiki: Wiki, name: str) -> PageFile:
+    """The only page that a PAGE argument names."""
+    found = wiki.select([name])
+    if len(found) != 1:
+        raise UserError(f"{name!r} names {len(found)} pages", do="name one page", exit_code=2)
+    return found[0]
+
+
+def _card(wiki: Wiki, file: PageFile) -> tuple[Card, Sequence[Notice]]:
+    """A page's status card with the states of its stages, and what is wrong with the wiki around it."""
+    states = make_plan(wiki, [file]).enrichment().get(file.id, {})
+    return page_card(wiki.config, file, wiki.files, datetime.now(UTC), states)
+
+
+def _print_card(card: Card, *, brief: bool = False) -> None:
+    """Print a card, in colours on a terminal."""
+    if sys.stdout.isatty():
+        print_card(card, console(), brief=brief)
+    else:
+        print(card_text(card, brief=brief), end="")
