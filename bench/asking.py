@@ -92,7 +92,12 @@ async def enrich(base_url: str, count: int, concurrency: int, folder: Path, *, s
     """The project's path: key, single flight, cache, limits, request, validation, durable cache."""
     from pydantic import BaseModel, Field
 
-    from enrich.llm import AnswerCache, Client, ClientSettings, Endpoint, Message, Prices, Request, SingleFlight, question_key
+    from enrich.llm.cache import AnswerCache, SingleFlight
+    from enrich.llm.client import Client, ClientSettings
+    from enrich.llm.endpoint import Endpoint
+    from enrich.llm.keys import question_key
+    from enrich.llm.messages import Message, Request
+    from enrich.llm.prices import Prices
 
     class Insight(BaseModel):
         type: str

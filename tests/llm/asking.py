@@ -7,7 +7,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from enrich.config import PriceSection
-from enrich.llm import Budget, Client, ClientSettings, Endpoint, Event, Message, Prices, Reply, Request, Tally
+from enrich.llm.client import Client, ClientSettings
+from enrich.llm.endpoint import Endpoint
+from enrich.llm.messages import Event, Message, Reply, Request, Tally
+from enrich.llm.prices import Budget, Prices
 from tests.fake_server import FakeServer
 
 SCHEMA = {"type": "object", "properties": {"summary": {"type": "string"}}, "required": ["summary"], "additionalProperties": False}

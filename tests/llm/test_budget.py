@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from enrich.llm import Budget, BudgetSpent
+from enrich.llm.prices import Budget, BudgetSpent
 from tests import fake_server as fake
 from tests.fake_server import FakeServer, Seen
 from tests.llm.asking import ask, client, request

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from enrich.errors import UserError
-from enrich.llm import AnswerCache
+from enrich.llm.cache import AnswerCache
 
 KEY, OTHER = "a" * 64, "b" * 64
 
@@ -179,7 +179,7 @@ _FILL_UP = """
 import resource, signal, sys
 from pathlib import Path
 from enrich.errors import UserError
-from enrich.llm import AnswerCache
+from enrich.llm.cache import AnswerCache
 import os
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 cache = AnswerCache(Path(sys.argv[1]))
@@ -217,7 +217,7 @@ def test_a_disk_that_is_full_before_the_first_answer_is_one_clear_line(tmp_path:
 _WRITER = """
 import sys
 from pathlib import Path
-from enrich.llm import AnswerCache
+from enrich.llm.cache import AnswerCache
 with AnswerCache(Path(sys.argv[1])) as cache:
     for number in range(100):
         cache.put(f"{sys.argv[2]}-{number}", {"n": number})

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from enrich.errors import AnswerError, ServiceError, UserError
-from enrich.llm import Budget, Message, Usage
+from enrich.llm.messages import Message, Usage
+from enrich.llm.prices import Budget
 from tests import fake_server as fake
 from tests.fake_server import FakeServer
 from tests.llm.asking import PRICES, SCHEMA, ask, request
@@ -26,7 +27,6 @@ def test_an_answer_arrives_with_its_usage_and_cost(serve: Serve) -> None:
     # 500 fresh at 1, 400 cached at 0.1, 100 written at 1.25, 50 out at 10 USD per million.
     assert asked.reply.cost_usd == pytest.approx((500 + 40 + 125 + 500) / 1e6)
     assert asked.reply.requests == 1
-    assert asked.reply.model == "fake-model"
 
 
 def test_the_request_is_what_was_asked_for(serve: Serve) -> None:
@@ -260,13 +260,6 @@ def test_without_a_budget_an_unknown_price_is_no_cost(serve: Serve) -> None:
     asked = ask(serve(), request(model="nobody-knows-it"))
     assert asked.reply is not None
     assert asked.reply.cost_usd is None
-
-
-def test_the_model_of_the_reply_is_cleaned(serve: Serve) -> None:
-    asked = ask(serve([fake.ok({"summary": "x"}, model="evil\x1b[31m\nmodel" + "x" * 500)]))
-    assert asked.reply is not None
-    assert asked.reply.model.startswith("evil [31m model")
-    assert len(asked.reply.model) <= 200
 
 
 def test_prompt_messages_keep_their_order_and_roles(serve: Serve) -> None:

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from enrich.errors import AnswerError, ServiceError
-from enrich.llm import AnswerCache, Budget, Event, Message, Reply, SingleFlight, question_key
+from enrich.llm.cache import AnswerCache, SingleFlight
+from enrich.llm.keys import question_key
+from enrich.llm.messages import Event, Message, Reply
+from enrich.llm.prices import Budget
 from tests import fake_server as fake
 from tests.fake_server import FakeServer, Seen
 from tests.llm.asking import client, request

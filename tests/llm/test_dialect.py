@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from enrich.errors import AnswerError, ServiceError
-from enrich.llm import Event, Message
-from enrich.llm.dialect import Dialect, first_dialect, reasoning_room
+from enrich.llm.messages import Event, Message
+from enrich.llm.parameters import Parameters, reasoning_room
 from tests import fake_server as fake
 from tests.fake_server import Act, FakeServer, Seen
 from tests.llm.asking import SCHEMA, ask, client, request
@@ -177,7 +177,7 @@ def test_a_server_that_refuses_whatever_is_changed_is_given_up(serve: Serve) -> 
 
 
 def test_openais_host_gets_its_own_names() -> None:
-    body = json.loads(first_dialect(is_openai=True, structured="json_schema").body(request(), 500))
+    body = json.loads(Parameters.first(is_openai=True, structured="json_schema").body(request(), 500))
     assert body["max_completion_tokens"] == 500
     assert body["prompt_cache_key"] == "page"
     assert "max_tokens" not in body
@@ -190,5 +190,5 @@ def test_models_that_reason_get_room_for_it() -> None:
 
 def test_the_body_does_not_change_the_request() -> None:
     asked = request()
-    Dialect(structured="json_object").body(asked, 10)
+    Parameters(structured="json_object").body(asked, 10)
     assert asked.messages[-1] == Message("user", "Summarise this page.")

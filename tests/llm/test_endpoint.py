@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from enrich.errors import AnswerError, UserError
-from enrich.llm import AnswerCache, Endpoint, Message, host_of
+from enrich.llm.cache import AnswerCache
+from enrich.llm.endpoint import Endpoint, host_of
+from enrich.llm.messages import Message
 from tests import fake_server as fake
 from tests.demo import DemoWiki, changed, honest
 from tests.fake_server import FakeServer, Seen
@@ -171,7 +173,7 @@ def test_the_key_appears_in_nothing_we_produce(
             produced += [repr(asked.error), str(asked.error), repr(vars(asked.error)), "".join(traceback.format_exception(asked.error))]
         if asked.reply is not None:
             with AnswerCache(tmp_path) as cache:
-                cache.put("k" * 64, {"text": asked.reply.text, "model": asked.reply.model})
+                cache.put("k" * 64, {"text": asked.reply.text})
                 produced.append(repr(cache.get("k" * 64)))
 
     async def shown() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from enrich.errors import UserError
-from enrich.llm import AnswerCache, SingleFlight
+from enrich.llm.cache import AnswerCache, SingleFlight
 
 
 def digest(text: str) -> str:
@@ -108,7 +108,7 @@ def test_no_lock_file_is_left(tmp_path: Path) -> None:
 _HOLDER = """
 import asyncio, sys
 from pathlib import Path
-from enrich.llm import SingleFlight
+from enrich.llm.cache import SingleFlight
 
 async def run():
     async with SingleFlight(Path(sys.argv[1])).hold([sys.argv[2]]):

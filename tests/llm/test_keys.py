@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from enrich.llm import Message, bare_schema, canonical_hash, question_key
+from enrich.llm.keys import bare_schema, canonical_hash, question_key
+from enrich.llm.messages import Message
 
 SCHEMA = {
     "title": "Summary",

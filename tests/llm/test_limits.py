@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from enrich.errors import ServiceError
-from enrich.llm.lane import START, Lane
-from enrich.llm.limits import Limits
-from enrich.llm.pace import Bucket
+from enrich.llm.limits import START, Bucket, Limits, LimitSettings, ModelLimits
 from enrich.llm.replies import duration, retry_after
 from tests.fake_server import RateLimit
 from tests.llm.virtual import VirtualLoop, in_virtual_time, simulate
@@ -109,7 +107,7 @@ def test_growth_pauses_while_there_are_faults() -> None:
 
 
 def test_the_limit_is_cut_at_most_once_per_interval() -> None:
-    lane = Lane("fake", 64, 300.0, random.Random(1))
+    lane = ModelLimits("fake", LimitSettings(), random.Random(1))
     lane.limit = 40
     for number in range(10):
         lane.start(0.0, 1)
@@ -171,8 +169,7 @@ class _Rarely(RateLimit):
 
 
 def make(loop: VirtualLoop, **settings: Any) -> Limits:
-    options: dict[str, Any] = {"concurrency": 64, "requests_per_minute": None, "tokens_per_minute": None, "breaker_seconds": 300.0}
-    return Limits(clock=loop.time, rng=random.Random(7), **{**options, **settings})
+    return Limits(LimitSettings(**settings), clock=loop.time, rng=random.Random(7))
 
 
 def test_a_retry_after_holds_everybody() -> None:

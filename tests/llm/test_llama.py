@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from enrich.llm import Message
+from enrich.llm.messages import Message
 from tests.llm.asking import ask, request
 
 SCHEMA = {

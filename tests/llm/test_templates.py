@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from enrich.errors import UserError
-from enrich.llm import Prompt
+from enrich.llm.templates import Prompt
 
 GOOD = """---
 version: 3

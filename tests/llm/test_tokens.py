@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from enrich.llm import Correction, estimate_tokens
+from enrich.llm.tokens import Correction, estimate_tokens
 
 ENGLISH = (
     "The controller starts with eight requests in flight and doubles them while every round is clean. When the serv"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from enrich.errors import ServiceError
-from enrich.llm.limits import Limits
+from enrich.llm.limits import Limits, LimitSettings
 from enrich.llm.replies import retry_after
 from tests.fake_server import RateLimit
 
@@ -79,14 +79,7 @@ def simulate(
     network, client_cost = 0.002, 0.001
 
     async def run(loop: VirtualLoop) -> None:
-        options: dict[str, Any] = {
-            "concurrency": 64,
-            "requests_per_minute": None,
-            "tokens_per_minute": None,
-            "breaker_seconds": 300.0,
-            **settings,
-        }
-        limits = Limits(clock=loop.time, rng=random.Random(7), **options)
+        limits = Limits(LimitSettings(**settings), clock=loop.time, rng=random.Random(7))
         if limits_of is not None:
             limits_of(limits)
         in_flight, sent = 0, 0

@@ -1,22 +1,26 @@
-"""Answers that were paid for, by question key: kept for ever, never trusted.
+"""Answers by question key: each is paid once, and the same question is asked once at a time.
 
-diskcache with JSON values (never pickle: a cache folder must not be able to run code), no expiry, no eviction. A damaged entry is a miss, a
-damaged database is set aside under another name and a new one begun; what cannot be written is one clear `UserError`.
+The answers are kept for ever and never trusted: diskcache with JSON values (never pickle: a cache folder must not be able to run code), no
+expiry, no eviction. A damaged entry is a miss, a damaged database is set aside under another name and a new one started; what cannot be
+written is a `UserError`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from time import time_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakValueDictionary
 
 from enrich.errors import UserError
+from enrich.files import release_lock, take_lock
 
 if TYPE_CHECKING:
     from diskcache import Cache
@@ -27,16 +31,18 @@ _COMPANIONS = ("", "-wal", "-shm")
 _IN_DATABASE = 1 << 30
 # Another process's transaction takes well under a second, even on a slow disk.
 _BUSY_SECONDS = 30
+# A question that another process asks is looked at again after so many seconds, then less often. Answers take seconds.
+_FIRST_LOOK, _LONGEST_LOOK = 0.01, 0.25
 
 
 class DamagedEntryError(Exception):
-    """A row that we did not write like this."""
+    """A row that this program did not write."""
 
 
 class AnswerCache:
     """A folder of answers. A context manager; usable from several processes at once, and from asyncio (0.1–0.3 ms a call).
 
-    `note` is called with one line for a person when something damaged was met.
+    `note` is called with one line for a person if something is damaged.
     """
 
     def __init__(self, folder: Path, note: Callable[[str], None] | None = None) -> None:
@@ -58,7 +64,7 @@ class AnswerCache:
             cache.close()
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """The answer stored under `key`; None where there is none or where it is damaged (then with a note)."""
+        """The answer stored under `key`; None if there is none or if it is damaged (then with a note)."""
         with self._guarded():
             try:
                 value = self._cache().get(key)
@@ -75,7 +81,7 @@ class AnswerCache:
         return None
 
     def put(self, key: str, value: dict[str, Any]) -> None:
-        """Stores `value` (JSON) under `key`: kept even if this process dies now. Raises `UserError` (full disk, …)."""
+        """Store `value` (JSON) under `key`, safe from the end of this process. Raises `UserError` (full disk, …)."""
         with self._guarded():
             try:
                 self._cache().set(key, value)
@@ -86,17 +92,17 @@ class AnswerCache:
                 self._cache().set(key, value)
 
     def stats(self) -> dict[str, int]:
-        """`answers`: how many; `bytes`: what they take on disk."""
+        """`answers`: their number; `bytes`: their size on disk."""
         with self._guarded():
             size = sum(file.stat().st_size for file in self._files() if file.exists())
             return {"answers": len(self._cache()), "bytes": size}
 
     def prune(self, keep: set[str]) -> int:
-        """Drops all answers but those named; gives how many were dropped. Damaged rows count as unnamed."""
+        """Drop all answers but those of `keep`, and return how many were dropped. Damaged rows are dropped."""
         with self._guarded():
             cache = self._cache()
             wanted = {bytes(cache.disk.put(key)[0]) for key in keep}
-            # By raw key: a row whose key cannot be read must go too.
+            # By raw key: a row whose key cannot be read must be dropped too.
             rows = [row for row, key in cache._sql("SELECT rowid, key FROM Cache") if not isinstance(key, bytes) or key not in wanted]
             with cache.transact(retry=True):
                 for row in rows:
@@ -105,7 +111,7 @@ class AnswerCache:
             return len(rows)
 
     def clear(self) -> int:
-        """Drops all answers; gives how many there were."""
+        """Drop all answers, and return how many there were."""
         return self.prune(set())
 
     def _cache(self) -> Cache:
@@ -133,7 +139,7 @@ class AnswerCache:
             statistics=0,
             tag_index=0,
             disk_min_file_size=_IN_DATABASE,
-            # Durable against the death of the process; a loss of power can take the last answers, never the database.
+            # Safe from the end of the process; a loss of power can take the last answers, never the database.
             sqlite_synchronous=1,
             sqlite_journal_mode="wal",
         )
@@ -148,7 +154,7 @@ class AnswerCache:
             if file.exists():
                 file.rename(file.with_name(f"damaged-{stamp}-{file.name}"))
         self._note(
-            f"{self.folder}: the answers' database is damaged ({why}); it is set aside as damaged-{stamp}-{_DATABASE} and a new one begun"
+            f"{self.folder}: the answers' database is damaged ({why}); it is set aside as damaged-{stamp}-{_DATABASE} and a new one started"
         )
 
     @contextmanager
@@ -159,12 +165,12 @@ class AnswerCache:
             yield
         except Timeout:
             raise UserError(
-                "another process keeps the answers locked", where=str(self.folder), do="wait until it is done, then run again"
+                "another process has locked the answers", where=str(self.folder), do="wait until it has ended, then run again"
             ) from None
         except (sqlite3.Error, OSError) as error:
             said = str(error)
             do = (
-                "make room on the disk; what is stored already is safe"
+                "make room on the disk; stored answers are safe"
                 if "full" in said or "space" in said or "I/O" in said
                 else "make the folder writable, or move it"
             )
@@ -172,7 +178,7 @@ class AnswerCache:
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Whether the file itself is broken, in contrast to a disk that is full, a folder that is read-only, a lock that is held."""
+    """Whether the file itself is damaged, as opposed to a full disk, a read-only folder or a held lock."""
     said = str(error).lower()
     return any(
         words in said
@@ -184,7 +190,7 @@ def _plain_disk() -> type:
     from diskcache import Disk, JSONDisk
 
     class PlainDisk(JSONDisk):  # type: ignore[misc]
-        """JSON in the database and nothing else: a row that asks for a pickle or for a file is none of ours."""
+        """JSON in the database and nothing else: a row that asks for a pickle or for a file was not written by us."""
 
         def get(self, key: Any, raw: Any) -> Any:
             if not raw or not isinstance(key, bytes):
@@ -201,6 +207,40 @@ def _plain_disk() -> type:
             return super().fetch(mode, filename, value, read)
 
         def remove(self, file_path: Any) -> None:
-            """Nothing: we keep no files, so a path in a row could only be somebody else's file."""
+            """Do nothing: no value is kept in a file, so a path in a row is not ours to delete."""
 
     return PlainDisk
+
+
+class SingleFlight:
+    """Holds questions by key, so that the same one is asked once at a time, within a process and across processes. For one event loop.
+
+    Each question is a lock file in `folder`, which is removed with the lock and ends with its process. Several are taken in sorted order, so
+    that two holders never wait for each other. After a wait, the answer is usually in the cache.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._here: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def hold(self, keys: Iterable[str]) -> AsyncIterator[None]:
+        """Hold the questions `keys` (hex digests): all others wait. Raises `UserError` for an unusable folder."""
+        async with AsyncExitStack() as stack:
+            for key in sorted(set(keys)):
+                await stack.enter_async_context(self._here.setdefault(key, asyncio.Lock()))
+                file = self.folder / key[:32]
+                stack.callback(release_lock, await self._lock(file), file)
+            yield
+
+    async def _lock(self, file: Path) -> int:
+        pause = _FIRST_LOOK
+        try:
+            while (handle := take_lock(file, wait=False)) is None:
+                await asyncio.sleep(pause)
+                pause = min(_LONGEST_LOOK, pause * 1.5)
+        except OSError as error:
+            raise UserError(
+                f"locks cannot be kept here ({error.strerror})", where=str(self.folder), do="make the folder writable, or move it"
+            ) from None
+        return handle

@@ -1,7 +1,7 @@
 """Where requests go, and whether the API key may go there.
 
-The key comes from `OPENAI_API_KEY` alone. It is sent to api.openai.com, to loopback, and to a host that the environment or a flag named;
-a host that only the wiki's file names needs `ENRICH_TRUST_HOST=host`: cloning a wiki must not send keys (or pages) away.
+The key comes from `OPENAI_API_KEY` alone. It is sent to api.openai.com, to loopback, and to a host that the environment or a flag named; a
+host that only the wiki's file names needs `ENRICH_TRUST_HOST=host`: cloning a wiki must not send keys (or pages) away.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ _OPENAI_HOST = "api.openai.com"
 # One spelling of a host only: what a lenient parser could read in two ways (user@host, backslashes, blanks) is refused.
 _NETLOC = re.compile(r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?")
 _KEY_LIKE = re.compile(r"\b(?:sk|pk)-[A-Za-z0-9_*.…-]{6,}|(?i:\bbearer)\s+[^\s\"',;]+")
-REDACTED = "[key]"
-# Local servers take any word as a key; keys that servers issue are longer.
-SHORTEST_REAL_KEY = 20
+_REDACTED = "[key]"
+# Local servers take any word as a key; the keys that servers issue are longer.
+_SHORTEST_REAL_KEY = 20
+_NAMED_BY = {"environment": "OPENAI_BASE_URL / ENRICH_LLM__BASE_URL", "flag": "--base-url"}
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server that speaks OpenAI's chat completions. `host` is shown to people (with its port, where one was named)."""
+    """A server that speaks OpenAI's chat completions. `host` is shown to people, with its port if one was named."""
 
     base_url: str
     host: str
@@ -38,22 +39,19 @@ class Endpoint:
     def from_settings(cls, base_url: str | None, named_by: str, env: Mapping[str, str]) -> Endpoint:
         """The endpoint for a configured `base_url` (None or "": OpenAI).
 
-        `named_by` says who named it: `file`, `environment`, `flag` or "" (nobody: the default). `env` gives `OPENAI_API_KEY` and
-        `ENRICH_TRUST_HOST` (one host or several, separated by commas). Raises `UserError` for an unusable address, for a host that
-        nobody but the file vouches for, and for a missing or malformed key.
+        `named_by` says where it was configured: `file`, `environment`, `flag` or "" (the default). `env` has `OPENAI_API_KEY` and
+        `ENRICH_TRUST_HOST` (hosts separated by commas). Raises `UserError` for an unusable address, for a host that only the file names, and
+        for a missing or malformed key.
         """
         url = (base_url or OPENAI_URL).strip().rstrip("/")
-        where = {"file": "llm.base_url", "environment": "OPENAI_BASE_URL / ENRICH_LLM__BASE_URL", "flag": "--base-url"}.get(
-            named_by, "llm.base_url"
-        )
+        where = _NAMED_BY.get(named_by, "llm.base_url")
         name, shown, scheme = _host(url, where)
         is_openai = name == _OPENAI_HOST or name.endswith("." + _OPENAI_HOST)
         is_loopback = _is_loopback(name)
         if is_openai and scheme != "https":
-            raise UserError(f"{shown} is spoken to over https only", where=where, do=f"write {OPENAI_URL}")
+            raise UserError(f"{shown} is used over https only", where=where, do=f"write {OPENAI_URL}")
         trusted = {part.strip().lower() for part in env.get("ENRICH_TRUST_HOST", "").split(",")}
-        vouched = named_by in ("environment", "flag") or name == _OPENAI_HOST or is_loopback or name in trusted or shown.lower() in trusted
-        if not vouched:
+        if not (named_by in _NAMED_BY or name == _OPENAI_HOST or is_loopback or name in trusted or shown.lower() in trusted):
             raise UserError(
                 f"only the wiki's own file names the server {shown}: nothing is sent there",
                 where=where,
@@ -62,7 +60,7 @@ class Endpoint:
         key = env.get("OPENAI_API_KEY", "").strip()
         if any(ord(char) < 33 or ord(char) > 126 for char in key):
             raise UserError(
-                "holds characters that no key has (a blank, a line end, a typographic dash?)",
+                "the key has characters that no key has (a blank, a line end, a typographic dash?)",
                 where="OPENAI_API_KEY",
                 do="copy the key again",
             )
@@ -71,18 +69,18 @@ class Endpoint:
         return cls(base_url=url, host=shown, is_openai=is_openai, is_loopback=is_loopback, key=key)
 
     def redact(self, text: str) -> str:
-        """`text` without the key and without anything that looks like one: for everything a server wrote."""
+        """`text` without the key and without anything that looks like one: for messages of a server, never for answers."""
         if self.key and self.key in text:
-            text = text.replace(self.key, REDACTED)
-        return _KEY_LIKE.sub(REDACTED, text)
+            text = text.replace(self.key, _REDACTED)
+        return _KEY_LIKE.sub(_REDACTED, text)
 
     def leaked_in(self, answer: str, asked: Sequence[str]) -> bool:
         """Whether an answer holds the key although none of the texts sent does. Short keys (`test`) are words, so they never count."""
-        return len(self.key) >= SHORTEST_REAL_KEY and self.key in answer and not any(self.key in text for text in asked)
+        return len(self.key) >= _SHORTEST_REAL_KEY and self.key in answer and not any(self.key in text for text in asked)
 
 
 def host_of(base_url: str | None) -> str:
-    """The host that page text would go to, for display; asks for no key. Raises `UserError` for an unusable address."""
+    """The host that page text would be sent to, for display; needs no key. Raises `UserError` for an unusable address."""
     return _host((base_url or OPENAI_URL).strip().rstrip("/"), "llm.base_url")[1]
 
 
@@ -92,19 +90,14 @@ def _host(url: str, where: str) -> tuple[str, str, str]:
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise UserError("is no web address", where=where, do=example) from None
+        raise UserError("not a web address", where=where, do=example) from None
     if "@" in parts.netloc:
-        raise UserError("must not hold a user name or password", where=where, do="put the key into OPENAI_API_KEY")
+        raise UserError("must not have a user name or password", where=where, do="put the key into OPENAI_API_KEY")
     match = _NETLOC.fullmatch(parts.netloc)
-    if (
-        parts.scheme not in ("http", "https")
-        or match is None
-        or parts.query
-        or parts.fragment
-        or any(ord(char) < 33 or char == "\\" for char in url)
-    ):
-        # Without its query: that is where people put keys.
-        raise UserError(f"`{re.split('[?#]', url)[0][:80]}` is no web address of a server", where=where, do=example)
+    odd = any(ord(char) < 33 or char == "\\" for char in url)
+    if parts.scheme not in ("http", "https") or match is None or parts.query or parts.fragment or odd:
+        # Without its query, which may hold a key.
+        raise UserError(f"`{re.split('[?#]', url)[0][:80]}` is not the web address of a server", where=where, do=example)
     if match["port"] and not 0 < int(match["port"]) < 65536:
         raise UserError(f"port {match['port']} does not exist", where=where, do=example)
     return match["host"].strip("[]").lower(), parts.netloc.lower(), parts.scheme

@@ -1,4 +1,14 @@
-"""Turns: who may send a request when. One lane per model (`lane.py`), the configured ceilings over all of them."""
+"""When a request may be sent: concurrency, rates and waits, one set of limits for each model and the configured ceilings over all of them.
+
+Three things hold a request back, and each is learned separately:
+* the **limit** of requests in flight: starts at 8, quadruples while rounds are clean and full, after the first cut grows by a tenth. It is
+  cut on a 429, at most once per interval, and does not grow while there are faults or while answers take twice as long as they did at best;
+* the **pace** in requests a second: unknown until a 429, then what the server accepted in the second before it, and from there up again.
+  Without it, a server that allows 100 requests a second refuses 5 to 20 % of 600 requests instead of 1 %. The `x-ratelimit-*` headers set a
+  pace before there is a 429;
+* the **gate**: after a 429 or a `Retry-After` nothing is sent until it opens. If the server does not say how long, single requests try after
+  growing waits.
+"""
 
 from __future__ import annotations
 
@@ -6,83 +16,371 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from enrich.errors import ServiceError
-from enrich.llm.lane import Hold, Lane, LaneState
-from enrich.llm.pace import Bucket
+from enrich.llm.replies import amount, duration
 
-# So many go in one round of the event loop: a 429 that is on its way is heard before the rest is sent.
+START = 8
+# Until the first cut each clean, full round quadruples the limit: two rounds to 64, where doubling takes three.
+_FAST_STEP = 3
+_CUT = 0.7
+_CUT_INTERVAL = 1.0
+# A little below what the server accepted, so that clocks which differ do not cost a 429 in every window.
+_BELOW = 0.96
+# After a 429 at a pace that was learned; after another one as soon as the gate has opened.
+_LESS, _STILL_LESS = 0.9, 0.85
+# Some milliseconds of a pace may be sent at once: a busy machine wakes us late, and what was not sent meanwhile must not be lost.
+_PACE_BURST = 0.05
+# If a quarter of the first pace has not ended the 429s, they have another cause: no pace for a minute.
+_NO_HELP, _NO_PACE_SECONDS = 4.0, 60.0
+# After a 429 the pace is kept for this long, then grows by 2 % a second, doubled with every clean second.
+_PACE_REST, _PACE_GROWTH, _PACE_FASTEST_GROWTH = 3.0, 0.02, 0.5
+_FIRST_PROBE, _PROBE_GROWTH, _LONGEST_PROBE = 0.25, 1.2, 30.0
+# No header may stall a run for longer than this.
+_LONGEST_RESET = 60.0
+_SLOWER_BY, _SLOWER_AT_LEAST = 2.0, 0.05
+# At most this many are sent in one round of the event loop: a 429 that is on its way is read before the rest is sent.
 _AT_ONCE = 4
 
 
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """How hard a server may be asked: `concurrency` is a ceiling over all models, `breaker_seconds` how long one may refuse everything."""
+
+    concurrency: int = 64
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    breaker_seconds: float = 300.0
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A token bucket: `rate` units a second, `burst` units at once. A request larger than the burst takes a full bucket and leaves a debt."""
+
+    rate: float
+    burst: float
+    seen: float = 0.0
+    level: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.level = self.burst
+
+    @classmethod
+    def per_minute(cls, amount: float) -> Bucket:
+        """A bucket that lets at most `amount` single units through in any 60 seconds (a second's worth at once)."""
+        burst = max(1.0, amount / 60)
+        return cls(rate=(amount - burst + 1) / 60, burst=burst)
+
+    def wait(self, now: float, units: float = 1.0) -> float:
+        """Seconds until `units` may be taken; 0: now."""
+        self._refill(now)
+        lacking = min(units, self.burst) - self.level
+        # Less than a millionth of a unit is rounding.
+        return lacking / self.rate if lacking > 1e-6 else 0.0
+
+    def take(self, now: float, units: float = 1.0) -> None:
+        self._refill(now)
+        self.level -= units
+
+    def change_rate(self, now: float, rate: float, burst: float) -> None:
+        self._refill(now)
+        self.rate, self.burst, self.level = rate, burst, min(self.level, burst)
+
+    def _refill(self, now: float) -> None:
+        if now > self.seen:
+            self.level = min(self.burst, self.level + (now - self.seen) * self.rate)
+            self.seen = now
+
+
+@dataclass(frozen=True, slots=True)
+class LimitState:
+    """What a model's requests are doing, for a progress display. `held_seconds` > 0: nothing is sent for so long; `why`: what limits it."""
+
+    model: str
+    limit: int
+    in_flight: int
+    waiting: int
+    held_seconds: float
+    why: str
+
+
+class ModelLimits:
+    """The limits of one model. Without side effects: all times are handed in, in monotonic seconds."""
+
+    def __init__(self, model: str, settings: LimitSettings, rng: random.Random) -> None:
+        self.model, self.settings, self._rng = model, settings, rng
+        self.limit = min(START, settings.concurrency)
+        self.in_flight = 0
+        # Requests sent before the first 429 of a burst belong to that burst: their 429s say nothing new.
+        self.burst = 0
+        self.why = ""
+        self._growing_fast = True
+        self._done, self._full, self._faults, self._latency = 0, False, 0, 0.0
+        self._best_latency: float | None = None
+        self._last_cut = float("-inf")
+        self._gate_until, self._gate_why = float("-inf"), ""
+        self._probing = False
+        self._strikes = 0
+        self._first_refusal: float | None = None
+        self._first_sent: float | None = None
+        self._sent: deque[float] = deque(maxlen=8192)
+        self._pace: Bucket | None = None
+        self._pace_before: float | None = None
+        self._first_pace = 0.0
+        self._no_pace_until = float("-inf")
+        self._pace_checked, self._pace_bound, self._pace_step = 0.0, False, _PACE_GROWTH
+        self._granted: dict[str, tuple[Bucket, float]] = {}
+
+    def wait(self, now: float, tokens: float) -> float | None:
+        """Seconds until a request of so many tokens may be sent; 0: now; None: when another one has ended."""
+        if now < self._gate_until:
+            self.why = self._gate_why
+            return self._gate_until - now
+        if self._probing and self.in_flight > 0:
+            self.why = "one request tries whether the limit is over"
+            return None
+        if self.in_flight >= self.limit:
+            self._full = True
+            self.why = "requests in flight"
+            return None
+        longest = 0.0
+        if self._pace is not None:
+            self._grow_pace(self._pace, now)
+            longest = self._pace.wait(now)
+            if longest > 0:
+                self._pace_bound = True
+                self.why = "the server's rate limit, as learned"
+        for name, (bucket, until) in list(self._granted.items()):
+            # A header counts until its reset: the next answer may have none.
+            if now >= until:
+                del self._granted[name]
+                continue
+            needed = min(bucket.wait(now, tokens if name == "tokens" else 1.0), until - now)
+            if needed > longest:
+                longest, self.why = needed, f"the server's limit of {name}"
+        return longest
+
+    def start(self, now: float, tokens: float) -> None:
+        """A request is sent."""
+        self.in_flight += 1
+        if self._first_sent is None:
+            self._first_sent = now
+        self._sent.append(now)
+        if self._pace is not None:
+            self._pace.take(now)
+        for name, (bucket, _) in self._granted.items():
+            bucket.take(now, tokens if name == "tokens" else 1.0)
+
+    def clean(self, burst: int, latency: float) -> None:
+        """A request of `burst` got a usable answer after `latency` seconds."""
+        self._first_refusal = None
+        if burst == self.burst:
+            self._strikes, self._probing = 0, False
+        self._latency += latency
+        self._count(fault=False)
+
+    def failed(self, now: float, asked_wait: float | None) -> None:
+        """A request failed (5xx, timeout, reset): no growth in this round; a `Retry-After` closes the gate."""
+        if asked_wait is not None:
+            self._close(now, asked_wait, f"the server asked to wait {asked_wait:.1f} s")
+        self._count(fault=True)
+
+    def throttled(self, now: float, burst: int, sent_at: float, asked_wait: float | None) -> tuple[float, str] | None:
+        """A 429 for a request of `burst`, sent at `sent_at`: the seconds for which the gate is closed, and why.
+
+        None if the server has refused for longer than the breaker allows.
+        """
+        self._done, self._full, self._faults, self._latency = 0, False, 0, 0.0
+        with suppress(ValueError):
+            self._sent.remove(sent_at)
+        if self._first_refusal is None:
+            self._first_refusal = now
+        elif now - self._first_refusal >= self.settings.breaker_seconds:
+            return None
+        first_of_burst = burst == self.burst
+        if first_of_burst:
+            self.burst += 1
+            self._strikes += 1
+            self._pace_before = self._pace.rate if self._pace else None
+            if now - self._last_cut >= _CUT_INTERVAL:
+                self._last_cut = now
+                self._growing_fast = False
+                self.limit = max(1, int(self.limit * _CUT))
+        if asked_wait is not None:
+            # Without a pace, a server that asks for a very short wait would be asked again and again.
+            asked_wait = asked_wait if now >= self._no_pace_until else max(asked_wait, _FIRST_PROBE)
+            self._probing = False
+            self._close(now, asked_wait, f"the server said too many requests (429) and to wait {asked_wait:.1f} s")
+        elif first_of_burst:
+            wait = min(_LONGEST_PROBE, _FIRST_PROBE * _PROBE_GROWTH ** (self._strikes - 1)) * self._rng.uniform(0.9, 1.1)
+            self._probing = True
+            self._close(now, wait, "the server said too many requests (429)")
+        if self._strikes == 1:
+            self._learn_pace(now)
+        elif first_of_burst and asked_wait is not None and self._pace is not None:
+            # The gate opened when the server said, and it was still too much.
+            self._set_pace(now, self._pace.rate * _STILL_LESS)
+        return max(0.0, self._gate_until - now), self._gate_why
+
+    def heard(self, now: float, headers: Mapping[str, str]) -> None:
+        """Read the `x-ratelimit-*` headers of an answer: if less than half of the grant is left, the rest is spread until its reset.
+
+        For a server with fixed windows that is exactly what may be sent; one that refills all the time settles at half its grant, at full rate.
+        """
+        for name in ("requests", "tokens"):
+            remaining = amount(headers.get(f"x-ratelimit-remaining-{name}"))
+            if remaining is None:
+                continue
+            granted = amount(headers.get(f"x-ratelimit-limit-{name}"))
+            reset = duration(headers.get(f"x-ratelimit-reset-{name}"))
+            if not granted or not reset or remaining > granted / 2:
+                self._granted.pop(name, None)
+                continue
+            reset = min(reset, _LONGEST_RESET)
+            rate = max(remaining, 1.0) / reset
+            burst = max(1.0, remaining / (20 if name == "requests" else 4))
+            bucket, _ = self._granted.get(name) or (Bucket(rate, burst, seen=now), now)
+            bucket.change_rate(now, rate, burst)
+            self._granted[name] = bucket, now + reset
+
+    def state(self, now: float, waiting: int) -> LimitState:
+        held = max(0.0, self._gate_until - now)
+        why = self._gate_why if held else self.why if waiting else ""
+        return LimitState(self.model, self.limit, self.in_flight, waiting, held, why)
+
+    def _count(self, *, fault: bool) -> None:
+        """One request of the round has ended; with the last one the limit may grow."""
+        self._done += 1
+        self._faults += fault
+        if self._done < self.limit:
+            return
+        latency = self._latency / max(1, self._done - self._faults)
+        # The best latency drifts up by a fiftieth a round, so that one lucky round does not stop growth for ever.
+        best = latency if self._best_latency is None else min(self._best_latency * 1.02, latency)
+        slower = latency > best * _SLOWER_BY and latency > best + _SLOWER_AT_LEAST
+        if self._full and not self._faults and not slower:
+            step = _FAST_STEP * self.limit if self._growing_fast else max(1, self.limit // 10)
+            self.limit = min(self.settings.concurrency, self.limit + step)
+        if self._done > self._faults:
+            self._best_latency = best
+        self._done, self._full, self._faults, self._latency = 0, False, 0, 0.0
+
+    def _close(self, now: float, seconds: float, why: str) -> None:
+        until = now + seconds
+        if self._first_refusal is not None:
+            # However long the server asks to wait, one more request is sent before the breaker's time is over.
+            until = min(until, self._first_refusal + self.settings.breaker_seconds)
+        if until > self._gate_until:
+            self._gate_until, self._gate_why = until, why
+
+    def _learn_pace(self, now: float) -> None:
+        """Set the pace from what was accepted in the second before the first 429 of a burst, and in any case below the pace until then.
+
+        A few accepted requests say nothing about a rate, in the slow first second not even many.
+        """
+        accepted = sum(1 for sent in self._sent if sent > now - 1.0)
+        started = self._first_sent is not None and now - self._first_sent < 1.0
+        if accepted < (4 * START if started else START):
+            return
+        rate = _BELOW * accepted
+        if self._pace_before is not None:
+            # One odd moment must not stop everything.
+            rate = max(min(rate, _LESS * self._pace_before), self._pace_before / 2)
+        self._set_pace(now, rate)
+
+    def _set_pace(self, now: float, rate: float) -> None:
+        if now < self._no_pace_until:
+            return
+        if self._pace is None:
+            self._pace = Bucket(rate, 1.0, seen=now)
+            self._first_pace = rate
+        elif rate < self._first_pace / _NO_HELP:
+            self._pace, self._no_pace_until = None, now + _NO_PACE_SECONDS
+            return
+        self._pace.change_rate(now, rate, max(1.0, rate * _PACE_BURST))
+        self._pace_checked, self._pace_bound, self._pace_step = now + _PACE_REST, False, _PACE_GROWTH
+
+    def _grow_pace(self, pace: Bucket, now: float) -> None:
+        if now < self._pace_checked + 1.0:
+            return
+        if self._pace_bound:
+            rate = pace.rate * (1 + self._pace_step)
+            pace.change_rate(now, rate, max(1.0, rate * _PACE_BURST))
+            self._pace_step = min(_PACE_FASTEST_GROWTH, self._pace_step * 2)
+        self._pace_checked, self._pace_bound = now, False
+
+
 class Turn:
-    """Permission for one request, from `Limits.turn`. Say how it went, then `end` it (exactly once)."""
+    """Permission for one request, from `Limits.turn`. Report how it went, then call `end` (exactly once)."""
 
-    __slots__ = ("_burst", "_lane", "_limits", "_sent_at")
+    __slots__ = ("_burst", "_limits", "_model", "_sent_at")
 
-    def __init__(self, limits: Limits, lane: Lane, sent_at: float) -> None:
-        self._limits, self._lane, self._sent_at, self._burst = limits, lane, sent_at, lane.burst
+    def __init__(self, limits: Limits, model: ModelLimits, sent_at: float) -> None:
+        self._limits, self._model, self._sent_at, self._burst = limits, model, sent_at, model.burst
 
     def heard(self, headers: Mapping[str, str]) -> None:
-        """The answer's headers: the server's own limits stand there."""
+        """Read the limits that the server states in the answer's headers."""
         if "x-ratelimit-remaining-requests" in headers or "x-ratelimit-remaining-tokens" in headers:
-            self._lane.heard(self._limits.clock(), headers)
+            self._model.heard(self._limits.clock(), headers)
 
     def clean(self, latency: float) -> None:
-        self._lane.clean(self._limits.clock(), self._burst, latency)
+        self._model.clean(self._burst, latency)
 
     def failed(self, asked_wait: float | None) -> None:
-        self._lane.failed(self._limits.clock(), asked_wait)
+        self._model.failed(self._limits.clock(), asked_wait)
 
-    def throttled(self, asked_wait: float | None) -> Hold:
-        """A 429. Raises the final `ServiceError` when the server has said nothing else for `breaker_seconds`."""
-        hold = self._lane.throttled(self._limits.clock(), self._burst, self._sent_at, asked_wait)
+    def throttled(self, asked_wait: float | None) -> tuple[float, str]:
+        """Report a 429: the seconds for which all requests to the model are held, and why.
+
+        Raises the final `ServiceError` if the server has said nothing else for `breaker_seconds`.
+        """
+        hold = self._model.throttled(self._limits.clock(), self._burst, self._sent_at, asked_wait)
         if hold is None:
-            raise self._limits.trip(self._lane)
+            error = ServiceError(
+                "rate-limited",
+                f"`{self._model.model}` has answered nothing but 429 (too many requests) for {self._model.settings.breaker_seconds:.0f} s",
+                final=True,
+                do="run again later: finished work is kept; lower llm.requests_per_minute if it happens often",
+            )
+            self._limits.stop(error)
+            raise error
         return hold
 
     def end(self) -> None:
-        self._lane.in_flight -= 1
+        self._model.in_flight -= 1
         self._limits.in_flight -= 1
         self._limits.wake()
 
 
 class Limits:
-    """Concurrency, rates and gates of one client. Not for use from several event loops."""
+    """Concurrency, rates and gates of one client. For one event loop."""
 
-    def __init__(
-        self,
-        *,
-        concurrency: int,
-        requests_per_minute: float | None,
-        tokens_per_minute: float | None,
-        breaker_seconds: float,
-        clock: Callable[[], float],
-        rng: random.Random,
-    ) -> None:
-        self.clock = clock
-        self.in_flight = 0
-        self._ceiling, self._breaker_seconds, self._rng = concurrency, breaker_seconds, rng
-        self._requests = Bucket.per_minute(requests_per_minute) if requests_per_minute else None
-        # A whole page must fit through, so a tenth of a minute may go at once.
-        self._tokens = Bucket(tokens_per_minute / 60 * 0.9, tokens_per_minute / 10) if tokens_per_minute else None
-        self._lanes: dict[str, Lane] = {}
+    def __init__(self, settings: LimitSettings, *, clock: Callable[[], float], rng: random.Random) -> None:
+        self.clock, self.in_flight = clock, 0
+        self._settings, self._rng = settings, rng
+        requests, tokens = settings.requests_per_minute, settings.tokens_per_minute
+        self._requests = Bucket.per_minute(requests) if requests else None
+        # A whole page must fit through, so a tenth of a minute may be sent at once.
+        self._tokens = Bucket(tokens / 60 * 0.9, tokens / 10) if tokens else None
+        self._models: dict[str, ModelLimits] = {}
         self._waiting: dict[str, deque[tuple[float, asyncio.Future[Turn]]]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._waking: asyncio.Handle | None = None
-        self._tripped: ServiceError | None = None
+        self._stopped: ServiceError | None = None
 
     async def turn(self, model: str, tokens: float) -> Turn:
-        """Waits for permission to send one request of about `tokens` tokens to `model`; first come, first served per model."""
-        if self._tripped is not None:
-            raise self._tripped
-        lane = self._lanes.get(model)
-        if lane is None:
-            lane = self._lanes[model] = Lane(model, self._ceiling, self._breaker_seconds, self._rng)
+        """Wait for permission to send one request of about `tokens` tokens to `model`; first come, first served per model."""
+        if self._stopped is not None:
+            raise self._stopped
+        limits = self._models.get(model)
+        if limits is None:
+            limits = self._models[model] = ModelLimits(model, self._settings, self._rng)
             self._waiting[model] = deque()
         queue = self._waiting[model]
-        if not queue and self._wait(lane, tokens) == 0:
-            return self._start(lane, tokens)
+        if not queue and self._wait(limits, tokens) == 0:
+            return self._start(limits, tokens)
         future: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
         queue.append((tokens, future))
         self.wake()
@@ -93,25 +391,14 @@ class Limits:
                 future.result().end()
             raise
 
-    def state(self) -> tuple[LaneState, ...]:
-        """What each model's requests are doing, for a progress display."""
+    def state(self) -> tuple[LimitState, ...]:
+        """What each model's requests are doing."""
         now = self.clock()
-        return tuple(lane.state(now, len(self._waiting[name])) for name, lane in self._lanes.items())
-
-    def trip(self, lane: Lane) -> ServiceError:
-        """Ends everything that waits: this server only says 429."""
-        error = ServiceError(
-            "rate-limited",
-            f"`{lane.model}` has answered nothing but 429 (too many requests) for {self._breaker_seconds:.0f} s",
-            final=True,
-            do="run again later: what is done is kept; lower llm.requests_per_minute if it happens often",
-        )
-        self.stop(error)
-        return error
+        return tuple(limits.state(now, len(self._waiting[name])) for name, limits in self._models.items())
 
     def stop(self, error: ServiceError) -> None:
-        """No further turns: whoever waits, and whoever asks from now on, gets `error`. Turns that were given stay good."""
-        self._tripped = error
+        """Give no further turns: all who wait, and all who ask from now on, get `error`. Turns that were given stay valid."""
+        self._stopped = error
         for queue in self._waiting.values():
             while queue:
                 _, future = queue.popleft()
@@ -119,62 +406,57 @@ class Limits:
                     future.set_exception(error)
 
     def wake(self) -> None:
-        """Looks soon who may go: once for all that ended in this round of the event loop."""
+        """Look soon who may go on: once for all that ended in this round of the event loop."""
         if self._waking is None:
-            self._waking = asyncio.get_running_loop().call_soon(self._pump)
+            self._waking = asyncio.get_running_loop().call_soon(self._give_turns)
 
-    def _pump(self) -> None:
-        """Lets go whoever may go, a few at a time, and comes back when the next one may."""
-        loop = asyncio.get_running_loop()
+    def _give_turns(self) -> None:
+        """Give turns to those who may send, a few at a time, and set a timer for the next one."""
         self._waking = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        soonest: float | None = None
-        granted = 0
+        waits: list[float] = []
+        given = 0
         for name, queue in self._waiting.items():
-            lane = self._lanes[name]
+            limits = self._models[name]
             while queue:
                 tokens, future = queue[0]
                 if future.done():
                     queue.popleft()
                     continue
-                wait = self._wait(lane, tokens)
-                if wait == 0 and granted == _AT_ONCE:
+                wait = self._wait(limits, tokens)
+                if wait != 0:
+                    waits += [] if wait is None else [wait]
+                    break
+                if given == _AT_ONCE:
                     self.wake()
                     return
-                if wait == 0:
-                    queue.popleft()
-                    future.set_result(self._start(lane, tokens))
-                    granted += 1
-                    continue
-                if wait is not None and (soonest is None or wait < soonest):
-                    soonest = wait
-                break
-        if soonest is not None:
-            self._timer = loop.call_later(soonest, self.wake)
+                queue.popleft()
+                future.set_result(self._start(limits, tokens))
+                given += 1
+        if waits:
+            self._timer = asyncio.get_running_loop().call_later(min(waits), self.wake)
 
-    def _wait(self, lane: Lane, tokens: float) -> float | None:
+    def _wait(self, limits: ModelLimits, tokens: float) -> float | None:
         now = self.clock()
-        wait = lane.wait(now, tokens)
+        wait = limits.wait(now, tokens)
         if wait is None:
             return None
-        if self.in_flight >= self._ceiling:
-            lane.why = "requests in flight"
+        if self.in_flight >= self._settings.concurrency:
+            limits.why = "requests in flight"
             return None
         for bucket, units, name in ((self._requests, 1.0, "requests_per_minute"), (self._tokens, tokens, "tokens_per_minute")):
-            if bucket is not None:
-                needed = bucket.wait(now, units)
-                if needed > wait:
-                    wait, lane.why = needed, f"llm.{name}"
+            if bucket is not None and (needed := bucket.wait(now, units)) > wait:
+                wait, limits.why = needed, f"llm.{name}"
         return wait
 
-    def _start(self, lane: Lane, tokens: float) -> Turn:
+    def _start(self, limits: ModelLimits, tokens: float) -> Turn:
         now = self.clock()
-        lane.start(now, tokens)
+        limits.start(now, tokens)
         self.in_flight += 1
         if self._requests is not None:
             self._requests.take(now)
         if self._tokens is not None:
             self._tokens.take(now, tokens)
-        return Turn(self, lane, now)
+        return Turn(self, limits, now)

@@ -1,4 +1,4 @@
-"""What goes to a model and what comes back: messages, requests, replies, and what they used."""
+"""What is sent to a model and what comes back: messages, requests, replies, and what they used."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Role = Literal["system", "user", "assistant"]
-
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message of a conversation."""
 
-    role: Role
+    role: Literal["system", "user", "assistant"]
     content: str
 
 
@@ -22,8 +20,8 @@ class Request:
     """One question for one model.
 
     `schema` is the JSON Schema of the answer (None: free text), `schema_name` its name for the server (letters, digits, `_`, `-`).
-    `temperature` is sent only where it is set. `max_output_tokens` is the room for the answer itself; the client adds room for reasoning.
-    `cache_group` names requests that share their leading messages, so that a server which caches prompts can route them together.
+    `temperature` None is not sent. `max_output_tokens` is the room for the answer; the client adds room for reasoning. `cache_group` names
+    requests that share their first messages, so that a server which caches prompts can route them together.
     """
 
     model: str
@@ -39,8 +37,8 @@ class Request:
 class Usage:
     """Tokens as the server counts them, all ≥ 0.
 
-    `input` is the whole prompt. `cached_input` (read from the server's cache) and `cache_write` (written to it) are parts of `input`,
-    not additions: what was paid at the plain rate is `fresh_input`. `output` is everything generated, reasoning included.
+    `input` is the whole prompt. `cached_input` (read from the server's cache) and `cache_write` (written to it) are parts of `input`;
+    `fresh_input` is the rest, paid at the plain rate. `output` is everything generated, reasoning included.
     """
 
     input: int = 0
@@ -63,24 +61,22 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back for one request, with everything spent on the way to it (retries and cut-off attempts too).
+    """The answer to one request, with everything spent on it, retries and cut-off attempts included.
 
-    `cost_usd` is None where the model's price is unknown. `requests` counts HTTP requests, `seconds` is wall time with all waiting.
+    `cost_usd` is None if the model's price is unknown. `requests` counts HTTP requests.
     """
 
     text: str
     usage: Usage
     cost_usd: float | None
-    model: str
     requests: int
-    seconds: float
 
 
 @dataclass(slots=True)
 class Tally:
-    """What was spent on something, summed over attempts; hand one to `Client.send` to know it for failures too.
+    """What was spent, summed over attempts. Hand one to `Client.send` to know it for failures too.
 
-    An attempt whose answer named no usage adds its reserved upper bound to `cost_usd` and nothing to `usage`.
+    An attempt whose answer has no usage adds its reserved upper bound to `cost_usd` and nothing to `usage`.
     """
 
     requests: int = 0
@@ -96,10 +92,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something worth telling while requests run. Carries no page text and no key.
+    """Something to report while requests run. Holds no page text and no key.
 
-    `kind`: `attempt` (one HTTP request ended; `cause` is "" for a usable answer, else the fault's word),
-    `note` (`detail` is one line for a person: a parameter was dropped, a server was odd),
+    `kind`: `attempt` (one HTTP request ended; `cause` is "" for a usable answer, else a short word for the failure),
+    `note` (`detail` is one line for a person, e.g. that a parameter was dropped),
     `held` (all requests to `model` wait `seconds`; `detail` says why).
     """
 

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Protocol
 
 from enrich.errors import ServiceError, UserError
-from enrich.llm.budget import BudgetSpent
+from enrich.llm.prices import BudgetSpent
 from enrich.runs.ask import Asker, PageResult
 from enrich.runs.results import RunResult
 from enrich.stages.catalogue import Stage

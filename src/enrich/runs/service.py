@@ -21,10 +21,9 @@ from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 
 if TYPE_CHECKING:
-    from enrich.llm.cache import AnswerCache
+    from enrich.llm.cache import AnswerCache, SingleFlight
     from enrich.llm.client import Client
     from enrich.llm.endpoint import Endpoint
-    from enrich.llm.flight import SingleFlight
 
 Baseline = Callable[[str, Page], Mapping[str, Any]]
 # Shorter waits are normal under a rate limit (seconds).
@@ -131,11 +130,9 @@ async def openai(wiki: Wiki, stages: Sequence[Stage], note: Callable[[str], None
 
     Raises `UserError` for a server that is not trusted, for a missing key, and with a budget for a model without a known price.
     """
-    from enrich.llm.budget import Budget
-    from enrich.llm.cache import AnswerCache
+    from enrich.llm.cache import AnswerCache, SingleFlight
     from enrich.llm.client import Client, ClientSettings
-    from enrich.llm.flight import SingleFlight
-    from enrich.llm.prices import Prices
+    from enrich.llm.prices import Budget, Prices
 
     config, llm = wiki.config, wiki.config.llm
     prices, budget = Prices(config.prices), None
