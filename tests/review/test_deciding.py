@@ -17,9 +17,9 @@ from enrich.review.applying import MEANWHILE, apply
 from enrich.review.decisions import Step, accept, decided, is_small_move, record, reject, undecided
 from enrich.review.editing import candidates, chosen_insights, edited, form_text, read_form
 from enrich.review.imported import read_decisions, take
+from enrich.review.line_marks import line_marks, moved
 from enrich.review.lock import LockFile, lock_entry
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
-from enrich.review.seen import line_marks, moved
 from enrich.stages.catalogue import load_stages
 from enrich.stages.landing import value_hash
 from enrich.wiki.pages import Page, PageFile, parse_page, read_page

@@ -299,4 +299,4 @@ def test_nobody_gives_up_words_they_have_not_seen(tmp_path: Path, capsys: pytest
     assert sitting.shown[0].now(sitting.change) == "Words again.", "what y refuses to overwrite is on the screen"
     # Without a terminal they are printed.
     assert wiki.run("accept", "bay:llmSummary", "--overwrite") == 0
-    assert capsys.readouterr().err == 'warning: bay:llmSummary goes over what the page says now: "Words again."\n'
+    assert capsys.readouterr().err == 'warning: bay:llmSummary replaces the value on the page: "Words again."\n'

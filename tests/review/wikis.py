@@ -106,7 +106,7 @@ def answer(workspace: Wiki, page_id: str, answers: Mapping[str, Any]) -> list[Fi
         for stage in load_stages(workspace.config)
         if stage.name in answers
     ]
-    return propose(workspace.shared(ProposalStore), workspace.shared(LockFile).read(), page, given, "2026-03-01")[0]
+    return propose(workspace, workspace.shared(LockFile).read(), page, given)[0]
 
 
 def states(workspace: Wiki) -> dict[str, dict[str, str]]:

@@ -15,7 +15,7 @@ from enrich.review.decisions import as_proposed, decided
 from enrich.review.proposals import NEEDS_LOOK, Edit, FieldChange
 from enrich.stages.fields import stage_of
 from enrich.stages.forms import form_of, judged, with_value
-from enrich.stages.landing import canonical, same
+from enrich.stages.landing import QUALITY, canonical, same
 from enrich.wiki import yaml12
 from enrich.wiki.frontmatter.scalars import Indents, entry
 from enrich.wiki.pages import Page
@@ -64,6 +64,8 @@ def edited(change: FieldChange, form: Any, page: Page, *, by: str, when: str, ho
     It is accepted, unless a finding is hard or something was trimmed or repaired: then it waits for a decision. Raises
     `AnswerError("invalid", …)` for what is no value of the field, or is what stands on the page already.
     """
+    if change.field == QUALITY:
+        raise AnswerError("invalid", "quality is computed from the ratings: accept or reject it")
     answer = judged(change.field, form, page_index(page))
     if same(answer.value, change.new) and form == _form(change):
         return change

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from enrich.config import STAGES
+from enrich.review.applying import quality_after
+from enrich.review.line_marks import line_marks
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, lock_entry, owner
 from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore
-from enrich.review.seen import line_marks
 from enrich.stages.catalogue import OFFLINE
 from enrich.stages.fields import FieldAnswer
-from enrich.stages.landing import is_missing, same, standing, value_hash
+from enrich.stages.landing import QUALITY, is_missing, same, standing, value_hash
 from enrich.stages.matching import kept, order_kept, within
 from enrich.wiki.pages import Page
+from enrich.wiki.wiki import Wiki
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +43,18 @@ class Renewal:
     after: LockEntry
 
 
-def propose(
-    store: ProposalStore, lock: Lock, page: Page, answers: Sequence[StageAnswer], today: str
-) -> tuple[list[FieldChange], list[Renewal]]:
+def propose(wiki: Wiki, lock: Lock, page: Page, answers: Sequence[StageAnswer]) -> tuple[list[FieldChange], list[Renewal]]:
     """Write the page's proposal. Returns its changes from these answers, and the lock entries that answers without a change renew."""
+    store = wiki.shared(ProposalStore)
     changes: list[FieldChange] = []
     renewals: list[Renewal] = []
     for answer in answers:
         entry = lock.entry(page.id, answer.stage, page)
         differing, confirmed = _compared(page, answer, entry)
         changes += differing
+        changes += _quality_change(wiki, page, entry, differing)
         if confirmed:
-            renewals.append(Renewal(entry, lock_entry(page.id, answer.stage, answer.question, entry, written=confirmed, date=today)))
+            renewals.append(Renewal(entry, lock_entry(page.id, answer.stage, answer.question, entry, written=confirmed, date=wiki.today)))
     with store.writing():
         before = store.get(page.id)
         if before is not None or changes:
@@ -117,6 +119,19 @@ def _compared(page: Page, answer: StageAnswer, entry: LockEntry | None) -> tuple
             )
         )
     return changes, confirmed
+
+
+def _quality_change(wiki: Wiki, page: Page, entry: LockEntry | None, ratings: Sequence[FieldChange]) -> list[FieldChange]:
+    """The formula's value for `quality`, proposed with a model's changed ratings if the value on the page is a person's."""
+    old = page.frontmatter.get(QUALITY)
+    if not ratings or ratings[0].stage != "ratings" or ratings[0].model == OFFLINE or owner(old, entry, QUALITY) not in PERSONS:
+        return []
+    new = quality_after(wiki, page, ratings)
+    if new is None or same(old, new):
+        return []
+    answer = replace(ratings[0], findings=(), evidence=(), samples=1, spread=None)
+    reason = "computed from the ratings; when it is applied, from those that are on the page then"
+    return [replace(answer, field=QUALITY, old=None if is_missing(old) else old, new=new, flags=(OVER_HUMAN,), reason=reason)]
 
 
 _PLACE = re.compile(r"insights\[(\d+)\]")

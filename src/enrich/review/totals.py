@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enrich.grounding import Finding
 from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, STALE
 from enrich.review.views import PageView
+from enrich.stages.landing import QUALITY
 
 # Upper edges of the bins of rating moves, in points of the 0 to 10 scale; a step of a half point is where a reader sees a difference.
 _EDGES = (-2.0, -1.0, -0.5, -0.05, 0.05, 0.5, 1.0, 2.0)
@@ -50,7 +51,7 @@ def totals(views: Sequence[PageView]) -> Totals:
     found: Counter[str] = Counter(finding_name(finding) for field in fields for finding in field.change.findings)
     moves = [0] * len(MOVE_BINS)
     for field in fields:
-        if field.move is not None:
+        if field.move is not None and field.name != QUALITY:
             moves[bin_of(field.move)] += 1
     # A stage's answer is paid once, however many fields it gives.
     costs = {(field.change.question.key, view.page, field.change.stage): field.change.cost_usd for view in views for field in view.fields}

@@ -150,9 +150,7 @@ class _Booking:
             self._log_failure(failure)
         if outcome.answers:
             try:
-                changes, renewals = propose(
-                    self.wiki.shared(ProposalStore), self._current_lock(), _page_now(outcome.page), outcome.answers, self.wiki.today
-                )
+                changes, renewals = propose(self.wiki, self._current_lock(), _page_now(outcome.page), outcome.answers)
             except AnswerError as error:
                 for answer in outcome.answers:
                     result.failed.append(FailedQuestion(page_id, answer.stage, error.cause, error.detail))

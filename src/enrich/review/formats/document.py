@@ -52,7 +52,7 @@ class ProvenancePart(_Part):
 class FieldPart(_Part):
     """One field of one page."""
 
-    field: str = Field(description="llmSummary, insights or ratings.<dimension>.")
+    field: str = Field(description="llmSummary, insights, ratings.<dimension> or quality.")
     stage: str
     old: Any = Field(description="The value on the page when it was asked about; null where there was none.")
     new: Any = Field(description="The value that is proposed.")
