@@ -40,7 +40,7 @@ def test_nothing_is_asked_without_being_told_to(wiki: DemoWiki, serve: Serve) ->
     result = wiki.enrich("eval", "--golden", "golden.jsonl", "--json")
     assert (result.exit, server.requests) == (0, 0)
     assert result.json["pages"] == {"summary": 0, "insights": 0, "ratings": 0}
-    assert f"{3 * PAGES} questions about golden pages have no answer; --ask sends them" in result.err
+    assert f"no answer to {3 * PAGES} questions about golden pages; --ask sends them" in result.err
     assert not (wiki.root / "cache" / "answers").exists()
     assert wiki.content() == before
 

@@ -34,7 +34,7 @@ def root(tmp_path: Path) -> Path:
 def test_build_writes_the_database_into_the_wiki(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("build", "--wiki", str(root), "--now", NOW) == 0
     printed = capsys.readouterr()
-    assert "1 records in" in printed.out
+    assert "1 record in" in printed.out
     assert printed.err == ""  # no progress where there is no terminal
     document = json.loads((root / "database.json").read_text())
     assert document["generated"] == NOW

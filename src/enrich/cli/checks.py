@@ -5,27 +5,27 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-import typer
+from typer import Context, Exit, Option, Typer, echo
 
 from enrich.checks.check import check_wiki
 from enrich.checks.report import as_github, as_json, as_text
 from enrich.cli.session import TO_REPORT, Pages, Session
 
-app = typer.Typer(rich_markup_mode=None)
+app = Typer(rich_markup_mode=None)
 
 
 @app.command()
 def check(
-    ctx: typer.Context,
+    ctx: Context,
     pages: Pages = None,
     format: Annotated[  # noqa: A002 - the option's name
         Literal["text", "json", "github"],
-        typer.Option("--format", help="text for people, json for scripts, github for annotations in a workflow."),
+        Option("--format", help="text for people, json for scripts, github for annotations in a workflow."),
     ] = "text",
     body_lines: Annotated[
-        bool, typer.Option("--body-lines", help="Count lines from the first line after the frontmatter, not from the file's first.")
+        bool, Option("--body-lines", help="Count lines from the first line after the frontmatter, not from the file's first.")
     ] = False,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 10 if there is an error or a warning.")] = False,
+    exit_code: Annotated[bool, Option("--exit-code", help="Exit with 10 if there is an error or a warning.")] = False,
 ) -> None:
     """Check frontmatter schema, key order, insights and writing rules. Reads only, sends nothing."""
     session: Session = ctx.obj
@@ -35,8 +35,8 @@ def check(
     if session.json or format == "json":
         session.document(as_json(report, body_lines))
     elif format == "github":
-        typer.echo(as_github(report, body_lines), nl=bool(report.findings))
+        echo(as_github(report, body_lines), nl=bool(report.findings))
     elif report.findings or not session.quiet:
-        typer.echo(as_text(report, body_lines))
+        echo(as_text(report, body_lines))
     if exit_code and (report.count("error") or report.count("warning")):
-        raise typer.Exit(TO_REPORT)
+        raise Exit(TO_REPORT)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
 from rich.text import Text
+from typer import Context, Exit, Option, Typer, echo
 
 from enrich.cli.output import console, progress_of_run
-from enrich.cli.session import TO_REPORT, Backend, BaseUrl, Output, Pages, Session, Stages
+from enrich.cli.session import TO_REPORT, Backend, BaseUrl, Budget, Output, Pages, Session, Stages
 from enrich.evaluation.evaluating import Evaluation, to_json
 from enrich.evaluation.evaluating import evaluate as measure
 from enrich.evaluation.floors import read_floors
@@ -32,54 +32,37 @@ from enrich.wiki.wiki import Wiki
 # The styles on a terminal for the tones of `report_text.TextLine`.
 _STYLES = {"bad": "bold red", "good": "green", "head": "bold", "soft": "dim"}
 
-app = typer.Typer(rich_markup_mode=None)
+app = Typer(rich_markup_mode=None)
 
 
 @app.command("eval")
 def evaluate(
-    ctx: typer.Context,
+    ctx: Context,
     pages: Pages = None,
     golden: Annotated[
-        str | None,
-        typer.Option("--golden", metavar="SOURCE", help="What to measure against: a file, or frontmatter (default).", show_default=False),
+        str | None, Option("--golden", metavar="SOURCE", help="What to measure against: a file, or frontmatter (default).")
     ] = None,
     answers: Annotated[
-        str,
-        typer.Option("--answers", metavar="SOURCE", help="What to measure: model, model:NAME, offline, frontmatter[@REVISION], a file."),
+        str, Option("--answers", metavar="SOURCE", help="What to measure: model, model:NAME, offline, frontmatter[@REVISION], a file.")
     ] = "model",
-    against: Annotated[
-        str | None,
-        typer.Option("--against", metavar="SOURCE", help="Earlier answers to compare with: reports drift.", show_default=False),
-    ] = None,
+    against: Annotated[str | None, Option("--against", metavar="SOURCE", help="Earlier answers to compare with: reports drift.")] = None,
     stage: Stages = None,
-    ask: Annotated[bool, typer.Option("--ask", help="Ask what has no answer yet. Without it nothing is sent and nothing spent.")] = False,
-    limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", min=0, help="With --ask: about at most N pages.", show_default=False)
-    ] = None,
-    budget: Annotated[
-        float | None, typer.Option("--budget", metavar="USD", min=0, help="With --ask: spend at most this much.", show_default=False)
-    ] = None,
+    ask: Annotated[bool, Option("--ask", help="Ask what has no answer yet. Without it nothing is sent and nothing spent.")] = False,
+    limit: Annotated[int | None, Option("--limit", metavar="N", min=0, help="With --ask: about at most N pages.")] = None,
+    budget: Budget = None,
     backend: Backend = None,
-    model: Annotated[str | None, typer.Option("--model", metavar="M", help="The model to measure.", show_default=False)] = None,
+    model: Annotated[str | None, Option("--model", metavar="M", help="The model to measure.")] = None,
     base_url: BaseUrl = None,
     floor: Annotated[
         list[str] | None,
-        typer.Option(
-            "--floor",
-            metavar="METRIC=N",
-            help="What must be reached, also METRIC>=N or METRIC<=N (repeatable); missed: exit 10.",
-            show_default=False,
-        ),
+        Option("--floor", metavar="METRIC=N", help="What must be reached, also METRIC>=N or METRIC<=N (repeatable); missed: exit 10."),
     ] = None,
-    save: Annotated[
-        Path | None,
-        typer.Option("--save", metavar="FILE", help="Store the measured answers as JSON lines, for --against.", show_default=False),
-    ] = None,
+    save: Annotated[Path | None, Option("--save", metavar="FILE", help="Store the measured answers as JSON lines, for --against.")] = None,
     format: Annotated[  # noqa: A002 - the option's name
-        Literal["text", "json", "html"], typer.Option("--format", help="text for a terminal, json for scripts, html with plots.")
+        Literal["text", "json", "html"], Option("--format", help="text for a terminal, json for scripts, html with plots.")
     ] = "text",
     output: Output = None,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 10 also if drift is found.")] = False,
+    exit_code: Annotated[bool, Option("--exit-code", help="Exit with 10 also if drift is found.")] = False,
 ) -> None:
     """Measure answers against golden data and the offline baseline; --against reports drift."""
     session: Session = ctx.obj
@@ -110,7 +93,7 @@ def evaluate(
     _show(session, evaluation, format, output)
     missed = TO_REPORT if evaluation.missed or (exit_code and evaluation.drifted) else 0
     if code := collecting.exit or missed:
-        raise typer.Exit(code)
+        raise Exit(code)
 
 
 @dataclass
@@ -149,9 +132,9 @@ def _show(session: Session, evaluation: Evaluation, format: str, output: Path | 
         session.note(f"wrote {output}")
     if session.json:
         # A workflow can have the page in a file and the figures on stdout.
-        typer.echo(document, nl=False)
+        echo(document, nl=False)
     elif output is None and format == "text" and sys.stdout.isatty():
         for line in lines:
             console().print(Text(escaped(line.text), _STYLES.get(line.tone, ""), no_wrap=True, overflow="fold"))
     elif output is None:
-        typer.echo(text, nl=False)
+        echo(text, nl=False)

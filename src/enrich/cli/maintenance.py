@@ -6,24 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Context, Typer
 
 from enrich.cli.session import Session
 from enrich.runs.cache_maintenance import cache_clear, cache_prune, cache_stats
 from enrich.runs.init import start_wiki
 from enrich.text import counted
 
-app = typer.Typer(rich_markup_mode=None)
-cache = typer.Typer(no_args_is_help=True, help="Show or clean stored answers and runs.", rich_markup_mode=None)
+app = Typer(rich_markup_mode=None)
+cache = Typer(no_args_is_help=True, help="Show or clean stored answers and runs.", rich_markup_mode=None)
 app.add_typer(cache, name="cache")
 
 
 @app.command()
 def init(
-    ctx: typer.Context,
-    folder: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="The wiki's folder (default: here, or --wiki).", show_default=False)
-    ] = None,
+    ctx: Context, folder: Annotated[Path | None, Argument(metavar="[DIR]", help="The wiki's folder (default: here, or --wiki).")] = None
 ) -> None:
     """Write a commented enrich.toml, the prompts, and what git should ignore and merge. Existing files are kept."""
     session: Session = ctx.obj
@@ -39,7 +36,7 @@ def init(
 
 
 @cache.command()
-def stats(ctx: typer.Context) -> None:
+def stats(ctx: Context) -> None:
     """Show how many answers and runs are stored, and their size."""
     session: Session = ctx.obj
     numbers = cache_stats(session.config())
@@ -51,14 +48,14 @@ def stats(ctx: typer.Context) -> None:
 
 
 @cache.command()
-def prune(ctx: typer.Context) -> None:
+def prune(ctx: Context) -> None:
     """Drop answers that neither lock, proposals nor the present plan name, and all but the last 30 runs."""
     session: Session = ctx.obj
     _print_dropped(session, cache_prune(session.open_wiki()))
 
 
 @cache.command()
-def clear(ctx: typer.Context) -> None:
+def clear(ctx: Context) -> None:
     """Drop all answers and runs: it costs only the money to ask again."""
     session: Session = ctx.obj
     _print_dropped(session, cache_clear(session.config()))

@@ -1,4 +1,4 @@
-"""What commands show on a terminal: tables and progress. Plain lines where nobody watches."""
+"""What commands show on a terminal: tables and progress. Plain lines without a terminal."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _error_console() -> Console:
 def status(done: int, pages: int, seconds: float, result: RunResult, throttle: str = "") -> str:
     """One line of progress: pages, rate, cost, time left, failures, and what limits the requests in flight."""
     rate = done / seconds if seconds > 0 else 0.0
-    parts = [f"{done}/{counted(pages, 'page')}", f"{rate:.1f} a second", _cost(result)]
+    parts = [f"{done:,}/{counted(pages, 'page')}", f"{rate:.1f} a second", _cost(result)]
     if rate and pages > done:
         parts.append(f"{_duration((pages - done) / rate)} left")
     if result.failed:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Context, Exit, Option, Typer
 
 from enrich.cli.output import console
 from enrich.cli.runs import Refresh, print_failed, print_stopped, run_with_progress
@@ -27,16 +27,16 @@ from enrich.wiki.notice import Notice
 from enrich.wiki.pages import PageFile
 from enrich.wiki.wiki import Wiki
 
-app = typer.Typer(rich_markup_mode=None)
+app = Typer(rich_markup_mode=None)
 
 
 @app.command()
 def page(
-    ctx: typer.Context,
-    page: Annotated[str, typer.Argument(metavar="PAGE", help="A page id or a path inside the content folder.")],
+    ctx: Context,
+    page: Annotated[str, Argument(metavar="PAGE", help="A page id or a path inside the content folder.")],
     stage: Stages = None,
     refresh: Refresh = False,
-    apply: Annotated[bool, typer.Option("--apply", help="Write what was proposed, except needs-look and over-human.")] = False,
+    apply: Annotated[bool, Option("--apply", help="Write what was proposed, except needs-look and over-human.")] = False,
     backend: Backend = None,
     model: Model = None,
     base_url: BaseUrl = None,
@@ -52,7 +52,7 @@ def page(
     else:
         _print_page(session, wiki, file, result)
     if result.exit:
-        raise typer.Exit(result.exit)
+        raise Exit(result.exit)
 
 
 def _print_page(session: Session, wiki: Wiki, file: PageFile, result: RunResult) -> None:
@@ -77,10 +77,10 @@ def _print_page(session: Session, wiki: Wiki, file: PageFile, result: RunResult)
 
 @app.command()
 def show(
-    ctx: typer.Context,
-    page: Annotated[str, typer.Argument(metavar="PAGE", help="A page id, or a path.", show_default=False)],
+    ctx: Context,
+    page: Annotated[str, Argument(metavar="PAGE", help="A page id, or a path.")],
     format: Annotated[  # noqa: A002 - the option's name
-        Literal["text", "json", "html"], typer.Option("--format", help="text for a terminal, json for scripts, html for a browser.")
+        Literal["text", "json", "html"], Option("--format", help="text for a terminal, json for scripts, html for a browser.")
     ] = "text",
     output: Output = None,
 ) -> None:
@@ -105,7 +105,7 @@ def _one_page(wiki: Wiki, name: str) -> PageFile:
     """The only page that a PAGE argument names."""
     found = wiki.select([name])
     if len(found) != 1:
-        raise UserError(f"{name!r} names {len(found)} pages", do="name one page", exit_code=2)
+        raise UserError(f"{name!r} names {counted(len(found), 'page')}", do="name one page", exit_code=2)
     return found[0]
 
 

@@ -7,37 +7,35 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import BadParameter, Context, Exit, Option, Typer
 
 from enrich.cli.output import progress_of_build
 from enrich.cli.session import TO_REPORT, Session
 from enrich.records.database import build as build_database
 from enrich.records.database import generated_at, would_change, write_database
 from enrich.runs.plan import enrichment_states
+from enrich.text import counted
 
 FILE_NAME = "database.json"
 
-app = typer.Typer(rich_markup_mode=None)
+app = Typer(rich_markup_mode=None)
 
 
 @app.command()
 def build(
-    ctx: typer.Context,
+    ctx: Context,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write (default: database.json in the wiki's folder).")
+        Path | None, Option("-o", "--output", metavar="FILE", help="Where to write (default: database.json in the wiki's folder).")
     ] = None,
     now: Annotated[
-        str | None,
-        typer.Option("--now", metavar="ISO", help="The clock, such as 2026-03-13T20:14:00Z: the same clock gives the same bytes."),
+        str | None, Option("--now", metavar="ISO", help="The clock, such as 2026-03-13T20:14:00Z: the same clock gives the same bytes.")
     ] = None,
     dates: Annotated[
-        Path | None,
-        typer.Option("--dates", metavar="FILE", help="Dates from a JSON file, {modified: {path: date}, created: …}, not from git."),
+        Path | None, Option("--dates", metavar="FILE", help="Dates from a JSON file, {modified: {path: date}, created: …}, not from git.")
     ] = None,
-    split: Annotated[bool, typer.Option("--split", help="Also write pages.json and backlinks.json beside it.")] = False,
+    split: Annotated[bool, Option("--split", help="Also write pages.json and backlinks.json beside it.")] = False,
     exit_code: Annotated[
-        bool,
-        typer.Option("--exit-code", help="Write nothing; exit with 10 if the file would change (by its own clock unless --now is given)."),
+        bool, Option("--exit-code", help="Write nothing; exit with 10 if the file would change (by its own clock unless --now is given).")
     ] = False,
 ) -> None:
     """Build all records: frontmatter, entity data and computed values, into database.json."""
@@ -64,9 +62,9 @@ def build(
     elif exit_code:
         session.say(f"{file} {'would change' if changed else 'is up to date'}")
     else:
-        session.say(f"{len(database.pages):,} records in {', '.join(str(path) for path in written)} ({seconds:.1f} s)")
+        session.say(f"{counted(len(database.pages), 'record')} in {', '.join(str(path) for path in written)} ({seconds:.1f} s)")
     if changed:
-        raise typer.Exit(TO_REPORT)
+        raise Exit(TO_REPORT)
 
 
 def _clock(text: str | None) -> datetime | None:
@@ -75,5 +73,5 @@ def _clock(text: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a time such as 2026-03-13T20:14:00Z", param_hint="--now") from None
+        raise BadParameter(f"{text!r} is not a time such as 2026-03-13T20:14:00Z", param_hint="--now") from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Context, Exit, Option, Typer
 
 from enrich.cli.review_terminal import review_in_terminal
 from enrich.cli.runs import compact
@@ -36,12 +36,9 @@ from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki, now_iso
 
 PageFields = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[PAGE[:FIELD]]...", help="Pages, or single fields such as solar:llmSummary or solar:ratings.rigor.", show_default=False
-    ),
+    list[str] | None, Argument(metavar="[PAGE[:FIELD]]...", help="Pages, or single fields such as solar:llmSummary or solar:ratings.rigor.")
 ]
-All = Annotated[bool, typer.Option("--all", help="Every pending field except needs-look and over-human.")]
+All = Annotated[bool, Option("--all", help="Every pending field except needs-look and over-human.")]
 
 # What to do about a field that was left out, by the reason. Flags are decided by name.
 _LEFT_OUT = {
@@ -54,23 +51,23 @@ _LEFT_OUT = {
     "decided-meanwhile": "another process decided or asked again just now: look again",
 }
 
-app = typer.Typer(rich_markup_mode=None)
+app = Typer(rich_markup_mode=None)
 
 
 @app.command()
 def diff(
-    ctx: typer.Context,
+    ctx: Context,
     pages: Pages = None,
     form: Annotated[
         Literal["text", "word", "markdown", "json", "html"],
-        typer.Option(
+        Option(
             "--format",
             metavar="F",
             help="text: the lines of the files; word: word by word; markdown: a pull-request comment; html: one page to review on; json.",
         ),
     ] = "text",
     output: Output = None,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 10 if changes wait.")] = False,
+    exit_code: Annotated[bool, Option("--exit-code", help="Exit with 10 if changes wait.")] = False,
 ) -> None:
     """Show the proposed changes."""
     session: Session = ctx.obj
@@ -95,7 +92,7 @@ def diff(
     if not diffs and form in ("text", "word"):
         session.note("no changes are proposed")
     if exit_code and any(change.state != "rejected" for diff in diffs for change in diff.proposal.changes):
-        raise typer.Exit(TO_REPORT)
+        raise Exit(TO_REPORT)
 
 
 def _proposals(session: Session, wiki: Wiki, names: Sequence[str] | None) -> list[Proposal]:
@@ -108,15 +105,11 @@ def _proposals(session: Session, wiki: Wiki, names: Sequence[str] | None) -> lis
 
 @app.command()
 def review(
-    ctx: typer.Context,
+    ctx: Context,
     pages: Pages = None,
-    source: Annotated[
-        Path | None, typer.Option("--from", metavar="FILE", help="Read decisions from FILE (JSON) instead of asking.", show_default=False)
-    ] = None,
-    serve: Annotated[
-        bool, typer.Option("--serve", help="Review in a browser on this machine; decisions are stored as they are made.")
-    ] = False,
-    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="With --serve: the port (0: any free one).")] = 0,
+    source: Annotated[Path | None, Option("--from", metavar="FILE", help="Read decisions from FILE (JSON) instead of asking.")] = None,
+    serve: Annotated[bool, Option("--serve", help="Review in a browser on this machine; decisions are stored as they are made.")] = False,
+    port: Annotated[int, Option("--port", metavar="N", min=0, max=65535, help="With --serve: the port (0: any free one).")] = 0,
 ) -> None:
     """Decide field by field in the terminal. Every decision is stored at once, so you can stop and continue at any time."""
     session: Session = ctx.obj
@@ -167,17 +160,17 @@ def _import_decisions(session: Session, wiki: Wiki, pages: Sequence[str] | None,
             session.warn(" ".join(f"{page}:{name}: {why}".split()))
         session.say(f"{_on_pages(len(done.taken), 'decision', done.taken)}; `enrich apply` writes what is accepted")
     if done.refused or wiki.shared(ProposalStore).damaged:
-        raise typer.Exit(3)
+        raise Exit(3)
 
 
 @app.command()
 def accept(
-    ctx: typer.Context,
+    ctx: Context,
     pages: PageFields = None,
     everything: All = False,
-    safe: Annotated[bool, typer.Option("--safe", help="Only small moves of ratings, without any finding or flag.")] = False,
+    safe: Annotated[bool, Option("--safe", help="Only small moves of ratings, without any finding or flag.")] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Take a named field also if its value on the page was changed after it was asked about.")
+        bool, Option("--overwrite", help="Take a named field also if its value on the page was changed after it was asked about.")
     ] = False,
 ) -> None:
     """Accept proposed fields; `apply` then writes them."""
@@ -188,14 +181,14 @@ def accept(
 
 @app.command()
 def reject(
-    ctx: typer.Context, pages: PageFields = None, everything: Annotated[bool, typer.Option("--all", help="Every proposed field.")] = False
+    ctx: Context, pages: PageFields = None, everything: Annotated[bool, Option("--all", help="Every proposed field.")] = False
 ) -> None:
     """Reject proposed fields; they do not come back until the page, the prompt or the model changes."""
     session, wiki, named = _decision(ctx, pages, everything)
     _print_decided(session, "rejected", decisions.reject(wiki, named, by=_who(), when=now_iso()), named)
 
 
-def _decision(ctx: typer.Context, pages: list[str] | None, everything: bool) -> tuple[Session, Wiki, list[tuple[str, tuple[str, ...]]]]:
+def _decision(ctx: Context, pages: list[str] | None, everything: bool) -> tuple[Session, Wiki, list[tuple[str, tuple[str, ...]]]]:
     """The (page, fields) pairs to decide on."""
     session: Session = ctx.obj
     wiki = session.open_wiki()
@@ -225,15 +218,15 @@ def _print_decided(session: Session, word: str, done: Decided, named: Sequence[t
             session.say(f"left out {len(left)} ({flag}): {first_few(left)}; {_LEFT_OUT[flag]}")
     by_name = {(page, name) for page, fields in named for name in fields}
     if any((page, name) in by_name for page, name, _ in done.left_out):
-        raise typer.Exit(3)
+        raise Exit(3)
 
 
 @app.command()
 def apply(
-    ctx: typer.Context,
+    ctx: Context,
     pages: Pages = None,
     everything: All = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Also write over a person's values (never needs-look).")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", help="Also write over a person's values (never needs-look).")] = False,
 ) -> None:
     """Write accepted fields to their pages."""
     session: Session = ctx.obj
@@ -251,7 +244,7 @@ def apply(
     else:
         _print_applied(session, done)
     if done.refused or wiki.shared(ProposalStore).damaged:
-        raise typer.Exit(3)
+        raise Exit(3)
 
 
 def _print_applied(session: Session, done: Applied) -> None:
@@ -273,11 +266,9 @@ def _print_applied(session: Session, done: Applied) -> None:
 
 @app.command()
 def adopt(
-    ctx: typer.Context,
+    ctx: Context,
     pages: Pages = None,
-    field: Annotated[
-        list[str] | None, typer.Option("--field", metavar="F", help="Only this field (repeatable).", show_default=False)
-    ] = None,
+    field: Annotated[list[str] | None, Option("--field", metavar="F", help="Only this field (repeatable).")] = None,
     stage: Stages = None,
 ) -> None:
     """Take over values that are on pages: they are managed from then on as if `enrich` had written them."""

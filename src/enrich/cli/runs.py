@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.text import Text
+from typer import Context, Exit, Option, Typer
 
 from enrich.cli.output import print_table, progress_of_run
 from enrich.cli.session import LISTED, TO_REPORT, Backend, BaseUrl, Budget, Model, Pages, Session, Stages
@@ -25,7 +25,7 @@ from enrich.stages.catalogue import load_stages
 from enrich.text import counted, usd
 from enrich.wiki.wiki import Wiki
 
-Refresh = Annotated[bool, typer.Option("--refresh", help="Take everything but skipped pages as due (cached answers still serve).")]
+Refresh = Annotated[bool, Option("--refresh", help="Take everything but skipped pages as due (cached answers still serve).")]
 
 _STATE_STYLE = {
     "due": "yellow",
@@ -38,19 +38,19 @@ _STATE_STYLE = {
 # The rows of a plan without -v.
 _PLANNED = 10
 
-app = typer.Typer(rich_markup_mode=None)
+app = Typer(rich_markup_mode=None)
 
 
 @app.command()
 def plan(
-    ctx: typer.Context,
+    ctx: Context,
     pages: Pages = None,
     stage: Stages = None,
     refresh: Refresh = False,
     backend: Backend = None,
     model: Model = None,
     base_url: BaseUrl = None,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 10 if something is due.")] = False,
+    exit_code: Annotated[bool, Option("--exit-code", help="Exit with 10 if something is due.")] = False,
 ) -> None:
     """Show what is due and why, with tokens and cost. Asks nothing."""
     session: Session = ctx.obj
@@ -65,7 +65,7 @@ def plan(
     else:
         _print_plan(session, made, cost)
     if exit_code and made.due:
-        raise typer.Exit(TO_REPORT)
+        raise Exit(TO_REPORT)
 
 
 def _print_plan(session: Session, plan: Plan, cost: Estimate) -> None:
@@ -108,31 +108,22 @@ def _state_cell(state: StageState | None) -> Text:
 
 @app.command()
 def run(
-    ctx: typer.Context,
+    ctx: Context,
     pages: Pages = None,
-    apply: Annotated[
-        bool, typer.Option("--apply", help="Write what this run asked or found again, except needs-look and over-human.")
-    ] = False,
+    apply: Annotated[bool, Option("--apply", help="Write what this run asked or found again, except needs-look and over-human.")] = False,
     stage: Stages = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", min=0, help="At most N pages, in page order.", show_default=False)
-    ] = None,
+    limit: Annotated[int | None, Option("--limit", metavar="N", min=0, help="At most N pages, in page order.")] = None,
     refresh: Refresh = False,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Ask again, even if an answer is stored.")] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="With --apply: also write over a person's values (never needs-look).")
-    ] = False,
+    no_cache: Annotated[bool, Option("--no-cache", help="Ask again, even if an answer is stored.")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", help="With --apply: also write over a person's values (never needs-look).")] = False,
     budget: Budget = None,
     backend: Backend = None,
     model: Model = None,
     base_url: BaseUrl = None,
-    engine: Annotated[str, typer.Option("--engine", metavar="E", help="Where questions run: local.")] = "local",
-    failed: Annotated[bool, typer.Option("--failed", help="Only what failed in the last run.")] = False,
+    engine: Annotated[str, Option("--engine", metavar="E", help="Where questions run: local.")] = "local",
+    failed: Annotated[bool, Option("--failed", help="Only what failed in the last run.")] = False,
     pr_body: Annotated[
-        Path | None,
-        typer.Option(
-            "--pr-body", metavar="FILE", help="With --apply: write what was applied, held and failed as Markdown.", show_default=False
-        ),
+        Path | None, Option("--pr-body", metavar="FILE", help="With --apply: write what was applied, held and failed as Markdown.")
     ] = None,
 ) -> None:
     """The batch job: ask what is due and leave proposals."""
@@ -160,7 +151,7 @@ def run(
     else:
         _print_run(session, wiki, result)
     if result.exit:
-        raise typer.Exit(result.exit)
+        raise Exit(result.exit)
 
 
 def run_with_progress(session: Session, wiki: Wiki, options: RunOptions) -> RunResult:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from enrich.config import Config, find_wiki, load_config
 from enrich.files import write_text_atomically
@@ -20,19 +20,13 @@ TO_REPORT = 10  # the exit code of --exit-code (DESIGN.md section 4.2)
 # A longer list ends with the number of the rest: --json and the run's report have all of it.
 LISTED = 20
 
-Pages = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[PAGE]...", help="Page ids, paths inside the content folder, or globs of either.", show_default=False),
-]
-Stages = Annotated[
-    list[str] | None,
-    typer.Option("--stage", metavar="S", help="Only this stage: summary, insights or ratings (repeatable).", show_default=False),
-]
-Backend = Annotated[str | None, typer.Option("--backend", metavar="B", help="Who answers: offline or openai.", show_default=False)]
-Model = Annotated[str | None, typer.Option("--model", metavar="M", help="The model to ask.", show_default=False)]
-BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="The server to ask.", show_default=False)]
-Budget = Annotated[float | None, typer.Option("--budget", metavar="USD", min=0, help="Spend at most this much.", show_default=False)]
-Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write to FILE.", show_default=False)]
+Pages = Annotated[list[str] | None, Argument(metavar="[PAGE]...", help="Page ids, paths inside the content folder, or globs of either.")]
+Stages = Annotated[list[str] | None, Option("--stage", metavar="S", help="Only this stage: summary, insights or ratings (repeatable).")]
+Backend = Annotated[str | None, Option("--backend", metavar="B", help="Who answers: offline or openai.")]
+Model = Annotated[str | None, Option("--model", metavar="M", help="The model to ask.")]
+BaseUrl = Annotated[str | None, Option("--base-url", metavar="URL", help="The server to ask.")]
+Budget = Annotated[float | None, Option("--budget", metavar="USD", min=0, help="Spend at most this much.")]
+Output = Annotated[Path | None, Option("-o", "--output", metavar="FILE", help="Write to FILE.")]
 
 
 @dataclass
