@@ -75,7 +75,7 @@ def test_a_file_outside_the_wikis_roots_is_not_called_unknown(lighthouses: Path,
     (lighthouses / "content" / "docs" / "stray.txt").write_text("A note.\n", encoding="utf-8")
     code, _, err = run(capsys, "--wiki", str(lighthouses), "check", "stray.txt")
     assert code == 1
-    assert "error: 'stray.txt' is no page of this wiki. `roots` in enrich.toml, its name or a link leave it out" in err
+    assert "error: 'stray.txt' is not a page of this wiki. `roots` in enrich.toml, its name or a link leave it out" in err
 
 
 def test_a_broken_page_does_not_hide_the_others(lighthouses: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import importlib
 import pytest
 
 MODULES = ("grounding.findings", "grounding.words", "grounding.quantities", "grounding.quotes", "grounding.self_talk", "wiki.markup",
-           "wiki.sentences", "wiki.visible")  # fmt: skip
+           "wiki.visible")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -14,7 +14,7 @@ from enrich import Config, UserError, load_config
 # The card of any record is computed by an inner function: records with every combination of values are hard to produce through a wiki.
 from enrich.config import WikiSection
 from enrich.records.card import Card, page_card, status_card
-from enrich.wiki.insights import Insight
+from enrich.wiki.data import Insight
 from enrich.wiki.pages import Page, find_pages
 from enrich.wiki.profile import Profile, load_profile
 from tests.checks.making import page

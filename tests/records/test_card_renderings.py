@@ -16,7 +16,7 @@ from enrich.cli.main import main
 # A hostile text in every value of a record is hard to produce through a wiki.
 from enrich.records.card import Card, status_card
 from enrich.records.card_rendering import card_html, card_text, print_card
-from enrich.wiki.insights import Insight
+from enrich.wiki.data import Insight
 from enrich.wiki.profile import load_profile
 from tests.browser import CONTRAST, browser_page
 from tests.checks.making import page

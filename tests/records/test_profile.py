@@ -50,9 +50,9 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
         ("coverage: {targets: {article: {tabels: {min: 1}}}}\n", r"unknown key `coverage.targets.article.tabels`.*internalLinks"),
         ("coverage: {targets: {article: {tables: {max: 1}}}}\n", r"unknown key `coverage.targets.article.tables.max`.*rate"),
         ("bulk_import_pages: many\n", r"profile\.yaml: `bulk_import_pages` cannot be 'many'"),
-        ("default_content_format: song\n", r"profile\.yaml: .*'song' is none of content_formats"),
+        ("default_content_format: song\n", r"profile\.yaml: .*'song' is not one of content_formats"),
         ("entity_types: [a\nb: c]\n  d\n", r"profile\.yaml:\d+: broken YAML"),
-        ("- a\n- b\n", r"profile\.yaml: a profile is a mapping"),
+        ("- a\n- b\n", r"profile\.yaml: a profile must be a mapping"),
     ],
 )
 def test_what_does_not_fit_is_named_with_file_and_key(tmp_path: Path, text: str, said: str) -> None:

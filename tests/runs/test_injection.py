@@ -11,7 +11,7 @@ import pytest
 
 from enrich.config import FOUR_DIMENSIONS
 from enrich.grounding import PageIndex, check_text
-from enrich.wiki.insights import SCORES
+from enrich.wiki.data import SCORES
 from enrich.wiki.pages import PageFile, parse_page
 from tests.demo import PROSE, DemoWiki, answering, honest_parts, page_of, parts_of
 from tests.fake_server import Act, FakeServer, Seen

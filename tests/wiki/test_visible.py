@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from enrich.wiki.markup import inline
 from enrich.wiki.pages import find_pages, read_page
-from enrich.wiki.sentences import split_sentences
-from enrich.wiki.visible import Line, visible
+from enrich.wiki.visible import Line, split_sentences, visible
 
 
 def seen(body: str) -> list[tuple[int, str, str]]:

@@ -19,10 +19,9 @@ from enrich.checks.likeness import word_pairs
 from enrich.checks.writing import Scope, writing
 from enrich.config import FILE_NAME, Config
 from enrich.errors import UserError
-from enrich.wiki.insights import Insight, data_insights, page_insights, tie
-from enrich.wiki.pages import Page, PageFile, find_pages, read_page
+from enrich.wiki.data import Insight, data_insights, page_insights, with_pages
+from enrich.wiki.pages import Page, PageFile, find_pages, read_page, select
 from enrich.wiki.profile import Profile, load_profile
-from enrich.wiki.selection import select
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +101,10 @@ def _data_insights(
 
         read, notices = data_insights(data, names_one)
         ids = {file.id for file in chosen}
-        alike = _alike([*on_pages, *(insight for insight in tie(read, files)[0] if insight.page in ids)])
+        alike = _alike([*on_pages, *(insight for insight in with_pages(read, files)[0] if insight.page in ids)])
         more, said = data_insights(data, lambda raw: not names_one(raw) and alike(raw))
         read, notices = [*read, *more], sorted({*notices, *said})
-    tied, loose = tie(read, files)
+    tied, loose = with_pages(read, files)
     return tied, loose, [Finding("", data / notice.file, max(notice.line, 1), BROKEN, "error", notice.message) for notice in notices]
 
 

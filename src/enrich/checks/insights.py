@@ -14,7 +14,7 @@ from enrich.checks.findings import Finding, Severity
 from enrich.checks.frontmatter import shown
 from enrich.checks.kinds import is_number
 from enrich.checks.likeness import near_duplicates
-from enrich.wiki.insights import SCORES, TYPES, Insight, page_insights
+from enrich.wiki.data import SCORES, TYPES, Insight, page_insights
 from enrich.wiki.pages import Page
 
 MOST_ON_A_PAGE = 5  # DESIGN.md section 4.4

@@ -23,7 +23,7 @@ from enrich.runs.plan import make_plan
 from enrich.runs.results import RunResult
 from enrich.runs.run import RunOptions
 from enrich.text import counted
-from enrich.wiki.notice import Notice
+from enrich.wiki.data import Notice
 from enrich.wiki.pages import PageFile
 from enrich.wiki.wiki import Wiki
 

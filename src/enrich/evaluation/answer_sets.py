@@ -10,7 +10,7 @@ from typing import Any
 from enrich.stages.fields import FieldAnswer
 from enrich.stages.insights import FIELD as INSIGHTS
 from enrich.stages.summary import FIELD as SUMMARY
-from enrich.wiki.insights import SCORES
+from enrich.wiki.data import SCORES
 
 RATINGS = "ratings."
 

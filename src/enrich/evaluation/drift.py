@@ -20,7 +20,7 @@ from enrich.evaluation.matching import matches
 from enrich.evaluation.metrics import TYPES
 from enrich.evaluation.statistics import DRAWS, Floats, Resampling, mean
 from enrich.evaluation.texts import PageTexts, words_in_order
-from enrich.wiki.insights import SCORES
+from enrich.wiki.data import SCORES
 
 ALPHA = 0.01
 """At most one comparison of equal sets in a hundred is called, over all its fields together."""

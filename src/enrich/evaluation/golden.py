@@ -26,7 +26,7 @@ from enrich.evaluation.answer_sets import AnswerSet, Insight, PageAnswers, plain
 from enrich.files import write_text_atomically
 from enrich.stages.insights import InsightType
 from enrich.wiki import yaml12
-from enrich.wiki.insights import SCORES
+from enrich.wiki.data import SCORES
 from enrich.wiki.pages import PageFile
 
 _LINES = (".jsonl", ".ndjson")

@@ -22,7 +22,7 @@ from enrich.evaluation.statistics import (
 )
 from enrich.evaluation.texts import PageTexts, overlap, words_in_order
 from enrich.stages.insights import InsightType
-from enrich.wiki.insights import SCORES
+from enrich.wiki.data import SCORES
 
 TYPES: tuple[str, ...] = get_args(InsightType)
 Metrics = dict[str, Estimate]

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from enrich.evaluation.answer_sets import AnswerSet
 from enrich.evaluation.metrics import insight_pairs
-from enrich.wiki.insights import SCORES
+from enrich.wiki.data import SCORES
 
 _WIDTH, _HEIGHT = 300, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 10, 10, 34

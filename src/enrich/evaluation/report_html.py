@@ -16,7 +16,7 @@ from enrich.evaluation.evaluating import Evaluation
 from enrich.evaluation.plots import Scored, distribution, interval, reliability, scatter, scored_fields
 from enrich.evaluation.report_text import HEADINGS, figure, shift_text, what
 from enrich.text import printable
-from enrich.wiki.insights import SCORES
+from enrich.wiki.data import SCORES
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -15,7 +15,7 @@ from enrich.evaluation.answer_sets import AnswerSet, Insight, PageAnswers, numbe
 from enrich.review.lock import Lock, owner
 from enrich.stages.fields import stage_of
 from enrich.stages.landing import standing
-from enrich.wiki.insights import data_insights, page_insights, tie
+from enrich.wiki.data import data_insights, page_insights, with_pages
 from enrich.wiki.pages import Page, PageFile, find_pages, read_page
 
 _GIT_SECONDS = 300
@@ -25,11 +25,11 @@ def stored_answers(config: Config, files: Sequence[PageFile], *, name: str = "fr
     """What stands on `files` and in the data folder; values that are out of range are left out with a notice.
 
     Insights of the data folder belong to the page they name, else to the one at their path, else to the one with that last part
-    (`wiki.insights.tie`); a page's own list beats them. With `lock`, values that `enrich` itself wrote are left out: a model must
+    (`wiki.data.with_pages`); a page's own list beats them. With `lock`, values that `enrich` itself wrote are left out: a model must
     not be measured against its own earlier answers.
     """
     listed, said = data_insights(config.data)
-    tied, loose = tie(listed, files)
+    tied, loose = with_pages(listed, files)
     from_data: dict[str, list[Insight]] = {}
     bad = 0
     for one in tied:

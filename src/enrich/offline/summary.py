@@ -13,8 +13,7 @@ from typing import Any
 
 from enrich.offline.sentences import Candidate, PageSentences, clipped
 from enrich.offline.wording import count_words, has_label, is_plain, stands_alone
-from enrich.wiki.sentences import split_sentences
-from enrich.wiki.visible import visible
+from enrich.wiki.visible import split_sentences, visible
 
 MAX_WORDS = 70  # said in the summary's prompt
 ALONE_FROM = 45  # words: a first sentence as long as this needs no second

@@ -8,8 +8,7 @@ from typing import Any
 
 from enrich.metrics.javascript import is_falsy
 from enrich.records.facts import PageFacts
-from enrich.wiki.data import Entity
-from enrich.wiki.notice import Notice
+from enrich.wiki.data import Entity, Notice
 from enrich.wiki.pages import PageFile
 
 DEFAULT_TYPE = "concept"

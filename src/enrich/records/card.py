@@ -18,9 +18,7 @@ from enrich.errors import UserError
 from enrich.metrics.javascript import js_round, number_text
 from enrich.records.database import build
 from enrich.text import printable
-from enrich.wiki.data import load_data
-from enrich.wiki.insights import SCORES, Insight, data_insights, page_insights, tie
-from enrich.wiki.notice import Notice
+from enrich.wiki.data import SCORES, Insight, Notice, data_insights, load_data, page_insights, with_pages
 from enrich.wiki.pages import Page, PageFile, read_page
 from enrich.wiki.profile import PageType, Profile, load_profile
 
@@ -79,7 +77,7 @@ def page_card(
         raise UserError("the page cannot be read", where=str(file.file), do="see `enrich check` for the reason")
     page = read_page(file)
     found, notices = data_insights(config.data)
-    tied, loose = tie(found, files)
+    tied, loose = with_pages(found, files)
     number = ""
     if "entityType" in record:
         number = next((entity.numeric_id or "" for entity in load_data(config.data).entities if entity.id == file.id), "")

@@ -11,7 +11,7 @@ from enrich import html
 from enrich.metrics.javascript import number_text
 from enrich.records.card import Card
 from enrich.text import printable
-from enrich.wiki.insights import SCORES
+from enrich.wiki.data import SCORES
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

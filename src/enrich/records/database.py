@@ -19,9 +19,8 @@ from enrich.records.facts import PageFacts, open_store, stored_facts
 from enrich.records.record import Surroundings, complete, page_record
 from enrich.records.redundancy import Similar, compared_text, redundancy
 from enrich.text import counted
-from enrich.wiki.data import Ranking, load_data
+from enrich.wiki.data import Notice, Ranking, load_data
 from enrich.wiki.dates import Dates, git_dates, read_dates
-from enrich.wiki.notice import Notice
 from enrich.wiki.pages import PageFile, find_pages, parse_page
 from enrich.wiki.profile import Profile, load_profile
 

@@ -15,9 +15,8 @@ from enrich.metrics.quality import suggested_quality
 from enrich.metrics.risk import hallucination_risk
 from enrich.records.facts import PageFacts
 from enrich.records.redundancy import Similar
-from enrich.wiki.data import Entity, Resource
+from enrich.wiki.data import Entity, Notice, Resource
 from enrich.wiki.dates import Dates
-from enrich.wiki.notice import Notice
 from enrich.wiki.pages import PageFile
 from enrich.wiki.profile import Profile
 

@@ -16,7 +16,7 @@ from enrich.review.places import Places, Quoted
 from enrich.review.proposals import STALE, FieldChange
 from enrich.review.words import Piece, likeness, word_diff
 from enrich.stages.landing import value_hash
-from enrich.wiki.insights import SCORES
+from enrich.wiki.data import SCORES
 
 Kind = Literal["rating", "text", "insights", "other"]
 InsightStatus = Literal["new", "changed", "same", "gone"]

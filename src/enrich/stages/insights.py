@@ -12,8 +12,8 @@ from enrich.stages.evidence import checked_evidence
 from enrich.stages.fields import Evidence, FieldAnswer
 from enrich.stages.reading import on_grid, validated
 from enrich.stages.text import blemish, markup_findings, plain_line
-from enrich.wiki.insights import SCORES as SCORES
-from enrich.wiki.sentences import split_sentences
+from enrich.wiki.data import SCORES as SCORES
+from enrich.wiki.visible import split_sentences
 
 FIELD = "insights"
 MAX_INSIGHTS = 5  # DESIGN.md section 4.4

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from enrich.wiki.insights import SCORES
+from enrich.wiki.data import SCORES
 
 # Of the words of two texts so many must be shared for them to be the same statement in near-same words. Above it lie a changed word or two;
 # two statements about the same thing share about half.

@@ -10,7 +10,7 @@ from typing import Any
 from enrich.stages.fields import FieldAnswer
 from enrich.stages.matching import pairs
 from enrich.stages.reading import on_grid
-from enrich.wiki.insights import SCORES
+from enrich.wiki.data import SCORES
 
 Sample = Sequence[FieldAnswer]
 

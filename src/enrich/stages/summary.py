@@ -12,7 +12,7 @@ from enrich.stages.evidence import checked_evidence
 from enrich.stages.fields import FieldAnswer
 from enrich.stages.reading import validated
 from enrich.stages.text import blemish, markup_findings, plain_line
-from enrich.wiki.sentences import split_sentences
+from enrich.wiki.visible import split_sentences
 
 FIELD = "llmSummary"
 MAX_SENTENCES = 2  # DESIGN.md section 4.4

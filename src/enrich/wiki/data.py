@@ -1,31 +1,48 @@
-"""The data files of a wiki: entities, resources, insights and rankings (FIELDS.md sections 0, 5, 11 and 13; all of them optional).
+"""The data files of a wiki: entities, resources, rankings and insights (FIELDS.md sections 0, 5, 11 and 13). All of them are optional.
 
-Whatever is wrong with a file or an entry becomes a notice with file and line; everything else is read all the same.
+Whatever is wrong with a file or an entry becomes a notice with file and line; everything else is read.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from enrich.wiki import yaml12
-from enrich.wiki.notice import Notice
+from enrich.wiki.pages import Page, PageFile
 
-# Gives the JSON value computed from these bytes, from an earlier build where it can.
+# Returns the JSON value that the callable computes for these bytes, from an earlier build if it is known.
 Remember = Callable[[str, bytes, Callable[[], Any]], Any]
+# JSON: rows of one file, and [file, line, message] of its notices.
+_Rows = tuple[list[Any], list[list[Any]]]
 
-READER_RANKING = "reader-importance-ranking.yaml"
-RESEARCH_RANKING = "research-ranking.yaml"
+# Types of an insight, and the keys of its scores.
+TYPES = ("claim", "counterintuitive", "quantitative", "research-gap", "disagreement", "neglected")
+SCORES = ("surprising", "important", "actionable")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Notice:
+    """Something to tell the user: `message` about `file` (relative to the wiki, "" for none) at `line` (from 1; 0 for none)."""
+
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.message}" if place else self.message
 
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """One entry of an entity's `relatedEntries`; `relationship` is the entity's own word for it, or None."""
+    """One entry of an entity's `relatedEntries`."""
 
     id: str
     relationship: str | None
@@ -33,7 +50,7 @@ class Related:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """One entity of `entities/*.yaml`; `type` is the raw one, before aliases."""
+    """One entity of `entities/*.yaml`; `type` is as written there, before aliases."""
 
     id: str
     type: str | None
@@ -53,26 +70,8 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
-class Insight:
-    """One entry of `insights/*.yaml` as it stands there (FIELDS.md section 11), with where it stands. `page` ties it to a page's id."""
-
-    values: Mapping[str, Any]
-    file: str
-    line: int
-
-    @property
-    def id(self) -> str:
-        return str(self.values.get("id", ""))
-
-    @property
-    def page(self) -> str | None:
-        page = self.values.get("page")
-        return None if page is None else str(page)
-
-
-@dataclass(frozen=True, slots=True)
 class Ranking:
-    """An ordered list of page ids, best first, each once; `lines` are the file lines of the ids."""
+    """An ordered list of distinct page ids, best first; `lines` are the file lines of the ids."""
 
     ids: tuple[str, ...] = ()
     lines: tuple[int, ...] = ()
@@ -81,7 +80,7 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class WikiData:
-    """What the data folder holds, but for the insights: those are read by who shows them (`load_insights`)."""
+    """What the data folder contains, without the insights (see `data_insights`)."""
 
     entities: tuple[Entity, ...]
     resources: tuple[Resource, ...]
@@ -90,68 +89,50 @@ class WikiData:
     notices: tuple[Notice, ...]
 
 
-def load_data(folder: Path, remember: Remember | None = None) -> WikiData:
-    """Entities, resources and rankings in `folder`. Never raises for what stands in the files."""
-    keep: Remember = remember or (lambda _kind, _raw, compute: compute())
+def load_data(folder: Path, remember: Remember = lambda _kind, _raw, compute: compute()) -> WikiData:
+    """Entities, resources and rankings in `folder`. Raises nothing for the contents of the files."""
     notices: list[Notice] = []
-    entities: list[Entity] = []
-    seen: dict[str, str] = {}
-    for name, raw in _files(folder, "entities", notices):
-        rows, said = keep("entities", name.encode() + b"\0" + raw, partial(_entity_rows, raw, name))
-        notices += [Notice(*notice) for notice in said]
-        for entity_id, kind, title, numeric_id, related, line in rows:
-            if entity_id in seen:
-                notices.append(Notice(name, line, f"the entity {entity_id!r} stands already in {seen[entity_id]}; this one is left out"))
-                continue
-            seen[entity_id] = f"{name}:{line}" if line else name
-            entities.append(Entity(entity_id, kind, title, numeric_id, tuple(Related(*one) for one in related)))
-    resources: list[Resource] = []
-    raw_resources = _read(folder, "resources.json", notices)
-    if raw_resources is not None:
-        rows, said = keep("resources", raw_resources, partial(_resource_rows, raw_resources, "resources.json"))
-        notices += [Notice(*notice) for notice in said]
-        resources = [Resource(*row) for row in rows]
-    return WikiData(
-        tuple(entities),
-        tuple(resources),
-        _ranking(folder, READER_RANKING, notices, keep),
-        _ranking(folder, RESEARCH_RANKING, notices, keep),
-        tuple(notices),
-    )
+
+    def rows(kind: str, name: str, raw: bytes | None, read: Callable[[bytes, str], _Rows]) -> list[Any]:
+        if raw is None:
+            return []
+        found, said = remember(kind, name.encode() + b"\0" + raw, partial(read, raw, name))
+        notices.extend(Notice(*notice) for notice in said)
+        return list(found)
+
+    entities: dict[str, Entity] = {}
+    places: dict[str, str] = {}
+    for name, raw in _yaml_files(folder, "entities", notices):
+        for entity_id, kind, title, numeric_id, related, line in rows("entities", name, raw, _entity_rows):
+            if entity_id in entities:
+                notices.append(Notice(name, line, f"the entity {entity_id!r} is already in {places[entity_id]}; this one is left out"))
+            else:
+                places[entity_id] = f"{name}:{line}" if line else name
+                entities[entity_id] = Entity(entity_id, kind, title, numeric_id, tuple(Related(*one) for one in related))
+    name = "resources.json"
+    resources = [Resource(*row) for row in rows("resources", name, _bytes(folder, name, notices), _resource_rows)]
+    rankings = []
+    for name in ("reader-importance-ranking.yaml", "research-ranking.yaml"):
+        raw_ranking = _bytes(folder, name, notices)
+        ranked = rows("ranking", name, raw_ranking, _ranking_rows)
+        file = "" if raw_ranking is None else name
+        rankings.append(Ranking(tuple(page for page, _ in ranked), tuple(line for _, line in ranked), file))
+    return WikiData(tuple(entities.values()), tuple(resources), rankings[0], rankings[1], tuple(notices))
 
 
-def load_insights(
-    folder: Path, remember: Remember | None = None, wanted: Callable[[bytes], bool] | None = None
-) -> tuple[list[Insight], list[Notice]]:
-    """The entries of `insights/*.yaml` in byte order of the files, and what is wrong with the files. Entries are not judged here.
-
-    Files whose raw bytes are not `wanted` are left unparsed.
-    """
-    keep: Remember = remember or (lambda _kind, _raw, compute: compute())
-    notices: list[Notice] = []
-    found: list[Insight] = []
-    for name, raw in _files(folder, "insights", notices):
-        if wanted is not None and not wanted(raw):
-            continue
-        rows, said = keep("insights", name.encode() + b"\0" + raw, partial(_insight_rows, raw, name))
-        notices += [Notice(*notice) for notice in said]
-        found += [Insight(values, name, line) for values, line in rows]
-    return found, notices
-
-
-def _files(folder: Path, kind: str, notices: list[Notice]) -> Iterator[tuple[str, bytes]]:
-    """(name relative to the data folder, bytes) of the YAML files of one kind, in byte order of their names."""
+def _yaml_files(folder: Path, kind: str, notices: list[Notice]) -> Iterator[tuple[str, bytes]]:
+    """(name relative to the data folder, bytes) of the YAML files in one subfolder, in byte order of their names."""
     try:
         entries = [entry.name for entry in (folder / kind).iterdir()]
     except OSError:
         return
     for name in sorted((name for name in entries if name.endswith((".yaml", ".yml")) and name[0] != "."), key=os.fsencode):
-        raw = _read(folder, f"{kind}/{name}", notices)
+        raw = _bytes(folder, f"{kind}/{name}", notices)
         if raw is not None:
             yield f"{kind}/{name}", raw
 
 
-def _read(folder: Path, name: str, notices: list[Notice]) -> bytes | None:
+def _bytes(folder: Path, name: str, notices: list[Notice]) -> bytes | None:
     try:
         return (folder / name).read_bytes()
     except FileNotFoundError:
@@ -161,76 +142,74 @@ def _read(folder: Path, name: str, notices: list[Notice]) -> bytes | None:
         return None
 
 
-def _load(raw: bytes, name: str, said: list[Any], key: str | None = None) -> tuple[Any, list[int]]:
-    """(YAML value of a file, lines of the items of its list, or of the list under `key`); None and no lines, with a notice, where it is broken."""
+def _items(raw: bytes, name: str, key: str | None, what: str, said: list[list[Any]]) -> Iterator[tuple[Any, int]]:
+    """(item, line) of a YAML file's list, or of the list under `key`. A file without it gives a notice: `what` says what it must contain."""
     try:
-        return yaml12.load_marked(raw.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n"), key)
+        loaded, lines = yaml12.load_marked(raw.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n"), key)
     except yaml12.YamlError as error:
         said.append([name, error.line, f"broken YAML: {error.reason}; the file is left out"])
+        return
     except UnicodeDecodeError as error:
         said.append([name, raw.count(b"\n", 0, error.start) + 1, "not UTF-8; the file is left out"])
-    return None, []
+        return
+    items = loaded.get(key) if key is not None and isinstance(loaded, dict) else loaded if key is None else None
+    if not isinstance(items, list):
+        if loaded is not None:
+            said.append([name, 1, f"{what}; the file is left out"])
+        return
+    for place, item in enumerate(items):
+        yield item, lines[place] if place < len(lines) else 0
 
 
-def _entity_rows(raw: bytes, name: str) -> Any:
-    """[rows, notices] of one entity file, as JSON holds them."""
-    said: list[Any] = []
-    loaded, lines = _load(raw, name, said)
-    if loaded is None:
-        return [[], said]
-    if not isinstance(loaded, list):
-        said.append([name, 1, "an entity file is a list of entities; the file is left out"])
-        return [[], said]
-    rows = []
-    for place, item in enumerate(loaded):
-        line = lines[place] if place < len(lines) else 0
+def _entity_rows(raw: bytes, name: str) -> _Rows:
+    rows: list[Any] = []
+    said: list[list[Any]] = []
+    for item, line in _items(raw, name, None, "an entity file is a list of entities", said):
         if not isinstance(item, dict) or not _text(item.get("id")):
             said.append([name, line, "an entity without an id; left out"])
             continue
         related = []
         entries = item.get("relatedEntries")
         if entries is not None and not isinstance(entries, list):
-            said.append([name, line, f"relatedEntries of {item['id']!r} is no list; left out"])
+            said.append([name, line, f"relatedEntries of {item['id']!r} is not a list; left out"])
             entries = None
         for entry in entries or []:
             if isinstance(entry, dict) and _text(entry.get("id")):
                 related.append([_text(entry["id"]), _text(entry.get("relationship"))])
             else:
                 said.append([name, line, f"a related entry of {item['id']!r} has no id; left out"])
-        rows.append([_text(item["id"]), _text(item.get("type")), _text(item.get("title")), _text(item.get("numericId")), related, line])
-    return [rows, said]
+        rows.append([*(_text(item.get(key)) for key in ("id", "type", "title", "numericId")), related, line])
+    return rows, said
 
 
-def _resource_rows(raw: bytes, name: str) -> Any:
-    said: list[Any] = []
+def _resource_rows(raw: bytes, name: str) -> _Rows:
     try:
         text = raw.decode("utf-8")
         loaded = json.loads(text)
     except UnicodeDecodeError as error:
-        return [[], [[name, raw.count(b"\n", 0, error.start) + 1, "not UTF-8; the file is left out"]]]
+        return [], [[name, raw.count(b"\n", 0, error.start) + 1, "not UTF-8; the file is left out"]]
     except json.JSONDecodeError as error:
-        return [[], [[name, error.lineno, f"broken JSON: {error.msg}; the file is left out"]]]
+        return [], [[name, error.lineno, f"broken JSON: {error.msg}; the file is left out"]]
     except RecursionError:
-        return [[], [[name, 0, "nested too deep; the file is left out"]]]
+        return [], [[name, 0, "nested too deeply; the file is left out"]]
     if not isinstance(loaded, list):
-        return [[], [[name, 1, "not a list of resources; the file is left out"]]]
-    rows, lines = [], None
+        return [], [[name, 1, "not a list of resources; the file is left out"]]
+    rows: list[Any] = []
+    wrong: list[tuple[int, str, int | None]] = []  # (place in the list, message, place of an earlier entry that it names)
     first: dict[str, int] = {}
     for place, item in enumerate(loaded):
-        sound = isinstance(item, dict) and _text(item.get("id")) and isinstance(item.get("url"), str) and item["url"]
-        if not sound or item["id"] in first:
-            lines = lines if lines is not None else _json_lines(text)
-            line = lines[place] if place < len(lines) else 0
-            if not isinstance(item, dict) or not _text(item.get("id")):
-                said.append([name, line, "a resource without an id; left out"])
-            elif item["id"] in first:
-                said.append([name, line, f"the resource {item['id']!r} stands already in line {lines[first[item['id']]]}"])
-            else:
-                said.append([name, line, f"the resource {item['id']!r} has no url; no link can be matched to it"])
-        if sound:
+        has_id = isinstance(item, dict) and _text(item.get("id"))
+        if not has_id:
+            wrong.append((place, "a resource without an id; left out", None))
+        elif item["id"] in first:
+            wrong.append((place, f"the resource {item['id']!r} is already in line", first[item["id"]]))
+        elif not isinstance(item.get("url"), str) or not item["url"]:
+            wrong.append((place, f"the resource {item['id']!r} has no url; no link can be matched to it", None))
+        if has_id and isinstance(item.get("url"), str) and item["url"]:
             first.setdefault(item["id"], place)
             rows.append([_text(item["id"]), item["url"], _text(item.get("title")), _text(item.get("type"))])
-    return [rows, said]
+    lines = _json_lines(text) if wrong else []
+    return rows, [[name, lines[place], what if other is None else f"{what} {lines[other]}"] for place, what, other in wrong]
 
 
 def _json_lines(text: str) -> list[int]:
@@ -248,56 +227,116 @@ def _json_lines(text: str) -> list[int]:
         at = decoder.raw_decode(text, at)[1]
 
 
-def _insight_rows(raw: bytes, name: str) -> Any:
-    said: list[Any] = []
-    loaded, lines = _load(raw, name, said, "insights")
-    if loaded is None:
-        return [[], said]
-    items = loaded.get("insights") if isinstance(loaded, dict) else None
-    if not isinstance(items, list):
-        return [[], [[name, 1, "an insight file has a list under `insights`; the file is left out"]]]
-    rows = []
-    for place, item in enumerate(items):
-        line = lines[place] if place < len(lines) else 0
-        if isinstance(item, dict):
-            rows.append([{str(key): value for key, value in item.items()}, line])
-        else:
-            said.append([name, line, "an insight is a mapping of keys to values; left out"])
-    return [rows, said]
-
-
-def _ranking(folder: Path, name: str, notices: list[Notice], keep: Remember) -> Ranking:
-    raw = _read(folder, name, notices)
-    if raw is None:
-        return Ranking()
-    rows, said = keep("ranking", name.encode() + b"\0" + raw, partial(_ranking_rows, raw, name))
-    notices += [Notice(*notice) for notice in said]
-    return Ranking(tuple(page for page, _ in rows), tuple(line for _, line in rows), name)
-
-
-def _ranking_rows(raw: bytes, name: str) -> Any:
-    said: list[Any] = []
-    loaded, lines = _load(raw, name, said, "ranking")
-    if loaded is None:
-        return [[], said]
-    items = loaded.get("ranking") if isinstance(loaded, dict) else None
-    if not isinstance(items, list):
-        return [[], [[name, 1, "a ranking file has a list of page ids under `ranking`; the file is left out"]]]
+def _ranking_rows(raw: bytes, name: str) -> _Rows:
     rows: dict[str, int] = {}
-    for place, item in enumerate(items):
-        line = lines[place] if place < len(lines) else 0
+    said: list[list[Any]] = []
+    for item, line in _items(raw, name, "ranking", "a ranking file has a list of page ids under `ranking`", said):
         page = _text(item)
         if page is None:
-            said.append([name, line, "a ranking holds page ids; this entry is left out"])
+            said.append([name, line, "a ranking contains page ids; this entry is left out"])
         elif page in rows:
             said.append([name, line, f"{page!r} is ranked already in line {rows[page]}; this entry is left out"])
         else:
             rows[page] = line
-    return [list(rows.items()), said]
+    return list(rows.items()), said
 
 
 def _text(value: Any) -> str | None:
-    """A scalar as text; None for nothing, an empty text or a value that is no scalar."""
-    if value is None or value == "" or isinstance(value, (list, dict)):
-        return None
-    return str(value)
+    """A scalar as text; None for null, an empty text, a list or a mapping."""
+    return None if value is None or value == "" or isinstance(value, (list, dict)) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Insight:
+    """One critical insight as read, not validated. `page` is the id of its page ("" if it is not known yet).
+
+    `values` has every key of the entry, with `insight` renamed to `text`; it is empty if the entry is not a mapping.
+    """
+
+    page: str
+    file: Path
+    line: int
+    values: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        value = self.values.get("text")
+        return value if isinstance(value, str) else ""
+
+
+def page_insights(page: Page) -> list[Insight]:
+    """The insights in a page's frontmatter, in order; [] if the key is missing or not a list."""
+    entries = page.frontmatter.get("insights")
+    if not isinstance(entries, list) or not entries:
+        return []
+    head = page.text[: len(page.text) - len(page.body)]
+    lines = _entry_lines(head, len(entries))
+    return [Insight(page.id, page.file.file, line, _values(entry)) for entry, line in zip(entries, lines, strict=True)]
+
+
+def data_insights(folder: Path, wanted: Callable[[bytes], bool] = lambda _raw: True) -> tuple[list[Insight], list[Notice]]:
+    """The insights of `insights/*.yaml` without their pages, and what is wrong with the files. Files that are not `wanted` are skipped."""
+    notices: list[Notice] = []
+    found: list[Insight] = []
+    for name, raw in _yaml_files(folder, "insights", notices):
+        said: list[list[Any]] = []
+        for item, line in _items(raw, name, "insights", "an insight file has a list under `insights`", said) if wanted(raw) else ():
+            if isinstance(item, dict):
+                found.append(Insight("", folder / name, line, _values(item)))
+            else:
+                said.append([name, line, "an insight is a mapping of keys to values; left out"])
+        notices += [Notice(*notice) for notice in said]
+    return found, notices
+
+
+def with_pages(insights: Iterable[Insight], pages: Sequence[PageFile]) -> tuple[list[Insight], list[Insight]]:
+    """(insights with their page, insights without a page), both in order.
+
+    An insight names its page by `page` (an id), else by `source` as a page's address, else by the address's last part if exactly one page
+    has it: pages move, their names stay.
+    """
+    ids = {page.id for page in pages}
+    addresses = {page.url.rstrip("/"): page.id for page in pages}
+    slugs: dict[str, set[str]] = {}
+    for each in pages:
+        slugs.setdefault(each.url.rstrip("/").rpartition("/")[2], set()).add(each.id)
+    placed: list[Insight] = []
+    loose: list[Insight] = []
+    for insight in insights:
+        named, source = insight.values.get("page"), insight.values.get("source")
+        page = named if isinstance(named, str) and named in ids else None
+        if page is None and isinstance(source, str):
+            address = source.partition("#")[0].rstrip("/")
+            slug = address.rpartition("/")[2]
+            alike = slugs.get(slug, set())
+            page = addresses.get(address) or (slug if slug in ids else next(iter(alike)) if len(alike) == 1 else None)
+        if page:
+            placed.append(replace(insight, page=page))
+        else:
+            loose.append(insight)
+    return placed, loose
+
+
+def _values(entry: Any) -> Mapping[str, Any]:
+    values = {str(key): value for key, value in entry.items()} if isinstance(entry, dict) else {}
+    if "text" not in values and "insight" in values:
+        values["text"] = values["insight"]
+    return values
+
+
+_ENTRY = re.compile(r"^([ \t]*)- ", re.MULTILINE)
+
+
+def _entry_lines(head: str, count: int) -> list[int]:
+    """The file lines of the entries of a block list under `insights:`; the key's line for each if the list is written in another way."""
+    key = re.search(r"^insights[ \t]*:", head, re.MULTILINE)
+    start = key.end() if key else 0
+    lines: list[int] = []
+    indent: str | None = None
+    for match in _ENTRY.finditer(head, start):
+        indent = match[1] if indent is None else indent
+        if match[1] == indent:
+            lines.append(head.count("\n", 0, match.start()) + 1)
+        if len(lines) == count:
+            return lines
+    return [head.count("\n", 0, start) + 1] * count

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from enrich.errors import UserError
-from enrich.wiki.notice import Notice
+from enrich.wiki.data import Notice
 
 _SECONDS = 600  # a history that takes longer than this is not being read but waited for
 

@@ -1,8 +1,8 @@
-"""Markup taken off a Markdown or MDX body without moving a line: what spans lines (`Scan`), and the marks within them (`inline`).
+"""Removal of Markdown and MDX markup that keeps every line in its place: markup that spans lines (`Scan`), and within lines (`inline`).
 
-`Scan` goes over the body once and replaces fences, comments, imports and tags by as many line ends as they held; `inline` takes links,
-emphasis, escapes and entities off the whole text at once and never adds or removes a line end. All patterns are linear in the length of
-the text: an unclosed tag, fence or bracket costs one look at what follows it, and failing looks share one budget.
+`Scan` reads the body once and replaces fences, comments, imports and tags by as many line ends as they have; `inline` removes links,
+emphasis, escapes and entities from the whole text and never adds or removes a line end. Both are linear in the length of the text: an
+unclosed tag, fence or bracket costs one search of what follows, and failed searches share one budget.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-# One character class is a tenth of the cost of an alternation; what it is, and whether it stands at a line's start, is decided afterwards.
+# One character class costs a tenth of an alternation; what the character opens is decided afterwards.
 _OPENER = re.compile(r"[<`{]|~~~")
 _FENCE = re.compile(r"`{3,}|~{3,}")
 _TICKS = re.compile(r"`+")
-# A whole tag whose attributes are plain strings: nearly all tags of real pages, in one match.
+# A whole tag whose attributes are plain strings, as nearly all tags of real pages, in one match.
 _SIMPLE_TAG = re.compile(r"</?([A-Za-z][\w.-]*)((?:\s+[\w:.-]+=(?:\"[^\"<>{}]*\"|'[^'<>{}]*'))*+)\s*/?>")
 _TAG_NAME = re.compile(r"</?([A-Za-z][\w.:-]*)|</?(?=>)")
 _SPACE = re.compile(r"\s*")
@@ -32,29 +32,24 @@ _LITERAL = re.compile(
     re.DOTALL,
 )
 
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# Attributes that address, style or switch; whatever else a component is given as text is taken for something it shows.
-_TECHNICAL = _words(
+# Attributes for addresses, style and switches. Any other text attribute of a component counts as something it shows.
+_TECHNICAL = frozenset(
     """
     id ids key ref href src srcset url link to path slug name class classname style type kind variant mode color colour icon size
     width height align target rel lang dir role entity entityid entityids numericid property collection layout theme format sort
     sortby sortorder order component as is tabindex loading decoding xmlns viewbox fill stroke d client set import from
     relatedcruxes resolvability stance field fields accessor datakey hidden onclick onchange checked disabled open colspan
     rowspan import_path file filename columnkey group template
-    """
+    """.split()
 )
-# HTML's own elements show only these of their attributes.
+# Attributes that HTML elements show.
 _HTML_TEXT = frozenset({"alt", "title", "label", "summary", "caption", "cite", "content"})
-# Elements that stand on their own: their tags part words, other tags do not.
-BLOCKS = _words(
+# Block elements: their tags separate words, other tags do not.
+BLOCKS = frozenset(
     """
     address article aside blockquote br caption center dd details dialog div dl dt fieldset figcaption figure footer form h1 h2
     h3 h4 h5 h6 header hr iframe img li main nav ol option p pre section summary table tbody td tfoot th thead tr ul video
-    """
+    """.split()
 )
 _RAW = frozenset({"script", "style", "template", "noscript"})
 _HIDDEN = re.compile(
@@ -64,16 +59,16 @@ _TEXTLIKE = re.compile(r"\s|^[~≈<>+-]?[$€£¥]?\d|^[A-Z][a-z]{2,}$|[^\x00-\x
 
 
 class Scan:
-    """One pass over a body: pieces of its text with hidden stretches cut, code and comment lines, and text found in attributes."""
+    """One pass over a body. `text()` is the body without hidden parts; the lists say what was found where (offsets in the body)."""
 
     def __init__(self, body: str) -> None:
         self.body = body
         self.pieces: list[str] = []
-        self.extras: list[tuple[int, str]] = []  # (offset in the body, text)
+        self.extras: list[tuple[int, str]] = []  # texts of attributes
         self.spans: list[tuple[int, int, str]] = []  # (start, end, "code" or "comment")
         self.tags: list[tuple[int, int]] = []  # (start, end) of tags with attributes
         self._hidden_until = 0
-        # Looks that fail (a brace or tag never closed) may cost this many characters in all.
+        # The number of characters that failed searches (for the end of a brace or tag) may cost in all.
         self._budget = 4 * len(body) + 4096
         self._run()
 
@@ -89,49 +84,47 @@ class Scan:
             if found is not None and found.start() < pos:
                 found = search(body, pos)
             start = found.start() if found is not None else len(body)
-            end, text = -1, ""
+            text = ""
             if modules and modules[-1] <= start:
                 start = modules.pop()
                 if start < pos:
                     continue
-                pos = start + 1
-                end = self._module(start)
+                end, pos = self._module(start), start + 1
             elif found is None:
                 break
-            elif (mark := body[start]) == "<":
-                pos = start + 1
-                simple = _SIMPLE_TAG.match(body, start)
-                if simple is not None:
-                    end, text = simple.end(), self._simple(simple)
-                elif body.startswith("<!--", start):
-                    end = self._close(start, start + 4, "-->", start == 0 or body[start - 1] == "\n")
-                elif (following := body[pos : pos + 1]).isalpha() or (following and following in "/>"):
-                    end, text = self._tag(start)
-                end = max(end, self._hidden_until) if end >= 0 else end
-            elif mark == "{":
-                pos = start + 1
-                if body.startswith("/*", pos):
-                    end = self._close(start, start + 3, "*/", True)
             else:
-                fence = _FENCE.match(body, start)
-                if fence is not None and not body[body.rfind("\n", 0, start) + 1 : start].strip(" \t>"):
-                    pos = fence.end()
-                    end = self._fence(fence)
-                elif mark == "`":
-                    # A code span's tags are text: step over it as a whole. Without its end the marks are plain characters.
-                    ticks = _TICKS.match(body, start)
-                    pos = ticks.end() if ticks else start + 1
-                    close = body.find(body[start:pos], pos, pos + 1000)
-                    if close >= 0 and "\n\n" not in body[start:close]:
-                        pos += close - start
-                else:
-                    pos = start + 3
+                end, text, pos = self._opened(start)
             if end >= 0:
                 pieces.append(body[done:start])
                 newlines = body.count("\n", start, end)
                 pieces.append("\n" * newlines if newlines else text)
                 pos = done = end
         pieces.append(body[done:])
+
+    def _opened(self, start: int) -> tuple[int, str, int]:
+        """(end of the markup that opens at `start`, or -1 if it is plain text; its replacement; where to search on if it is text)."""
+        body, mark = self.body, self.body[start]
+        if mark == "<":
+            end, text = -1, ""
+            if (simple := _SIMPLE_TAG.match(body, start)) is not None:
+                end, text = simple.end(), self._simple(simple)
+            elif body.startswith("<!--", start):
+                end = self._close(start, start + 4, "-->", start == 0 or body[start - 1] == "\n")
+            elif (following := body[start + 1 : start + 2]).isalpha() or following in (">", "/"):
+                end, text = self._tag(start)
+            return max(end, self._hidden_until) if end >= 0 else end, text, start + 1
+        if mark == "{":
+            return self._close(start, start + 3, "*/", True) if body.startswith("/*", start + 1) else -1, "", start + 1
+        fence = _FENCE.match(body, start)
+        if fence is not None and not body[body.rfind("\n", 0, start) + 1 : start].strip(" \t>"):
+            return self._fence(fence), "", fence.end()
+        if mark == "~":
+            return -1, "", start + 3
+        # Tags in a code span are text: continue after it. Without its end the marks are plain characters.
+        ticks = _TICKS.match(body, start)
+        inside = ticks.end() if ticks else start + 1
+        close = body.find(body[start:inside], inside, inside + 1000)
+        return -1, "", inside + close - start if close >= 0 and "\n\n" not in body[start:close] else inside
 
     def _modules(self) -> list[int]:
         """Offsets of lines that begin like an ES module statement, last first."""
@@ -146,7 +139,7 @@ class Scan:
         return sorted(found, reverse=True)
 
     def _close(self, start: int, inside: int, closer: str, block: bool) -> int:
-        """Where a comment ends; one that is never closed hides the rest of the body if it opens a block, and is plain text otherwise."""
+        """Where a comment ends. A comment that is never closed hides the rest of the body if it opens a block, else it is plain text."""
         end = self.body.find(closer, inside)
         if end < 0:
             if not block:
@@ -184,28 +177,25 @@ class Scan:
         return found.end() if found else -1
 
     def _simple(self, tag: re.Match[str]) -> str:
-        name = tag[1]
-        attributes = tag[2]
+        """The replacement of a whole tag whose attributes are plain strings."""
+        name, attributes = tag[1], tag[2]
         if attributes:
             self.tags.append(tag.span())
             component = not name[0].islower()
             if " hidden" in attributes or " style=" in attributes or " aria-hidden" in attributes:
                 self._hide(name, tag.end(), attributes)
             for found in _STRING_ATTRIBUTE.finditer(attributes):
-                key = found[1].lower()
-                if key in _TECHNICAL if component else key not in _HTML_TEXT:
-                    continue
                 value = found[2] if found[2] is not None else found[3]
-                if value and (not component or _TEXTLIKE.search(value)) and not key.startswith(("data-", "aria-", "on")):
+                if value and _is_shown(found[1].lower(), component) and (not component or _TEXTLIKE.search(value)):
                     self.extras.append((tag.start(2) + found.start(), value))
         elif name in _RAW and tag[0][1] != "/":
             self._hide(name, tag.end(), "")
         elif name == "sup" and tag[0][1] != "/":
-            return "^"  # 10<sup>6</sup> is no 106
+            return "^"  # 10<sup>6</sup> is not 106
         return " " if name in BLOCKS else ""
 
     def _hide(self, name: str, inside: int, attributes: str) -> None:
-        """What stands between a hidden element's tags is a comment; the scan goes on behind it."""
+        """Treat what is between a hidden element's tags as a comment; the scan continues after it."""
         if (name.lower() not in _RAW and not _HIDDEN.search(attributes)) or self._budget <= 0:
             return
         end = self.body.find(f"</{name}", inside)
@@ -216,7 +206,7 @@ class Scan:
         self._hidden_until = end
 
     def _tag(self, start: int) -> tuple[int, str]:
-        """(end, replacement) of the tag at `start`; (-1, "") where this is no tag but a plain `<`."""
+        """(end, replacement) of the tag at `start`; (-1, "") if the `<` is plain text."""
         body = self.body
         link = _AUTOLINK.match(body, start)
         if link is not None:
@@ -231,49 +221,13 @@ class Scan:
         while self._budget > 0:
             skip = _SPACE.match(body, pos)
             pos = skip.end() if skip else pos
-            if body.startswith(">", pos):
-                pos += 1
+            if body.startswith((">", "/>"), pos):
+                pos += 1 if body[pos] == ">" else 2
                 break
-            if body.startswith("/>", pos):
-                pos += 2
-                break
-            if body.startswith("{", pos):  # {...props}
-                pos = self._braces(pos)
-                if pos < 0:
-                    return -1, ""
-                continue
-            found = _ATTRIBUTE.match(body, pos)
-            if found is None:
-                self._budget -= pos - start
+            # `{...props}` or an attribute
+            pos = self._braces(pos) if body.startswith("{", pos) else self._attribute(start, pos, component, extras)
+            if pos < 0:
                 return -1, ""
-            key, pos = found[1].lower(), found.end()
-            if not found[2]:
-                continue
-            shown = not key.startswith(("data-", "aria-", "on")) and (key not in _TECHNICAL if component else key in _HTML_TEXT)
-            quote = body[pos : pos + 1]
-            if quote in ('"', "'"):
-                end = body.find(quote, pos + 1)
-                if end < 0:
-                    self._budget -= len(body) - pos
-                    return -1, ""
-                if "\n\n" in body[pos:end]:
-                    self._budget -= end - pos
-                    return -1, ""
-                if shown and (not component or _TEXTLIKE.search(body, pos + 1, end)):
-                    extras.append((pos + 1, body[pos + 1 : end]))
-                pos = end + 1
-            elif quote == "{":
-                end = self._braces(pos)
-                if end < 0:
-                    return -1, ""
-                if shown:
-                    extras.extend(self._expression(pos + 1, end - 1))
-                pos = end
-            else:  # an unquoted HTML value
-                end = pos
-                while end < len(body) and body[end] not in " \t\n>":
-                    end += 1
-                pos = end
         else:
             return -1, ""
         self.extras.extend(extras)
@@ -283,8 +237,37 @@ class Scan:
             self._hide(name, pos, body[head.end() : pos - 1])
         return pos, " " if name in BLOCKS else ""
 
+    def _attribute(self, start: int, pos: int, component: bool, extras: list[tuple[int, str]]) -> int:
+        """Where the attribute at `pos` ends, its text added to `extras`; -1 if it is not an attribute of the tag at `start`."""
+        body = self.body
+        found = _ATTRIBUTE.match(body, pos)
+        if found is None:
+            self._budget -= pos - start
+            return -1
+        pos = found.end()
+        if not found[2]:
+            return pos
+        shown = _is_shown(found[1].lower(), component)
+        quote = body[pos : pos + 1]
+        if quote in ('"', "'"):
+            end = body.find(quote, pos + 1)
+            if end < 0 or "\n\n" in body[pos:end]:
+                self._budget -= (end if end >= 0 else len(body)) - pos
+                return -1
+            if shown and (not component or _TEXTLIKE.search(body, pos + 1, end)):
+                extras.append((pos + 1, body[pos + 1 : end]))
+            return end + 1
+        if quote == "{":
+            end = self._braces(pos)
+            if end >= 0 and shown:
+                extras.extend(self._expression(pos + 1, end - 1))
+            return end
+        while pos < len(body) and body[pos] not in " \t\n>":  # an HTML value without quotes
+            pos += 1
+        return pos
+
     def _braces(self, start: int) -> int:
-        """The offset behind the `}` that closes the `{` at `start`, strings and comments respected; -1 where none does."""
+        """The offset after the `}` that closes the `{` at `start`, ignoring those in strings and comments; -1 if none does."""
         body, depth, pos = self.body, 0, start
         while (found := _BRACES.search(body, pos)) is not None:
             mark, pos = found.group(), found.end()
@@ -303,7 +286,7 @@ class Scan:
                     end = body.find(mark, end + 1)
                 if end < 0 or self._budget <= 0:
                     break
-                # An apostrophe in JSX text is no string: one that does not close on its line is stepped over.
+                # An apostrophe in JSX text does not begin a string: one that does not close on its line is skipped.
                 if mark in "'\"" and "\n" in body[pos:end]:
                     continue
                 pos = end + len(mark)
@@ -311,7 +294,7 @@ class Scan:
         return -1
 
     def _expression(self, start: int, end: int) -> Iterator[tuple[int, str]]:
-        """The texts in a JavaScript expression: string and template literals and numbers, but for values of technical keys."""
+        """The texts in a JavaScript expression: string and template literals and numbers, except values of technical keys."""
         for found in _LITERAL.finditer(self.body, start, end):
             key = found[1]
             if key and key.lower() in _TECHNICAL and key != "name":
@@ -328,13 +311,17 @@ class Scan:
                 yield found.start(), value.replace("\\n", " ").replace('\\"', '"').replace("\\'", "'")
 
 
+def _is_shown(key: str, component: bool) -> bool:
+    """Whether an attribute's text is shown to readers."""
+    return not key.startswith(("data-", "aria-", "on")) and (key not in _TECHNICAL if component else key in _HTML_TEXT)
+
+
 @lru_cache(maxsize=64)
 def _fence_end(char: str, length: int) -> re.Pattern[str]:
     return re.compile(rf"^[ \t>]*{char}{{{length},}}[ \t]*$", re.M)
 
 
-# The marks within lines.
-
+# Marks within lines.
 _WIKI_LINK = re.compile(r"\[\[(?:[^\[\]|\n]{0,300}\|)?([^\[\]|\n]{1,300})\]\]")
 _LINK = re.compile(r"\[((?:[^\[\]\n\\]++|\\.|\[[^\[\]\n]*+\])*+)\](?:\((?:[^()\n\\]++|\\.|\([^()\n]*+\))*+\)|\[[^\[\]\n]*+\])")
 _FOOTNOTE_MARK = re.compile(r"\[\^[^\[\]\s]{1,100}\](?!:)")
@@ -355,7 +342,7 @@ def inline(text: str) -> str:
     if "{" in text:
         text = _STRING_EXPRESSION.sub(_string, text)
     held = "\\*" in text or "\\_" in text or "\\`" in text or "\\[" in text
-    if held:  # escaped marks are plain characters: out of the way until the others are gone
+    if held:  # escaped marks are plain characters: replaced until the other marks are removed
         for mark, stand_in in _STAND_INS:
             text = text.replace(mark, stand_in)
     if "[" in text:
@@ -390,12 +377,12 @@ def inline(text: str) -> str:
     return text
 
 
-# Private characters of Unicode stand in for escaped marks.
+# Private characters of Unicode in place of escaped marks.
 _STAND_INS = (("\\*", "\ue000"), ("\\_", "\ue001"), ("\\`", "\ue002"), ("\\[", "\ue003"))
 
 
 def _emphasis(found: re.Match[str]) -> str:
-    """Nothing for underscores that open or close emphasis, themselves within words and between spaces."""
+    """The replacement of underscores: none if they open or close emphasis, themselves within words and between spaces."""
     text, start, end = found.string, found.start(), found.end()
     before = text[start - 1] if start else " "
     after = text[end] if end < len(text) else " "
@@ -405,7 +392,7 @@ def _emphasis(found: re.Match[str]) -> str:
 
 
 def _string(found: re.Match[str]) -> str:
-    """The string of `{"…"}`; a word that stands right before it (a diagram's node) stays a word of its own."""
+    """The string of `{"…"}`, separated from a word directly before it (a diagram's node)."""
     apart = found.start() > 0 and found.string[found.start() - 1].isalnum()
     return (" " if apart else "") + next(part for part in found.groups() if part is not None)
 

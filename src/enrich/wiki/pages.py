@@ -1,19 +1,18 @@
-"""Finding and loading pages: which files are pages, in which order, under which id, and what stands in them.
-
-Sources: FIELDS.md sections 0 and 1, DESIGN.md sections 1 and 3.1.
-"""
+"""Pages: which files are pages, in which order and under which id; reading them; and selecting them by name."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from enrich.errors import UserError
 from enrich.wiki import yaml12
 from enrich.wiki.frontmatter.spans import find_fences
 
@@ -22,10 +21,7 @@ PAGE_SUFFIXES = (".md", ".mdx")
 
 @dataclass(frozen=True, slots=True)
 class PageFile:
-    """Where one page is: light enough to keep one for each of a million pages.
-
-    `path` is relative to the content folder, with `/`; `url` is its address on the site (FIELDS.md section 1, `path`).
-    """
+    """The file of one page. `path` is relative to the content folder, with `/`; `url` is the page's address on the site."""
 
     id: str
     path: str
@@ -44,7 +40,7 @@ class PageFile:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a page cannot be read or edited. `kind` is a stable word, `line` counts file lines from 1 (0: no line)."""
+    """Why a page cannot be read or edited. `kind` is a stable word, `line` is a file line from 1 (0: none)."""
 
     kind: str  # "unreadable", "encoding", "no-frontmatter", "yaml"
     reason: str
@@ -53,11 +49,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Page:
-    """One page as it stands on disk.
+    """One page as it is on disk.
 
-    `raw` is the file's bytes, `text` their LF-normalised UTF-8 text without a byte-order mark. `frontmatter` is the parsed mapping
-    ({} where there is none or it is broken: see `problem`), `body` what follows the closing fence, `body_line` the file line of
-    its first line.
+    `raw` is the file's bytes, `text` their LF-normalised UTF-8 text without a byte-order mark. `frontmatter` is the parsed mapping ({} if
+    there is none or it is broken: see `problem`), `body` what follows the closing fence, `body_line` the file line of its first line.
     """
 
     file: PageFile
@@ -67,7 +62,6 @@ class Page:
     body: str
     body_line: int
     problem: Problem | None = None
-    warnings: tuple[str, ...] = field(default=())
 
     @property
     def id(self) -> str:
@@ -75,7 +69,7 @@ class Page:
 
     @property
     def title(self) -> str:
-        """The frontmatter's title, else the file name with every `-` as a space (FIELDS.md section 1)."""
+        """The frontmatter's title, else the file name with every `-` as a space."""
         title = self.frontmatter.get("title")
         if title is not None and title != "":
             return str(title)
@@ -88,21 +82,18 @@ class Page:
 
     @cached_property
     def hash(self) -> str:
-        """sha256 of what a model may see: LF-normalised body, title, description (DESIGN.md section 1, page hash)."""
+        """sha256 of what a model may see: LF-normalised body, title, description."""
         seen = json.dumps([self.title, self.description, self.body], ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(seen.encode("utf-8", "surrogatepass")).hexdigest()
 
     @cached_property
     def file_hash(self) -> str:
-        """sha256 of the file's bytes, to tell whether it changed on disk since it was read."""
+        """sha256 of the file's bytes, to detect that it changed on disk after it was read."""
         return hashlib.sha256(self.raw).hexdigest()
 
 
 def split(text: str) -> tuple[str | None, str, int]:
-    """(frontmatter text or None, body, file line of the body's first line) of an LF-normalised page text without a byte-order mark.
-
-    What a fence is, `wiki.frontmatter.fences` says.
-    """
+    """(frontmatter text or None, body, file line of the body's first line) of an LF-normalised page text without a byte-order mark."""
     fences = find_fences(text)
     if fences is None:
         return None, text, 1
@@ -111,7 +102,7 @@ def split(text: str) -> tuple[str | None, str, int]:
 
 
 def parse_page(file: PageFile, raw: bytes) -> Page:
-    """The page that these bytes are. Never raises: what is wrong with them is in `problem`."""
+    """The page with these bytes. Never raises: what is wrong with them is in `problem`."""
     problem: Problem | None = None
     try:
         text = raw.decode("utf-8")
@@ -126,12 +117,10 @@ def parse_page(file: PageFile, raw: bytes) -> Page:
     else:
         try:
             loaded = yaml12.load(head)
-            if loaded is None:
-                loaded = {}
-            if isinstance(loaded, dict):
-                data = {str(key): value for key, value in loaded.items()}
+            if loaded is None or isinstance(loaded, dict):
+                data = {str(key): value for key, value in (loaded or {}).items()}
             else:
-                problem = problem or Problem("yaml", "the frontmatter is no mapping of keys to values", 2)
+                problem = problem or Problem("yaml", "the frontmatter is not a mapping of keys to values", 2)
         except yaml12.YamlError as error:
             problem = problem or Problem("yaml", f"broken YAML: {error.reason}", error.line + 1 if error.line else 2)
     return Page(file, raw, text, data, body, body_line, problem)
@@ -147,7 +136,7 @@ def _why_no_frontmatter(text: str) -> Problem:
 
 
 def read_page(file: PageFile) -> Page:
-    """The page on disk now. A file that cannot be read at all comes back empty, with a `problem` that says why."""
+    """The page on disk now. A file that cannot be read gives an empty page whose `problem` has the reason."""
     try:
         raw = file.file.read_bytes()
     except OSError as error:
@@ -156,46 +145,41 @@ def read_page(file: PageFile) -> Page:
 
 
 def find_pages(content: Path, roots: Iterable[str] | None = None) -> tuple[list[PageFile], list[str]]:
-    """All pages below `content` in page order, and warnings (one per page that lost its id to an earlier one, one per missing root).
+    """All pages below `content` in page order, and warnings (one for each page left out or with another id, one for each missing root).
 
-    Folders are walked depth first with entries in byte order of their names; `roots` are walked in their own order (FIELDS.md section 0).
-    Names that begin with `.` are no pages, nor are names that are not UTF-8: an id is text, in every file that we write. A link that leads
-    out of `content` is left out too: what stands there is not the wiki's to send to a model, and could not be written.
+    Folders are walked depth first with entries in byte order of their names; `roots` are walked in their own order. Names that begin with
+    `.` are not pages, nor are names that are not UTF-8: an id is text in every file that we write. A link that leads out of `content` is
+    left out: what it points to must not be sent to a model and cannot be written.
     """
     warnings: list[str] = []
     found: list[PageFile] = []
     owners: dict[str, str] = {}
     home = Path(os.path.realpath(content))
-    if roots is None:
-        starts = [""]
-    else:
-        starts = [root.strip("/") for root in roots]
-        for root in starts:
-            if not (content / root).is_dir():
-                warnings.append(f"{root}: no such folder below {content.name} (roots in enrich.toml); left out")
-    for start in starts:
-        for path, linked in _walk(content, start):
-            if not path.isprintable() and not _is_text(path):
-                warnings.append(f"{path.encode('utf-8', 'backslashreplace').decode()}: its name is not UTF-8; rename it; left out")
-                continue
-            if linked and not Path(os.path.realpath(content / path)).is_relative_to(home):
-                warnings.append(f"{path}: it is a link that leads out of {content.name}; left out")
-                continue
-            page = PageFile(page_id(path), path, content / path)
-            first = owners.get(page.id)
-            if first is not None:
-                own = path.rpartition(".")[0]
-                if own in owners:  # two files that differ only in their suffix
-                    own = path
-                warnings.append(f"{path}: the id {page.id!r} belongs to {first}; this page is known as {own!r}")
-                page = PageFile(own, path, page.file)
-            owners[page.id] = path
-            found.append(page)
+    starts = [""] if roots is None else [root.strip("/") for root in roots]
+    for root in starts:
+        if root and not (content / root).is_dir():
+            warnings.append(f"{root}: no such folder below {content.name} (roots in enrich.toml); left out")
+    for path, linked in (entry for start in starts for entry in _walk(content, start)):
+        if path.encode("utf-8", "replace") != os.fsencode(path):
+            warnings.append(f"{path.encode('utf-8', 'backslashreplace').decode()}: its name is not UTF-8; rename it; left out")
+            continue
+        if linked and not Path(os.path.realpath(content / path)).is_relative_to(home):
+            warnings.append(f"{path}: it is a link that leads out of {content.name}; left out")
+            continue
+        own = page_id(path)
+        first = owners.get(own)
+        if first is not None:
+            lost, own = own, path.rpartition(".")[0]
+            if own in owners:  # two files that differ only in their suffix
+                own = path
+            warnings.append(f"{path}: the id {lost!r} belongs to {first}; this page is known as {own!r}")
+        owners[own] = path
+        found.append(PageFile(own, path, content / path))
     return found, warnings
 
 
 def page_id(path: str) -> str:
-    """The id a page asks for: its file name without suffix, or `__index__` and its folder (FIELDS.md section 1)."""
+    """The id of a page, unless another page has it: its file name without suffix, or `__index__` and its folder."""
     folder, _, name = path.rpartition("/")
     stem = name.rpartition(".")[0]
     if stem == "index":
@@ -204,43 +188,84 @@ def page_id(path: str) -> str:
 
 
 def _walk(content: Path, folder: str) -> Iterator[tuple[str, bool]]:
-    """(path, whether it is a link) of all files that look like pages."""
-    stack: list[Iterator[tuple[str, bool, bool]]] = [_entries(content, folder)]
+    """(path, whether it is a link) of all files that look like pages. Not recursive: folders can be nested very deeply."""
+    stack = [_entries(content, folder)]
     while stack:
-        entry = next(stack[-1], None)
+        path, entry = next(stack[-1], ("", None))
         if entry is None:
             stack.pop()
-        elif entry[1]:
-            stack.append(_entries(content, entry[0]))
-        else:
-            yield entry[0], entry[2]
+        # A folder behind a link is not walked: it could lead out of the wiki or in a circle.
+        elif entry.is_dir(follow_symlinks=False):
+            stack.append(_entries(content, path))
+        elif entry.name.endswith(PAGE_SUFFIXES) and _is_file(entry):
+            yield path, entry.is_symlink()
 
 
-def _is_text(path: str) -> bool:
+def _entries(content: Path, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
     try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _entries(content: Path, folder: str) -> Iterator[tuple[str, bool, bool]]:
-    try:
-        with os.scandir(content / folder if folder else content) as scan:
+        with os.scandir(content / folder) as scan:
             entries = sorted((entry for entry in scan if not entry.name.startswith(".")), key=lambda entry: os.fsencode(entry.name))
     except OSError:
         return
     for entry in entries:
-        path = f"{folder}/{entry.name}" if folder else entry.name
-        # A folder behind a link is not walked: it could lead out of the wiki or in a circle.
-        if entry.is_dir(follow_symlinks=False):
-            yield path, True, False
-        elif entry.name.endswith(PAGE_SUFFIXES) and _is_page(entry):
-            yield path, False, entry.is_symlink()
+        yield f"{folder}/{entry.name}" if folder else entry.name, entry
 
 
-def _is_page(entry: os.DirEntry[str]) -> bool:
+def _is_file(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_file()
-    except OSError:  # a link in a circle: reading it will say so
+    except OSError:  # a link to itself: reading it gives the reason
         return True
+
+
+def select(names: Iterable[str], files: Sequence[PageFile], content: Path, root: Path) -> list[PageFile]:
+    """The pages that `names` (ids, paths, or globs of either) name, in page order; all pages for no name.
+
+    A path may be relative to the content folder, the current folder or the wiki's `root`, or absolute, so that a shell's completion and a
+    pre-commit hook can name files as they see them. Raises `UserError` with the closest ids for a name that fits no page, and for a file
+    of the content folder that is not a page.
+    """
+    wanted = list(names)
+    if not wanted:
+        return list(files)
+    ids = {file.id for file in files}
+    chosen: set[str] = set()
+    for name in wanted:
+        path = _inside(name, content, (Path.cwd(), root))
+        found = [name] if name in ids else [file.id for file in files if path in (file.path, file.path.rpartition(".")[0])]
+        if not found and any(char in name for char in "*?["):
+            found = [file.id for file in files if fnmatchcase(file.id, name) or matches(file.path, path)]
+        if not found and (content / path).is_file():
+            raise UserError(f"{name!r} is not a page of this wiki", do="`roots` in enrich.toml, its name or a link leave it out")
+        if not found:
+            from difflib import get_close_matches
+
+            close = get_close_matches(name.rpartition("/")[2], list(ids), n=3, cutoff=0.4)
+            raise UserError(f"no page {name!r}", do=f"did you mean {', '.join(close)}?" if close else "`enrich plan` lists all pages")
+        chosen.update(found)
+    return [file for file in files if file.id in chosen]
+
+
+def _inside(name: str, content: Path, bases: Sequence[Path]) -> str:
+    """A path as it was typed, as a path inside the content folder."""
+    typed = Path(name)
+    inside = Path(os.path.realpath(content))
+    for base in bases:
+        full = Path(os.path.realpath(base / typed.parent)) / typed.name  # a link to a page keeps its own name
+        if full.is_relative_to(inside):
+            return full.relative_to(inside).as_posix()
+    return typed.as_posix().removeprefix("./")
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Whether a path fits a glob: `*` stays within one folder's name, `**` crosses folders."""
+    parts, wanted = path.split("/"), pattern.strip("/").split("/")
+
+    def fits(i: int, j: int) -> bool:
+        if j == len(wanted):
+            return i == len(parts)
+        if wanted[j] == "**":
+            return any(fits(k, j + 1) for k in range(i, len(parts) + 1))
+        return i < len(parts) and fnmatchcase(parts[i], wanted[j]) and fits(i + 1, j + 1)
+
+    return fits(0, 0)

@@ -1,7 +1,7 @@
-"""A wiki's profile: the names, closed lists, targets and frequencies that belong to a wiki rather than to the formulas.
+"""A wiki's profile: names, closed lists, targets and frequencies that differ between wikis.
 
-The package ships `profiles/default.yaml` (the reference wiki, FIELDS.md appendix B). A wiki names another with `[wiki] profile` in
-enrich.toml, a shipped name or a path to its own file; that file is laid over the default key by key.
+The package ships `profiles/default.yaml` (the reference wiki, FIELDS.md appendix B). `[wiki] profile` in enrich.toml names another
+shipped profile or a file of the wiki; its keys are merged into the default's.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ class _Part(BaseModel):
 
 
 class Target(_Part):
-    """How many of a thing a page of `words` words should have: max(min, round(words / 1000 · rate)) (FIELDS.md section 8)."""
+    """How many of an item a page of `words` words should have: max(min, round(words / 1000 · rate))."""
 
     min: Annotated[int, Field(ge=0)] = 0
     rate: Annotated[float, Field(ge=0)] = 0
 
 
 class CoverageTargets(_Part):
-    """The targets of one content format; the names and their order are those of the record's `coverage.targets`."""
+    """The targets of one content format, with the names and order of the record's `coverage.targets`."""
 
     tables: Target = Target()
     diagrams: Target = Target()
-    internalLinks: Target = Target()  # noqa: N815 - the record's own name
+    internalLinks: Target = Target()  # noqa: N815 - a key of the record
     externalLinks: Target = Target()  # noqa: N815
     footnotes: Target = Target()
     references: Target = Target()
@@ -47,7 +47,7 @@ class Coverage(_Part):
 
 
 class Risk(_Part):
-    """Which entity types the hallucination risk weighs, and the aliases that it and the record's `entityType` use (FIELDS.md section 6)."""
+    """Entity types by their effect on the hallucination risk; `type_aliases` also holds for the record's `entityType` (FIELDS.md section 6)."""
 
     type_aliases: dict[str, str] = {}
     biographical: list[str] = []
@@ -58,14 +58,14 @@ class Risk(_Part):
 
 
 class ContentTypes(_Part):
-    """The grader's content type by a text in the page's path, else the default (FIELDS.md section 12)."""
+    """The grader's content type: the first whose text is in the page's path, else the default."""
 
     by_path: dict[str, str] = {}
     default: str = "reference"
 
 
 class UpdateFrequency(_Part):
-    """Days between looks at a page: by exact title, else subcategory, else path, else importance (FIELDS.md section 9)."""
+    """Days between updates of a page: by exact title, else subcategory, else path, else importance (FIELDS.md section 9)."""
 
     titles: dict[str, int] = {}
     subcategories: dict[str, int] = {}
@@ -77,10 +77,10 @@ Severity = Literal["off", "info", "warning", "error"]
 
 
 class Checks(_Part):
-    """How strictly `enrich check` reads frontmatter, and which pages the writing rules about kinds of pages concern (FIELDS.md section 15).
+    """How strictly `enrich check` validates frontmatter, and the pages that some writing rules apply to (FIELDS.md section 15).
 
-    Shipped lenient: a wiki that never heard of these lists must not drown in findings about its own keys. What `enrich` itself writes is
-    always judged as an error; the reference wiki's strictness is the shipped profile `reference`.
+    The default is lenient, because most wikis have their own keys. Values that `enrich` writes are always checked strictly; the shipped
+    profile `reference` is as strict as the reference wiki.
     """
 
     closed_lists: Severity = "off"
@@ -98,10 +98,10 @@ class Checks(_Part):
 
 
 class PageType(_Part):
-    """One kind of page on the Page Status card: its words, its style guide (site path or URL), and the h2 sections it should have.
+    """One kind of page on the Page Status card: label, description, style guide (site path or URL) and expected h2 sections.
 
-    `paths`: texts in the page's address that make it this kind; `wins`: the frontmatter's own word for it beats the address.
-    `sections`: expected h2 headings, each with the other headings that also count (FIELDS.md section 10 and Appendix C).
+    `paths`: texts in a page's address that make it this kind; `wins`: the kind named in the frontmatter has precedence over the address.
+    `sections`: expected h2 headings, each with alternative headings (FIELDS.md section 10 and Appendix C).
     """
 
     label: Annotated[str, Field(min_length=1)]
@@ -117,7 +117,7 @@ Component = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$")]
 
 
 class Profile(_Part):
-    """What belongs to one wiki. Every key has its meaning beside its value in `profiles/default.yaml`."""
+    """One wiki's profile. `profiles/default.yaml` explains every key."""
 
     content_formats: Names
     default_content_format: str
@@ -141,70 +141,59 @@ class Profile(_Part):
     index_page_type: str
 
     @model_validator(mode="after")
-    def _agrees_with_itself(self) -> Profile:
+    def _is_consistent(self) -> Profile:
         if self.default_content_format not in self.content_formats:
-            raise ValueError(f"default_content_format {self.default_content_format!r} is none of content_formats")
+            raise ValueError(f"default_content_format {self.default_content_format!r} is not one of content_formats")
         for name in ("default_page_type", "index_page_type"):
             if getattr(self, name) not in self.page_types:
-                raise ValueError(f"{name} {getattr(self, name)!r} is none of page_types")
+                raise ValueError(f"{name} {getattr(self, name)!r} is not one of page_types")
         return self
 
 
 def load_profile(name: str = DEFAULT, root: Path = Path()) -> Profile:
     """The profile that `[wiki] profile` names: one that the package ships, or a YAML file (a path relative to the wiki's `root`).
 
-    Raises `UserError` with the file and the key for anything that does not fit.
+    Raises `UserError` with the file and the key for anything that is not valid.
     """
-    tree = _read(_shipped(DEFAULT), f"profiles/{DEFAULT}.yaml")
-    where = f"profiles/{DEFAULT}.yaml"
-    if name != DEFAULT:
+    folder = resources.files("enrich") / "profiles"
+    shipped = sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    where = f"profiles/{name}.yaml"
+    try:
         if "/" in name or name.endswith((".yaml", ".yml")):
             where = str(root / name)
-            try:
-                text = (root / name).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-                raise UserError(f"the profile cannot be read ({reason})", where=where, do="set [wiki] profile in enrich.toml") from None
-        elif name in _shipped_names():
-            where = f"profiles/{name}.yaml"
-            text = _shipped(name)
+            text = (root / name).read_text(encoding="utf-8")
+        elif name in shipped:
+            text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
         else:
-            raise UserError(
-                f"there is no profile {name!r}",
-                where="[wiki] profile in enrich.toml",
-                do=f"name one of {', '.join(_shipped_names())}, or a path such as profile.yaml",
-            )
-        tree = _over(tree, _read(text, where))
+            do = f"name one of {', '.join(shipped)}, or a path such as profile.yaml"
+            raise UserError(f"there is no profile {name!r}", where="[wiki] profile in enrich.toml", do=do)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise UserError(f"the profile cannot be read ({reason})", where=where, do="set [wiki] profile in enrich.toml") from None
+    tree = _parsed(text, where)
+    if name != DEFAULT:
+        tree = _over(_parsed((folder / f"{DEFAULT}.yaml").read_text(encoding="utf-8"), f"profiles/{DEFAULT}.yaml"), tree)
     try:
         return Profile(**tree)
     except ValidationError as error:
         raise invalid_data(error, Profile, where) from None
 
 
-def _shipped(name: str) -> str:
-    return (resources.files("enrich") / "profiles" / f"{name}.yaml").read_text(encoding="utf-8")
-
-
-def _shipped_names() -> list[str]:
-    folder = resources.files("enrich") / "profiles"
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
-
-
-def _read(text: str, where: str) -> dict[str, Any]:
+def _parsed(text: str, where: str) -> dict[str, Any]:
     try:
         tree = yaml12.load(text)
     except yaml12.YamlError as error:
         place = f"{where}:{error.line}" if error.line else where
-        raise UserError(f"broken YAML: {error.reason}", where=place, do="mend that line") from None
+        raise UserError(f"broken YAML: {error.reason}", where=place, do="fix that line") from None
     if tree is None:
         return {}
     if not isinstance(tree, dict) or any(not isinstance(key, str) for key in tree):
-        raise UserError("a profile is a mapping of keys to values", where=where, do="see profiles/default.yaml of the package")
+        raise UserError("a profile must be a mapping of keys to values", where=where, do="see profiles/default.yaml of the package")
     return tree
 
 
 def _over(base: Mapping[Any, Any], upper: Mapping[Any, Any]) -> dict[Any, Any]:
-    """`upper` laid over `base`: mappings are merged, null takes an entry out, anything else replaces."""
+    """`base` with `upper` on top: mappings are merged, null removes an entry, anything else replaces it."""
     merged = dict(base)
     for key, value in upper.items():
         if value is None:

@@ -1,33 +1,31 @@
-"""The visible text of an MDX or Markdown body, line by line, with positions that map back to the body.
+"""The visible text of an MDX or Markdown body, line by line, with positions in the body, and its sentences.
 
-What a reader of the rendered page sees counts: prose, headings, lists, tables, footnotes, code, the text inside components and the text
-that components are given as attributes (labels, titles, values, captions, a diagram's labels). What nobody sees does not: imports,
-comments, link targets, ids and other technical attributes, elements that are hidden by an attribute. So hidden text can neither ground an
-answer nor be quoted.
-
-How the markup comes off is `markup`'s part; here lines get their kind and the heading they stand under.
+Visible is what a reader of the rendered page sees: prose, headings, lists, tables, footnotes, code, the text inside components, and text
+attributes of components (labels, titles, values, captions, a diagram's labels). Not visible are imports, comments, link targets, ids and
+other technical attributes, and hidden elements.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Literal
 
 from enrich.wiki.markup import Scan, inline
-from enrich.wiki.sentences import split_sentences
 
 Kind = Literal["prose", "heading", "list", "table", "code", "component", "footnote", "comment"]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One visible line. `number`: body line from 1; `section`: the heading it stands under ("" above the first); `text`: without markup.
+    """One visible line. `number`: body line from 1; `section`: the heading above it ("" above the first); `text`: without markup.
 
     One body line can give two `Line`s: its text, and (kind `component`) the text in attributes of the components on it. The cells of a
-    table row, and the values of one component on one line, are joined by ` | `. Kind `comment` is what no reader sees; it grounds nothing.
+    table row, and the values of one component on one line, are joined by ` | `. Lines of kind `comment` are not visible to readers.
     """
 
     number: int
@@ -38,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence with the body lines it stands on (from 1, both included)."""
+    """One sentence with its first and last body line (from 1)."""
 
     text: str
     start_line: int
@@ -48,38 +46,29 @@ class Sentence:
 
 @dataclass(frozen=True)
 class VisibleText:
-    """The lines of one body in order; blank lines, table rules and imports are left out."""
+    """The lines of one body in order, without blank lines, table rules and imports."""
 
     lines: tuple[Line, ...]
 
     @cached_property
     def words(self) -> int:
-        """Number of visible words, code and comments not counted; two characters of Chinese, Japanese or Thai count as one word."""
-        return sum(_words(line.text) for line in self.lines if line.kind not in ("code", "comment"))
+        """The number of visible words outside code and comments; two characters of Chinese, Japanese or Thai count as one word."""
+        return sum(_word_count(line.text) for line in self.lines if line.kind not in ("code", "comment"))
 
     def sentences(self, kinds: Sequence[Kind] = ("prose",)) -> tuple[Sentence, ...]:
-        """The sentences of the lines of these kinds, in order. Lines of prose that follow each other form one paragraph."""
+        """The sentences of the lines of these kinds, in order. Consecutive lines of prose are one paragraph."""
         found: list[Sentence] = []
         for block in _paragraphs(self.lines, kinds):
             text = " ".join(line.text for line in block)
-            starts: list[int] = []
-            offset = 0
-            for line in block:
-                starts.append(offset)
-                offset += len(line.text) + 1
-            at = 0
+            starts = list(accumulate((len(line.text) + 1 for line in block[:-1]), initial=0))
             for start, end in split_sentences(text):
-                while at + 1 < len(starts) and starts[at + 1] <= start:
-                    at += 1
-                last = at
-                while last + 1 < len(starts) and starts[last + 1] < end:
-                    last += 1
-                found.append(Sentence(text[start:end], block[at].number, block[last].number, block[at].section))
+                first, last = block[bisect_right(starts, start) - 1], block[bisect_right(starts, end - 1) - 1]
+                found.append(Sentence(text[start:end], first.number, last.number, first.section))
         return tuple(found)
 
 
 def visible(body: str) -> VisibleText:
-    """The visible text of a body (LF-normalised, as `Page.body` is; CRLF is taken too). Never raises.
+    """The visible text of a body. Never raises.
 
     >>> [(line.number, line.kind, line.text) for line in visible("## Cost\\n\\nAbout **\\\\$5** in [a table](x.md).").lines]
     [(1, 'heading', 'Cost'), (3, 'prose', 'About $5 in a table.')]
@@ -158,39 +147,15 @@ _TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,500}>")
 def _lines(texts: list[str], marked: dict[int, tuple[Kind, str]], shown: dict[int, str]) -> Iterator[Line]:
     section = ""
     table = False  # within a table without leading pipes
-    held: Line | None = None  # the last line of prose: a rule below it makes it a heading, or the head of a table
+    held: Line | None = None  # the last line of prose: a rule below it makes it a heading or the head of a table
     for number, raw in enumerate(texts, 1):
         text = raw.strip()
-        if text:
-            kind: Kind = "prose"
-            first = text[0]
-            while first == ">":
-                text = text[1:].lstrip()
-                first = text[:1]
-            if first == "|" or (table and "|" in text):
-                kind = "table"
-            elif first == "#":
-                found = _HEADING.match(text)
-                if found is not None:
-                    kind = "heading"
-                    text = text[found.end() :].rstrip("# \t")
-            elif first in "-+*•0123456789":
-                found = _LIST.match(text)
-                if found is not None:
-                    kind = "list"
-                    text = text[found.end() :]
-            elif first == "[":
-                found = _FOOTNOTE.match(text)
-                if found is not None:
-                    kind = "footnote"
-                    text = text[found.end() :]
-                elif _DEFINITION.match(text):
-                    text = ""
-            elif first == ":" and text.startswith(":::"):
-                found = _DIRECTIVE.match(text)
-                if found is not None:
-                    text = f"{found[1] or ''} {text[found.end() :]}"
-            if first in "-*_=|:" and text:
+        kind: Kind = "prose"
+        if not text:
+            table = False
+        else:
+            kind, text, first = _kind(text, table)
+            if text and first in "-*_=|:":
                 if _TABLE_RULE.match(text) and "|" in text:
                     if held is not None and "|" in held.text:
                         held = Line(held.number, _cells(held.text), held.section, "table")
@@ -201,35 +166,43 @@ def _lines(texts: list[str], marked: dict[int, tuple[Kind, str]], shown: dict[in
                         section = held.text
                         held = Line(held.number, held.text, section, "heading")
                     text = ""
-            if kind == "table":
-                text = _cells(text)
-            elif text:
-                text = " ".join(text.split())
-                if kind == "heading":
-                    section = text
-        else:
-            kind = "prose"
-            table = False
+            text = _cells(text) if kind == "table" else " ".join(text.split())
+            if kind == "heading" and text:
+                section = text
         if held is not None:
             yield held
+        held = Line(number, text, section, kind) if text else None
+        if held is not None and (kind != "prose" or number in marked or number in shown):
+            yield held
             held = None
-        if text:
-            line = Line(number, text, section, kind)
-            if kind == "prose":
-                held = line
-            else:
-                yield line
-        if number in marked or number in shown:
-            if held is not None:
-                yield held
-                held = None
-            if number in marked:
-                kind, text = marked[number]
-                yield Line(number, " ".join(text.split()), section, kind)
-            if number in shown:
-                yield Line(number, shown[number], section, "component")
+        if number in marked:
+            kind, text = marked[number]
+            yield Line(number, " ".join(text.split()), section, kind)
+        if number in shown:
+            yield Line(number, shown[number], section, "component")
     if held is not None:
         yield held
+
+
+def _kind(text: str, table: bool) -> tuple[Kind, str, str]:
+    """(kind of a line, its text without the mark that gives the kind, its first character after quote marks)."""
+    while text.startswith(">"):
+        text = text[1:].lstrip()
+    first = text[:1]
+    if first == "|" or (table and "|" in text):
+        return "table", text, first
+    if first == "#" and (found := _HEADING.match(text)):
+        return "heading", text[found.end() :].rstrip("# \t"), first
+    if first and first in "-+*•0123456789" and (found := _LIST.match(text)):
+        return "list", text[found.end() :], first
+    if first == "[":
+        if found := _FOOTNOTE.match(text):
+            return "footnote", text[found.end() :], first
+        if _DEFINITION.match(text):
+            return "prose", "", first
+    if text.startswith(":::") and (found := _DIRECTIVE.match(text)):
+        return "prose", f"{found[1] or ''} {text[found.end() :]}", first
+    return "prose", text, first
 
 
 def _cells(row: str) -> str:
@@ -249,8 +222,69 @@ def _paragraphs(lines: Sequence[Line], kinds: Sequence[Kind]) -> Iterator[list[L
         yield block
 
 
-def _words(text: str) -> int:
+def _word_count(text: str) -> int:
     words = len(text.split()) - text.count(" | ")
-    if text.isascii():
-        return words
-    return words + len(_WIDE.findall(text)) // 2
+    return words if text.isascii() else words + len(_WIDE.findall(text)) // 2
+
+
+# A mark that can end a sentence, its closing quotes and brackets, and the space behind it; CJK marks need no space.
+_END = re.compile(r"(?:[.!?…]+[\"'”’»)\]]*(?=\s)\s+|[。！？]+[」』”）]*\s*)")
+_LAST_WORD = re.compile(r"[\w.&'’-]+$")
+# Abbreviations, lower case, without the last full stop: the stop is part of the word.
+_ABBREVIATIONS = frozenset(
+    """
+    mr mrs ms dr prof sr jr st vs v cf al etc ca approx est fig figs no nos vol pp p ch sec eq ed eds inc ltd co corp dept univ
+    gov gen sen rep rev hon jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun e.g i.e eg ie a.m p.m
+    a.k.a u.s u.k u.n e.u u.s.a d.c ph.d m.d b.a m.a n.b bzw z.b d.h usw nr bd
+    """.split()
+)
+# Words that begin a sentence after an abbreviation of `_MAY_END`.
+_STARTERS = frozenset(
+    """
+    The This These Those It In However But And A An As At For From He She They We If When While By On Its Their There
+    """.split()
+)
+_MAY_END = frozenset("etc inc ltd co corp u.s u.k u.n e.u u.s.a d.c ph.d m.d a.m p.m al jr sr".split())
+
+
+def split_sentences(text: str) -> list[tuple[int, int]]:
+    """(start, end) of each sentence of one paragraph, in order, without the space between sentences.
+
+    Abbreviations, initials, decimals and versions do not end a sentence.
+
+    >>> text = "Costs fell by 2.5 % (cf. Fig. 3) in v1.2. That was new."
+    >>> [text[start:end] for start, end in split_sentences(text)]
+    ['Costs fell by 2.5 % (cf. Fig. 3) in v1.2.', 'That was new.']
+    """
+    found: list[tuple[int, int]] = []
+    start = 0
+    for mark in _END.finditer(text):
+        end = mark.end()
+        if end >= len(text):
+            break
+        if mark[0][0] == "." and not _ends(text, mark.start(), end):
+            continue
+        if text[end].islower() and mark[0][0] not in "。！？":
+            continue
+        stop = mark.start() + len(mark[0].rstrip())
+        found.append((start, stop))
+        start = end
+    if text[start:].strip():
+        found.append((start, len(text.rstrip())))
+    return found
+
+
+def _ends(text: str, dot: int, after: int) -> bool:
+    """Whether the full stop at `dot` ends a sentence; the next one would begin at `after`."""
+    word = _LAST_WORD.search(text, max(0, dot - 24), dot)
+    if word is None:
+        return True
+    last = word[0].strip("'’-").lower()
+    following = text[after : after + 12].split(" ", 1)[0].strip(",;:")
+    if last in _ABBREVIATIONS:
+        return last in _MAY_END and following in _STARTERS
+    if len(last) == 1 and last.isalpha() and word[0].isupper():  # an initial
+        return following in _STARTERS
+    if last.isdigit() and (dot == len(last) or text[: dot - len(last)].isspace()):  # "1. First"
+        return False
+    return not ("." in last and last.replace(".", "").isalpha() and len(last) <= 6 and following not in _STARTERS)

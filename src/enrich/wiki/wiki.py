@@ -11,9 +11,8 @@ from typing import Any, TypeVar, cast
 
 from enrich.config import Config
 from enrich.errors import UserError
-from enrich.wiki.pages import PageFile, find_pages
+from enrich.wiki.pages import PageFile, find_pages, matches, select
 from enrich.wiki.profile import Profile, load_profile
-from enrich.wiki.selection import matches, select
 
 T = TypeVar("T")
 
@@ -77,5 +76,5 @@ class Wiki:
         return any(matches(file.path, pattern) for pattern in self.config.wiki.skip)
 
     def select(self, names: Iterable[str]) -> list[PageFile]:
-        """The pages that PAGE arguments name, in page order; all pages if `names` is empty (see `wiki.selection.select`)."""
+        """The pages that PAGE arguments name, in page order; all pages if `names` is empty (see `wiki.pages.select`)."""
         return select(names, self.files, self.config.content, self.config.root)
