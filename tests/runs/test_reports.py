@@ -120,7 +120,7 @@ def test_the_pull_request_tells_what_was_applied_held_and_failed(wiki: DemoWiki,
     assert "park-1" not in applied
     assert "| `park-2` | `insights` (1 new) |" in held
     assert "These words stand on no page" in held
-    assert "| `park-1` | `summary` | `refused` |" in failed
+    assert "| `park-1` | summary | refused |" in failed
     assert "`enrich run park-1 --stage ratings`" in failed
     assert "stale" not in text
     assert_harmless(text)

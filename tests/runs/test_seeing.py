@@ -10,6 +10,7 @@ import pytest
 
 from enrich.cli.output import Lines, status
 from enrich.cli.session import Session
+from enrich.llm.messages import Tally
 from enrich.runs.results import FailedQuestion, RunResult
 from tests.demo import DemoWiki, honest
 from tests.fake_server import Act, FakeServer, Seen, invalid_json
@@ -18,7 +19,7 @@ Serve = Callable[..., FakeServer]
 
 
 def test_one_line_says_pages_rate_cost_what_is_left_and_what_holds_it() -> None:
-    result = RunResult("r", "openai", cost_usd=0.0321, failed=[FailedQuestion("a", "summary", "invalid", "")])
+    result = RunResult("r", "openai", spent=Tally(cost_usd=0.0321), failed=[FailedQuestion("a", "summary", "invalid", "")])
     line = status(120, 600, 60.0, result, "8 of 8 at once (requests in flight)")
     assert line == "120/600 pages, 2.0 a second, $0.0321, 4 min 0 s left, 1 failed, 8 of 8 at once (requests in flight)"
     assert status(0, 600, 0.0, RunResult("r", "openai")) == "0/600 pages, 0.0 a second"

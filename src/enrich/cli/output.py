@@ -151,4 +151,4 @@ def _duration(seconds: float) -> str:
 
 
 def _cost(result: RunResult) -> str:
-    return "" if result.cost_usd is None else usd(result.cost_usd)
+    return "" if result.spent.cost_usd is None else usd(result.spent.cost_usd)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -61,7 +62,7 @@ def plan(
     for problem in made.problems:
         session.warn(problem.text)
     if session.json:
-        session.document({"states": [state.document() for state in made.states], **cost.document()})
+        session.document({"states": [asdict(state) for state in made.states], **asdict(cost)})
     else:
         _print_plan(session, made, cost)
     if exit_code and made.due:
@@ -93,7 +94,7 @@ def _print_plan(session: Session, plan: Plan, cost: Estimate) -> None:
         session.say(f"{counted(waiting, 'answer')} proposed: `enrich diff` shows the changes, `enrich review` decides")
     if cost.host:
         price = "price unknown (set [prices] in enrich.toml)" if cost.cost_usd is None else f"about {usd(cost.cost_usd)}"
-        tokens = f"about {cost.usage.input:,} tokens in and {cost.usage.output:,} out"
+        tokens = f"about {cost.tokens.input:,} tokens in and {cost.tokens.output:,} out"
         session.say(f"{counted(cost.requests, 'request')} to {cost.model} at {cost.host}: {tokens}, {price}")
     else:
         session.say("backend offline: nothing leaves this machine, nothing is spent")
@@ -189,11 +190,11 @@ def _spent(wiki: Wiki, result: RunResult) -> str:
     if wiki.config.llm.backend == "offline":
         return "backend offline: no request, nothing spent"
     host = host_of(wiki.config.llm.base_url)
-    if not result.requests:
+    if not result.spent.requests:
         return f"no request to {host}, nothing spent"
-    used = result.usage
+    used = result.spent.usage
     tokens = f"{used.input:,} tokens in ({used.cached_input:,} cached), {used.output:,} out"
-    return f"{counted(result.requests, 'request')} to {host}, {tokens}, {usd(result.cost_usd)}"
+    return f"{counted(result.spent.requests, 'request')} to {host}, {tokens}, {usd(result.spent.cost_usd)}"
 
 
 def _page_rows(wiki: Wiki, result: RunResult) -> list[list[str]]:

@@ -83,8 +83,8 @@ class Tally:
     usage: Usage = field(default_factory=Usage)
     cost_usd: float | None = None
 
-    def add(self, usage: Usage, cost_usd: float | None) -> None:
-        self.requests += 1
+    def add(self, usage: Usage, cost_usd: float | None, requests: int = 1) -> None:
+        self.requests += requests
         self.usage = self.usage + usage
         if cost_usd is not None:
             self.cost_usd = (self.cost_usd or 0.0) + cost_usd

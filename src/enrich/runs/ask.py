@@ -6,7 +6,7 @@ DESIGN.md sections 3.3 to 3.5 have the rules.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from enrich.grounding import PageIndex
 from enrich.llm.messages import Reply, Request, Tally, Usage
 from enrich.review.lock import Question
 from enrich.review.propose import StageAnswer
-from enrich.runs.results import FailedQuestion, Spending, shares
+from enrich.runs.results import FailedQuestion, Spending, Spent, shares
 from enrich.runs.service import Service
 from enrich.stages.catalogue import Stage
 from enrich.stages.fields import FieldAnswer
@@ -40,7 +40,7 @@ class PageResult:
     asked: list[str] = field(default_factory=list)
     cached: list[str] = field(default_factory=list)
     spent: Tally = field(default_factory=Tally)
-    spending: Spending = field(default_factory=Spending)
+    spending: Spending = field(default_factory=lambda: Spending(Spent))
 
     def fail(self, stages: Iterable[str], cause: str, detail: str) -> None:
         self.failures += [FailedQuestion(self.page.id, stage, cause, detail) for stage in stages]
@@ -123,16 +123,12 @@ class Asker:
         try:
             reply = await client.send(request, tally)
         finally:
-            result.spent.requests += tally.requests
-            result.spent.usage += tally.usage
-            if tally.cost_usd is not None:
-                result.spent.cost_usd = (result.spent.cost_usd or 0.0) + tally.cost_usd
-            result.spending.share_out([(sample.stage.name, sample.stage.model) for sample in samples], tally)
+            result.spent.add(tally.usage, tally.cost_usd, tally.requests)
+            for sample, usage, cost in _shared(samples, tally.usage, tally.cost_usd):
+                result.spending[sample.stage.name, sample.stage.model].add(usage, cost, tally.requests)
         self.service.learn(request, reply)
-        for sample, usage in zip(samples, shares(reply.usage, len(samples)), strict=True):
-            sample.usage += usage
-            if reply.cost_usd is not None:
-                sample.cost_usd = (sample.cost_usd or 0.0) + reply.cost_usd / len(samples)
+        for sample, usage, cost in _shared(samples, reply.usage, reply.cost_usd):
+            sample.spent.add(usage, cost)
         return reply
 
     def _store(self, samples: Iterable[_Sample], again: Sequence[_Sample]) -> None:
@@ -152,15 +148,17 @@ class Asker:
                 result.fail([stage.name], failed.error.cause, failed.error.detail)
             return
         (result.cached if all(sample.cached for sample in samples) else result.asked).append(stage.name)
-        costs = [sample.cost_usd for sample in samples if sample.cost_usd is not None]
+        spent = Tally()
+        for sample in samples:
+            spent.add(sample.spent.usage, sample.spent.cost_usd)
         result.answers.append(
             StageAnswer(
                 stage=stage.name,
                 fields=combined(stage.name, [sample.fields or () for sample in samples]),
                 question=Question.of(result.page, stage, key=samples[0].key),
                 prompt_version=str(stage.prompt.version),
-                tokens=None if self.service.baseline else asdict(sum((sample.usage for sample in samples), Usage())),
-                cost_usd=sum(costs) if costs else None,
+                tokens=None if self.service.baseline else asdict(spent.usage),
+                cost_usd=spent.cost_usd,
                 asked=samples[-1].asked,
                 run=self.run,
                 noise=stage.noise,
@@ -182,8 +180,7 @@ class _Sample:
     fields: Sequence[FieldAnswer] | None = None
     problems: list[str] = field(default_factory=list)
     error: AnswerError | ServiceError = field(default_factory=lambda: AnswerError("invalid"))
-    usage: Usage = field(default_factory=Usage)
-    cost_usd: float | None = None
+    spent: Tally = field(default_factory=Tally)
     asked: str = ""
     cached: bool = False
     closed: bool = False
@@ -219,8 +216,8 @@ class _Sample:
         """The cache's entry. `again`: a re-ask is still to come, so that a run that is killed before it continues there."""
         entry = {
             "answer": self.data,
-            "usage": asdict(self.usage),
-            "cost_usd": self.cost_usd,
+            "usage": asdict(self.spent.usage),
+            "cost_usd": self.spent.cost_usd,
             "model": self.stage.model,
             "asked": self.asked,
         }
@@ -230,11 +227,10 @@ class _Sample:
         """Take the answer of a cache entry; whether it is final. An entry that is no longer valid is ignored."""
         try:
             fields = self.stage.judge(entry["answer"], index)
-            self.usage = Usage(**(entry.get("usage") or {}))
+            self.spent = Tally(1, Usage(**(entry.get("usage") or {})), entry.get("cost_usd"))
         except (AnswerError, KeyError, TypeError):
             return False
-        self.data, self.fields = entry["answer"], fields
-        self.cost_usd, self.asked = entry.get("cost_usd"), str(entry.get("asked", ""))
+        self.data, self.fields, self.asked = entry["answer"], fields, str(entry.get("asked", ""))
         self.problems = _hard(fields) if entry.get("again") else []
         self.cached = self.closed = not self.problems
         return self.closed
@@ -248,6 +244,13 @@ def _groups(samples: Sequence[_Sample], *, fuse: bool) -> list[list[_Sample]]:
         stages = groups([sample.stage for sample in by_stage.values()], fuse=fuse)
         found += [[by_stage[stage.name] for stage in group] for group in stages]
     return found
+
+
+def _shared(samples: Sequence[_Sample], usage: Usage, cost_usd: float | None) -> Iterator[tuple[_Sample, Usage, float | None]]:
+    """Each sample with its equal share of what a request took."""
+    cost = None if cost_usd is None else cost_usd / len(samples)
+    for sample, share in zip(samples, shares(usage, len(samples)), strict=True):
+        yield sample, share, cost
 
 
 def _judge(text: str, samples: Iterable[_Sample], index: PageIndex) -> None:

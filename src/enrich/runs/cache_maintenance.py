@@ -8,8 +8,8 @@ from enrich.config import Config
 from enrich.llm.cache import AnswerCache
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
-from enrich.runs.journal import run_folders
 from enrich.runs.plan import make_plan
+from enrich.runs.results import run_folders
 from enrich.stages.catalogue import load_stages
 from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,9 +38,6 @@ class StageState:
     stage: str
     state: State
     reasons: tuple[str, ...] = ()
-
-    def document(self) -> dict[str, Any]:
-        return {"page": self.page, "stage": self.stage, "state": self.state, "reasons": list(self.reasons)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,18 +216,13 @@ def _inputs(config: Config) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Requests and tokens of a plan; `cost_usd` is None if a model's price is unknown, `host` is "" if nothing leaves the machine."""
+    """The part of `plan --json` beside the states. `cost_usd` is None if a model's price is unknown, `host` is "" if nothing leaves the machine."""
 
     requests: int
-    usage: Usage
+    tokens: Usage
     cost_usd: float | None
     host: str
     model: str
-
-    def document(self) -> dict[str, Any]:
-        """The part of `plan --json` beside the states."""
-        head = {"requests": self.requests, "tokens": asdict(self.usage), "cost_usd": self.cost_usd}
-        return {**head, "host": self.host, "model": self.model}
 
 
 def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage]) -> Estimate:

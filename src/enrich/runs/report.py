@@ -12,7 +12,7 @@ from typing import Any
 from enrich import html
 from enrich.files import write_text_atomically
 from enrich.review.proposals import Proposal, ProposalStore
-from enrich.runs.results import RunResult
+from enrich.runs.results import RunResult, spending_rows
 from enrich.text import code_span, counted, printable, usd
 from enrich.wiki.wiki import Wiki
 
@@ -23,6 +23,9 @@ _LISTED = 500
 # Shares of the pull request's limit, so that many failures leave room for what was applied.
 _FAILED_ROOM = 8_000
 _HELD_ROOM = 14_000
+_LONGEST_DETAIL = 200
+_FAILED = ("page", "stage", "cause", "detail", "again with")
+_HELD = ("page", "field", "flag")
 _OUTCOMES = {
     0: "done",
     1: "ended by an error",
@@ -47,7 +50,7 @@ def report_data(result: RunResult) -> dict[str, Any]:
     return {
         **result.document(),
         "backend": result.backend,
-        "spent": [spent.document() for spent in result.spending],
+        "spent": spending_rows(result.spending),
         "slowest": [{"page": page.page, "seconds": round(page.seconds, 3), "requests": page.spent.requests} for page in slowest],
         "costliest": [{"page": page.page, "cost_usd": page.spent.cost_usd, "output": page.spent.usage.output} for page in costliest],
         "changes": [proposal.document() for proposal in result.changes],
@@ -65,50 +68,53 @@ def _markdown(result: RunResult, data: Mapping[str, Any]) -> str:
         ("fields applied", len(result.applied)),
         ("fields held back", len(result.held)),
         ("failed", len(result.failed)),
-        ("requests", result.requests),
-        ("spent", usd(result.cost_usd)),
+        ("requests", result.spent.requests),
+        ("spent", usd(result.spent.cost_usd)),
     ]
     lines = [f"# Run {result.run}", *_table(["what", "how many"], totals, right=1)]
     if result.stopped:
         lines += ["", f"Ended early: {code_span(result.stopped)}"]
-    if result.spending.by_stage:
-        rows = [
-            (
-                one.stage,
-                code_span(one.model),
-                one.answers,
-                one.requests,
-                one.usage.input,
-                one.usage.cached_input,
-                one.usage.output,
-                usd(one.cost_usd).removeprefix("$"),
-            )
-            for one in result.spending
-        ]
-        heads = ["stage", "model", "answers", "requests", "tokens in", "of it cached", "tokens out", "USD"]
-        lines += ["", "## Spent", *_table(heads, rows, right=6)]
-    if result.failed:
-        causes = Counter(failure.cause for failure in result.failed)
-        lines += ["", f"Failed by cause: {', '.join(f'{cause} {count}' for cause, count in causes.most_common())}"]
-        failures = [(code_span(one.page), one.stage, one.cause, code_span(one.detail), code_span(one.retry)) for one in result.failed]
-        lines += ["", "## Failed", *_table(["page", "stage", "cause", "detail", "again with"], failures)]
-    if result.held:
-        lines += ["", "## Held back", *_table(["page", "field", "flag"], _held_rows(result))]
-    for name, key, unit, top in (("Slowest", "seconds", "seconds", data["slowest"]), ("Costliest", "cost_usd", "USD", data["costliest"])):
-        if top and result.requests:
-            rows_of_top = [(code_span(item["page"]), f"{item[key]:.4g}") for item in top]
-            lines += ["", f"## {name} pages", *_table(["page", unit], rows_of_top, right=1)]
+    causes = Counter(failure.cause for failure in result.failed).most_common()
+    if causes:
+        lines += ["", f"Failed by cause: {', '.join(f'{cause} {count}' for cause, count in causes)}"]
+    spent = [
+        [one["stage"], code_span(one["model"]), one["answers"], one["requests"], *_tokens(one), usd(one["cost_usd"]).removeprefix("$")]
+        for one in data["spent"]
+    ]
+    slowest = [[code_span(item["page"]), f"{item['seconds']:.4g}"] for item in data["slowest"]]
+    costliest = [[code_span(item["page"]), f"{item['cost_usd']:.4g}"] for item in data["costliest"]]
+    asked = bool(result.spent.requests)
+    for title, heads, rows, right in (
+        ("Spent", ["stage", "model", "answers", "requests", "tokens in", "of it cached", "tokens out", "USD"], spent, 6),
+        ("Failed", _FAILED, _failed_rows(result), 0),
+        ("Held back", _HELD, _held_rows(result), 0),
+        ("Slowest pages", ["page", "seconds"], slowest if asked else [], 1),
+        ("Costliest pages", ["page", "USD"], costliest if asked else [], 1),
+    ):
+        if rows:
+            lines += ["", f"## {title}", *_table(heads, rows, right=right)]
     return "\n".join(lines) + "\n"
+
+
+def _tokens(spent: Mapping[str, Any]) -> list[int]:
+    return [spent["tokens"][kind] for kind in ("input", "cached_input", "output")]
+
+
+def _failed_rows(result: RunResult) -> list[list[str]]:
+    return [
+        [code_span(one.page), one.stage or "page", one.cause, code_span(one.detail[:_LONGEST_DETAIL]), code_span(one.retry)]
+        for one in result.failed
+    ]
+
+
+def _held_rows(result: RunResult) -> list[list[str]]:
+    return [[code_span(page), code_span(name), flag] for page, name, flag in result.held]
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, right: int = 0) -> list[str]:
     """The lines of a Markdown table after a blank line; the last `right` columns are aligned to the right."""
     rules = ["---"] * (len(heads) - right) + ["---:"] * right
     return ["", *(f"| {' | '.join(map(str, row))} |" for row in (heads, rules, *rows))]
-
-
-def _held_rows(result: RunResult) -> list[tuple[str, str, str]]:
-    return [(code_span(page), code_span(name), flag) for page, name, flag in result.held]
 
 
 def _html(result: RunResult, data: Mapping[str, Any], wiki: str) -> str:
@@ -151,13 +157,13 @@ def _when(run: str) -> str:
     return f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]} {stamp[9:11]}:{stamp[11:13]} UTC"
 
 
-def pull_request_body(wiki: Wiki, result: RunResult, *, limit: int | None = None) -> str:
-    """What a run applied, held back and failed, as Markdown of fewer than `limit` characters. Text from pages and models is in code."""
+def pull_request_body(wiki: Wiki, result: RunResult) -> str:
+    """What a run applied, held back and failed, as Markdown that fits into a pull request. Text from pages and models is in code."""
     from enrich.review.diffs import page_diffs
     from enrich.review.formats.markdown import LIMIT, comment_body
     from enrich.review.views import page_views
 
-    cost = "" if result.cost_usd is None else f", {usd(result.cost_usd)}"
+    cost = "" if result.spent.cost_usd is None else f", {usd(result.spent.cost_usd)}"
     head = (
         f"### {counted(len(result.applied), 'field')} on {counted(len({page for page, _ in result.applied}), 'page')}\n\n"
         f"Run `{result.run}`: {counted(result.asked, 'answer')} asked for, {result.cached} from the cache{cost}. "
@@ -168,19 +174,15 @@ def pull_request_body(wiki: Wiki, result: RunResult, *, limit: int | None = None
     held = failed = ""
     if result.held:
         views = page_views(page_diffs(wiki, _held_proposals(wiki, result)))
-        rows = "\n".join(_fitting(_table(["page", "field", "flag"], _held_rows(result)), _HELD_ROOM)) + "\n"
         held = (
             "\n#### Held back\n\nNot written: `needs-look` has findings, `over-human` would replace what a person wrote. "
             "`enrich accept PAGE:FIELD` accepts a field by name.\n"
-        ) + (comment_body(views, room=_HELD_ROOM) if views else rows)
+        )
+        held += comment_body(views, room=_HELD_ROOM) if views else _fitting(_table(_HELD, _held_rows(result)), _HELD_ROOM)
     if result.failed:
-        rows_failed = [
-            [code_span(text) for text in (one.page, one.stage or "page", one.cause, one.detail[:200], one.retry)] for one in result.failed
-        ]
-        failed_table = _fitting(_table(["page", "stage", "cause", "detail", "again with"], rows_failed), _FAILED_ROOM)
-        failed = "\n#### Failed\n" + "\n".join(failed_table) + "\n"
+        failed = "\n#### Failed\n" + _fitting(_table(_FAILED, _failed_rows(result)), _FAILED_ROOM)
     views = page_views(page_diffs(wiki, result.changes))
-    room = (LIMIT if limit is None else limit) - len(head) - len(failed) - len(held) - 100
+    room = LIMIT - len(head) - len(failed) - len(held) - 100
     return head + ("\n#### Applied\n" + comment_body(views, room=room) if views else "") + held + failed
 
 
@@ -195,7 +197,7 @@ def _held_proposals(wiki: Wiki, result: RunResult) -> Iterable[Proposal]:
             yield replace(proposal, changes=tuple(change for change in proposal.changes if change.field in fields))
 
 
-def _fitting(table: Sequence[str], room: int) -> list[str]:
+def _fitting(table: Sequence[str], room: int) -> str:
     """The first lines of a table that fit into `room` UTF-16 units, with a line that says how many rows were cut."""
     kept: list[str] = []
     for line in table:
@@ -204,4 +206,5 @@ def _fitting(table: Sequence[str], room: int) -> list[str]:
             break
         kept.append(line)
     left = len(table) - len(kept)
-    return [*kept, "", f"**Cut to fit:** {counted(left, 'more row')}; the run's `report.json` has them."] if left else kept
+    cut = ["", f"**Cut to fit:** {counted(left, 'more row')}; the run's `report.json` has them."] if left else []
+    return "\n".join([*kept, *cut]) + "\n"

@@ -1,12 +1,20 @@
-"""The outcome of a run: the counts and lists of `run --json` and of the report (DESIGN.md section 4.2), and what was spent."""
+"""The outcome of a run (DESIGN.md section 4.2), what was spent, and the journal in the run's folder."""
 
 from __future__ import annotations
 
+import json
+import os
+import secrets
 import shlex
+import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
+from enrich.errors import UserError
 from enrich.llm.messages import Tally, Usage
 from enrich.review.proposals import Proposal
 
@@ -40,56 +48,40 @@ class PageCost:
 
 
 @dataclass(slots=True)
-class Spent:
+class Spent(Tally):
     """What one stage took of one model: its answers, the requests that asked for it, its share of their tokens and cost."""
 
-    stage: str
-    model: str
     answers: int = 0
-    requests: int = 0
-    usage: Usage = field(default_factory=Usage)
-    cost_usd: float | None = None
-
-    def add(self, requests: int, usage: Usage, cost_usd: float | None) -> None:
-        self.requests += requests
-        self.usage += usage
-        if cost_usd is not None:
-            self.cost_usd = (self.cost_usd or 0.0) + cost_usd
-
-    def document(self) -> dict[str, Any]:
-        cost = None if self.cost_usd is None else round(self.cost_usd, 6)
-        head = {"stage": self.stage, "model": self.model, "answers": self.answers, "requests": self.requests}
-        return {**head, "tokens": asdict(self.usage), "cost_usd": cost}
 
 
-@dataclass(slots=True)
-class Spending:
-    """What was spent by (stage, model), failed attempts included."""
+Spending = defaultdict[tuple[str, str], Spent]
+"""What was spent by (stage, model), failed attempts included."""
 
-    by_stage: dict[tuple[str, str], Spent] = field(default_factory=dict)
 
-    def __iter__(self) -> Iterator[Spent]:
-        return (self.by_stage[key] for key in sorted(self.by_stage))
-
-    def of(self, stage: str, model: str) -> Spent:
-        return self.by_stage.setdefault((stage, model), Spent(stage, model))
-
-    def share_out(self, stages: Sequence[tuple[str, str]], tally: Tally) -> None:
-        """Add one request with its retries: tokens and cost in equal shares to the (stage, model) pairs that it asked for."""
-        cost = None if tally.cost_usd is None else tally.cost_usd / len(stages)
-        for (stage, model), usage in zip(stages, shares(tally.usage, len(stages)), strict=True):
-            self.of(stage, model).add(tally.requests, usage, cost)
-
-    def merge(self, other: Spending) -> None:
-        for spent in other:
-            self.of(spent.stage, spent.model).add(spent.requests, spent.usage, spent.cost_usd)
+def spending_rows(spending: Spending) -> list[dict[str, Any]]:
+    """What was spent as JSON, one row per stage and model."""
+    return [
+        {
+            "stage": stage,
+            "model": model,
+            "answers": spent.answers,
+            "requests": spent.requests,
+            "tokens": asdict(spent.usage),
+            "cost_usd": rounded(spent.cost_usd),
+        }
+        for (stage, model), spent in sorted(spending.items())
+    ]
 
 
 def shares(usage: Usage, parts: int) -> list[Usage]:
     """`usage` in equal parts; the first one has the remainder too, so that the sum is exact."""
-    even = Usage(*(count // parts for count in asdict(usage).values()))
-    rest = Usage(*(count % parts for count in asdict(usage).values()))
+    counts = asdict(usage).values()
+    even, rest = Usage(*(count // parts for count in counts)), Usage(*(count % parts for count in counts))
     return [even + rest, *[even] * (parts - 1)]
+
+
+def rounded(cost_usd: float | None) -> float | None:
+    return None if cost_usd is None else round(cost_usd, 6)
 
 
 @dataclass(slots=True)
@@ -112,9 +104,7 @@ class RunResult:
     held: list[tuple[str, str, str]] = field(default_factory=list)
     failed: list[FailedQuestion] = field(default_factory=list)
     skipped: int = 0
-    requests: int = 0
-    usage: Usage = field(default_factory=Usage)
-    cost_usd: float | None = None
+    spent: Tally = field(default_factory=Tally)
     seconds: float = 0.0
     stopped: str = ""
     do: str = ""
@@ -122,21 +112,20 @@ class RunResult:
     left_alone: dict[str, str] = field(default_factory=dict)
     cut_short: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
-    spending: Spending = field(default_factory=Spending)
+    spending: Spending = field(default_factory=lambda: Spending(Spent))
     changes: list[Proposal] = field(default_factory=list)
 
     def add(self, result: PageResult, seconds: float) -> None:
         """Count one page's questions and what they took."""
         self.asked += len(result.asked)
         self.cached += len(result.cached)
-        self.requests += result.spent.requests
-        self.usage += result.spent.usage
-        if result.spent.cost_usd is not None:
-            self.cost_usd = (self.cost_usd or 0.0) + result.spent.cost_usd
-        self.spending.merge(result.spending)
+        self.spent.add(result.spent.usage, result.spent.cost_usd, result.spent.requests)
+        for key, spent in result.spending.items():
+            self.spending[key].add(spent.usage, spent.cost_usd, spent.requests)
         for answer in result.answers:
-            if answer.stage in result.asked and (spent := self.spending.by_stage.get((answer.stage, answer.question.model))):
-                spent.answers += 1
+            key = answer.stage, answer.question.model
+            if answer.stage in result.asked and key in self.spending:
+                self.spending[key].answers += 1
         self.failed += result.failures
         self.pages.append(PageCost(result.page.id, seconds, result.spent))
 
@@ -168,10 +157,89 @@ class RunResult:
             "held": [{"page": page, "field": name, "flag": flag} for page, name, flag in self.held],
             "failed": [{**asdict(failure), "retry": failure.retry} for failure in self.failed],
             "skipped": self.skipped,
-            "requests": self.requests,
-            "tokens": asdict(self.usage),
-            "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
+            "requests": self.spent.requests,
+            "tokens": asdict(self.spent.usage),
+            "cost_usd": rounded(self.spent.cost_usd),
             "seconds": round(self.seconds, 3),
             "stopped": self.stopped,
             "notes": list(self.notes),
         }
+
+
+class Journal:
+    """The events of one run, one JSON line each, flushed: after a crash the journal is correct up to its last whole line."""
+
+    def __init__(self, runs: Path) -> None:
+        """Make a new folder below `runs`, named by the time so that names sort by age."""
+        self.run = f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}-{secrets.token_hex(3)}"
+        self.folder = runs / self.run
+        try:
+            self.folder.mkdir(parents=True)
+            # Without a buffer: what could not be written to a full disk must not be written again when the file is closed.
+            self._file = (self.folder / "journal.jsonl").open("ab", buffering=0)
+        except OSError as error:
+            what = f"cannot be written ({error.strerror})"
+            raise UserError(what, where=str(self.folder), do="make room there or make it writable") from None
+
+    def write(self, event: str, **details: Any) -> None:
+        """Add one event. Raises `UserError` if it cannot be written."""
+        row = json.dumps({"t": round(time.time(), 3), "event": event, **details}, ensure_ascii=False, separators=(",", ":"))
+        try:
+            rest = memoryview((row + "\n").encode("utf-8", "surrogatepass"))
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            raise UserError(
+                f"cannot be written ({error.strerror})", where=str(self.folder), do="make room; answers so far are in the cache"
+            ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def read_journal(folder: Path) -> Iterator[Mapping[str, Any]]:
+    """The events of a run; lines that cannot be read, such as a torn last one, are left out."""
+    try:
+        with (folder / "journal.jsonl").open(encoding="utf-8") as rows:
+            for row in rows:
+                try:
+                    event = json.loads(row)
+                except ValueError:
+                    continue
+                if isinstance(event, dict):
+                    yield event
+    except OSError:
+        return
+
+
+def run_folders(runs: Path) -> list[Path]:
+    """The folders of earlier runs, oldest first."""
+    try:
+        return sorted((Path(entry.path) for entry in os.scandir(runs) if entry.is_dir()), key=lambda folder: folder.name)
+    except OSError:
+        return []
+
+
+def failed_questions(runs: Sequence[Path]) -> set[tuple[str, str]]:
+    """(page, stage) of the questions that failed in the newest batch run and were not answered since; stage "" is a whole page.
+
+    Runs of `enrich page` after that batch run count too. Runs that asked nothing are ignored.
+    """
+    recent: list[list[Mapping[str, Any]]] = []
+    for folder in reversed(runs):
+        events = list(read_journal(folder))
+        if any(event.get("event") in ("page", "failed") for event in events):
+            recent.append(events)
+            if events[0].get("kind") != "page":
+                break
+    failed: set[tuple[str, str]] = set()
+    for events in reversed(recent):
+        pages = [event for event in events if event.get("event") == "page"]
+        answered = {(str(event.get("page")), str(stage)) for event in pages for key in ("asked", "cached") for stage in event.get(key, ())}
+        # An answer can come too late to be of use (`page-changed`): then both events are there, and the failure counts.
+        failures = {(str(event.get("page")), str(event.get("stage"))) for event in events if event.get("event") == "failed"}
+        failed = (failed - answered) | failures
+    return failed

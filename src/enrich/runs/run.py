@@ -19,11 +19,10 @@ from enrich.review.lock import Lock, LockFile
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.review.propose import Renewal, propose, renew
 from enrich.runs.ask import Asker, PageResult
-from enrich.runs.journal import Journal, failed_questions, run_folders
 from enrich.runs.local import Due, LocalEngine, Progress, Silent, terminated_as_interrupted
 from enrich.runs.plan import Plan, make_plan
 from enrich.runs.report import write_report
-from enrich.runs.results import FailedQuestion, RunResult
+from enrich.runs.results import FailedQuestion, Journal, RunResult, failed_questions, run_folders, spending_rows
 from enrich.runs.service import open_service
 from enrich.stages.catalogue import Stage, load_stages
 from enrich.wiki.pages import Page, read_page
@@ -66,7 +65,7 @@ def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: 
         plan = make_plan(wiki, files, stages, refresh=options.refresh)
         _drop_applied(wiki, plan)
         due = _narrowed(wiki, plan, options)
-        with Journal.new(config.cache / "runs") as journal:
+        with Journal(config.cache / "runs") as journal:
             result = _planned(plan, due, RunResult(journal.run, config.llm.backend))
             for item in plan.problems:
                 if not item.failed:
@@ -77,7 +76,7 @@ def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: 
             _finish(wiki, options, plan, due, result)
             result.seconds = perf_counter() - started
             try:
-                journal.write("end", exit=result.exit, requests=result.requests, cost_usd=result.cost_usd)
+                journal.write("end", exit=result.exit, requests=result.spent.requests, cost_usd=result.spent.cost_usd)
                 write_report(journal.folder, result, wiki=config.root.name)
             except UserError as error:
                 result.end(1, error.line)
@@ -170,7 +169,7 @@ class _Booking:
             requests=spent.requests,
             tokens=asdict(spent.usage),
             cost_usd=spent.cost_usd,
-            spent=[one.document() for one in outcome.spending],
+            spent=spending_rows(outcome.spending),
             seconds=round(seconds, 3),
         )
 
