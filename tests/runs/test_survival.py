@@ -148,7 +148,7 @@ def test_a_run_killed_while_it_asks_again_goes_on_at_that_place(tmp_path: Path, 
 
 def test_a_second_run_says_so_and_waits(tmp_path: Path, serve: Serve) -> None:
     wiki = DemoWiki(tmp_path, 3)
-    server = serve(honest, latency=1.0)
+    server = serve(honest, latency=3.0)
     wiki.server = server.base_url
     first = wiki.start("run", "--json")
     until(server, 1)
@@ -279,7 +279,7 @@ def test_a_renewal_never_overwrites_what_was_applied_meanwhile(tmp_path: Path, s
 def test_an_edit_made_while_the_run_waits_is_seen(tmp_path: Path, serve: Serve) -> None:
     """The plan is made once the run is alone: what the run before it did, and what people did meanwhile, counts."""
     wiki = DemoWiki(tmp_path, 2)
-    server = serve(honest, latency=1.0)
+    server = serve(honest, latency=3.0)
     wiki.server = server.base_url
     first = wiki.start("run", "--json")
     until(server, 2)
