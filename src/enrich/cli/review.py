@@ -13,8 +13,7 @@ from typing import Annotated, Literal
 from typer import Argument, Context, Exit, Option, Typer
 
 from enrich.cli.review_terminal import review_in_terminal
-from enrich.cli.runs import compact
-from enrich.cli.session import LISTED, TO_REPORT, Output, Pages, Session, Stages, first_few
+from enrich.cli.session import LISTED, TO_REPORT, Output, Pages, Session, Stages, compact, first_few
 from enrich.errors import UserError
 from enrich.review import decisions
 from enrich.review.applying import Applied, recover

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import shlex
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ from rich.text import Text
 from typer import Context, Exit, Option, Typer
 
 from enrich.cli.output import print_table, progress_of_run
-from enrich.cli.session import LISTED, TO_REPORT, Backend, BaseUrl, Budget, Model, Pages, Session, Stages
+from enrich.cli.session import LISTED, TO_REPORT, Backend, BaseUrl, Budget, Model, Pages, Session, Stages, compact
 from enrich.errors import UserError
 from enrich.files import write_text_atomically
 from enrich.llm.endpoint import host_of
@@ -221,13 +220,6 @@ def _page_rows(wiki: Wiki, result: RunResult) -> list[list[str]]:
             outcome = f"nothing new ({result.left_alone.get(page, 'no change')})"
         rows.append([page, outcome, compact(held.get(page, [])), ", ".join(failed.get(page, []))])
     return rows
-
-
-def compact(fields: Sequence[str]) -> str:
-    """Field names on one line: `ratings.novelty, ratings.rigor` as `ratings (novelty, rigor)`."""
-    ratings = [name.removeprefix("ratings.") for name in fields if name.startswith("ratings.")]
-    others = [name for name in fields if not name.startswith("ratings.")]
-    return ", ".join([*others, *([f"ratings ({', '.join(ratings)})"] if ratings else [])])
 
 
 def print_failed(session: Session, result: RunResult) -> None:

@@ -80,3 +80,10 @@ class Session:
 def first_few(items: Sequence[str], limit: int = 5) -> str:
     """The first items, and how many more there are."""
     return ", ".join(items[:limit]) + (f" and {len(items) - limit} more" if len(items) > limit else "")
+
+
+def compact(fields: Sequence[str]) -> str:
+    """Field names on one line: `ratings.novelty, ratings.rigor` as `ratings (novelty, rigor)`."""
+    ratings = [name.removeprefix("ratings.") for name in fields if name.startswith("ratings.")]
+    others = [name for name in fields if not name.startswith("ratings.")]
+    return ", ".join([*others, *([f"ratings ({', '.join(ratings)})"] if ratings else [])])

@@ -1,5 +1,6 @@
-"""Replacing files: all or nothing, at any moment, and only the file that was read."""
+"""Files are replaced as a whole, at any moment, and only if they are what was read; one process at a time holds a lock."""
 
+# Functions of `enrich.files`: what a crash, a full disk or a second process does to them cannot be seen through a command.
 from __future__ import annotations
 
 import errno
@@ -15,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from enrich.errors import UserError
-from enrich.files import PageMoved, remove_leftovers, replace_file, write_text_atomically
+from enrich import UserError
+from enrich.files import PageMoved, locked, remove_leftovers, replace_file, write_text_atomically
 
 OLD, NEW = b"---\ntitle: old\n---\n", b"---\ntitle: new\n---\n"
 
@@ -41,56 +42,38 @@ def names(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.iterdir())
 
 
-def test_the_new_bytes_stand_under_the_old_name_with_the_old_mode(page: Path) -> None:
+def test_the_new_bytes_have_the_old_name_and_mode_and_an_open_file_keeps_the_old_ones(page: Path) -> None:
     page.chmod(0o640)
-    replaced(page)
+    link = page.parent / "other.mdx"
+    link.symlink_to("page.mdx")
+    with page.open("rb") as reader:
+        replaced(link)
+        assert reader.read() == OLD
     assert page.read_bytes() == NEW
     assert page.stat().st_mode & 0o7777 == 0o640
-    assert names(page.parent) == ["page.mdx"]
+    assert link.is_symlink()
+    assert names(page.parent) == ["other.mdx", "page.mdx"]
 
 
-def test_a_reader_that_has_the_file_open_keeps_the_old_bytes(page: Path) -> None:
-    with page.open("rb") as reader:
-        replaced(page)
-        assert reader.read() == OLD
-
-
-def test_a_page_that_changed_is_left_as_it_is_now(page: Path) -> None:
-    page.write_bytes(b"a person was faster")
-    with pytest.raises(PageMoved, match="changed"):
-        replaced(page)
-    assert page.read_bytes() == b"a person was faster"
-    assert names(page.parent) == ["page.mdx"]
-
-
-def test_a_page_that_changes_while_the_copy_is_written_is_left_alone(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("when", ["before", "while the copy is written", "removed"])
+def test_a_page_that_changed_is_not_replaced(page: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
     sync = os.fsync
 
     def edit_then_sync(handle: int) -> None:
-        page.write_bytes(b"just now")
+        page.write_bytes(b"a person was faster")
         sync(handle)
 
-    monkeypatch.setattr(os, "fsync", edit_then_sync)
-    with pytest.raises(PageMoved, match="changed"):
-        replaced(page)
-    assert page.read_bytes() == b"just now"
-    assert names(page.parent) == ["page.mdx"]
-
-
-def test_a_page_that_is_gone_is_not_made_anew(page: Path) -> None:
-    page.unlink()
-    with pytest.raises(PageMoved, match="gone") as caught:
+    if when == "before":
+        page.write_bytes(b"a person was faster")
+    elif when == "removed":
+        page.unlink()
+    else:
+        monkeypatch.setattr(os, "fsync", edit_then_sync)
+    with pytest.raises(PageMoved, match="it was removed" if when == "removed" else "it changed") as caught:
         replaced(page)
     assert caught.value.file == page
-    assert names(page.parent) == []
-
-
-def test_a_link_inside_the_wiki_stays_a_link(page: Path) -> None:
-    link = page.parent / "other.mdx"
-    link.symlink_to("page.mdx")
-    replaced(link)
-    assert link.is_symlink()
-    assert page.read_bytes() == NEW
+    assert names(page.parent) == ([] if when == "removed" else ["page.mdx"])
+    assert when == "removed" or page.read_bytes() == b"a person was faster"
 
 
 @pytest.mark.parametrize("where", ["file", "folder"])
@@ -110,11 +93,11 @@ def test_a_link_out_of_the_wiki_is_refused(page: Path, where: str) -> None:
     assert names(outside) == ["secret.mdx"]
 
 
-def test_links_in_a_circle_and_folders_are_refused(page: Path) -> None:
-    circle = page.parent / "circle.mdx"
-    circle.symlink_to("circle.mdx")
+def test_loops_of_links_and_folders_are_refused(page: Path) -> None:
+    loop = page.parent / "loop.mdx"
+    loop.symlink_to("loop.mdx")
     with pytest.raises(UserError):
-        replaced(circle)
+        replaced(loop)
     folder = page.parent / "folder.mdx"
     folder.mkdir()
     with pytest.raises(UserError, match="not a regular file"):
@@ -170,7 +153,7 @@ except UserError as error:
 
 
 @pytest.mark.parametrize(("what", "says"), [("file", "the file is read-only"), ("folder", "the folder is not writable")])
-def test_what_is_read_only_stays(what: str, says: str) -> None:
+def test_read_only_files_are_not_replaced(what: str, says: str) -> None:
     # Not in pytest's own folder: that one is closed to the plain user that root has to become.
     with tempfile.TemporaryDirectory() as name:
         page = Path(name, "wiki", "page.mdx")
@@ -303,6 +286,35 @@ class TestLeftovers:
         assert found[0][0].startswith(".enrich-")
         assert found[0][1] == []
         assert page.read_bytes() == NEW
+        assert remove_leftovers(page.parent / "none", older_than=0, now=2**40) == []
 
-    def test_no_folder_no_leftovers(self, tmp_path: Path) -> None:
-        assert remove_leftovers(tmp_path / "none", older_than=0, now=2**40) == []
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from enrich.files import locked
+with locked(Path(sys.argv[1]), print):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_lock_excludes_other_processes_and_ends_with_its_holder(tmp_path: Path) -> None:
+    path = tmp_path / "locks" / "run"
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE)
+    assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+    waited: list[str] = []
+
+    def waiting(name: str) -> None:
+        waited.append(name)
+        holder.kill()
+
+    with locked(path, waiting):
+        assert waited == [f"process {holder.pid}"]
+    holder.communicate()
+    with locked(path, waited.append):
+        pass
+    assert len(waited) == 1
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be locked"), locked(tmp_path / "file" / "lock"):
+        pass
