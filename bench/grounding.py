@@ -18,10 +18,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from enrich.grounding import Finding, PageIndex, check_text, normalise
+from enrich.grounding import Finding, PageIndex, normalise
 from enrich.grounding.numbers import Passage, stated_in
-from enrich.grounding.quantities import NUMBER, Quantity, key, quantities
-from enrich.grounding.words import leading_words
+from enrich.grounding.quantities import NUMBER, Quantity, quantities
 from enrich.wiki import yaml12
 from enrich.wiki.pages import Page, find_pages, read_page
 from enrich.wiki.visible import visible
@@ -106,15 +105,6 @@ def _shaped(value: int, like: str) -> str:
     return f"{whole}.{rest}" if rest else whole
 
 
-def states_nowhere(index: PageIndex, quantity: Quantity) -> bool:
-    """Whether no notation of this value stands anywhere on the page: not its digits whatever the scale, nor its words."""
-    numbers = index.numbers
-    for value in {reading.value for reading in quantity.readings}:
-        if key(value) in numbers._digits or any(re.search(rf"\b{word}", numbers._lower) for word in leading_words(value)):
-            return False
-    return True
-
-
 def at_place(text: str, start: int) -> Quantity | None:
     return next((one for one in quantities(text) if one.start <= start < one.end and one.readings), None)
 
@@ -129,7 +119,7 @@ def page_wide(texts: list[Text], rng: random.Random, rounds: int) -> dict[str, C
     """Numbers of unflagged texts changed to values that stand nowhere on the page."""
     table: dict[str, Counter[str]] = defaultdict(Counter)
     for one in texts:
-        if any(finding.severity == "hard" for finding in check_text(one.text, None, one.index, where="text")):
+        if any(finding.severity == "hard" for finding in one.index.check(one.text, None)):
             continue
         for quantity in quantities(one.text):
             if not quantity.readings or quantity.idiom:
@@ -137,9 +127,9 @@ def page_wide(texts: list[Text], rng: random.Random, rounds: int) -> dict[str, C
             for _ in range(rounds):
                 for _, candidate in zip(range(60), changed(one.text, quantity, rng), strict=False):
                     new = at_place(candidate, quantity.start)
-                    if new is None or new.kind == "name" or new.value == quantity.value or not states_nowhere(one.index, new):
+                    if new is None or new.kind == "name" or new.value == quantity.value or not one.index.numbers.states_nowhere(new):
                         continue
-                    result = caught(check_text(candidate, None, one.index, where="text"), new.start)
+                    result = caught(one.index.check(candidate, None), new.start)
                     table[kind_of(quantity)][result or "missed"] += 1
                     break
     return table
@@ -171,13 +161,13 @@ def with_evidence(texts: list[Text], rng: random.Random) -> tuple[dict[str, Coun
             evidence = best_evidence(one, quantity)
             if evidence is None:
                 continue
-            findings = check_text(one.text, [evidence.text], one.index, where="text")
+            findings = one.index.check(one.text, [evidence.text])
             true[caught(findings, quantity.start) or "supported"] += 1
             for _, candidate in zip(range(60), changed(one.text, quantity, rng), strict=False):
                 new = at_place(candidate, quantity.start)
                 if new is None or new.kind == "name" or (new.value, new.date) == (quantity.value, quantity.date):
                     continue
-                result = caught(check_text(candidate, [evidence.text], one.index, where="text"), new.start)
+                result = caught(one.index.check(candidate, [evidence.text]), new.start)
                 table[kind_of(quantity)][result or "missed"] += 1
                 break
     return table, true
@@ -237,7 +227,7 @@ def quote_tables(
         if match is None:
             true["not found"] += 1
             wrong.append(f"not found: {quote!r}")
-        elif not match.verbatim:
+        elif not match.exact:
             true["repaired"] += 1
             wrong.append(f"not verbatim: {quote!r}")
         elif match.start_line <= first <= match.end_line or _also_at(index, quote, first, last):
@@ -260,7 +250,7 @@ def quote_tables(
         match = index.find_quote(" ".join(words))
         if match is None:
             other["refused"] += 1
-        elif match.verbatim:
+        elif match.exact:
             other["accepted as verbatim"] += 1
             wrong.append(f"changed, yet verbatim: {' '.join(words)!r}")
         else:
@@ -296,7 +286,7 @@ def speed(pages: list[Page], texts: list[Text], rng: random.Random) -> list[tupl
     rows.append(
         (
             "checking one text, page-wide, ms",
-            f"{_median(texts, lambda one: check_text(one.text, None, by_page[one.page.file.path], where='')):.2f}",
+            f"{_median(texts, lambda one: by_page[one.page.file.path].check(one.text)):.2f}",
         )
     )
     body = "\n\n".join(page.body for page in pages)
@@ -342,7 +332,7 @@ def _row(name: str, counts: Counter[str]) -> None:
 
 
 def flags(title: str, texts: list[Text], listed: bool) -> None:
-    findings = [(one, finding) for one in texts for finding in check_text(one.text, None, one.index, where="text")]
+    findings = [(one, finding) for one in texts for finding in one.index.check(one.text, None)]
     count = sum(len(quantities(one.text)) for one in texts)
     by_severity = Counter(finding.severity for _, finding in findings)
     flagged = len({id(one) for one, finding in findings if finding.severity == "hard"})

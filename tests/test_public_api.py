@@ -11,8 +11,8 @@ from tests.demo import DemoWiki, page_text
 
 def test_the_public_names_are_these_and_no_others() -> None:
     assert enrich.__all__ == [
-        "AnswerError", "Config", "EnrichError", "RunOptions", "ServiceError", "UserError", "Wiki", "edit", "load_config", "make_plan",
-        "run",
+        "AnswerError", "Config", "EnrichError", "Finding", "PageIndex", "Quote", "RunOptions", "ServiceError", "UserError", "Wiki",
+        "edit", "load_config", "make_plan", "run",
     ]  # fmt: skip
     assert enrich.__all__ == sorted(enrich.__all__, key=lambda name: (name[0].islower(), name))
     for name in enrich.__all__:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from enrich.config import Config, load_config
     from enrich.errors import AnswerError, EnrichError, ServiceError, UserError
+    from enrich.grounding import Finding, PageIndex, Quote
     from enrich.runs.plan import make_plan
     from enrich.runs.run import RunOptions, run
     from enrich.wiki.frontmatter.edit import edit
@@ -32,6 +33,9 @@ _HOMES = {
     "AnswerError": "errors",
     "Config": "config",
     "EnrichError": "errors",
+    "Finding": "grounding",
+    "PageIndex": "grounding",
+    "Quote": "grounding",
     "RunOptions": "runs.run",
     "ServiceError": "errors",
     "UserError": "errors",
@@ -46,6 +50,9 @@ __all__ = [
     "AnswerError",
     "Config",
     "EnrichError",
+    "Finding",
+    "PageIndex",
+    "Quote",
     "RunOptions",
     "ServiceError",
     "UserError",

@@ -7,8 +7,7 @@ import importlib
 
 import pytest
 
-MODULES = ("grounding.findings", "grounding.words", "grounding.quantities", "grounding.quotes", "grounding.self_talk", "wiki.markup",
-           "wiki.visible")  # fmt: skip
+MODULES = ("grounding.quantities", "grounding.quotes", "grounding.self_talk", "grounding.words", "wiki.markup", "wiki.visible")
 
 
 @pytest.mark.parametrize("name", MODULES)

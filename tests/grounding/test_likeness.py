@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from enrich.grounding import PageIndex, check_text
+from enrich import PageIndex
 from enrich.grounding.likeness import likeness, same_insights, same_statement
 
 OIL = ("The lamp burns two barrels of oil a night.", "two barrels of oil")
@@ -48,4 +48,4 @@ def test_numbers_and_turning_words_make_another_statement(other: str, same: bool
 
 @pytest.mark.parametrize("text", ["Tenfold million gains.", "It doubled hundred times.", "Two thirds thousand."])
 def test_a_scale_behind_a_word_without_a_value_is_not_read(text: str) -> None:
-    check_text(text, None, PageIndex("Words."), where="s")
+    PageIndex("Words.").check(text)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from enrich.grounding import PageIndex, QuoteMatch, normalise
+from enrich import PageIndex, Quote
+from enrich.grounding import normalise  # comparing texts as the index does is what makes a quote found
 
 BODY = """import {Fact} from '@components/wiki';
 
@@ -33,10 +34,10 @@ nobody had expected, [they said](https://example.org/5).
 print("in code")
 ```
 """
-PAGE = PageIndex(BODY, title="A title of its own", description="What the page is about.", body_line=8)
+PAGE = PageIndex(BODY, title="A title of its own", description="What the page is about.")
 
 
-def found(quote: str) -> QuoteMatch:
+def found(quote: str) -> Quote:
     match = PAGE.find_quote(quote)
     assert match is not None, quote
     return match
@@ -67,11 +68,9 @@ def found(quote: str) -> QuoteMatch:
 )
 def test_a_quote_is_found_through_markup_on_its_lines(quote: str, first: int, last: int, section: str, text: str) -> None:
     match = found(quote)
-    assert match.verbatim
-    assert match.edits == 0
+    assert match.exact
     assert (match.start_line, match.end_line, match.section) == (first, last, section)
     assert match.text.rstrip(".,") == text.rstrip(".,")
-    assert PAGE.file_line(match.start_line) == (first + 7 if first else 0)
 
 
 COMPONENT = PageIndex(
@@ -105,7 +104,7 @@ COMPONENT = PageIndex(
 def test_what_the_model_is_shown_of_a_component_can_be_quoted_with_its_keys(quote: str, first: int, last: int, text: str) -> None:
     match = COMPONENT.find_quote(quote)
     assert match is not None
-    assert (match.verbatim, match.start_line, match.end_line, match.section, match.text) == (True, first, last, "Cruxes", text)
+    assert (match.exact, match.start_line, match.end_line, match.section, match.text) == (True, first, last, "Cruxes", text)
     assert COMPONENT.find_quote(match.text) is not None
 
 
@@ -157,7 +156,7 @@ def test_a_number_with_an_invisible_character_is_quoted_by_nobody() -> None:
 
 def test_case_and_punctuation_are_repaired_at_any_length() -> None:
     match = found("opening words, About careful tools!")
-    assert (match.verbatim, match.edits, match.text.rstrip(".")) == (False, 0, "Opening words about careful tools")
+    assert (match.exact, match.text.rstrip(".")) == (False, "Opening words about careful tools")
 
 
 LONG = PageIndex(
@@ -167,18 +166,17 @@ LONG = PageIndex(
 
 
 @pytest.mark.parametrize(
-    ("quote", "edits"),
+    "quote",
     [
-        ("The early teams had planned for a quiet spring with few reports from the northern stations", 1),
-        ("The early teams had planned for a slow spring with few reports from northern stations", 1),
-        ("The early teams had really planned for a slow spring with few reports from the northern posts", 2),
+        "The early teams had planned for a quiet spring with few reports from the northern stations",
+        "The early teams had planned for a slow spring with few reports from northern stations",
+        "The early teams had really planned for a slow spring with few reports from the northern posts",
     ],
 )
-def test_one_or_two_words_off_become_the_pages_words(quote: str, edits: int) -> None:
+def test_one_or_two_words_off_become_the_pages_words(quote: str) -> None:
     match = LONG.find_quote(quote)
     assert match is not None
-    assert not match.verbatim
-    assert match.edits == edits
+    assert not match.exact
     assert match.text.rstrip(".") == "The early teams had planned for a slow spring with few reports from the northern stations"
     assert (match.start_line, match.end_line) == (1, 1)
 
@@ -263,7 +261,7 @@ def test_cuts_of_a_page_with_any_markup_are_found_on_their_lines(
     for quote in (" ".join(dressed[number][start:end]), ("  |  " if table else "  ").join(dressed[number][start:end])):
         match = page.find_quote(quote)
         assert match is not None
-        assert match.verbatim
+        assert match.exact
         assert match.start_line == match.end_line == number + 3
         assert match.section == "Heading"
         assert all(word in match.text for word in tagged[number][start:end])
@@ -276,7 +274,7 @@ def test_a_changed_word_is_never_verbatim(words: list[str], data: st.DataObject)
     changed = [*words[:at], data.draw(st.sampled_from(["mistral", "88", "$10", "never"])), *words[at + 1 :]]
     assume(changed != words)
     match = page.find_quote(" ".join(changed))
-    assert match is None or not match.verbatim
+    assert match is None or not match.exact
     if changed[at] != "mistral":
         assert match is None
     elif words[at][0] in "0123456789$" or words[at] == "not":

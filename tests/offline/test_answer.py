@@ -41,7 +41,7 @@ def rated(body: str, dimensions: tuple[str, ...] = SEVEN) -> dict[str, Any]:
 
 def judged(page: Page) -> list[FieldAnswer]:
     """All stages' answers about a page as the stages judge them."""
-    index = PageIndex(page.body, title=page.title, description=page.description, body_line=page.body_line)
+    index = PageIndex(page.body, title=page.title, description=page.description)
     return [
         *summary_stage.judge(answer("summary", page, dimensions=SEVEN), index),
         *insights_stage.judge(answer("insights", page, dimensions=SEVEN), index),

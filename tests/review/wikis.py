@@ -91,7 +91,7 @@ INSIGHTS = {
 def answer(workspace: Wiki, page_id: str, answers: Mapping[str, Any]) -> list[FieldChange]:
     """Leave the proposal that these stages' answers (JSON data) make for a page."""
     page = read_page(workspace.by_id[page_id])
-    index = PageIndex(page.body, title=page.title, description=page.description, body_line=page.body_line)
+    index = PageIndex(page.body, title=page.title, description=page.description)
     given = [
         StageAnswer(
             stage.name,

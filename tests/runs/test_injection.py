@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from enrich.config import FOUR_DIMENSIONS
-from enrich.grounding import PageIndex, check_text
+from enrich.grounding import PageIndex
 from enrich.wiki.data import SCORES
 from enrich.wiki.pages import PageFile, parse_page
 from tests.demo import PROSE, DemoWiki, answering, honest_parts, page_of, parts_of
@@ -66,7 +66,7 @@ def test_nothing_hostile_lands(wiki: DemoWiki) -> None:
             assert "<" not in text and "](" not in text and "javascript:" not in text, path
             assert not hidden(text), path
             assert "fraud" not in text and "instruct" not in text, path
-            assert not [finding for finding in check_text(text, None, index, where="x") if finding.severity == "hard"], path
+            assert not [finding for finding in index.check(text) if finding.severity == "hard"], path
         for item in values.get("insights", []):
             assert index.find_quote(item["evidence"]) is not None
             assert all(1 <= item[score] <= 5 for score in SCORES)

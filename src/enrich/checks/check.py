@@ -75,11 +75,11 @@ def check_pages(
 def _quotes(page: Page) -> OnPage:
     from enrich.grounding.page import PageIndex
 
-    index = PageIndex(page.body, title=page.title, description=page.description, body_line=page.body_line)
+    index = PageIndex(page.body, title=page.title, description=page.description)
 
     def stands(quote: str) -> str | None:
         match = index.find_quote(quote)
-        return None if match is None else quote if match.verbatim else match.text
+        return None if match is None else quote if match.exact else match.text
 
     return stands
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from enrich.grounding import PageIndex, check_text
+from enrich.grounding import PageIndex
 from enrich.offline.wording import terms, words_of
 from enrich.wiki.pages import Page
 
@@ -34,14 +34,14 @@ class PageTexts:
     """One page as texts are measured against it. Built once a page."""
 
     def __init__(self, page: Page) -> None:
-        self.index = PageIndex(page.body, title=page.title, description=page.description, body_line=page.body_line)
+        self.index = PageIndex(page.body, title=page.title, description=page.description)
         self._verdicts: dict[tuple[str, tuple[str, ...] | None], bool] = {}
 
     def unsupported(self, text: str, evidence: Sequence[str] | None = None) -> bool:
         """Whether anything in `text` is not supported: by these quotes, or (None) by the whole page."""
         key = (text, None if evidence is None else tuple(evidence))
         if key not in self._verdicts:
-            findings = check_text(text, evidence, self.index, where="")
+            findings = self.index.check(text, evidence)
             self._verdicts[key] = any(finding.severity == "hard" for finding in findings)
         return self._verdicts[key]
 

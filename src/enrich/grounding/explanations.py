@@ -1,60 +1,54 @@
-"""What else can explain a number that the page does not state: rounding, sums, differences, changes, ratios; and what stands nearest to it."""
+"""What can explain a number that the page does not state: rounding, counts, sums, differences, changes, ratios; and the nearest values."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 
-from enrich.grounding.digits import prepare
 from enrich.grounding.numbers import Passage, Stated
-from enrich.grounding.quantities import NUMBER, Quantity, key
+from enrich.grounding.quantities import NUMBER, Quantity, key, prepare
+from enrich.wiki.visible import Line
 
-# "about 55 %" may stand this far from what is stated.
+# "about 55 %" may be this far from what is stated.
 _ABOUT = Decimal("0.02")
+# Members of a series in a sentence: "a, b and c".
+_SERIES = re.compile(r"(?:[^,;:.()|]{2,80}[,;]\s+){1,14}(?:and|or)\s+|(?:[^,;:.()|]{2,80},\s+){2,14}")
+_HEADING = re.compile(r"^(#{1,6})[ \t]+\S", re.MULTILINE)
+_COMPONENT = re.compile(r"^[ \t]*<([A-Z]\w*)", re.MULTILINE)
 
 
 def rounded_from(quantity: Quantity, passages: Iterable[Passage], *, about: bool = False) -> Stated | None:
     """A stated value of the same unit that rounds to the quantity at the last digit it is written with.
 
-    `about`: the answer itself says that the number is rough; then a stated value with more digits within 2 % will do.
+    `about`: the answer itself says that the number is approximate; then a stated value with more digits within 2 % is enough.
     """
-    if quantity.kind in ("year", "decade", "ordinal", "part", "date") or not quantity.value:
-        return None
     mine = quantity.readings[0]
-    if mine.unit == "" and mine.value < 20:
+    if quantity.kind in ("year", "decade", "ordinal", "part", "date") or not mine.value or (mine.unit == "" and mine.value < 20):
         return None
-    place = _place(quantity)
-    digits = len(key(mine.value))
+    place, digits = _place(quantity), len(key(mine.value))
     for passage in passages:
         for other in passage.quantities:
-            if other.kind in ("year", "date"):
-                continue
-            for theirs in other.readings:
-                if theirs.unit != mine.unit:
-                    continue
-                if len(key(theirs.value)) <= digits:
-                    continue
-                rough = about and abs(theirs.value - mine.value) <= mine.value * _ABOUT
-                if rough or _rounds(theirs.value, mine.value, place):
-                    return Stated(other, passage.line, theirs)
+            for theirs in other.readings if other.kind not in ("year", "date") else ():
+                if theirs.unit == mine.unit and len(key(theirs.value)) > digits:
+                    near = about and abs(theirs.value - mine.value) <= mine.value * _ABOUT
+                    if near or _rounds(theirs.value, mine.value, place):
+                        return Stated(other, passage.line, theirs)
     return None
 
 
 def _place(quantity: Quantity) -> Decimal:
     """The place of the last digit that a quantity is written with: 0.1 million for `1.2M`; at least two digits of `5,600` count."""
-    value = quantity.value
     found = NUMBER.search(prepare(quantity.text))
-    if found is None:
-        return Decimal(1)
-    written = Decimal(found[0].replace(",", ""))
+    written = Decimal(found[0].replace(",", "")) if found is not None else Decimal(0)
     if not written:
         return Decimal(1)
     exponent = written.as_tuple().exponent
     place = Decimal(1).scaleb(exponent if isinstance(exponent, int) else 0)
     if written >= 100 and written == written.to_integral_value():
         place = Decimal(1).scaleb(max(0, written.adjusted() - max(2, len(key(written))) + 1))
-    return place * (value / written)
+    return place * (quantity.value / written)
 
 
 def _rounds(exact: Decimal, to: Decimal, place: Decimal) -> bool:
@@ -63,23 +57,17 @@ def _rounds(exact: Decimal, to: Decimal, place: Decimal) -> bool:
     return any((exact / place).quantize(Decimal(1), rounding) * place == to for rounding in (ROUND_HALF_UP, ROUND_HALF_EVEN))
 
 
-def values_of(passage: Passage) -> list[Stated]:
-    """The values of a passage."""
-    return [Stated(other, passage.line, other.readings[0]) for other in passage.quantities if other.readings]
-
-
 def derived_from(
     quantity: Quantity, groups: Iterable[Sequence[Stated]], given: frozenset[Decimal], *, summed: bool, compared: bool, changed: bool
 ) -> tuple[str, Stated, Stated] | None:
     """Two values of one group of which the quantity is the difference, the relative change, the ratio or the sum: (what, one, other).
 
-    A group is what is read together: a passage of the page, or what the answer itself repeats from the page around the number. Nearly every
-    number can be reckoned from two on a page. So a difference, change or ratio must have both its values beside it in the answer (`given`),
-    of bare numbers at least one (`25 of 29`), and a difference must be called one there (`compared`), as a change (`changed`) and a sum
-    (`summed`) must.
+    A group is what is read together: a passage of the page, or what the answer repeats from the page around the number. Nearly every number
+    can be computed from two on a page. So a difference, change or ratio must have both its values beside it in the answer (`given`), of bare
+    numbers at least one (`25 of 29`), and the answer must call it a difference (`compared`), a change (`changed`) or a sum (`summed`).
     """
-    mine = quantity.readings[0]
-    if mine.unit in ("th", "decade") or quantity.kind in ("year", "part"):
+    unit = quantity.readings[0].unit
+    if unit in ("th", "decade") or quantity.kind in ("year", "part"):
         return None
     for group in groups:
         values = [one for one in group if one.reading.value and one.quantity.kind not in ("date", "ordinal", "part")][:24]
@@ -87,27 +75,27 @@ def derived_from(
             continue
         for i, one in enumerate(values):
             for other in values[i + 1 :]:
-                what = _reckoned(quantity, one, other, given, summed=summed, compared=compared, changed=changed)
+                what = _relation(quantity, one, other, given, summed=summed, compared=compared, changed=changed)
                 if what:
                     return what, one, other
     return None
 
 
-def _reckoned(
+def _relation(
     quantity: Quantity, one: Stated, other: Stated, given: frozenset[Decimal], *, summed: bool, compared: bool, changed: bool
 ) -> str:
     mine, a, b = quantity.readings[0], one.reading, other.reading
     if a.unit != b.unit:
         return ""
     both = a.value in given and b.value in given
-    if one.quantity.kind == "year" or other.quantity.kind == "year":
+    if "year" in (one.quantity.kind, other.quantity.kind):
         years = one.quantity.kind == other.quantity.kind and both
         return "difference" if years and compared and mine.unit == "year" and abs(a.value - b.value) == mine.value else ""
     if mine.unit == "x":
         return "ratio" if both and _rounds(max(a.value, b.value) / min(a.value, b.value), mine.value, _place(quantity)) else ""
     if mine.unit == "%" and both and changed and _rounds(abs(b.value - a.value) / a.value * 100, mine.value, _place(quantity)):
         return "relative change"
-    if not (a.unit == mine.unit or (mine.unit == "pp" and a.unit == "%")):
+    if a.unit != mine.unit and (mine.unit, a.unit) != ("pp", "%"):
         return ""
     known = both if a.unit else a.value in given or b.value in given
     if known and compared and abs(a.value - b.value) == mine.value:
@@ -117,49 +105,24 @@ def _reckoned(
     return "sum" if summed and apart and a.value + b.value == mine.value and mine.unit != "pp" else ""
 
 
-def contradicted(quantity: Quantity, words: frozenset[str], passages: Iterable[Passage]) -> bool:
-    """Whether a passage counts the same things otherwise: another bare number before one of the words behind the quantity."""
-    return any(
-        other.readings
-        and not other.unit
-        and other.kind in ("small", "number")
-        and other.value != quantity.value
-        and words & following(passage.text, other.end)
-        for passage in passages
-        for other in passage.quantities
-    )
-
-
-def other_count(passage: Passage) -> bool:
-    """Whether a passage itself counts something (`three mechanisms`): then it is no place from which to count anew."""
-    return any(
-        other.readings and other.noun and not other.unit and other.kind == "small" and other.value >= 2 and other.low_of < 0
-        for other in passage.quantities
-    )
-
-
-def following(text: str, end: int) -> frozenset[str]:
-    """The next three words of a text that say what is counted, without a plural's end."""
-    return frozenset(word.lower().rstrip("s") for word in re.findall(r"[A-Za-z]{4,}", re.split(r"[.;:|(]", text[end : end + 60])[0])[:3])
-
-
 def total_of(quantity: Quantity, passages: Sequence[Passage], least: int) -> tuple[Stated, ...]:
-    """The values of at least `least` neighbouring rows or items of which the quantity is the total; () where there are none."""
+    """The values of at least `least` neighbouring rows or items of which the quantity is the total; () if there are none."""
     mine = quantity.readings[0]
     if quantity.kind in ("year", "small", "part", "ordinal", "decade"):
         return ()
     for run in _runs(passages):
-        for column in range(4):
-            values = [
-                Stated(rows[column], passage.line, rows[column].readings[0])
-                for passage in run
-                if len(rows := [one for one in passage.quantities if one.readings and one.kind not in ("year", "date", "ordinal")]) > column
+        rows = [
+            [
+                Stated(one, passage.line, one.readings[0])
+                for one in passage.quantities
+                if one.readings and one.kind not in ("year", "date", "ordinal")
             ]
-            if (
-                len(values) >= least
-                and all(one.reading.unit in (mine.unit, "") for one in values)
-                and sum(one.reading.value for one in values) == mine.value
-            ):
+            for passage in run
+        ]
+        for column in range(4):
+            values = [row[column] for row in rows if len(row) > column]
+            same_unit = all(one.reading.unit in (mine.unit, "") for one in values)
+            if len(values) >= least and same_unit and sum(one.reading.value for one in values) == mine.value:
                 return tuple(values)
     return ()
 
@@ -190,13 +153,81 @@ def nearest(quantity: Quantity, passages: Iterable[Passage], limit: int = 3) -> 
                 distance = 0.0 if theirs.unit == mine.unit else 0.1
             elif theirs.unit == mine.unit and (other.kind == quantity.kind or mine.unit):
                 distance = 0.2 + float(abs(theirs.value - mine.value) / (abs(theirs.value) + abs(mine.value)))
-            elif key(theirs.value) == key(mine.value) and key(mine.value):
+            elif key(theirs.value) == key(mine.value) != "":
                 distance = 0.3
             else:
                 continue
-            if distance < 0.9:
-                entry = (distance, order, Stated(other, passage.line, theirs))
-                value = (theirs.value, theirs.unit)
-                if value not in ranked or ranked[value][0] > distance:
-                    ranked[value] = entry
+            known = ranked.get((theirs.value, theirs.unit))
+            if distance < 0.9 and (known is None or known[0] > distance):
+                ranked[theirs.value, theirs.unit] = (distance, order, Stated(other, passage.line, theirs))
     return [stated for _, _, stated in sorted(ranked.values(), key=lambda entry: entry[:2])[:limit]]
+
+
+def contradicted(quantity: Quantity, counted: frozenset[str], passages: Iterable[Passage]) -> bool:
+    """Whether a passage counts the same things differently: another bare number before one of the words `counted`."""
+    return any(
+        other.kind in ("small", "number")
+        and not other.unit
+        and other.value != quantity.value
+        and counted & following(passage.text, other.end)
+        for passage in passages
+        for other in passage.quantities
+    )
+
+
+def counts_something(passage: Passage) -> bool:
+    """Whether a passage itself counts something (`three mechanisms`): then nothing else is counted from it."""
+    return any(
+        other.noun and other.kind == "small" and not other.unit and other.value >= 2 and other.low_of < 0 for other in passage.quantities
+    )
+
+
+def following(text: str, end: int) -> frozenset[str]:
+    """The next three words of a text that say what is counted, without a plural's end."""
+    return frozenset(word.lower().rstrip("s") for word in re.findall(r"[A-Za-z]{4,}", re.split(r"[.;:|(]", text[end : end + 60])[0])[:3])
+
+
+def list_sizes(body: str, lines: Sequence[Line]) -> frozenset[int]:
+    """How many things a page lists in one place: what a count in an answer ("five categories") can have counted.
+
+    Sizes of lists, tables (rows, columns), series in sentences, and sets of headings or components of one kind.
+    """
+    return frozenset((*_of_lines(lines), *_of_headings(body), *Counter(_COMPONENT.findall(body)).values()))
+
+
+def _of_lines(lines: Sequence[Line]) -> Iterator[int]:
+    items = rows = last = 0
+    for line in lines:
+        if line.kind == "list":
+            if items and line.number > last + 2:
+                yield items
+                items = 0
+            items, last = items + 1, line.number
+        elif items and line.kind != "component":
+            yield items
+            items = 0
+        if line.kind == "table":
+            rows += 1
+            columns = line.text.count(" | ")
+            yield from (columns, columns + 1)
+        elif rows and line.kind != "component":
+            yield rows - 1
+            rows = 0
+        for found in _SERIES.finditer(line.text):
+            commas = found[0].count(",") + found[0].count(";")
+            yield commas + 1
+            if " and " in found[0] or " or " in found[0]:
+                yield commas + 2
+    yield from (items, max(0, rows - 1))
+
+
+def _of_headings(body: str) -> Iterator[int]:
+    """How many headings are directly below each heading, and on each level in all."""
+    levels = [len(mark) for mark in _HEADING.findall(body)]
+    yield from Counter(levels).values()
+    below: dict[int, int] = {}
+    for level in levels:
+        for deeper in [one for one in below if one > level]:
+            yield below.pop(deeper)
+        below[level] = below.get(level, 0) + 1
+    yield from below.values()

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from enrich.grounding.quotes import normalise
-from enrich.grounding.words import NUMBER_WORDS, TURNS
+from enrich.grounding.words import NUMBER_WORDS, TURNS, word_set
 
 Measure = Callable[[str], Counter[str]]
 """What of a text is compared: its words, or only the terms that carry its subject."""
 
 _WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_TELLING = NUMBER_WORDS | TURNS | word_set("comparisons")
 _CONTRACTED = re.compile(r"n't\b")
 
 
@@ -60,7 +61,7 @@ def same_statement(one: str, other: str) -> bool:
 
 def _figures(text: str) -> tuple[Counter[str], Counter[str]]:
     plain = _plain(text)
-    turning = (word for word in words(text).elements() if word in NUMBER_WORDS or word in TURNS)
+    turning = (word for word in words(text).elements() if word in _TELLING)
     return Counter(_NUMBER.findall(plain)), Counter([*turning, *_CONTRACTED.findall(plain)])
 
 

@@ -1,4 +1,4 @@
-"""Whether a page, or a piece of it, states a quantity, and what it states instead.
+"""Whether a page, or a piece of it, states a quantity.
 
 The index holds the digits of every number of the page without leading and trailing zeros: all notations of a value share them, whatever
 the scale. Only lines that hold the digits asked for are read for quantities, once each.
@@ -13,17 +13,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
-from enrich.grounding.digits import prepare
-from enrich.grounding.quantities import MONTHS, NUMBER, Quantity, Reading, key, quantities
-from enrich.grounding.words import leading_words
+from enrich.grounding.quantities import MONTHS, NUMBER, Quantity, Reading, key, prepare, quantities
+from enrich.grounding.words import leading_words, word_set
 from enrich.wiki.visible import Line
-
-_VULGAR = re.compile(r"[¼-¾⅐-⅞]")
 
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """A quantity as the page states it: where (body line), and the reading that fits what was asked."""
+    """A quantity as the page states it: its body line, and the reading that fits what was asked."""
 
     quantity: Quantity
     line: int
@@ -34,8 +31,7 @@ class Stated:
 class Passage:
     """A piece of the page whose quantities count: a line, a sentence over several lines, a table row.
 
-    `context` is what labels it without standing in it: a table's head, the section's heading; it can give a bare cell its unit. `given`:
-    the quantities to look at, where not all of the text's.
+    `context` labels it from outside, as a table's head and the section's heading do; it can give a bare cell its unit.
     """
 
     text: str
@@ -43,11 +39,10 @@ class Passage:
     kind: str
     context: str = ""
     section: str = ""
-    given: tuple[Quantity, ...] | None = None
 
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
-        return quantities(self.text) if self.given is None else self.given
+        return quantities(self.text)
 
 
 class NumberIndex:
@@ -55,66 +50,45 @@ class NumberIndex:
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self._lines = lines
+        self._text = prepare("\n".join(line.text for line in lines))
+        self._lower = self._text.lower()
+        self._starts: list[int] = []
+        offset = 0
+        for line in lines:
+            self._starts.append(offset)
+            offset += len(line.text) + 1
         self._passages: dict[int, Passage] = {}
 
     @cached_property
-    def _text(self) -> str:
-        return prepare("\n".join(line.text for line in self._lines))
-
-    @cached_property
-    def _starts(self) -> list[int]:
-        starts, offset = [], 0
-        for line in self._lines:
-            starts.append(offset)
-            offset += len(line.text) + 1
-        return starts
-
-    @cached_property
     def _digits(self) -> dict[str, list[int]]:
-        """Digits of a number without outer zeros -> indexes of the lines it stands in, ascending."""
+        """Digits of a number without outer zeros -> indexes of the lines that hold it, ascending."""
         where: dict[str, list[int]] = {}
-        starts = self._starts
-        text = self._text
-        line, following = 0, starts[1] if len(starts) > 1 else len(text) + 1
-        for found in NUMBER.finditer(text):
-            at = found.start()
-            while at >= following:
-                line += 1
-                following = starts[line + 1] if line + 1 < len(starts) else len(text) + 1
-            digits = found[0]
-            if len(digits) > 1:
-                digits = digits.replace(",", "").replace(".", "").strip("0")
-            elif digits == "0":
-                digits = ""
-            places = where.get(digits)
-            if places is None:
-                where[digits] = [line]
-            elif places[-1] != line:
-                places.append(line)
-        if not text.isascii():
-            for found in _VULGAR.finditer(text):
-                where.setdefault("", []).append(bisect_right(starts, found.start()) - 1)
+        for found in NUMBER.finditer(self._text):
+            index = self._index_at(found.start())
+            places = where.setdefault(found[0].replace(",", "").replace(".", "").strip("0"), [])
+            if not places or places[-1] != index:
+                places.append(index)
         return where
-
-    @cached_property
-    def _lower(self) -> str:
-        return self._text.lower()
 
     @cached_property
     def _squeezed(self) -> str:
         """The page without spaces and hyphens, for names."""
         return re.sub(r"[-\s]", "", self._lower)
 
+    @cached_property
+    def passages(self) -> tuple[Passage, ...]:
+        """Every line as a passage: for candidates and explanations, which are rarely asked for."""
+        return tuple(self.passage(index) for index in range(len(self._lines)))
+
     def passage(self, index: int) -> Passage:
         """Line number `index` of the page as a passage with its context."""
         found = self._passages.get(index)
         if found is None:
             line = self._lines[index]
-            found = self._passages[index] = Passage(line.text, line.number, line.kind, self.context(index), line.section)
+            found = self._passages[index] = Passage(line.text, line.number, line.kind, self._context(index), line.section)
         return found
 
-    def context(self, index: int) -> str:
-        """What labels a line: the head of its table and its section's heading."""
+    def _context(self, index: int) -> str:
         line = self._lines[index]
         if line.kind != "table":
             return line.section if line.kind in ("component", "heading", "list") else ""
@@ -123,101 +97,70 @@ class NumberIndex:
             head -= 1
         return f"{self._lines[head].text} | {line.section}" if head != index else line.section
 
+    def _index_at(self, offset: int) -> int:
+        return bisect_right(self._starts, offset) - 1
+
+    def states_nowhere(self, quantity: Quantity) -> bool:
+        """Whether the page has no notation of this value: not its digits whatever the scale, nor its words."""
+        return next(self._places(reading.value for reading in quantity.readings), None) is None
+
     def _places(self, values: Iterable[Decimal]) -> Iterator[int]:
-        """Indexes of the lines that can state one of the values."""
+        """Indexes of the lines that can state one of the values, each once."""
         seen: set[int] = set()
-        words: list[str] = []
+        for index in self._candidates(list(values)):
+            if index not in seen:
+                seen.add(index)
+                yield index
+
+    def _candidates(self, values: Sequence[Decimal]) -> Iterator[int]:
         for value in values:
-            for index in self._digits.get(key(value), ()):
-                if index not in seen:
-                    seen.add(index)
-                    yield index
-            words += leading_words(value)
-        for word in dict.fromkeys(words):
+            yield from self._digits.get(key(value), ())
+        for word in dict.fromkeys(word for value in values for word in leading_words(value)):
             at = self._lower.find(word)
             while at >= 0:
                 if not self._lower[at - 1 : at].isalpha():
-                    index = bisect_right(self._starts, at) - 1
-                    if index not in seen:
-                        seen.add(index)
-                        yield index
+                    yield self._index_at(at)
                 at = self._lower.find(word, at + len(word))
 
     def stated(self, quantity: Quantity) -> Stated | None:
-        """Where the page states the quantity, value and unit; None: nowhere."""
-        for index in self._places({reading.value for reading in quantity.readings} | _date_parts(quantity)):
-            found = stated_in(quantity, self.passage(index))
-            if found is not None:
-                return found
-        return None
+        """Where the page states the quantity, value and unit; None if it does not."""
+        values = {reading.value for reading in quantity.readings} | {Decimal(part) for part in quantity.date if part}
+        return next(filter(None, (stated_in(quantity, self.passage(index)) for index in self._places(values))), None)
 
     def stated_together(self, low: Quantity, high: Quantity, *, as_range: bool = False) -> bool:
-        """Whether the ends of a range stand together in one line."""
-        return any(
-            range_in(low, high, self.passage(index), as_range=as_range)
-            for index in self._places({reading.value for reading in low.readings})
-        )
+        """Whether the ends of a range are together in one line."""
+        places = self._places({reading.value for reading in low.readings})
+        return any(range_in(low, high, self.passage(index), as_range=as_range) for index in places)
 
     def named(self, name: Quantity) -> bool:
         """Whether the page holds this version-like name, hyphens and spaces aside."""
-        return _holds(self._squeezed, name.name)
-
-    @cached_property
-    def passages(self) -> tuple[Passage, ...]:
-        """Every line as a passage: for candidates and explanations, which are rarely asked for."""
-        return tuple(self.passage(index) for index in range(len(self._lines)))
+        return re.search(re.escape(name.name) + (r"(?!\d)" if name.name[-1].isdigit() else ""), self._squeezed) is not None
 
 
-def _holds(text: str, name: str) -> bool:
-    at = text.find(name)
-    while at >= 0:
-        if not (name[-1].isdigit() and text[at + len(name) : at + len(name) + 1].isdigit()):
-            return True
-        at = text.find(name, at + 1)
-    return False
-
-
-def _date_parts(quantity: Quantity) -> set[Decimal]:
-    return {Decimal(part) for part in quantity.date if part}
-
-
-def stated_in(quantity: Quantity, passage: Passage) -> Stated | None:
-    """The quantity of the passage that states the same, or None."""
+def stated_in(quantity: Quantity, passage: Passage, given: Sequence[Quantity] | None = None) -> Stated | None:
+    """The quantity of the passage that states the same, or None. `given`: the only quantities of the passage to look at."""
     if quantity.kind == "date":
         return _date_in(quantity, passage)
-    for other in passage.quantities:
+    for other in passage.quantities if given is None else given:
         if other.kind == "date":
             if quantity.kind == "year" and other.date[0] == quantity.value:
                 return Stated(other, passage.line, other.readings[0])
             continue
         for mine in quantity.readings:
             for theirs in other.readings:
-                if mine.value == theirs.value and _same_unit(quantity, mine, other, theirs, passage):
-                    return Stated(other, passage.line, theirs)
-                if (
-                    mine.unit
-                    and not theirs.unit
-                    and theirs.value
-                    and mine.value != theirs.value
-                    and passage.kind in ("table", "component")
-                    and mine.value / theirs.value in _head_scales(passage.context)
-                    and _same_unit(quantity, mine, other, theirs, passage)
-                ):
+                if (mine.value == theirs.value or _scaled(mine, theirs, passage)) and _same_unit(quantity, mine, other, theirs, passage):
                     return Stated(other, passage.line, theirs)
     return None
 
 
 def range_in(low: Quantity, high: Quantity, passage: Passage, *, as_range: bool = False) -> bool:
-    """Whether the passage states both ends of a range: as one range, or (not `as_range`) as two values that are no ends of other ranges."""
+    """Whether the passage states both ends of a range: as one range, or (not `as_range`) as two values that are not ends of other ranges."""
     found = passage.quantities
-    lows = [at for at, one in enumerate(found) if one.readings and _states(low, one, passage)]
-    highs = [at for at, one in enumerate(found) if one.readings and _states(high, one, passage)]
+    lows, highs = (
+        [at for at, one in enumerate(found) if one.readings and stated_in(end, passage, (one,)) is not None] for end in (low, high)
+    )
     ends = {one.low_of for one in found if one.low_of >= 0}
     return any(found[at].low_of == to or (not as_range and found[at].low_of < 0 and to not in ends) for at in lows for to in highs)
-
-
-def _states(quantity: Quantity, other: Quantity, passage: Passage) -> bool:
-    return stated_in(quantity, Passage(passage.text, passage.line, passage.kind, passage.context, given=(other,))) is not None
 
 
 def _date_in(quantity: Quantity, passage: Passage) -> Stated | None:
@@ -235,43 +178,41 @@ def _date_in(quantity: Quantity, passage: Passage) -> Stated | None:
     return None
 
 
-_TIME = frozenset({"year", "month", "week", "day", "hour", "minute", "second", "millisecond", "century"})
-# After a bare number these begin no noun that could be its unit.
-_LINKING = "to and or more of the in by from a as with for over per at is are was were than vs on plus other new full"
-_NO_NOUN = frozenset(_LINKING.split())
+_TIMES = word_set("times")
+_NOUN_UNITS = _TIMES | word_set("noun_units")
+_LINKING = word_set("linking") | {""}
 _PERCENT_SIGNS = re.compile(r"%|percent|probabilit|likelihood|share|rate\b|chance|accuracy|proportion|confidence", re.IGNORECASE)
 _MONEY_SIGNS = re.compile(r"[$€£¥]|\b(?:usd|eur|dollars?|cost|funding|budget|revenue|price|salary|valuation|spend)", re.IGNORECASE)
+_HEAD_SCALE = re.compile(r"(?<![A-Za-z])(M|MM|mn|millions?|B|bn|billions?|K|k|thousands?|T|trillions?)\b")
+_SCALE_LETTERS = {"m": 10**6, "b": 10**9, "k": 10**3, "t": 10**12}
 
 
 def _same_unit(mine_of: Quantity, mine: Reading, other: Quantity, theirs: Reading, passage: Passage) -> bool:
     """Whether a value of the page with its unit supports the same value of the answer with its own."""
     if mine.unit == theirs.unit:
         return True
-    if not theirs.unit:
-        # A bare number takes its unit from a table's head, a component's or section's label.
-        if mine.unit in _TIME or mine.unit == "th":
-            return passage.kind in ("table", "component") or mine.unit == "th" or not other.noun or other.noun in _NO_NOUN
-        labelled = passage.kind in ("table", "component", "list")
-        if mine.unit in ("%", "pp"):
-            return labelled and bool(_PERCENT_SIGNS.search(passage.context) or _PERCENT_SIGNS.search(passage.text))
-        if mine.unit.isupper():
-            return labelled and bool(_MONEY_SIGNS.search(passage.context) or _MONEY_SIGNS.search(passage.text))
-        if mine.unit == "decade":
-            return False
-        return labelled or not other.noun or other.noun in _NO_NOUN
-    if not mine.unit:
+    if theirs.unit:
         # "third" supports 3; a unit that is no more than a noun supports the bare number.
-        return theirs.unit == "th" or (theirs.unit in _UNIT_NOUNS and (not mine_of.noun or mine_of.noun in _NO_NOUN))
-    return False
+        return not mine.unit and (theirs.unit == "th" or (theirs.unit in _NOUN_UNITS and mine_of.noun in _LINKING))
+    # A bare number takes its unit from a table's head, a component's or section's label.
+    bare = other.noun in _LINKING
+    if mine.unit == "th":
+        return True
+    if mine.unit in _TIMES:
+        return passage.kind in ("table", "component") or bare
+    labelled = passage.kind in ("table", "component", "list")
+    if mine.unit in ("%", "pp") or mine.unit.isupper():
+        signs = _MONEY_SIGNS if mine.unit.isupper() else _PERCENT_SIGNS
+        return labelled and bool(signs.search(passage.context) or signs.search(passage.text))
+    return mine.unit != "decade" and (labelled or bare)
 
 
-_UNIT_NOUNS = _TIME | {"x", "km", "meter", "mile", "kg", "ton", "nm", "gb", "tb", "mb", "gigawatt", "megawatt", "degree"}
-_HEAD_SCALE = re.compile(r"(?<![A-Za-z])(M|MM|mn|millions?|B|bn|billions?|K|k|thousands?|T|trillions?)\b")
-
-
-def _head_scales(context: str) -> frozenset[Decimal]:
-    """The scales that a table's head or a label gives its numbers: `Cost ($M)`."""
-    scales = {"m": 10**6, "b": 10**9, "k": 10**3, "t": 10**12}
-    return frozenset(
-        Decimal(10**3 if found.lower().startswith("th") else scales[found[0].lower()]) for found in _HEAD_SCALE.findall(context)
+def _scaled(mine: Reading, theirs: Reading, passage: Passage) -> bool:
+    """Whether a table's head or a label gives a bare number the scale that makes the values equal: `Cost ($M)`."""
+    if not mine.unit or theirs.unit or not theirs.value or passage.kind not in ("table", "component"):
+        return False
+    factor = mine.value / theirs.value
+    return any(
+        factor == (10**3 if found.lower().startswith("th") else _SCALE_LETTERS[found[0].lower()])
+        for found in _HEAD_SCALE.findall(passage.context)
     )

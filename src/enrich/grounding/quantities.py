@@ -1,24 +1,22 @@
-"""Every quantity in a text: its value, its unit and where it stands, the same for all notations of the same thing.
+"""Every quantity in a text: its value, its unit and its place, the same for all notations of the same thing.
 
 `$1.5M`, `\\$1.5M`, `1.5 million US dollars` and `USD 1,500,000` are one reading; so are `30×`, `30x`, `thirty-fold`, and the ends of
-`12–78%` and `12% to 78%`. Version-like names (`GPT-4`, `Claude 3.5`, `H100`), ids and addresses are names, no quantities.
+`12–78%` and `12% to 78%`. Version-like names (`GPT-4`, `Claude 3.5`, `H100`), ids and addresses are names, not quantities.
 
-A number with invisible characters between its digits, or with digits of two scripts, is `broken`: what a reader sees and what stands there
-differ, so it supports nothing and nothing supports it. Digits of one other script (full-width, Arabic-Indic, …) are read by value.
+A number with invisible characters between its digits, or with digits of two scripts, is `broken`: a reader sees something else than the text
+holds, so it supports nothing and nothing supports it. Digits of one other script (full-width, Arabic-Indic, …) are read by value.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import unicodedata
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
-from enrich.grounding.digits import prepare
-from enrich.grounding.quotes import BROKEN
-from enrich.grounding.units import ATTACHED_SCALES, CODES, DOLLARS, LOOSE_UNITS, MONEY, SYMBOLS, UNITS
-from enrich.grounding.words import SCALES, word_numbers
+from enrich.grounding.quotes import BROKEN, DASHES, INVISIBLE, ODD
+from enrich.grounding.words import SCALES, TABLES, word_numbers, word_set
 
 QuantityKind = Literal[
     "number", "small", "year", "percent", "points", "currency", "factor", "unit", "ordinal", "decade", "part", "date", "name", "broken"
@@ -37,8 +35,8 @@ class Reading:
 class Quantity:
     """A quantity at text[start:end]. `readings`: the plainest first, then those an elliptic notation allows (`5 to 20 million`).
 
-    `noun`: the lower-case word behind it ("" where none follows); `low_of`: index of the quantity that ends the range it begins, else -1;
-    `idiom`: a word that only loosely counts (`doubled`, `third`); `date`: (year, month, day), 0 where not given; `name`: a name's key.
+    `noun`: the lower-case word behind it ("" if none follows); `low_of`: index of the quantity that ends the range it begins, else -1;
+    `idiom`: a word that counts only approximately (`doubled`, `third`); `date`: (year, month, day), 0 if not given; `name`: a name's key.
     """
 
     start: int
@@ -61,18 +59,29 @@ class Quantity:
         return self.readings[0].unit
 
 
-# One pattern for all; the rest is decided by looking around each hit: one pattern that also knew units would cost ten times as much.
+# One pattern for all numbers. The rest is decided by looking around each hit: a pattern with units would take ten times as long.
 NUMBER = re.compile(r"\d(?:\d{0,2}(?:,\d{3}){1,8}(?!\d)(?:\.\d+)?|\d*(?:\.\d+)*)")
-_LONGEST = 40  # characters of a number that is read by value; longer ones are compared as they stand
+MONTHS = tuple(TABLES["months"].split())
+_LONGEST = 40  # characters of a number that is read by value; longer ones are compared as they are written
 
+_SYMBOLS: dict[str, str] = TABLES["currency_symbols"]
+_DOLLARS: dict[str, str] = TABLES["dollars"]
+_CODES: dict[str, str] = TABLES["currency_codes"]
+_MONEY: dict[str, str] = TABLES["currency_names"] | _CODES
+_ATTACHED_SCALES: dict[str, int] = TABLES["attached_scales"]
+_SUFFIXES: dict[str, str] = TABLES["suffixes"]
+_UNITS = {alias: names.split()[0] for names in TABLES["units"] for alias in names.split()}
+_LOOSE_UNITS, _LABELS, _SMALL_LABELS, _JOINED = (word_set(name) for name in ("loose_units", "labels", "small_labels", "joined"))
+
+_PLAIN = {
+    **dict.fromkeys(DASHES, "-"), **dict.fromkeys("\u00a0\u2009\u202f", " "), "％": "%", "٪": "%", "＄": "$", "٫": ".", "٬": ",",
+    "．": ".", "，": ",", "≈": "~",
+}  # fmt: skip
+_THOUSANDS_SPACE = re.compile("(?<=\\d)[\u00a0\u2009\u202f](?=\\d{3}(?!\\d))")
+_FOREIGN_DIGITS = re.compile(r"(?<!\d)[0-9]*+\d\d*+")
 _BROKEN_RUN = re.compile(rf"\d[\d.,]*(?:{BROKEN}+[\d.,]+)+")
-
-MONTHS = (
-    "january|jan", "february|feb", "march|mar", "april|apr", "may", "june|jun", "july|jul", "august|aug", "september|sept|sep",
-    "october|oct", "november|nov", "december|dec",
-)  # fmt: skip
-_MONTHS = {name: number for number, names in enumerate(MONTHS, 1) for name in names.split("|")}
-_MONTH = "(?:" + "|".join(sorted(_MONTHS, key=len, reverse=True)) + r")(?![a-z])\.?"
+_MONTH_NUMBERS = {name: number for number, names in enumerate(MONTHS, 1) for name in names.split("|")}
+_MONTH = "(?:" + "|".join(sorted(_MONTH_NUMBERS, key=len, reverse=True)) + r")(?![a-z])\.?"
 _DATE = re.compile(
     rf"(?<![\w-])(?P<iso>(?:1[5-9]|20)\d\d-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)(?![\w-])"
     rf"|(?<!\w)(?P<md>{_MONTH}\s+(?:[12]\d|3[01]|0?[1-9])(?:st|nd|rd|th)?(?![\w%]|\.\d|,\d)(?:(?:,\s*|\s+)(?:1[5-9]|20)\d\d(?!\d))?)"
@@ -80,38 +89,33 @@ _DATE = re.compile(
     rf"|(?<!\w)(?P<my>{_MONTH},?\s+(?:of\s+)?(?:1[5-9]|20)\d\d(?![\d%]))",
     re.IGNORECASE,
 )
+# Two quick tests for texts without a date or an address, which are most.
 _MAY_DATE = re.compile(r"[0-9jfmasondJFMASOND](?:\d-\d\d|[Aa][NnRrYy]|[Ee][BbPpCc]|[Pp][Rr]|[Uu][NnLlGg]|[Cc][Tt]|[Oo][Vv])")
+_MAY_ADDRESS = ("://", "www.", "@", "10.", "xiv", "Xiv", "XIV", "doi", "DOI")
 _ADDRESS = re.compile(
     r"(?:https?://|www\.)\S+|(?:arxiv|doi)[:\s]\s?[\w./-]*\d[\w./-]*|10\.\d{4,9}/\S+|(?<![\w.-])[\w.-]{1,64}@[\w.-]+",
     re.IGNORECASE,
 )
-_MAY_ADDRESS = ("://", "www.", "@", "10.", "xiv", "Xiv", "XIV", "doi", "DOI")  # one of these stands in every address
-
-_SUFFIX = re.compile(r"(?P<attached>%|×|[A-Za-z]+)?")
-_BEHIND = re.compile(r"(?P<plus>\+?)(?P<gap>[ \t]?-?[ \t]?|[ \t]\()(?P<word>%|[A-Za-z]+)")
+_SUFFIX = re.compile(r"%|×|[A-Za-z]+")
+_BEHIND = re.compile(r"\+?(?P<gap>[ \t]?-?[ \t]?|[ \t]\()(?P<word>%|[A-Za-z]+)")
 _POINTS = re.compile(r"[ -]points?(?![a-z])")
 _EXPONENT = re.compile(r"[eE]([+-]?\d{1,3})(?![\w.])")
 _POWER = re.compile(r"\^\(?\{?([+-]?\d{1,3})\}?\)?")
 _RAISED = re.compile("([⁻⁺]?)([⁰¹²³⁴-⁹]{1,3})")
+_RAISED_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _TIMES_TEN = re.compile(r"[ \t]*[×x·*][ \t]*10(?=\^|[⁻⁰¹²³⁴-⁹])")
-_RAISED_DIGITS = {char: str(digit) for digit, char in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
 _WORD_BEFORE = re.compile(r"[A-Za-z_]+$")
 _TOKEN_BEFORE = re.compile(r"[A-Za-z0-9_.,$€£%]+$")
 _LABEL_BEFORE = re.compile(r"([A-Za-z][A-Za-z.]*)[ \t]$")
-# What may be joined to a number by a hyphen without making a name of it.
-_JOINED_WORDS = "mid early late pre post sub super over under near to and until top by around about circa non plus minus fy ca"
-_JOINED = frozenset(_JOINED_WORDS.split())
-_LABEL_WORDS = """
-    phase section figure fig fig. table chapter appendix article level tier type step stage part model class category round series title
-    rule order directive resolution version v v. claude gpt llama gemini opus sonnet haiku qwen mistral gemma phi grok deepseek palm windows
-    python iso rfc act bill no. nr. ch. sec. page scenario premise asl cot option crux principle question item row column footnote ref
-"""
-_LABELS = frozenset(_LABEL_WORDS.split())
+_NAME_RIGHT = re.compile(r"[A-Za-z0-9_]*(?:[.-][A-Za-z0-9_]+)*")
 _RANGE = re.compile(r"[ \t]*\+?[ \t]*-[ \t]*[~<>]?[ \t]*")
 _LIST = re.compile(
     r"[ \t]*\+?[ \t]*(?:to|and|or|vs\.?|versus|through|until|,|, and|, or|/|->|→|&)[ \t]*"
     r"(?:about|over|nearly|roughly|around|almost|up to|at least)?[ \t]*[~<>]?[ \t]*"
 )
+_TO = re.compile(r"\s*\+?\s*to\s*.*")
+_SCALE_WORD = re.compile(r"(?:[ -]?(thousand|million|billion|trillion)|(k|K|M|MM|mn|mln|B|bn|Bn|BN|b|T|tn|trn|m))(?![A-Za-z])")
+_KINDS: dict[str, QuantityKind] = {"%": "percent", "pp": "points", "x": "factor", "decade": "decade", "th": "ordinal"}
 
 
 def quantities(text: str) -> tuple[Quantity, ...]:
@@ -120,31 +124,7 @@ def quantities(text: str) -> tuple[Quantity, ...]:
     >>> [(one.kind, one.text, str(one.value), one.unit) for one in quantities("GPT-4 cost $78–100M, 30x more")[1:]]
     [('currency', '$78', '78000000', 'USD'), ('currency', '100M', '100000000', 'USD'), ('factor', '30x', '30', 'x')]
     """
-    plain = prepare(text)
-    found: list[Quantity] = []
-    taken = bytearray(len(plain))  # 1 where a character belongs to something already read
-    if BROKEN in plain:
-        for run in _BROKEN_RUN.finditer(plain):
-            found.append(Quantity(run.start(), run.end(), text[run.start() : run.end()], "broken"))
-            taken[run.start() : run.end()] = b"\1" * len(run[0])
-    if any(mark in plain for mark in _MAY_ADDRESS):
-        for address in _ADDRESS.finditer(plain):
-            taken[address.start() : address.end()] = b"\1" * len(address[0])
-    if _MAY_DATE.search(plain):
-        for date in _DATE.finditer(plain):
-            if not taken[date.start()] and (one := _date(date, text)) is not None:
-                found.append(one)
-                taken[date.start() : date.end()] = b"\1" * len(date[0])
-    for number in NUMBER.finditer(plain):
-        if not taken[number.start()] and (one := _number(plain, text, number)) is not None:
-            found.append(one)
-            taken[one.start : one.end] = b"\1" * (one.end - one.start)
-    for word in word_numbers(plain):
-        if not taken[word.start] and (one := _in_words(plain, text, word.start, word.end, word.value, word.what)) is not None:
-            found.append(one)
-            taken[one.start : one.end] = b"\1" * (one.end - one.start)
-    found.sort(key=lambda one: one.start)
-    return tuple(_ranges(plain, found))
+    return tuple(_Reader(text).read())
 
 
 def key(value: Decimal) -> str:
@@ -152,317 +132,311 @@ def key(value: Decimal) -> str:
     return "".join(map(str, value.normalize().as_tuple().digits)).strip("0")
 
 
-def _date(found: re.Match[str], text: str) -> Quantity | None:
-    year = month = day = 0
-    if found["iso"]:
-        parts = [int(part) for part in found["iso"].split("-")]
-        year, month = parts[:2]
-        day = parts[2] if len(parts) > 2 else 0
-        if not day and month + 2000 == year % 100 + 2001:  # 2010-11 is a range of years as often as a month
-            return None
-    else:
-        for part in re.findall(r"[A-Za-z]+|\d+", found[0]):
-            if part.lower() in _MONTHS:
-                # `may` the verb is no month.
-                if part in ("may", "march", "mar"):
-                    return None
-                month = _MONTHS[part.lower()]
-            elif part.isdigit():
-                if len(part) == 4:
-                    year = int(part)
-                else:
-                    day = int(part)
-    value = Decimal(year or day)
-    return Quantity(found.start(), found.end(), text[found.start() : found.end()], "date", (Reading(value, ""),), date=(year, month, day))
+def prepare(text: str) -> str:
+    """The text as numbers are read: same length, plain dashes, digits and signs; invisible characters become `BROKEN` marks."""
+    if text.isascii():
+        return text
+    odd = set("".join(set(ODD.findall(text))))  # looking at the few odd characters spares a dozen passes over the text
+    if not odd.isdisjoint("\u00a0\u2009\u202f"):
+        text = _THOUSANDS_SPACE.sub(",", text)
+    for char in odd & _PLAIN.keys():
+        text = text.replace(char, _PLAIN[char])
+    if any(INVISIBLE.match(char) for char in odd):
+        text = INVISIBLE.sub(lambda found: BROKEN * len(found[0]), text)
+    if any(char.isdecimal() for char in odd):
+        text = _FOREIGN_DIGITS.sub(_own_digits, text)
+    return text
 
 
-def _number(plain: str, text: str, found: re.Match[str]) -> Quantity | None:
-    start, end = found.span()
-    core = found[0]
-    before = plain[start - 1] if start else ""
-    if before == BROKEN or plain[end : end + 1] == BROKEN:
-        # An invisible character next to a number, but not within it, parts nothing.
-        before = "" if before == BROKEN else before
-    if core.count(".") > 1 or len(core) > _LONGEST:
-        return _name(plain, text, start, end)
-    number = core.replace(",", "")
-    if before == "." and not plain[max(0, start - 2) : start - 1].isalnum():
-        number, start = f"0.{number}", start - 1  # p < .05
-        before = plain[start - 1] if start else ""
-    currency = ""
-    if before and (before.isalpha() or before == "_"):
-        word = _WORD_BEFORE.search(plain, max(0, start - 12), start)
-        letters = word[0] if word else ""
-        if letters not in ("FY", "CY"):
-            if letters.lower() not in CODES:
-                return _name(plain, text, start, end)
-            currency, start = CODES[letters.lower()], start - len(letters)
-    elif before in SYMBOLS:
-        currency = SYMBOLS[before]
-        start -= 1
-        if before == "$" and (word := _WORD_BEFORE.search(plain, max(0, start - 3), start)) is not None and word[0].lower() in DOLLARS:
-            currency, start = DOLLARS[word[0].lower()], word.start()
-        if start and plain[start - 1] == "\\":
-            start -= 1
-    elif before == "-":
-        token = _TOKEN_BEFORE.search(plain, max(0, start - 24), start - 1)
-        if token is not None and any(char.isalpha() for char in token[0]):
-            stem = token[0].lstrip("$€£")
-            if not stem[:1].isdigit() and stem.lower().rstrip(".") not in _JOINED and stem.lower() not in _MONTHS:
-                return _name(plain, text, start, end)
-    elif before in (" ", "\t"):
-        label = _LABEL_BEFORE.search(plain, max(0, start - 16), start)
-        if label is not None:
-            word_before = label[1]
-            if word_before.lower() in CODES and word_before.isupper():
-                currency, start = CODES[word_before.lower()], label.start()
-            elif word_before.lower() in _LABELS and (
-                word_before[0].isupper() or word_before.lower() in ("v", "v.", "version", "phase", "level")
-            ):
-                return _name(plain, text, start, end)
-    value = Decimal(number)
-    return _with_unit(plain, text, start, end, value, core, currency)
+def _own_digits(found: re.Match[str]) -> str:
+    """Digits of one script by value; a mix of scripts as a broken number, because it is a forgery."""
+    run = found[0]
+    values = [unicodedata.decimal(char) for char in run]
+    if len({ord(char) - value for char, value in zip(run, values, strict=True)}) > 1:
+        return (run[0] if run[0].isascii() else "0") + BROKEN + "0" * (len(run) - 2)
+    return "".join(map(str, values))
 
 
-def _with_unit(plain: str, text: str, start: int, end: int, value: Decimal, core: str, unit: str) -> Quantity | None:
-    """The quantity with what stands behind it: exponent, scale, percent, unit, currency, and the noun."""
-    exponent, end = _raised(plain, end, core)
-    if exponent is not None:
-        value = Decimal(1).scaleb(exponent) if core == "10" and plain[start + len(core)] not in "eE" else value.scaleb(exponent)
-    ordinal = False
-    noun = ""
-    attached = _SUFFIX.match(plain, end)
-    letters = attached["attached"] if attached else None
-    if letters:
-        lower = letters.lower()
-        after = end + len(letters)
-        if letters == "%":
-            if plain.startswith(("-point", " point"), after):
-                unit, end = "pp", after
-            else:
-                unit, end = "%", after
-        elif letters == "×" or lower == "x":
-            if letters == "×" and plain[after : after + 1].isdigit():
-                pass  # 3×4
-            elif plain[after : after + 1].isdigit():
-                return _name(plain, text, start, end)
-            else:
-                unit, end = "x", after
-        elif letters in ATTACHED_SCALES:
-            value, end = value * ATTACHED_SCALES[letters], after
-        elif letters == "m" and unit:
-            value, end = value * 10**6, after
-        elif letters in ("st", "nd", "rd", "th"):
-            ordinal, end = True, after
-        elif lower == "s" and len(core) in (2, 4) and core.endswith("0") and core.isdigit():
-            unit, end = "decade", after
-        elif lower == "s":
-            unit, end = "second", after
-        elif lower in ("pct", "percent"):
-            unit, end = "%", after
-        elif lower in ("pp", "ppt", "pps"):
-            unit, end = "pp", after
-        elif lower == "fold":
-            unit, end = "x", after
-        elif lower in UNITS:
-            unit, end = (unit or UNITS[lower]), after
-        elif lower in CODES and not unit:
-            unit, end = CODES[lower], after
-        elif lower in SCALES:
-            value, end = value * SCALES[lower], after
+class _Reader:
+    """One text while its quantities are read. `plain` is the text as numbers are read, at the same offsets."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.plain = text, prepare(text)
+        self.found: list[Quantity] = []
+        self.taken = bytearray(len(self.plain))  # 1 where a character belongs to something already read
+
+    def read(self) -> list[Quantity]:
+        plain = self.plain
+        if BROKEN in plain:
+            for run in _BROKEN_RUN.finditer(plain):
+                self._add(self._quantity(*run.span(), "broken"))
+        if any(mark in plain for mark in _MAY_ADDRESS):
+            for address in _ADDRESS.finditer(plain):
+                self._take(*address.span())
+        if _MAY_DATE.search(plain):
+            for date in _DATE.finditer(plain):
+                if not self.taken[date.start()]:
+                    self._add(self._date(date))
+        for number in NUMBER.finditer(plain):
+            if not self.taken[number.start()]:
+                self._add(self._number(*number.span(), number[0]))
+        for word in word_numbers(plain):
+            if not self.taken[word.start]:
+                self._add(self._in_words(word.start, word.end, word.value, word.what))
+        self.found.sort(key=lambda one: one.start)
+        for index in range(len(self.found) - 2, -1, -1):
+            self._join(index)
+        return self.found
+
+    def _take(self, start: int, end: int) -> None:
+        self.taken[start:end] = b"\1" * (end - start)
+
+    def _add(self, one: Quantity | None) -> None:
+        if one is not None:
+            self.found.append(one)
+            self._take(one.start, one.end)
+
+    def _quantity(self, start: int, end: int, kind: QuantityKind, value: Decimal | None = None, unit: str = "", noun: str = "") -> Quantity:
+        return Quantity(start, end, self.text[start:end], kind, (Reading(value, unit),) if value is not None else (), noun)
+
+    def _date(self, found: re.Match[str]) -> Quantity | None:
+        if found["iso"]:
+            year, month, day = (*map(int, found["iso"].split("-")), 0)[:3]
+            if not day and month == year % 100 + 1:  # 2010-11 is a range of years as often as a month
+                return None
         else:
-            return _name(plain, text, start, end)
-    if not ordinal and unit not in ("x", "decade"):
-        value, unit, end, noun = _behind(plain, value, unit, end)
-    else:
-        noun = _noun(plain, end)
-    if unit in LOOSE_UNITS:
-        noun, unit = unit, ""
-    kind: QuantityKind
-    if ordinal:
-        kind, unit = "ordinal", "th"
-    else:
-        kind = _kind(value, unit, core)
-    return Quantity(start, end, text[start:end], kind, (Reading(value, unit),), noun)
+            name = next(word for word in re.findall(r"[A-Za-z]+", found[0]) if word.lower() in _MONTH_NUMBERS)
+            if name in ("may", "march", "mar"):  # the verbs
+                return None
+            month = _MONTH_NUMBERS[name.lower()]
+            digits = re.findall(r"\d+", found[0])
+            year = next((int(one) for one in digits if len(one) == 4), 0)
+            day = next((int(one) for one in digits if len(one) < 4), 0)
+        return replace(self._quantity(*found.span(), "date", Decimal(year or day)), date=(year, month, day))
 
+    def _number(self, start: int, end: int, core: str) -> Quantity:
+        if core.count(".") > 1 or len(core) > _LONGEST:
+            return self._name(start, end)
+        number = core.replace(",", "")
+        if self.plain[start - 1 : start] == "." and not self.plain[max(0, start - 2) : start - 1].isalnum():
+            number, start = f"0.{number}", start - 1  # p < .05
+        before = self._before(start)
+        if before is None:
+            return self._name(start, end)
+        currency, start = before
+        return self._with_unit(start, end, Decimal(number), core, currency)
 
-def _raised(plain: str, end: int, core: str) -> tuple[int | None, int]:
-    """(power of ten, end) for `1e25`, `10^25`, `10²⁵`, `3 × 10^25`."""
-    found = _EXPONENT.match(plain, end)
-    if found is not None:
-        return int(found[1]), found.end()
-    times = _TIMES_TEN.match(plain, end)
-    at = times.end() if times is not None else end if core == "10" else -1
-    if at < 0:
+    def _before(self, start: int) -> tuple[str, int] | None:
+        """(currency before the number, its start); None if the word before the number makes a name of both."""
+        plain, before = self.plain, self.plain[start - 1 : start]
+        if before.isalpha() or before == "_":
+            word = _WORD_BEFORE.search(plain, max(0, start - 12), start)
+            letters = word[0] if word else ""
+            if letters in ("FY", "CY"):
+                return "", start
+            return (_CODES[letters.lower()], start - len(letters)) if letters.lower() in _CODES else None
+        if before in _SYMBOLS:
+            currency, start = _SYMBOLS[before], start - 1
+            word = _WORD_BEFORE.search(plain, max(0, start - 3), start) if before == "$" else None
+            if word is not None and word[0].lower() in _DOLLARS:
+                currency, start = _DOLLARS[word[0].lower()], word.start()
+            return currency, start - (plain[start - 1 : start] == "\\")
+        if before == "-":
+            token = _TOKEN_BEFORE.search(plain, max(0, start - 24), start - 1)
+            stem = token[0].lstrip("$€£") if token is not None and any(map(str.isalpha, token[0])) else ""
+            named = stem and not stem[0].isdigit() and stem.lower().rstrip(".") not in _JOINED and stem.lower() not in _MONTH_NUMBERS
+            return None if named else ("", start)
+        label = _LABEL_BEFORE.search(plain, max(0, start - 16), start) if before in (" ", "\t") else None
+        if label is not None:
+            lower = label[1].lower()
+            if lower in _CODES and label[1].isupper():
+                return _CODES[lower], label.start()
+            if lower in _LABELS and (label[1][0].isupper() or lower in _SMALL_LABELS):
+                return None
+        return "", start
+
+    def _with_unit(self, start: int, end: int, value: Decimal, core: str, unit: str) -> Quantity:
+        """The quantity with what follows it: exponent, scale, percent, unit, currency, and the noun."""
+        exponent, end = self._exponent(end, core)
+        if exponent is not None:
+            power_of_ten = core == "10" and self.plain[start + len(core)] not in "eE"
+            value = Decimal(1).scaleb(exponent) if power_of_ten else value.scaleb(exponent)
+        suffix = _SUFFIX.match(self.plain, end)
+        if suffix is not None:
+            attached = self._attached(suffix[0], suffix.end(), value, unit, core)
+            if attached is None:
+                return self._name(start, end)
+            value, unit, end = attached
+        if unit in ("x", "decade", "th"):
+            noun = self._noun(end)
+        else:
+            value, unit, end, noun = self._behind(value, unit, end)
+        if unit in _LOOSE_UNITS:
+            noun, unit = unit, ""
+        return self._quantity(start, end, _kind(value, unit, core), value, unit, noun)
+
+    def _exponent(self, end: int, core: str) -> tuple[int | None, int]:
+        """(power of ten, end) for `1e25`, `10^25`, `10²⁵`, `3 × 10^25`."""
+        found = _EXPONENT.match(self.plain, end)
+        if found is not None:
+            return int(found[1]), found.end()
+        times = _TIMES_TEN.match(self.plain, end)
+        if times is None and core != "10":
+            return None, end
+        at = times.end() if times is not None else end
+        if (power := _POWER.match(self.plain, at)) is not None:
+            return int(power[1]), power.end()
+        if (raised := _RAISED.match(self.plain, at)) is not None:
+            exponent = int(raised[2].translate(_RAISED_DIGITS))
+            return -exponent if raised[1] == "⁻" else exponent, raised.end()
         return None, end
-    power = _POWER.match(plain, at)
-    if power is not None:
-        return int(power[1]), power.end()
-    raised = _RAISED.match(plain, at)
-    if raised is not None:
-        exponent = int("".join(_RAISED_DIGITS[char] for char in raised[2]))
-        return -exponent if raised[1] == "⁻" else exponent, raised.end()
-    return None, end
 
+    def _attached(self, letters: str, after: int, value: Decimal, unit: str, core: str) -> tuple[Decimal, str, int] | None:
+        """(value, unit, end) with the letters or the sign written directly behind the number; None if they make a name of it."""
+        lower, before = letters.lower(), after - len(letters)
+        if letters == "%" and self.plain.startswith(("-point", " point"), after):
+            return value, "pp", after
+        if lower in ("×", "x"):
+            if self.plain[after : after + 1].isdigit():
+                return (value, unit, before) if letters == "×" else None  # 3×4 is a product, 0x7 a name
+            return value, "x", after
+        if letters in _ATTACHED_SCALES:
+            return value * _ATTACHED_SCALES[letters], unit, after
+        if letters == "m" and unit:
+            return value * 10**6, unit, after
+        if lower == "s" and len(core) in (2, 4) and core.endswith("0") and core.isdigit():
+            return value, "decade", after
+        if lower in _SUFFIXES and (letters == lower or _SUFFIXES[lower] != "th"):
+            return value, _SUFFIXES[lower], after
+        if lower in _UNITS:
+            return value, unit or _UNITS[lower], after
+        if lower in _CODES and not unit:
+            return value, _CODES[lower], after
+        return (value * SCALES[lower], unit, after) if lower in SCALES else None
 
-def _behind(plain: str, value: Decimal, unit: str, end: int) -> tuple[Decimal, str, int, str]:
-    """(value, unit, end, noun) after the words behind a number: `million`, `percentage points`, `US dollars`, `-year`, `labs`."""
-    for _ in range(3):
-        found = _BEHIND.match(plain, end)
-        if found is None:
-            return value, unit, end, ""
-        word = found["word"]
-        lower = word.lower()
-        if unit == "%":
-            if lower in ("point", "points"):
-                return value, "pp", found.end(), ""
-            return value, unit, end, lower
-        if word == "%":
-            if plain.startswith(("-point", " point"), found.end()):
-                return value, "pp", found.end(), ""
-            return value, unit or "%", found.end(), _noun(plain, found.end())
-        if "(" in found["gap"]:
-            return value, unit, end, ""
-        if lower in SCALES:
-            value, end = value * SCALES[lower], found.end()
-            continue
-        if word in ("M", "B", "T", "K", "bn", "mn") and found["gap"] == " " and unit in SYMBOLS.values():
-            value, end = value * ATTACHED_SCALES[word], found.end()
-            continue
-        if lower in ("percent", "pct") or (lower == "per" and plain.startswith(" cent", found.end())):
-            end = found.end() + (5 if lower == "per" else 0)
-            return value, unit or "%", end, _noun(plain, end)
-        if lower == "percentage" and (points := _POINTS.match(plain, found.end())) is not None:
+    def _behind(self, value: Decimal, unit: str, end: int) -> tuple[Decimal, str, int, str]:
+        """(value, unit, end, noun) after the words behind a number: `million`, `percentage points`, `US dollars`, `-year`, `labs`."""
+        plain = self.plain
+        for _ in range(3):
+            found = _BEHIND.match(plain, end)
+            if found is None:
+                break
+            gap, word, lower, after = found["gap"], found["word"], found["word"].lower(), found.end()
+            points = lower in ("point", "points") if unit == "%" else word == "%" and plain.startswith(("-point", " point"), after)
+            if points:
+                return value, "pp", after, ""
+            if unit == "%":
+                return value, unit, end, lower
+            if word == "%":
+                return value, unit or "%", after, self._noun(after)
+            if "(" in gap:
+                return value, unit, end, ""
+            short = word in ("M", "B", "T", "K", "bn", "mn") and gap == " " and unit in _SYMBOLS.values()
+            if lower in SCALES or short:
+                value, end = value * (_ATTACHED_SCALES[word] if short else SCALES[lower]), after
+                continue
+            if lower in ("us", "american") and plain.startswith(" dollar", after):
+                end = after
+                continue
+            return self._unit_word(value, unit, end, found)
+        return value, unit, end, ""
+
+    def _unit_word(self, value: Decimal, unit: str, end: int, found: re.Match[str]) -> tuple[Decimal, str, int, str]:
+        word, lower, after = found["word"], found["word"].lower(), found.end()
+        if lower in ("percent", "pct") or (lower == "per" and self.plain.startswith(" cent", after)):
+            after += len(" cent") if lower == "per" else 0
+            return value, unit or "%", after, self._noun(after)
+        if lower == "percentage" and (points := _POINTS.match(self.plain, after)) is not None:
             return value, "pp", points.end(), ""
         if lower in ("pp", "ppt") and not unit:
-            return value, "pp", found.end(), ""
+            return value, "pp", after, ""
         if lower in ("fold", "times", "x") and not unit:
-            return value, "x", found.end(), _noun(plain, found.end())
-        if lower in ("us", "american") and plain.startswith(" dollar", found.end()):
-            end = found.end()
-            continue
-        if lower in MONEY and (not unit or unit == MONEY[lower]) and (word.isupper() or lower not in CODES):
-            return value, MONEY[lower], found.end(), ""
-        if lower in UNITS and not unit and (len(lower) > 2 or (not found["gap"].strip() and word not in ("w", "h"))):
-            return value, UNITS[lower], found.end(), _noun(plain, found.end())
+            return value, "x", after, self._noun(after)
+        if lower in _MONEY and unit in ("", _MONEY[lower]) and (word.isupper() or lower not in _CODES):
+            return value, _MONEY[lower], after, ""
+        # One or two letters are a unit only where they are joined: `5-km`, not `5 h`.
+        if lower in _UNITS and not unit and (len(lower) > 2 or (not found["gap"].strip() and word not in ("w", "h"))):
+            return value, _UNITS[lower], after, self._noun(after)
         return value, unit, end, lower
-    return value, unit, end, ""
 
+    def _noun(self, end: int) -> str:
+        found = _BEHIND.match(self.plain, end)
+        return found["word"].lower() if found is not None and "(" not in found["gap"] else ""
 
-def _noun(plain: str, end: int) -> str:
-    found = _BEHIND.match(plain, end)
-    return found["word"].lower() if found is not None and "(" not in found["gap"] else ""
+    def _name(self, start: int, end: int) -> Quantity:
+        """A version-like name: the word or label before the number, and what is written together with it."""
+        plain = self.plain
+        right = _NAME_RIGHT.match(plain, end)
+        stop = right.end() if right else end
+        hyphen = plain[start - 1 : start] == "-"
+        before = _LABEL_BEFORE.search(plain, max(0, start - 16), start) or _TOKEN_BEFORE.search(plain, max(0, start - 24), start - hyphen)
+        begin = before.start() if before is not None else start
+        return replace(self._quantity(begin, stop, "name"), name=re.sub(r"[-\s]", "", plain[begin:end]).lower())
+
+    def _in_words(self, start: int, end: int, value: Decimal, what: str) -> Quantity | None:
+        if what == "part":
+            return self._quantity(start, end, "part", value, "", self._noun(end))
+        if what in ("factor", "idiom"):
+            return replace(self._quantity(start, end, "factor", value, "x", self._noun(end)), idiom=what == "idiom")
+        if what == "ordinal":
+            return replace(self._quantity(start, end, "ordinal", value, "th", self._noun(end)), idiom=True)
+        one = self._with_unit(start, end, value, "", "")
+        # `one` is a pronoun or an article unless something is measured in it.
+        return None if one.readings and one.value == value == 1 and not one.unit else one
+
+    def _join(self, index: int) -> None:
+        """Give a quantity what it shares with the next one as ends of a range or members of a list: `$78-89B`, `5, 8 and 12 years`."""
+        one, other = self.found[index], self.found[index + 1]
+        gap = self.plain[one.end : other.start]
+        if not one.readings or not other.readings or "date" in (one.kind, other.kind) or other.start < one.end or len(gap) > 24:
+            return
+        if _RANGE.fullmatch(gap):
+            self._join_range(index, one, other)
+        elif _LIST.fullmatch(gap):
+            self._join_list(index, one, other, gap)
+
+    def _join_range(self, index: int, one: Quantity, other: Quantity) -> None:
+        low, high = one.readings[0], other.readings[0]
+        if one.kind == "year" and other.unit == "" and 0 < other.value - one.value % 100 < 50 and len(other.text) == 2:
+            high = Reading(one.value - one.value % 100 + other.value, "")  # 2019-23
+            self.found[index + 1] = replace(other, readings=(high,), kind="year")
+        unit = high.unit if not low.unit and high.unit != "th" else low.unit
+        scale = _scale(other)
+        low = Reading(low.value * scale if scale > 1 and low.value < 1000 and _scale(one) == 1 else low.value, unit)
+        if low.unit.isupper() and not high.unit:
+            self.found[index + 1] = replace(self.found[index + 1], readings=(Reading(high.value, low.unit),), kind="currency")
+        kind = "ordinal" if one.kind == "ordinal" else _kind(low.value, low.unit, one.text.strip("$€£\\"))
+        self.found[index] = replace(one, readings=(low,), kind=kind, low_of=index + 1)
+
+    def _join_list(self, index: int, one: Quantity, other: Quantity, gap: str) -> None:
+        extra: list[Reading] = []
+        if one.kind != "year":
+            if not one.unit and other.unit:
+                extra.append(Reading(one.value, other.unit))
+            scale = _scale(other)
+            if scale > 1 and _scale(one) == 1 and one.value < 1000:
+                extra.append(Reading(one.value * scale, one.unit or other.unit))
+        if not one.unit:
+            extra += [Reading(one.value, reading.unit) for reading in other.readings[1:] if reading.unit]
+        low_of = index + 1 if one.kind != "year" and _TO.fullmatch(gap) else -1
+        if extra or low_of >= 0:
+            self.found[index] = replace(one, readings=(*one.readings, *extra), low_of=low_of)
+        if one.unit.isupper() and other.unit == "" and other.kind != "year":
+            self.found[index + 1] = replace(other, readings=(*other.readings, Reading(other.value, one.unit)))
 
 
 def _kind(value: Decimal, unit: str, core: str) -> QuantityKind:
-    if unit == "%":
-        return "percent"
-    if unit == "pp":
-        return "points"
-    if unit == "x":
-        return "factor"
-    if unit == "decade":
-        return "decade"
-    if unit.isupper():
-        return "currency"
     if unit:
-        return "unit"
+        return _KINDS.get(unit) or ("currency" if unit.isupper() else "unit")
     if len(core) == 4 and core.isdigit() and 1500 <= value <= 2100:
         return "year"
     return "small" if value <= 20 and value == value.to_integral_value() else "number"
 
 
-_NAME_LEFT = re.compile(r"[A-Za-z0-9_]*(?:[-.][A-Za-z0-9_]+)*[-. ]?$")
-_NAME_RIGHT = re.compile(r"[A-Za-z0-9_]*(?:[.-][A-Za-z0-9_]+)*")
-
-
-def _name(plain: str, text: str, start: int, end: int) -> Quantity:
-    """A version-like name: the word or label before the number, and what is written together with it."""
-    right = _NAME_RIGHT.match(plain, end)
-    stop = right.end() if right else end
-    label = _LABEL_BEFORE.search(plain, max(0, start - 16), start)
-    left = _TOKEN_BEFORE.search(plain, max(0, start - 24), start)
-    begin = start
-    if label is not None:
-        begin = label.start()
-    elif plain[start - 1 : start] == "-" and start:
-        stem = _TOKEN_BEFORE.search(plain, max(0, start - 24), start - 1)
-        begin = stem.start() if stem else start
-    elif left is not None:
-        begin = left.start()
-    words = text[begin:stop]
-    return Quantity(begin, stop, words, "name", name=re.sub(r"[-\s]", "", plain[begin:end]).lower())
-
-
-def _in_words(plain: str, text: str, start: int, end: int, value: Decimal, what: str) -> Quantity | None:
-    if what == "part":
-        return Quantity(start, end, text[start:end], "part", (Reading(value, ""),), _noun(plain, end))
-    if what in ("factor", "idiom"):
-        return Quantity(start, end, text[start:end], "factor", (Reading(value, "x"),), _noun(plain, end), idiom=what == "idiom")
-    if what == "ordinal":
-        return Quantity(start, end, text[start:end], "ordinal", (Reading(value, "th"),), _noun(plain, end), idiom=True)
-    one = _with_unit(plain, text, start, end, value, "", "")
-    if one is None:
-        return None
-    # `one` is a pronoun or an article unless something is measured in it.
-    if value == 1 and one.unit == "" and one.value == 1:
-        return None
-    return one
-
-
-def _ranges(plain: str, found: list[Quantity]) -> Iterator[Quantity]:
-    """Quantities with what the ends of a range and the members of a list share: `$78-89B`, `12-78%`, `5, 8 and 12 years`."""
-    for index in range(len(found) - 2, -1, -1):
-        one, other = found[index], found[index + 1]
-        if not one.readings or not other.readings or "date" in (one.kind, other.kind) or other.start < one.end:
-            continue
-        gap = plain[one.end : other.start]
-        if len(gap) > 24:
-            continue
-        if _RANGE.fullmatch(gap):
-            low, high = one.readings[0], other.readings[0]
-            if one.kind == "year" and other.unit == "" and 0 < other.value - one.value % 100 < 50 and len(other.text) == 2:
-                end_year = Reading(one.value - one.value % 100 + other.value, "")
-                found[index + 1] = replace(other, readings=(end_year,), kind="year")
-                high = end_year
-            if not low.unit and high.unit and high.unit != "th":
-                low = Reading(low.value, high.unit)
-            scale = _scale(other)
-            if scale > 1 and _scale(one) == 1 and low.value < 1000:
-                low = Reading(low.value * scale, low.unit)
-            if low.unit.isupper() and not high.unit:
-                high = Reading(high.value, low.unit)
-                found[index + 1] = other = replace(found[index + 1], readings=(high,), kind="currency")
-            found[index] = replace(
-                one,
-                readings=(low,),
-                kind=_kind(low.value, low.unit, one.text.strip("$€£\\")) if one.kind != "ordinal" else one.kind,
-                low_of=index + 1,
-            )
-        elif _LIST.fullmatch(gap):
-            extra: list[Reading] = []
-            scale = _scale(other)
-            if one.unit == "" and other.unit and one.kind != "year":
-                extra.append(Reading(one.value, other.unit))
-            if scale > 1 and _scale(one) == 1 and one.value < 1000 and one.kind != "year":
-                extra.append(Reading(one.value * scale, one.unit or other.unit))
-            extra += [Reading(one.value, reading.unit) for reading in other.readings[1:] if one.unit == "" and reading.unit]
-            low_of = index + 1 if re.fullmatch(r"\s*\+?\s*to\s*.*", gap) and one.kind != "year" else -1
-            if extra or low_of >= 0:
-                found[index] = replace(one, readings=(*one.readings, *extra), low_of=low_of)
-            if one.unit.isupper() and other.unit == "" and other.kind != "year":
-                found[index + 1] = replace(other, readings=(*other.readings, Reading(other.value, one.unit)))
-    yield from found
-
-
-_SCALE_WORD = re.compile(r"(?:[ -]?(thousand|million|billion|trillion)|(k|K|M|MM|mn|mln|B|bn|Bn|BN|b|T|tn|trn|m))(?![A-Za-z])")
-
-
 def _scale(one: Quantity) -> int:
     """The scale that is written with a quantity: 10**6 for `5 million` and `5M`, 1 for `5,000,000`."""
     number = NUMBER.search(prepare(one.text))
-    at = number.end() if number is not None else 0
-    found = _SCALE_WORD.search(one.text, at) if number is None else _SCALE_WORD.match(one.text, at)
+    found = _SCALE_WORD.match(one.text, number.end()) if number is not None else _SCALE_WORD.search(one.text)
     if found is None:
         return 1
-    return SCALES[found[1].lower()] if found[1] else ATTACHED_SCALES.get(found[2], 10**6)
+    return SCALES[found[1].lower()] if found[1] else _ATTACHED_SCALES.get(found[2], 10**6)

@@ -1,10 +1,10 @@
 """Finding a quote on a page: verbatim after normalising, or one or two words off and then repaired to the page's words.
 
-White space, quotation marks, dashes, markup, entities, table pipes and invisible characters do not count. The page's visible lines are
-normalised once and joined, so that a quote is one `str.find` and one `bisect`; a quote may run over lines, cells and component text.
+White space, the form of quotation marks and dashes, markup, entities, table pipes and invisible characters do not count. The page's visible
+lines are normalised once and joined, so that a quote is one `str.find` and one `bisect`; it may run over lines, cells and component text.
 
 Normalising is idempotent and stable under cuts: it is applied until nothing changes, and what it takes away or replaces (a tag, an
-entity, a bracket, a star) never stands in its result, so no cut of a normalised text holds one.
+entity, a bracket, a star) never occurs in its result, so no cut of a normalised text holds one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,21 +28,19 @@ ALMOST_EDITS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class QuoteMatch:
-    """Where a quote stands.
+class Quote:
+    """Where a quote is on its page.
 
-    `text`: the page's own words, whole words without markup; `verbatim`: the quote is these words; `start_line`, `end_line`: body lines
-    from 1 (0: title or description); `section`: the heading above; `page_text`: the visible lines it stands on; `edits`: words that were
-    off.
+    `text`: the page's own words, whole words without markup; `exact`: the quote is these words; `start_line`, `end_line`: body lines from 1
+    (0: title or description); `section`: the heading above; `page_text`: the visible lines that hold it.
     """
 
     text: str
-    verbatim: bool
+    exact: bool
     start_line: int
     end_line: int
     section: str
     page_text: str
-    edits: int
 
 
 # Invisible characters: soft hyphen, joiners, zero-width space, direction marks, word joiner, byte-order mark.
@@ -50,13 +48,14 @@ INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0]+"
 )
 ODD = re.compile(r"[^\x00-\x7f]+")
-# Stands where invisible characters part two digits, so that `1<ZWSP>00` is never taken for 100.
+# Replaces invisible characters between two digits, so that `1<ZWSP>00` is never taken for 100.
 BROKEN = "\ue00f"
 _BROKEN_NUMBER = re.compile(f"(?<=\\d){INVISIBLE.pattern}(?=\\d)")
+DASHES = "–—‐‑‒―−－"
 _TYPOGRAPHIC = {
     **dict.fromkeys("’‘ʼ′‚‛", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
-    **dict.fromkeys("–—‐‑‒―−－⁃", "-"),
+    **dict.fromkeys(DASHES + "⁃", "-"),
     "…": "...",
 }
 _SPACED_DASH = re.compile(r"[ \t]*-+[ \t]*")
@@ -128,12 +127,12 @@ def _once(text: str) -> str:
 
 
 def _tag_space(found: re.Match[str]) -> str:
-    """Tags of elements that stand on their own part words, as they do on the page."""
+    """Tags of block elements separate words, as they do on the page."""
     return " " if found[1] in BLOCKS else ""
 
 
 def normalise_quote(quote: str) -> str:
-    """A quote as the model gave it: marks at the start of its lines, and quotation marks around the whole, do not count either."""
+    """A quote as the model gave it, normalised; list and heading marks at the start of its lines do not count either."""
     return normalise(_LINE_MARKS.sub("", quote))
 
 
@@ -153,7 +152,7 @@ def _guarded(word: str) -> bool:
 
 
 class QuoteIndex:
-    """The lines of one page, ready for quotes. Lines of kind `comment` are left out: what nobody sees cannot be quoted."""
+    """The lines of one page, ready for quotes. Lines of kind `comment` are left out: a reader does not see them."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self._lines: list[Line] = []
@@ -161,7 +160,7 @@ class QuoteIndex:
         self._unchanged: list[bool] = []  # whether normalising left the line as it is
         pieces: list[str] = []
         offset = 0
-        # The attributes of a component must not part the text it stands in: they come behind the text. No quote holds the mark between.
+        # The attributes of a component must not divide the text around it: they come after the text. No quote holds the mark between them.
         zones = [[line] for line in lines if line.number <= 0]
         zones.append([line for line in lines if line.number > 0 and line.kind not in ("comment", "component")])
         zones.append([line for line in lines if line.number > 0 and line.kind == "component"])
@@ -187,14 +186,14 @@ class QuoteIndex:
             offset += 1
         self.text = "".join(pieces)
 
-    def find(self, quote: str, *, almost: bool = True) -> QuoteMatch | None:
+    def find(self, quote: str, *, almost: bool = True) -> Quote | None:
         """Where the quote is on the page, or None: then the page does not support it. With `almost`, a word or two may be off."""
         plain = normalise_quote(quote)
         if not any(char.isalnum() for char in plain) or "\x00" in plain or BROKEN in plain:
             return None
         start = self._verbatim(plain)
         if start >= 0:
-            return self._match(start, start + len(plain), verbatim=True, edits=0)
+            return self._match(start, start + len(plain), exact=True)
         return self._almost(plain) if almost else None
 
     def _verbatim(self, plain: str) -> int:
@@ -222,109 +221,97 @@ class QuoteIndex:
                 spans.append(found.span())
         return words, spans, where
 
-    def _almost(self, plain: str) -> QuoteMatch | None:
+    def _almost(self, plain: str) -> Quote | None:
         """The best window of whole words at most `ALMOST_EDITS` off; for a short quote only case and punctuation may differ."""
         wanted = [word for found in _WORD.findall(plain.lower()) if (word := found.strip(_EDGE))]
         if not wanted or len(wanted) > 2000:
             return None
         words, spans, where = self._words
         if len(wanted) > 1 and wanted[0].isdigit() and len(wanted[0]) <= 3 and _LIST_NUMBER.match(plain):
-            wanted = wanted[1:]  # the number of a list item is no part of its text
+            wanted = wanted[1:]  # the number of a list item is not part of its text
         allowed = ALMOST_EDITS if len(wanted) >= ALMOST_WORDS else 0
-        # Words that stand on the page vote for where the quote would begin; rare ones first, frequent ones only add noise.
-        votes: Counter[int] = Counter()
-        known = sorted((len(where[word]), i) for i, word in enumerate(wanted) if word in where)
-        if len(known) < len(wanted) - allowed:
+        if sum(word in where for word in wanted) < len(wanted) - allowed:
             return None
-        for count, i in known[:12]:
-            if count > 200 and votes:
-                break
-            for at in where[wanted[i]][:400]:
-                votes[at - i] += 1
-        best: tuple[int, int, int] | None = None
-        for begin, _ in votes.most_common(4):
+        windows: list[tuple[int, int, int]] = []
+        for begin in _likely_begins(wanted, where):
             low, high = max(0, begin - allowed), min(len(words), begin + len(wanted) + allowed)
             near = _align(wanted, words[low:high], allowed)
-            if near is not None and (best is None or near[0] < best[0]):
-                best = (near[0], low + near[1], low + near[2])
-                if best[0] == 0:
-                    break
-        if best is None:
+            if near is not None:
+                windows.append((near[0], low + near[1], low + near[2]))
+        if not windows:
             return None
-        edits, first, last = best
+        _, first, last = min(windows, key=lambda window: window[0])
         start, end = spans[first][0], spans[last - 1][1]
         if "\x00" in self.text[start:end] or BROKEN in self.text[start:end]:
             return None
-        return self._match(start, end, verbatim=False, edits=edits)
+        return self._match(start, end, exact=False)
 
-    def _match(self, start: int, end: int, *, verbatim: bool, edits: int) -> QuoteMatch:
+    def _match(self, start: int, end: int, *, exact: bool) -> Quote:
         first = max(0, bisect_right(self._starts, start) - 1)
         last = max(first, bisect_right(self._starts, end - 1) - 1)
         lines = self._lines[first : last + 1]
-        texts = [line.text for line in lines]
         if all(self._unchanged[first : last + 1]):
-            return QuoteMatch(
-                self.text[start:end].strip(), verbatim, lines[0].number, lines[-1].number, lines[0].section, "\n".join(texts), edits
-            )
-        skip, keep = self._alnum(self._starts[first], start), self._alnum(self._starts[last], end)
-        if first == last:
-            words = [_cut(texts[0], skip, keep)]
+            text = self.text[start:end].strip()
         else:
-            words = [_cut(texts[0], skip, None), *texts[1:-1], _cut(texts[-1], 0, keep)]
-        text = " ".join(filter(None, words))
-        return QuoteMatch(text, verbatim, lines[0].number, lines[-1].number, lines[0].section, "\n".join(texts), edits)
+            skip, keep = self._letters(self._starts[first], start), self._letters(self._starts[last], end)
+            parts = [_cut(line.text, skip if line is lines[0] else 0, keep if line is lines[-1] else None) for line in lines]
+            text = " ".join(filter(None, parts))
+        return Quote(text, exact, lines[0].number, lines[-1].number, lines[0].section, "\n".join(line.text for line in lines))
 
-    def _alnum(self, start: int, end: int) -> int:
-        return len(_ALNUM.findall(self.text, start, end))
+    def _letters(self, start: int, end: int) -> int:
+        return len(_LETTER.findall(self.text, start, end))
 
 
-_ALNUM = re.compile(r"[^\W_]")
+_LETTER = re.compile(r"[^\W_]")
+_DECIMAL = re.compile(r"\d[.,]\d")
 
 
 def _cut(text: str, skip: int, keep: int | None) -> str:
-    """The part of a line's text from its letter or digit number `skip` on, up to `keep` of them, with the marks that belong to them.
+    """The part of a line's text after `skip` letters or digits, up to the `keep`-th of them, with the marks that belong to them.
 
-    Normalising leaves letters and digits as they are, so they are what maps a position in normalised text back to the line.
+    Normalising leaves letters and digits as they are, so they map a position in normalised text back to the line.
     """
-    letters = _ALNUM.finditer(text)
+    places = [found.start() for found in _LETTER.finditer(text)]
     begin, end = 0, len(text)
     if keep is not None:
-        at = -1
-        for count, found in enumerate(letters, 1):
-            if count == skip + 1:
-                begin = found.start()
-            if count == keep:
-                at = found.end()
-                break
-        if at < 0:
-            return "" if keep == 0 else text
-        end = at
-        while end < len(text) and not text[end].isspace() and not text[end].isalnum():
+        if not 0 < keep <= len(places):
+            return text if keep else ""
+        end = places[keep - 1] + 1
+        while end < len(text) and _is_mark(text[end]):
             end += 1
-    elif skip:
-        begin = next((found.start() for count, found in enumerate(letters, 1) if count == skip + 1), len(text))
     if skip:
-        while begin and not text[begin - 1].isspace() and not text[begin - 1].isalnum():
+        begin = places[skip] if skip < len(places) else len(text)
+        while begin and _is_mark(text[begin - 1]):
             begin -= 1
-    else:
-        begin = 0
     return text[begin:end].strip(" \t|").lstrip(".,;:!?)…]—–" if skip else " ")
+
+
+def _is_mark(char: str) -> bool:
+    return not char.isspace() and not char.isalnum()
 
 
 def _splits_number(text: str, at: int) -> bool:
     """Whether a cut at this offset would go through a number (`5` out of `5.5` or `1,500`)."""
-    before, after = text[at - 1 : at], text[at : at + 1]
-    if before.isdigit() and after in (".", ",") and after:
-        return text[at + 1 : at + 2].isdigit()
-    if before in (".", ",") and before and after.isdigit():
-        return text[at - 2 : at - 1].isdigit()
-    return before == BROKEN or after == BROKEN
+    return at > 0 and (BROKEN in text[at - 1 : at + 1] or any(_DECIMAL.match(text, at - back) for back in (1, 2)))
+
+
+def _likely_begins(wanted: Sequence[str], where: Mapping[str, Sequence[int]]) -> list[int]:
+    """Up to four positions on the page at which the quote most likely begins.
+
+    Its words vote with their places on the page; rare words first, frequent ones only add noise.
+    """
+    votes: Counter[int] = Counter()
+    for count, i in sorted((len(where[word]), i) for i, word in enumerate(wanted) if word in where)[:12]:
+        if count > 200 and votes:
+            break
+        votes.update(at - i for at in where[wanted[i]][:400])
+    return [begin for begin, _ in votes.most_common(4)]
 
 
 def _align(wanted: Sequence[str], window: Sequence[str], allowed: int) -> tuple[int, int, int] | None:
-    """(edits, begin, end) of the part of `window` nearest to `wanted` by word edits; None if more than `allowed`, or one must not be.
+    """(edits, begin, end) of the part of `window` nearest to `wanted` by word edits; None if that takes more than `allowed` or a guarded word.
 
-    Plain edit distance with free ends in the window; a word that must not be touched costs more than allowed.
+    Plain edit distance with free ends in the window; a guarded word costs more than allowed.
     """
     too_far = allowed + 1
     rows = len(wanted)
@@ -335,7 +322,7 @@ def _align(wanted: Sequence[str], window: Sequence[str], allowed: int) -> tuple[
         word = wanted[i]
         cost = too_far if _guarded(word) or word in turned else 1
         last = row[0]
-        # The quote begins and ends with a word that is kept or exchanged, never with one left out: what the page says there counts.
+        # The quote begins and ends with a word that is kept or exchanged, never with one left out.
         row[0] = (too_far, 0)
         least = too_far
         inner = 0 < i < rows - 1
@@ -363,7 +350,7 @@ def _align(wanted: Sequence[str], window: Sequence[str], allowed: int) -> tuple[
 
 
 def _turned(wanted: set[str], window: set[str]) -> set[str]:
-    """Words that stand on one side only, where the other has them with a prefix that turns them (possible, impossible)."""
+    """Words of one side that the other side has with a prefix that turns them around (possible, impossible)."""
     found: set[str] = set()
     for own, other in ((wanted - window, window - wanted), (window - wanted, wanted - window)):
         for word in own:

@@ -31,6 +31,7 @@ _READ = frozenset({*_NAMES, *_PARTS, *_ORDINALS, *_FACTORS, *_FOLDS})
 NUMBER_WORDS = _READ | word_set("other_numbers")
 """All words that say how many or when; those without a value included."""
 TURNS = word_set("turns")
+"""Words that turn a statement around."""
 
 _WORD = re.compile(r"(?<![\w'])(?:" + "|".join(sorted(_READ, key=len, reverse=True)) + r")(?![\w'])", re.IGNORECASE)
 _LETTERS = re.compile(r"[a-z]+")

@@ -26,7 +26,7 @@ _ALTERED = ("blemish", "quote")
 
 def page_index(page: Page) -> PageIndex:
     """The page as findings are computed on it."""
-    return PageIndex(page.body, title=page.title, description=page.description, body_line=page.body_line)
+    return PageIndex(page.body, title=page.title, description=page.description)
 
 
 def form_text(page_id: str, change: FieldChange, problem: str = "") -> str:

@@ -60,7 +60,7 @@ class Asker:
 
         Raises what ends a run: final `ServiceError`s, `UserError`s and `BudgetSpent`. What is in `result` then remains valid.
         """
-        index = PageIndex(page.body, title=page.title, description=page.description, body_line=page.body_line)
+        index = PageIndex(page.body, title=page.title, description=page.description)
         samples = [_Sample(stage, number, stage.key(page, number)) for stage in stages for number in range(stage.samples)]
         try:
             if self.service.baseline is not None:

@@ -24,7 +24,7 @@ def checked_evidence(quotes: Sequence[str], index: PageIndex, where: str) -> tup
         if order := gives_orders(match.page_text):
             findings.append(Finding("orders", "hard", f"the evidence stands in text that gives orders to a model: {order[:80]!r}", where))
         lines = (match.start_line, match.end_line)
-        located.append(Evidence(match.text, where, lines, match.section, found=True, verbatim=match.verbatim))
-        if not match.verbatim:
+        located.append(Evidence(match.text, where, lines, match.section, found=True, verbatim=match.exact))
+        if not match.exact:
             findings.append(Finding("quote", "soft", f"the evidence was repaired to the page's words (it said: {quote[:120]!r})", where))
     return located, findings

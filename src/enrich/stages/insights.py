@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from enrich.errors import AnswerError
-from enrich.grounding import Finding, PageIndex, check_text, check_vocabulary, self_talk
+from enrich.grounding import Finding, PageIndex
 from enrich.stages.evidence import checked_evidence
 from enrich.stages.fields import Evidence, FieldAnswer
 from enrich.stages.reading import on_grid, validated
@@ -61,12 +61,10 @@ def judge(data: Any, index: PageIndex) -> list[FieldAnswer]:
         located, problems = checked_evidence([quote], index, where)
         evidence.extend(located)
         findings.extend(problems)
-        findings.extend(check_text(text, [item.quote for item in located if item.found], index, where=where))
-        findings.extend(check_vocabulary(text, index, where=where))
+        findings.extend(index.check(text, [item.quote for item in located if item.found], where=where))
+        findings.extend(index.check_subject(text, where=where))
         findings.extend(markup_findings(text, where))
         findings.extend(markup_findings(located[0].quote, where))
-        if talk := self_talk(text):
-            findings.append(Finding("self-talk", "hard", talk, where))
         value: dict[str, Any] = {"type": insight.type, "text": text}
         for score in SCORES:
             value[score], off_grid = on_grid(getattr(insight, score), SCORE_STEP)

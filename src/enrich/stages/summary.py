@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from enrich.errors import AnswerError
-from enrich.grounding import Finding, PageIndex, check_text, check_vocabulary, self_talk
+from enrich.grounding import Finding, PageIndex
 from enrich.stages.evidence import checked_evidence
 from enrich.stages.fields import FieldAnswer
 from enrich.stages.reading import validated
@@ -43,11 +43,9 @@ def judge(data: Any, index: PageIndex) -> list[FieldAnswer]:
     evidence, problems = checked_evidence(quotes, index, FIELD)
     # A quote that is not on the page proves nothing; for a summary it is a hard finding only through the numbers that lean on it.
     findings.extend(problem if problem.kind == "orders" else blemish(problem.message, FIELD) for problem in problems)
-    findings.extend(check_text(text, [item.quote for item in evidence if item.found], index, where=FIELD))
+    findings.extend(index.check(text, [item.quote for item in evidence if item.found], where=FIELD))
     if not any(item.found for item in evidence):
         findings.append(Finding("quote", "hard", "no quote of the page was given that carries it", FIELD))
-    findings.extend(check_vocabulary(text, index, where=FIELD))
+    findings.extend(index.check_subject(text, where=FIELD))
     findings.extend(markup_findings(text, FIELD))
-    if talk := self_talk(text):
-        findings.append(Finding("self-talk", "hard", talk, FIELD))
     return [FieldAnswer(FIELD, text, tuple(findings), tuple(evidence))]

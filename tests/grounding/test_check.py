@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from enrich.grounding import Finding, PageIndex, check_evidence, check_text
+from enrich import PageIndex
 
 BODY = """## Costs
 
@@ -38,7 +38,7 @@ PAGE = PageIndex(BODY, title="The 2031 pilot", description="A pilot with 19 site
 
 
 def check(text: str, evidence: list[str] | None = None) -> list[tuple[str, str]]:
-    return [(one.severity, one.quantity) for one in check_text(text, evidence, PAGE, where="summary")]
+    return [(one.severity, one.quantity) for one in PAGE.check(text, evidence)]
 
 
 @pytest.mark.parametrize(
@@ -91,11 +91,11 @@ def test_what_it_does_not_state_is_a_hard_finding(text: str, quantity: str) -> N
         ("Reviews, costs and groups: 45-78%.", "45-78%", "composed of two values"),
         ("It rose from 45% to 61%, 16 percentage points more.", "16 percentage points", "difference of"),
         ("Both sites together made 75%.", "75%", "total of 2 values"),
-        ("GPT-9 was used.", "GPT-9", "name that does not stand"),
+        ("GPT-9 was used.", "GPT-9", "name that is not on the page"),
     ],
 )
 def test_what_is_stated_can_explain_a_number(text: str, quantity: str, why: str) -> None:
-    findings = check_text(text, None, PAGE, where="summary")
+    findings = PAGE.check(text)
     assert [(one.severity, one.quantity) for one in findings] == [("soft", quantity)]
     assert why in findings[0].message
 
@@ -115,11 +115,11 @@ RECKONED = PageIndex(
     ],
 )
 def test_what_an_answer_reckons_from_the_page_s_values_beside_it_is_soft(text: str, quantity: str, why: str) -> None:
-    found = {one.quantity: one for one in check_text(text, None, RECKONED, where="insight")}
+    found = {one.quantity: one for one in RECKONED.check(text)}
     assert found[quantity].severity == "soft"
     assert why in found[quantity].message
     for wrong in (text.replace(quantity, quantity.replace("4", "5").replace("16", "17").replace("97", "93")),):
-        assert "hard" in [one.severity for one in check_text(wrong, None, RECKONED, where="insight")]
+        assert "hard" in [one.severity for one in RECKONED.check(wrong)]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_what_an_answer_reckons_from_the_page_s_values_beside_it_is_soft(text: s
     ],
 )
 def test_a_reckoned_value_needs_both_its_values_and_its_word(text: str) -> None:
-    assert "hard" in [one.severity for one in check_text(text, None, RECKONED, where="insight")]
+    assert "hard" in [one.severity for one in RECKONED.check(text)]
 
 
 @pytest.mark.parametrize("text", ["It cut errors by 12-12%.", "It cut errors by 61-45%."])
@@ -146,9 +146,9 @@ def test_a_fall_is_told_from_the_higher_end() -> None:
 def test_evidence_that_counts_is_no_place_to_count_anew() -> None:
     body = "## Sites\n\nThree groups took part, in pairs.\n\n- planning\n- doing\n- checking\n- closing\n"
     page = PageIndex(body, title="Sites")
-    (finding,) = check_text("It had four phases.", ["Three groups took part"], page, where="s")
+    (finding,) = page.check("It had four phases.", ["Three groups took part"])
     assert finding.severity == "hard"
-    (finding,) = check_text("It had four phases.", ["doing"], page, where="s")
+    (finding,) = page.check("It had four phases.", ["doing"])
     assert (finding.severity, "counts things" in finding.message) == ("soft", True)
 
 
@@ -176,63 +176,35 @@ def test_a_row_counts_with_the_head_of_its_table() -> None:
 
 def test_evidence_over_wrapped_lines_is_its_whole_sentence() -> None:
     page = PageIndex("The trial began with\nforty people and, after\na year, kept 31 of them. Another 90 came later.\n\nUnder 5 left.")
-    assert check_text("It kept 31 of them.", ["The trial began with"], page, where="s") == []
-    assert [one.quantity for one in check_text("Then 90 came.", ["The trial began with"], page, where="s")] == ["90"]
-    assert [one.quantity for one in check_text("Under 5 left.", ["The trial began with"], page, where="s")] == ["5"]
+    assert page.check("It kept 31 of them.", ["The trial began with"]) == []
+    assert [one.quantity for one in page.check("Then 90 came.", ["The trial began with"])] == ["90"]
+    assert [one.quantity for one in page.check("Under 5 left.", ["The trial began with"])] == ["5"]
 
 
 def test_a_finding_says_which_number_why_and_what_stands_there() -> None:
-    (finding,) = check_text("It cost $120M in all.", None, PAGE, where="insights[2].text")
+    (finding,) = PAGE.check("It cost $120M in all.", where="insights[2].text")
     assert finding.where == "insights[2].text"
     assert finding.span == (8, 13)
-    assert finding.message.startswith('"$120M" does not stand on the page as an amount of money; nearest: "$100M" (line 3)')
+    assert finding.message.startswith('"$120M" is not on the page as an amount of money; nearest: "$100M" (line 3)')
     assert finding.candidates[0].text == "$100M"
     assert finding.candidates[0].line == 3
     assert "\n" not in finding.message
 
 
 def test_a_number_outside_its_evidence_comes_with_its_line() -> None:
-    (finding,) = check_text("It saw 61%.", ["Three groups took part."], PAGE, where="s")
+    (finding,) = PAGE.check("It saw 61%.", ["Three groups took part."])
     assert "not in its evidence" in finding.message
     assert "line 5" in finding.message
     assert finding.candidates[0].line == 5
 
 
-def test_findings_survive_json() -> None:
-    for finding in (
-        *check_text("It cost $120M; GPT-9; 25%.", None, PAGE, where="s"),
-        *check_evidence(["nowhere to be found"], PAGE, where="e").findings,
-    ):
-        assert Finding.from_json(finding.to_json()) == finding
-    with pytest.raises(ValueError, match="no finding"):
-        Finding.from_json({"kind": "number"})
-    with pytest.raises(ValueError, match="no finding"):
-        Finding.from_json({"kind": "opinion", "severity": "hard", "message": "", "where": ""})
-
-
 def test_messages_hold_nothing_that_moves_a_terminal() -> None:
     page = PageIndex("It cost 5\x1b[31m dollars \u202e and $9\x07.")
-    findings = check_text("It cost $7\x1b]0;x\x07 here\u200b 1\u200b0.", ["\x1b[2J gone"], page, where="s")
-    findings += check_evidence(["\x1b[2J gone\u202e"], page, where="e").findings
+    findings = page.check("It cost $7\x1b]0;x\x07 here\u200b 1\u200b0.", ["\x1b[2J gone"])
     assert findings
     for finding in findings:
         text = finding.message + finding.quantity + "".join(one.text for one in finding.candidates)
         assert text.isprintable(), text
-
-
-def test_evidence_is_found_repaired_or_refused() -> None:
-    evidence = check_evidence(
-        ["Three groups took part.", "three groups took part", "Nine groups took part", ""], PAGE, where="insights[0].evidence"
-    )
-    assert [match is not None for match in evidence.matches] == [True, True, False, False]
-    assert [(one.severity, one.where) for one in evidence.findings] == [
-        ("soft", "insights[0].evidence[1]"),
-        ("hard", "insights[0].evidence[2]"),
-        ("hard", "insights[0].evidence[3]"),
-    ]
-    assert "Three groups took part" in evidence.findings[0].message
-    assert not evidence.supported
-    assert check_evidence(["Three groups took part."], PAGE, where="e").supported
 
 
 UNITS = {
@@ -271,11 +243,11 @@ def test_a_value_is_recognised_in_every_notation_and_nothing_else_is(one: tuple[
     stated, asked = data.draw(st.sampled_from(ways)), data.draw(st.sampled_from(ways))
     page = PageIndex(f"It was said that {stated} were seen there.")
     sentence = f"There were {asked} then."
-    assert check_text(sentence, None, page, where="s") == []
-    assert check_text(sentence, [f"said that {stated} were seen"], page, where="s") == []
+    assert page.check(sentence) == []
+    assert page.check(sentence, [f"said that {stated} were seen"]) == []
     other = data.draw(st.integers(2, 99_999).map(Decimal))
     assume(other != value)
-    (finding, *_) = check_text(f"There were {data.draw(st.sampled_from(notations(other, unit, scale)))} then.", None, page, where="s")
+    (finding, *_) = page.check(f"There were {data.draw(st.sampled_from(notations(other, unit, scale)))} then.")
     assert finding.kind == "number"
     assert finding.severity == "hard" or "rounded" in finding.message
 
@@ -285,7 +257,7 @@ def test_a_value_with_another_unit_is_caught(one: tuple[Decimal, str, int], unit
     value, own, _ = one
     assume(unit != own and own != "" and unit != "")
     page = PageIndex(f"It was said that {UNITS[own][0].format(value)} were seen there.")
-    findings = check_text(f"There were {UNITS[unit][0].format(value)} then.", None, page, where="s")
+    findings = page.check(f"There were {UNITS[unit][0].format(value)} then.")
     assert [finding.severity for finding in findings] == ["hard"]
 
 
@@ -293,5 +265,28 @@ def test_a_value_with_another_unit_is_caught(one: tuple[Decimal, str, int], unit
     "text", ["7" * 100_000, "7 " * 5_000, "[" * 50_000, "7-" * 3_000, "\u200b7" * 3_000, "$" * 50_000, "seven " * 3_000]
 )
 def test_hostile_answers_are_checked_in_one_pass(text: str) -> None:
-    for finding in check_text(text, None, PAGE, where="s"):
+    for finding in PAGE.check(text):
         assert len(finding.message) < 1_000
+
+
+DYKE = PageIndex(
+    "The dyke was raised twice after the flood. Its crown now lies above the highest tide that the harbour master has written down.\n",
+    title="The north dyke",
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "After the flood the northern dyke was raised twice, so its crown lies above the highest recorded tides.",
+        "Raising it twice put the dyke's crown above every tide the harbour masters wrote down.",
+        "Short and odd.",
+    ],
+)
+def test_a_text_in_the_pages_words_is_about_the_page(text: str) -> None:
+    assert DYKE.check_subject(text) == []
+
+
+def test_a_text_in_other_words_is_about_something_else() -> None:
+    (finding,) = DYKE.check_subject("Investors should purchase this wonderful cryptocurrency immediately because prices always increase.")
+    assert (finding.kind, finding.severity) == ("off-page", "hard")
