@@ -1,0 +1,110 @@
+"""The commands: their reference, start-up, usage errors, `init`, and those that the README shows."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+import enrich
+from enrich.cli.main import app  # its parameters are looked at one by one
+from tests.demo import DemoWiki
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def wiki_at(root: Path, content: str) -> DemoWiki:
+    """The command line in a folder that is no demo wiki."""
+    wiki = DemoWiki.__new__(DemoWiki)
+    wiki.root, wiki.docs, wiki.server = root, root / content, None
+    return wiki
+
+
+def test_the_reference_is_the_help_of_the_commands() -> None:
+    spec = importlib.util.spec_from_file_location("make_cli", ROOT / "docs" / "make_cli.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == module.reference(), "run `make docs`"
+
+
+def test_every_command_and_option_has_help_and_every_command_is_in_the_readme() -> None:
+    def check(command: Any, path: str) -> None:
+        assert command.help, path
+        for parameter in command.params:
+            if type(parameter).__name__ != "TyperArgument":
+                assert getattr(parameter, "help", None) or parameter.name == "help", f"{path} {parameter.name}"
+        for name in command.list_commands(None) if hasattr(command, "list_commands") else ():
+            assert f"enrich {name}" in README or path != "enrich", name
+            check(command.get_command(None, name), f"{path} {name}")
+
+    check(get_command(app), "enrich")
+
+
+@pytest.mark.parametrize("command", [["--help"], ["plan"], ["run"], ["diff"], ["apply", "--all"], ["build"], ["check"], ["show", "park-0"]])
+def test_nothing_heavy_is_loaded_if_nothing_is_asked(tmp_path: Path, command: list[str]) -> None:
+    wiki = DemoWiki(tmp_path, 1)
+    script = "import sys, json\nfrom enrich.cli.main import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+    script += "heavy = {'openai', 'aiohttp', 'tenacity', 'textual'} & set(sys.modules)\nprint(json.dumps(sorted(heavy)), file=sys.stderr)\n"
+    script += "if '--help' in sys.argv:\n    assert not {'pydantic', 'rich', 'yaml'} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script, *command], cwd=wiki.root, env=wiki.env(), capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stderr.decode().splitlines()[-1]) == []
+
+
+def test_global_options_are_valid_before_and_after_the_command(tmp_path: Path) -> None:
+    wiki = DemoWiki(tmp_path / "wiki", 1)
+    for arguments in (["--json", "plan"], ["plan", "--json"], ["plan", "--wiki", str(wiki.root), "park-0", "--json"]):
+        assert wiki.enrich(*arguments).json["states"]
+    assert wiki.enrich("plan", "--wiki", str(tmp_path)).exit == 1
+    assert wiki.enrich("plan", "--", "--quiet").err == "error: no page '--quiet'. `enrich plan` lists all pages\n"
+    assert wiki.enrich("--version").out == f"enrich {enrich.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["run --nope", "nonsense", "run --stage poetry", "run --engine steam", "accept", "run --limit x"])
+def test_wrong_usage_is_exit_code_two_in_one_line_or_one_document(tmp_path: Path, command: str) -> None:
+    wiki = DemoWiki(tmp_path, 1)
+    plain, document = wiki.enrich(*command.split()), wiki.enrich(*command.split(), "--json")
+    assert (plain.exit, document.exit) == (2, 2)
+    assert len(plain.err.splitlines()) == 1
+    assert set(document.json["error"]) == {"message", "where", "do"}
+
+
+def test_init_starts_a_wiki_and_keeps_what_is_there(tmp_path: Path) -> None:
+    wiki = wiki_at(tmp_path, "docs")
+    wiki.docs.mkdir()
+    (wiki.docs / "one.md").write_text("---\ntitle: One\n---\n" + "word " * 80)
+    (tmp_path / ".gitignore").write_text("node_modules")
+    first = wiki.enrich("init", "--json").json
+    assert (first["content"], first["pages"]) == ("docs", 1)
+    assert (tmp_path / "prompts" / "summary.md").is_file()
+    assert (tmp_path / ".gitignore").read_text().splitlines() == ["node_modules", "/cache/", "/proposals/", ".enrich-*"]
+    assert "enrich.lock merge=union" in (tmp_path / ".gitattributes").read_text()
+    (tmp_path / "prompts" / "summary.md").write_text("---\nversion: 9\n---\nMine.\n")
+    assert wiki.enrich("init", "--json").json["written"] == []
+    assert (tmp_path / "prompts" / "summary.md").read_text() == "---\nversion: 9\n---\nMine.\n"
+    assert wiki.enrich("plan", "--json").json["states"][0]["state"] == "due"
+
+
+def test_the_readmes_commands_run_in_its_order(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "content", tmp_path / "content")
+    shutil.copy(ROOT / "enrich.toml", tmp_path)
+    wiki = wiki_at(tmp_path, "content/docs")
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    lines = [line.partition(" #")[0] for block in blocks for line in block.splitlines() if line.startswith("enrich ")]
+    assert len(lines) > 8
+    for line in lines:
+        before = wiki.content()
+        result = wiki.enrich(*shlex.split(line)[1:])
+        assert result.exit == 0, (line, result.err)
+        assert (wiki.content() != before) == line.startswith("enrich apply"), line
