@@ -23,10 +23,9 @@ def printable(text: str, limit: int | None = None) -> str:
     """
     if limit is not None:
         text = " ".join(text.split())
-        text = text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(char if char.isprintable() or char in _JOINERS else " " if _is_space(char) else _escape(char) for char in text)
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(char if char.isprintable() or char in _JOINERS else " " if _is_space(char) else _escape(char) for char in text)
+    return text if limit is None or len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
 def escaped(text: str) -> str:

@@ -18,6 +18,7 @@ from enrich.errors import AnswerError, ServiceError
 from enrich.llm.endpoint import Endpoint
 from enrich.llm.messages import Usage
 from enrich.llm.parameters import Refused, refused_parameter
+from enrich.text import printable
 
 # A server that asks to wait for longer is treated as if it had said nothing.
 _LONGEST_RETRY_AFTER = 3600.0
@@ -191,9 +192,7 @@ def failure_of_transport(error: BaseException, endpoint: Endpoint) -> TransientE
 
 def shown(text: str, endpoint: Endpoint, limit: int = 200) -> str:
     """A server's text as it may be kept and printed: one line, no key, no control characters, at most `limit` characters."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text[: limit * 8]).split())
-    line = endpoint.redact(line)
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    return printable(endpoint.redact(text[: limit * 8]), limit)
 
 
 def _error(body: bytes) -> tuple[str, set[str], str]:
