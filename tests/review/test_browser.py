@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enrich.config import load_config
+from enrich.review.decision_file import read_decisions, take
 from enrich.review.formats.html import review_html
-from enrich.review.imported import read_decisions, take
 from enrich.review.proposals import ProposalStore
 from enrich.review.server import ReviewServer, ReviewSite
 from enrich.runs.run import RunOptions, run

@@ -14,9 +14,9 @@ from enrich.cli.main import main
 from enrich.errors import AnswerError, UserError
 from enrich.grounding import Finding
 from enrich.review.applying import MEANWHILE, apply
+from enrich.review.decision_file import read_decisions, take
 from enrich.review.decisions import Step, accept, decided, is_small_move, record, reject, undecided
 from enrich.review.editing import candidates, chosen_insights, edited, form_text, read_form
-from enrich.review.imported import read_decisions, take
 from enrich.review.line_marks import line_marks, moved
 from enrich.review.lock import LockFile, lock_entry
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
@@ -178,14 +178,14 @@ def test_the_second_decision_on_a_field_is_not_stored_but_told(workspace: Wiki) 
 
 
 def test_a_sitting_tells_what_the_other_decided(workspace: Wiki) -> None:
-    from enrich.review.sitting import Sitting
+    from enrich.review.review_session import ReviewSession
 
-    sitting = Sitting(workspace, workspace.shared(ProposalStore).all(), "bob", lambda: LATER)
+    session = ReviewSession(workspace, workspace.shared(ProposalStore).all(), "bob", lambda: LATER)
     accept(wikis.reopened(workspace.config.root), [("bay", ("llmSummary",))], by="ann", when=NOW)
-    sitting.decide("reject")
-    assert MEANWHILE in sitting.message and "llmSummary is accepted by ann" in sitting.message
-    assert sitting.change.field == "llmSummary" and sitting.change.state == "accepted"
-    sitting.decide("reject")  # now it is on the screen: a person may turn it round
+    session.decide("reject")
+    assert MEANWHILE in session.message and "llmSummary is accepted by ann" in session.message
+    assert session.change.field == "llmSummary" and session.change.state == "accepted"
+    session.decide("reject")  # now it is on the screen: a person may turn it round
     assert change(workspace, "bay", "llmSummary").decided["by"] == "bob"
 
 
@@ -237,7 +237,7 @@ def test_undoing_an_edit_of_an_edit_gives_the_proposal_back(workspace: Wiki) -> 
 
 
 def test_what_stands_on_the_page_is_no_edit(workspace: Wiki) -> None:
-    with pytest.raises(AnswerError, match="stands on the page already"):
+    with pytest.raises(AnswerError, match="on the page already"):
         edited(change(workspace, "cove", "ratings.rigor"), {"score": 1.0, "reason": ""}, page_of(workspace, "cove"), by="ann", when=NOW)
 
 

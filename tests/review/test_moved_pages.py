@@ -14,7 +14,7 @@ from enrich.review.decisions import Step, decided, record
 from enrich.review.editing import with_new_value
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
-from enrich.review.sitting import Sitting
+from enrich.review.review_session import ReviewSession
 from enrich.stages.landing import standing
 from enrich.wiki.pages import read_page
 from tests.review import wikis
@@ -92,15 +92,15 @@ class Wiki:
     def summary(self) -> object:
         return standing(read_page(wikis.reopened(self.root).by_id["bay"]).frontmatter, FIELD)
 
-    def sit(self) -> Sitting:
+    def sit(self) -> ReviewSession:
         workspace = wikis.reopened(self.root)
-        return Sitting(workspace, workspace.shared(ProposalStore).all(), "ann", lambda: NOW)
+        return ReviewSession(workspace, workspace.shared(ProposalStore).all(), "ann", lambda: NOW)
 
 
 def _edit_in_review(wiki: Wiki) -> None:
-    sitting = wiki.sit()
+    session = wiki.sit()
     page = read_page(wikis.reopened(wiki.root).by_id["bay"])
-    record(sitting.wiki, [Step("bay", sitting.change, with_new_value(sitting.change, MINE, page, by="ann", when=NOW))])
+    record(session.wiki, [Step("bay", session.change, with_new_value(session.change, MINE, page, by="ann", when=NOW))])
 
 
 def _skip(wiki: Wiki) -> None:
@@ -240,9 +240,9 @@ def test_taking_over_can_be_undone_and_is_void_once_the_page_moves_again(tmp_pat
     wiki = Wiki(tmp_path / "wiki")
     EDITS["our field: other words"](wiki.file or Path())
     before = wiki.sit().change
-    sitting = wiki.sit()
-    sitting.take_over()
-    assert "over-human" in sitting.change.flags and sitting.change.state == "accepted"
+    session = wiki.sit()
+    session.take_over()
+    assert "over-human" in session.change.flags and session.change.state == "accepted"
     wiki.sit().undo()
     assert wiki.sit().change == before
     wiki.sit().take_over()
@@ -274,29 +274,29 @@ def test_decided_keeps_who_and_when(tmp_path: Path) -> None:
 def test_words_that_moved_can_be_taken_over_and_then_edited(tmp_path: Path) -> None:
     wiki = Wiki(tmp_path / "wiki")
     EDITS["our field: other words"](wiki.file or Path())
-    sitting = wiki.sit()
+    session = wiki.sit()
     form = {"summary": MINE, "evidence": ["cost 40 million dollars"]}
-    with pytest.raises(AnswerError, match="n keeps them"):
-        sitting.edit(form)
-    assert "n keeps them" in sitting.blocked()
-    sitting.take_over()
-    assert sitting.edit(form)
+    with pytest.raises(AnswerError, match="n keeps it"):
+        session.edit(form)
+    assert "n keeps it" in session.blocked()
+    session.take_over()
+    assert session.edit(form)
     assert wiki.run("apply") == 0
     assert wiki.summary == MINE
 
 
 def test_nobody_gives_up_words_they_have_not_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wiki = Wiki(tmp_path / "wiki")
-    sitting = wiki.sit()
-    assert not sitting.moved  # seen before the page moved
+    session = wiki.sit()
+    assert not session.moved  # seen before the page moved
     EDITS["our field: other words"](wiki.file or Path())
-    sitting.take_over()
-    assert "changed again just now" in sitting.message and sitting.change.state == "pending"
-    assert sitting.moved and sitting.shown[0].now(sitting.change) == PERSONS
+    session.take_over()
+    assert "changed again just now" in session.message and session.change.state == "pending"
+    assert session.moved and session.shown[0].now(session.change) == PERSONS
     file = wiki.file or Path()
     file.write_text(file.read_text(encoding="utf-8").replace(PERSONS, "Words again."), encoding="utf-8")
-    sitting.decide("accept")
-    assert sitting.shown[0].now(sitting.change) == "Words again.", "what y refuses to overwrite is on the screen"
+    session.decide("accept")
+    assert session.shown[0].now(session.change) == "Words again.", "what y refuses to overwrite is on the screen"
     # Without a terminal they are printed.
     assert wiki.run("accept", "bay:llmSummary", "--overwrite") == 0
     assert capsys.readouterr().err == 'warning: bay:llmSummary replaces the value on the page: "Words again."\n'

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from enrich.review.proposals import ProposalStore
+from enrich.review.review_session import ReviewSession
 from enrich.review.screens import KEYS, Line, age, clean, cut, help_screen, page_screen, wrapped
-from enrich.review.sitting import Sitting
 from tests.review import wikis
 
 THREE_HOURS_LATER = "2026-03-01T13:00:00Z"
@@ -44,7 +44,7 @@ y accept  n reject  e edit  i insights  s skip  u undo  j/k  J/K  ? keys  q quit
 
 
 @pytest.fixture
-def sitting(tmp_path: Path) -> Sitting:
+def session(tmp_path: Path) -> ReviewSession:
     old = [
         wikis.insight("Building it cost a quarter more than planned.", "a third more than was planned", "quantitative", (2, 4, 2)),
         wikis.insight("An old claim that goes.", "x"),
@@ -52,59 +52,59 @@ def sitting(tmp_path: Path) -> Sitting:
     front = {"llmSummary": "The station has run since 1974.", "insights": old, "ratings": {"rigor": 4}}
     workspace = wikis.make_wiki(tmp_path / "wiki", {"sea/bay": wikis.page_text("Bay", front)})
     wikis.answer(workspace, "bay", {"summary": wikis.SUMMARY, "insights": wikis.INSIGHTS, "ratings": wikis.ratings_answer(rigor=5.5)})
-    return Sitting(workspace, workspace.shared(ProposalStore).all(), "ann", lambda: THREE_HOURS_LATER)
+    return ReviewSession(workspace, workspace.shared(ProposalStore).all(), "ann", lambda: THREE_HOURS_LATER)
 
 
 def text_of(lines: list[Line]) -> str:
     return "\n".join("".join(text for text, _ in line).rstrip() for line in lines)
 
 
-def screen(sitting: Sitting, height: int = 24, *, scroll: int = 0, plain: bool = True) -> str:
-    return text_of(page_screen(sitting, 80, height, scroll=scroll, plain=plain)[0])
+def screen(session: ReviewSession, height: int = 24, *, scroll: int = 0, plain: bool = True) -> str:
+    return text_of(page_screen(session, 80, height, scroll=scroll, plain=plain)[0])
 
 
-def test_a_page_fits_80_by_24(sitting: Sitting) -> None:
-    sitting.move(1)
-    assert screen(sitting) == INSIGHTS_SCREEN
+def test_a_page_fits_80_by_24(session: ReviewSession) -> None:
+    session.move(1)
+    assert screen(session) == INSIGHTS_SCREEN
 
 
-def test_the_rest_is_a_scroll_away(sitting: Sitting) -> None:
-    sitting.move(1)
-    _, furthest = page_screen(sitting, 80, 24, scroll=0, plain=True)
+def test_the_rest_is_a_scroll_away(session: ReviewSession) -> None:
+    session.move(1)
+    _, furthest = page_screen(session, 80, 24, scroll=0, plain=True)
     assert furthest == 2
-    last = screen(sitting, scroll=99)
+    last = screen(session, scroll=99)
     assert "gone claim S 3 I 4 A 2" in last and "An old claim that goes." in last and "more lines" not in last
     assert "fake-model, prompt 1, 1,234 tokens in, 210 out, $0.0012, asked 3 hours ago" in last
 
 
-def test_words_ratings_evidence_and_reason(sitting: Sitting) -> None:
-    text = screen(sitting)
+def test_words_ratings_evidence_and_reason(session: ReviewSession) -> None:
+    text = screen(session)
     assert "The station has run since [-1974-]{+1984; it cost 40 million dollars+}." in text
     assert "» Building it cost 40 million dollars (line 11, Costs)" in text
-    sitting.move(3)
-    assert "4 → 5.5 (+1.5)\n  because: The page says enough for rigor." in screen(sitting)
+    session.move(3)
+    assert "4 → 5.5 (+1.5)\n  because: The page says enough for rigor." in screen(session)
 
 
-def test_evidence_follows_the_page_as_lines_are_added_above_the_body(sitting: Sitting) -> None:
-    file = sitting.wiki.by_id["bay"].file
+def test_evidence_follows_the_page_as_lines_are_added_above_the_body(session: ReviewSession) -> None:
+    file = session.wiki.by_id["bay"].file
     file.write_text(file.read_text(encoding="utf-8").replace("---\n", "---\ntags: []\nquality: 5\n", 1), encoding="utf-8")
-    sitting.refresh()
-    assert "(line 13, Costs)" in screen(sitting)
+    session.refresh()
+    assert "(line 13, Costs)" in screen(session)
 
 
-def test_a_stale_page_says_which_lines_changed(sitting: Sitting) -> None:
-    file = sitting.wiki.by_id["bay"].file
+def test_a_stale_page_says_which_lines_changed(session: ReviewSession) -> None:
+    file = session.wiki.by_id["bay"].file
     file.write_text(file.read_text(encoding="utf-8").replace("9 cents", "8 cents"), encoding="utf-8")
-    sitting.refresh()
-    assert "stale: line 11 changed after it was asked about; `enrich run bay` asks again" in screen(sitting)
-    sitting.decide("accept")
-    assert sitting.change.state == "pending" and "Stale" in sitting.message
+    session.refresh()
+    assert "stale: line 11 changed after it was asked about; `enrich run bay` asks again" in screen(session)
+    session.decide("accept")
+    assert session.change.state == "pending" and "Stale" in session.message
 
 
-def test_a_text_that_has_nothing_in_common_is_shown_whole(sitting: Sitting) -> None:
-    sitting.edit({"summary": "Nobody counts seals.", "evidence": []})
-    sitting.move(-1)
-    text = screen(sitting)
+def test_a_text_that_has_nothing_in_common_is_shown_whole(session: ReviewSession) -> None:
+    session.edit({"summary": "Nobody counts seals.", "evidence": []})
+    session.move(-1)
+    text = screen(session)
     assert "[-The station has run since 1974.-]\n{+Nobody counts seals.+}" in text
     assert "edited by ann" in text and "it was proposed as:" in text and "dollars.+}" in text
     assert "[-Nobody counts seals.-]\n" in text

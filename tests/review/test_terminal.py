@@ -149,9 +149,9 @@ def test_seventeen_proposals_with_every_key(seventeen: Wiki) -> None:
         assert first.field == "ratings.rigor"
         first.press("s")
         assert first.field == "ratings.actionability"
-        assert "Taken back: ratings.rigor." in first.press("u")
+        assert "Undone: ratings.rigor." in first.press("u")
         assert first.field == "ratings.rigor"
-        assert "Taken back: ratings.novelty." in first.press("u")
+        assert "Undone: ratings.novelty." in first.press("u")
         assert first.field == "ratings.novelty"
         first.press("n")
         first.press("s")
@@ -206,9 +206,9 @@ def test_seventeen_proposals_with_every_key(seventeen: Wiki) -> None:
     with desk(root) as second:
         # Resumed at the first open field, not at the skipped one.
         assert second.lines[0].startswith("3/17") and second.field == "insights"
-        # Undo without a decision in this sitting takes the one under the cursor back.
+        # Undo without a decision in this session takes the one under the cursor back.
         second.press("k")
-        assert "Taken back: llmSummary." in second.press("u")
+        assert "Undone: llmSummary." in second.press("u")
         second.press("n")
         assert second.field == "insights"
         # All the rest of everything: asks first, leaves out what needs a look or is a person's.
@@ -219,7 +219,7 @@ def test_seventeen_proposals_with_every_key(seventeen: Wiki) -> None:
         assert second.lines[0].startswith("6/17") and second.field == "llmSummary"
         assert "[-" not in second.lines[0]
         # All of it back, and again but for the last pages.
-        assert "Taken back: 88 fields." in second.press("u")
+        assert "Undone: 88 fields." in second.press("u")
         assert second.lines[0].startswith("3/17") and second.field == "insights"
         second.press("d")
         assert second.lines[0].startswith("4/17")
@@ -251,8 +251,7 @@ def test_seventeen_proposals_with_every_key(seventeen: Wiki) -> None:
         second.press("\r")
         assert second.field == "ratings.novelty"
         assert "this field has none" in second.press("i")
-        assert "did not move" in second.press("o")
-        assert "no earlier words" in second.press("w")
+        assert "did not change here" in second.press("o")
         second.press("r")
         second.press(" ")
         second.press("b")
@@ -414,11 +413,10 @@ def test_nothing_from_pages_and_models_controls_the_terminal(tmp_path: Path) -> 
         field["reason"] = field["prompt_version"] = field["asked"] = HOSTILE
         field["origin"]["model"] = HOSTILE
         field["flags"] = [HOSTILE]
-        field["findings"] = [{"severity": HOSTILE, "message": HOSTILE, "where": HOSTILE}]
+        field["findings"] = [{"kind": HOSTILE, "severity": "hard", "message": HOSTILE, "where": HOSTILE}]
         field["evidence"] = [{**item, "quote": HOSTILE, "section": HOSTILE, "found": True} for item in field["evidence"]]
         field["decided"] = {"by": HOSTILE, "when": HOSTILE, "decision": ""}
         field["edited"] = {"by": HOSTILE, "when": HOSTILE, "how": HOSTILE, "proposed": {name: field[name] for name in PROPOSED}}
-        field["earlier"] = {"value": HOSTILE, "by": HOSTILE, "when": HOSTILE}
         if field["field"] == "llmSummary":
             field["new"] = HOSTILE
         elif field["field"] == "insights":

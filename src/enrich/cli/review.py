@@ -17,13 +17,13 @@ from enrich.cli.session import LISTED, TO_REPORT, Output, Pages, Session, Stages
 from enrich.errors import UserError
 from enrich.review import decisions
 from enrich.review.applying import Applied, recover
+from enrich.review.decision_file import read_decisions, take
 from enrich.review.decisions import Decided, apply_decided, named_fields, pending
 from enrich.review.diffs import page_diffs, to_json
 from enrich.review.formats.html import review_html
 from enrich.review.formats.markdown import markdown_comment
 from enrich.review.formats.text import diff_text
 from enrich.review.formats.word import word_text
-from enrich.review.imported import read_decisions, take
 from enrich.review.lock import LockFile
 from enrich.review.proposals import Proposal, ProposalStore
 from enrich.review.server import HOST, ReviewServer, ReviewSite

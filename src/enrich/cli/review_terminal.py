@@ -1,4 +1,4 @@
-"""`enrich review` in a terminal: keys to decisions (`review.sitting`), decisions to screens (`review.screens`)."""
+"""`enrich review` in a terminal: keys to decisions (`review.review_session`), decisions to screens (`review.screens`)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from enrich.cli.session import Session
 from enrich.cli.terminal import END, REDRAW, Terminal
 from enrich.errors import AnswerError, UserError
-from enrich.review.decisions import pending
+from enrich.review.decisions import Decision, pending
 from enrich.review.editing import Candidate, candidates, form_text, read_form
+from enrich.review.review_session import Bulk, ReviewSession
 from enrich.review.screens import SMALLEST, Line, help_screen, insights_screen, page_screen, wrapped
-from enrich.review.sitting import Bulk, Decision, Sitting
 from enrich.text import counted
 
 if TYPE_CHECKING:
@@ -46,12 +46,12 @@ def review_in_terminal(session: Session, workspace: Wiki, pages: Sequence[str], 
     if not proposals:
         session.say("nothing is proposed; `enrich run` asks what is due")
         return
-    sitting = Sitting(workspace, proposals, by, now)
-    reviewer = Reviewer(sitting, Terminal(os.environ))
+    review = ReviewSession(workspace, proposals, by, now)
+    reviewer = Reviewer(review, Terminal(os.environ))
     try:
         reviewer.run()
     finally:
-        counts = sitting.counts()
+        counts = review.counts()
         session.say(
             f"{counted(sum(counts.values()), 'field')} on {counted(len(proposals), 'page')}: {counts['accepted']} accepted, "
             f"{counts['rejected']} rejected, {counts['skipped']} skipped, {counts['open']} open"
@@ -64,9 +64,9 @@ def review_in_terminal(session: Session, workspace: Wiki, pages: Sequence[str], 
 
 @dataclass
 class Reviewer:
-    """Keys and screens of one sitting. `drafts`: files with edits that could not be used."""
+    """Keys and screens of one session. `drafts`: files with edits that could not be used."""
 
-    sitting: Sitting
+    session: ReviewSession
     terminal: Terminal
     scroll: int = 0
     drafts: dict[tuple[str, str], Path] = field(default_factory=dict)
@@ -96,13 +96,13 @@ class Reviewer:
         if self._help:
             lines = help_screen(width, height)
         elif self._choice is not None:
-            lines, self._furthest = insights_screen(self.sitting, *self._choice, width, height, scroll=self.scroll)
+            lines, self._furthest = insights_screen(self.session, *self._choice, width, height, scroll=self.scroll)
         else:
             footer: list[Line] = []
             if self._confirm is not None:
                 question = f"{self._confirm.words[:1].upper()}{self._confirm.words[1:]}? y/n"
                 footer = wrapped([(question, "bold")], width)
-            lines, self._furthest = page_screen(self.sitting, width, height, scroll=self.scroll, plain=self.terminal.plain, footer=footer)
+            lines, self._furthest = page_screen(self.session, width, height, scroll=self.scroll, plain=self.terminal.plain, footer=footer)
         self.terminal.draw(lines)
 
     def _take(self, key: str) -> None:
@@ -113,9 +113,9 @@ class Reviewer:
         elif self._confirm is not None:
             bulk, self._confirm = self._confirm, None
             if key in ("y", "Y", "enter"):
-                self.sitting.commit(bulk)
+                self.session.commit(bulk)
             else:
-                self.sitting.message = "Nothing was decided."
+                self.session.message = "Nothing was decided."
         elif key in (" ", "b"):
             _, height = self.terminal.size
             step = max(1, height // 3)
@@ -123,26 +123,26 @@ class Reviewer:
         elif self._choice is not None:
             self._choose(key, *self._choice)
         else:
-            self.scroll, self.sitting.message = 0, ""
+            self.scroll, self.session.message = 0, ""
             self._act(key)
 
     def _act(self, key: str) -> None:
-        sitting = self.sitting
+        session = self.session
         actions: dict[str, Callable[[], object]] = {
-            "y": lambda: sitting.decide("accept"),
-            "n": lambda: sitting.decide("reject"),
-            "s": lambda: sitting.decide("skip"),
-            "o": sitting.take_over,
+            "y": lambda: session.decide("accept"),
+            "n": lambda: session.decide("reject"),
+            "s": lambda: session.decide("skip"),
+            "o": session.take_over,
             "e": self._edit,
             "i": self._open_insights,
-            "u": sitting.undo,
-            "r": sitting.refresh,
-            "j": lambda: sitting.move(1),
-            "down": lambda: sitting.move(1),
-            "k": lambda: sitting.move(-1),
-            "up": lambda: sitting.move(-1),
-            "J": lambda: sitting.move_page(1),
-            "K": lambda: sitting.move_page(-1),
+            "u": session.undo,
+            "r": session.refresh,
+            "j": lambda: session.move(1),
+            "down": lambda: session.move(1),
+            "k": lambda: session.move(-1),
+            "up": lambda: session.move(-1),
+            "J": lambda: session.move_page(1),
+            "K": lambda: session.move_page(-1),
             "?": self._show_help,
         }
         if key in _REST:
@@ -150,33 +150,33 @@ class Reviewer:
         elif key in actions:
             actions[key]()
         elif key not in ("enter", "escape"):
-            sitting.message = "? shows the keys."
+            session.message = "? shows the keys."
 
     def _show_help(self) -> None:
         self._help = True
 
     def _ask_for_the_rest(self, decision: Decision, page_only: bool) -> None:
-        bulk = self.sitting.bulk(decision, page_only=page_only)
+        bulk = self.session.bulk(decision, page_only=page_only)
         if not bulk.steps:
-            self.sitting.message = f"Nothing to {bulk.words}."
+            self.session.message = f"Nothing to {bulk.words}."
         elif page_only:
-            self.sitting.commit(bulk)
+            self.session.commit(bulk)
             if bulk.left:
-                self.sitting.message = f"{self.sitting.message} Left out: {bulk.words.partition(', leave out ')[2]}."
+                self.session.message = f"{self.session.message} Left out: {bulk.words.partition(', leave out ')[2]}."
         else:
             self._confirm = bulk
 
     # Single insights
 
     def _open_insights(self) -> None:
-        listed = candidates(self.sitting.change) if self.sitting.change.stage == "insights" else []
+        listed = candidates(self.session.change) if self.session.change.stage == "insights" else []
         if not listed:
-            self.sitting.message = "i chooses among insights; this field has none."
+            self.session.message = "i chooses among insights; this field has none."
             return
         self._choice = listed, [one.proposed for one in listed]
 
     def _choose(self, key: str, listed: list[Candidate], taken: list[bool]) -> None:
-        self.sitting.message = ""
+        self.session.message = ""
         number = "1234567890".find(key) if len(key) == 1 else -1
         if 0 <= number < len(listed):
             taken[number] = not taken[number]
@@ -184,25 +184,25 @@ class Reviewer:
             self._choice = None
         elif key in ("enter", "y"):
             try:
-                self.sitting.choose([one for one, chosen in zip(listed, taken, strict=True) if chosen])
+                self.session.choose([one for one, chosen in zip(listed, taken, strict=True) if chosen])
                 self._choice = None
             except AnswerError as error:
-                self.sitting.message = f"Not usable: {error.detail}"
+                self.session.message = f"Not usable: {error.detail}"
 
     # The editor
 
     def _edit(self) -> None:
-        sitting = self.sitting
-        if why := sitting.blocked():
-            sitting.message = why
+        session = self.session
+        if why := session.blocked():
+            session.message = why
             return
-        place = (sitting.proposal.page, sitting.change.field)
+        place = (session.proposal.page, session.change.field)
         draft = self.drafts.get(place)
         if draft is None:
             handle, name = tempfile.mkstemp(prefix=".enrich-edit-", suffix=".yaml")
             os.close(handle)
             draft = Path(name)
-            draft.write_text(form_text(place[0], sitting.change), encoding="utf-8")
+            draft.write_text(form_text(place[0], session.change), encoding="utf-8")
         else:
             draft.write_text(
                 _with_problem(draft.read_text(encoding="utf-8", errors="replace"), self._problems.get(place, "")), encoding="utf-8"
@@ -214,19 +214,19 @@ class Reviewer:
                 raise AnswerError("editor", failure)
             used = draft.read_bytes() == before and place not in self.drafts
             if used:
-                sitting.message = "Nothing was changed."
+                session.message = "Nothing was changed."
             else:
                 form = read_form(draft.read_text(encoding="utf-8"))
                 if form is None:
-                    sitting.message, used = "Nothing was changed.", True
+                    session.message, used = "Nothing was changed.", True
                 else:
-                    used = sitting.edit(form)
+                    used = session.edit(form)
         except UnicodeDecodeError:
             used, self._problems[place] = False, "the text is not UTF-8"
-            sitting.message = "Not usable: the text is not UTF-8; e opens it again."
+            session.message = "Not usable: the text is not UTF-8; e opens it again."
         except AnswerError as error:
             used, self._problems[place] = bool(failure), error.detail
-            sitting.message = error.detail if failure else f"Not usable: {error.detail}; e opens your text again."
+            session.message = error.detail if failure else f"Not usable: {error.detail}; e opens your text again."
         if used and not (failure and place in self.drafts):
             self.drafts.pop(place, None)
             draft.unlink(missing_ok=True)

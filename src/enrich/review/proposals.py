@@ -24,6 +24,7 @@ from enrich.stages.fields import Evidence
 from enrich.wiki.wiki import Wiki
 
 State = Literal["pending", "accepted", "rejected"]
+Status = Literal["open", "skipped", "accepted", "rejected"]
 NEEDS_LOOK = "needs-look"
 OVER_HUMAN = "over-human"
 STALE = "stale"
@@ -93,9 +94,21 @@ class FieldChange:
         return self.decided.get("decision") or {"accepted": "accept", "rejected": "reject"}.get(self.state, "")
 
     @property
+    def status(self) -> Status:
+        """What a reviewer has decided: `open` (nothing), `skipped`, `accepted` or `rejected`."""
+        if self.state != "pending":
+            return self.state
+        return "skipped" if self.decision == "skip" else "open"
+
+    @property
+    def proposed(self) -> Proposed:
+        """What was proposed, before a person edited it."""
+        return self.edited.proposed if self.edited else Proposed(*(getattr(self, name) for name in Proposed.__slots__))
+
+    @property
     def asked_for(self) -> Any:
-        """The value as it was proposed, before a person changed it."""
-        return self.edited.proposed.new if self.edited else self.new
+        """The value as it was proposed, before a person edited it."""
+        return self.proposed.new
 
     @property
     def provenance(self) -> dict[str, Any]:

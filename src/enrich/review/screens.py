@@ -17,7 +17,7 @@ from enrich.grounding import Finding
 from enrich.review.editing import Candidate
 from enrich.review.formats.word import place_of, rating_move
 from enrich.review.proposals import FieldChange
-from enrich.review.sitting import Sitting, is_skipped, standing_of
+from enrich.review.review_session import ReviewSession
 from enrich.review.views import FieldView, InsightView, PageView, as_text, provenance
 from enrich.review.words import Piece, word_diff
 from enrich.text import counted, escaped
@@ -126,19 +126,19 @@ def _word_lines(pieces: Sequence[Piece], width: int, *, indent: int = 0, plain: 
 
 
 def page_screen(
-    sitting: Sitting, width: int, height: int, *, scroll: int, plain: bool, footer: Sequence[Line] = ()
+    session: ReviewSession, width: int, height: int, *, scroll: int, plain: bool, footer: Sequence[Line] = ()
 ) -> tuple[list[Line], int]:
     """The lines of the page under the cursor, `height` of them at most, and how far its detail can be scrolled."""
-    _, view = sitting.shown
-    head = _head(sitting, view, width)
-    foot = list(footer) or [*wrapped([(clean(sitting.message), "bold")], width)[:2], ((_key_line(sitting), "dim"),)]
-    rows = _rows(sitting, view)
+    _, view = session.shown
+    head = _head(session, view, width)
+    foot = list(footer) or [*wrapped([(clean(session.message), "bold")], width)[:2], ((_key_line(session), "dim"),)]
+    rows = _rows(session, view)
     # The fields' rows may take half of what is left; a long list moves with the cursor.
     most = max(1, min(len(rows), (height - len(head) - len(foot) - 2) // 2 if len(rows) > 6 else len(rows)))
     most = max(1, min(most, height - len(head) - len(foot) - 4))
-    first = min(max(sitting.field_at - most // 2, 0), len(rows) - most)
+    first = min(max(session.field_at - most // 2, 0), len(rows) - most)
     rule: Line = (("─" * width, "dim"),)
-    detail = detail_lines(sitting, view.fields[sitting.field_at], width, plain=plain)
+    detail = detail_lines(session, view.fields[session.field_at], width, plain=plain)
     room = max(1, height - len(head) - len(foot) - most - 2)
     furthest = max(0, len(detail) - room)
     scroll = min(scroll, furthest)
@@ -150,9 +150,9 @@ def page_screen(
     return [cut(line, width) for line in lines[:height]], furthest
 
 
-def _head(sitting: Sitting, view: PageView, width: int) -> list[Line]:
-    counts = sitting.counts()
-    place = f"{sitting.page_at + 1}/{len(sitting.proposals)}"
+def _head(session: ReviewSession, view: PageView, width: int) -> list[Line]:
+    counts = session.counts()
+    place = f"{session.page_at + 1}/{len(session.proposals)}"
     total = sum(counts.values())
     left = f"{total - counts['open'] - counts['skipped']} of {total} fields decided"
     title = clean(f"{view.page}  {view.path}")
@@ -167,7 +167,7 @@ def _head(sitting: Sitting, view: PageView, width: int) -> list[Line]:
     return lines
 
 
-def _rows(sitting: Sitting, view: PageView) -> list[Line]:
+def _rows(session: ReviewSession, view: PageView) -> list[Line]:
     """The fields as a table: name, what was decided, what changes, what to look at."""
     names = [clean(field.name) for field in view.fields]
     sums = [summary_of(field) for field in view.fields]
@@ -175,15 +175,15 @@ def _rows(sitting: Sitting, view: PageView) -> list[Line]:
     rows: list[Line] = []
     for at in range(len(view.fields)):
         field, change = view.fields[at], view.fields[at].change
-        status = standing_of(change)
+        status = change.status
         word = "edited" if change.edited and status in ("accepted", "open") else "" if status == "open" else status
         style = {"accepted": "good", "rejected": "bad", "open": "", "skipped": "dim"}[status]
         flags = [clean(flag) for flag in field.flags]
-        if sitting.shown[0].moved(change):
+        if session.shown[0].moved(change):
             flags = ["moved" if flag == "stale" else flag for flag in flags]
         if change.findings:
             flags.append(f"{len(change.findings)} finding{'s' if len(change.findings) > 1 else ''}")
-        here = at == sitting.field_at
+        here = at == session.field_at
         rows.append(
             (
                 ("> " if here else "  ", "bold"),
@@ -208,12 +208,12 @@ def summary_of(field: FieldView) -> str:
     return f"new, {came} words" if field.change.old is None else f"+{came} −{gone} words"
 
 
-def detail_lines(sitting: Sitting, field: FieldView, width: int, *, plain: bool) -> list[Line]:
+def detail_lines(session: ReviewSession, field: FieldView, width: int, *, plain: bool) -> list[Line]:
     """All about one field: the change, why to trust it, where it comes from, what was decided."""
     change = field.change
     lines: list[Line] = []
-    if sitting.moved:
-        lines += _three_way(sitting, change, width, plain=plain)
+    if session.moved:
+        lines += _three_way(session, change, width, plain=plain)
     elif field.kind == "rating":
         lines += wrapped([(clean(rating_move(field)), "bold")], width)
     elif field.kind == "insights":
@@ -226,7 +226,7 @@ def detail_lines(sitting: Sitting, field: FieldView, width: int, *, plain: bool)
     lines += _evidence(field.quotes, width, 2)
     lines += _findings(field.findings, width, 2)
     lines += _words_of_persons(change, width, plain=plain)
-    lines += wrapped([(clean(provenance(change, age(change.asked, sitting.now()))), "dim")], width)
+    lines += wrapped([(clean(provenance(change, age(change.asked, session.now()))), "dim")], width)
     return lines
 
 
@@ -262,9 +262,9 @@ def _padded(line: Line, width: int) -> Line:
     return (*line, (" " * max(0, width - sum(cell_len(text) for text, _ in line)), ""))
 
 
-def _three_way(sitting: Sitting, change: FieldChange, width: int, *, plain: bool) -> list[Line]:
+def _three_way(session: ReviewSession, change: FieldChange, width: int, *, plain: bool) -> list[Line]:
     """A field that was changed on its page after it was asked about: what stood there, what stands there, what is proposed."""
-    then, now, new = (value_text(value) for value in (change.old, sitting.shown[0].now(change), change.new))
+    then, now, new = (value_text(value) for value in (change.old, session.shown[0].now(change), change.new))
     lines: list[Line] = [
         (("This field was changed on the page since it was asked about. n keeps the page's words, o takes the proposed.", "warn"),)
     ]
@@ -322,7 +322,7 @@ def _words_of_persons(change: FieldChange, width: int, *, plain: bool) -> list[L
         pieces = word_diff(value_text(change.new), value_text(change.edited.proposed.new))
         lines += _word_lines(pieces, width, indent=2, plain=plain)
     if change.decided:
-        word = "skipped" if is_skipped(change) else change.decision or change.state
+        word = "skipped" if change.status == "skipped" else change.decision or change.state
         lines += wrapped([(clean(f"{word}: {change.decided.get('by')}, {change.decided.get('when')}"), "dim")], width)
     return lines
 
@@ -344,11 +344,11 @@ def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:g}"
 
 
-def _key_line(sitting: Sitting) -> str:
-    change = sitting.change
+def _key_line(session: ReviewSession) -> str:
+    change = session.change
     extra = [
         *(["i insights"] if change.stage == "insights" else []),
-        *(["o over"] if sitting.moved else []),
+        *(["o over"] if session.moved else []),
     ]
     moves = ["j/k field", "J/K page"] if not extra else ["j/k", "J/K"]
     return "  ".join(["y accept", "n reject", "e edit", *extra, "s skip", "u undo", *moves, "? keys", "q quit"])
@@ -366,11 +366,11 @@ def help_screen(width: int, height: int) -> list[Line]:
 
 
 def insights_screen(
-    sitting: Sitting, listed: Sequence[Candidate], taken: Sequence[bool], width: int, height: int, *, scroll: int
+    session: ReviewSession, listed: Sequence[Candidate], taken: Sequence[bool], width: int, height: int, *, scroll: int
 ) -> tuple[list[Line], int]:
     """The insights to choose from: those proposed, and those on the page that would go."""
-    _, view = sitting.shown
-    views = {one.index: one for one in view.fields[sitting.field_at].insights}
+    _, view = session.shown
+    views = {one.index: one for one in view.fields[session.field_at].insights}
     head: list[Line] = [
         ((clean(f"Insights of {view.page}: which shall stand on the page?"), "bold"),),
         (("─" * width, "dim"),),
@@ -394,7 +394,7 @@ def insights_screen(
             body += _evidence(views[one.number].quotes, width, 6)
             body += _findings(views[one.number].findings, width, 6)
     foot: list[Line] = [
-        *wrapped([(clean(sitting.message), "bold")], width)[:2],
+        *wrapped([(clean(session.message), "bold")], width)[:2],
         (("1-9, 0 take or leave one  enter take these  esc back  space more  b back up", "dim"),),
     ]
     room = max(1, height - len(head) - len(foot))

@@ -21,9 +21,9 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import ValidationError
 
 from enrich.errors import EnrichError, invalid_keys
+from enrich.review.decision_file import DecisionFile, take
 from enrich.review.diffs import page_diffs
 from enrich.review.formats.html import page_data, review_html
-from enrich.review.imported import DecisionFile, take
 from enrich.review.proposals import Proposal, ProposalStore
 from enrich.review.views import page_views
 from enrich.wiki.wiki import Wiki

@@ -1,4 +1,4 @@
-"""Decisions that were made elsewhere - in the HTML report, by a script - and come back as a JSON file (`enrich review --from FILE`).
+"""Decisions made elsewhere (in the HTML report, by a script) that come back as a JSON file (`enrich review --from FILE`).
 
 ```json
 {"schema": 1, "decisions": [
@@ -6,7 +6,7 @@
   {"page": "solar", "field": "insights", "decision": "edit", "insights": [0, 2], "new_hash": "77ab…"},
   {"page": "wind", "field": "ratings.rigor", "decision": "edit", "value": 5.5, "new_hash": "c1d0…"}]}
 ```
-`new_hash` is `stages.landing.value_hash` of the proposed value that was decided on: an entry whose proposal has changed since is refused.
+`new_hash` is `stages.landing.value_hash` of the proposed value that was decided on: an entry whose proposal has changed since then is refused.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from enrich.errors import AnswerError, UserError, invalid_data
-from enrich.review.applying import MEANWHILE
-from enrich.review.decisions import MOVED, Step, decided, out_of_reach, page_of, record, undecided
+from enrich.review.applying import FIELD_MOVED, MEANWHILE, page_of
+from enrich.review.decisions import Step, decided, out_of_reach, record, undecided
 from enrich.review.editing import candidates, chosen_insights, with_new_value
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.stages.landing import value_hash
@@ -58,7 +58,7 @@ class Imported:
 
 
 def read_decisions(file: Path) -> DecisionFile:
-    """Raises `UserError` that names the place for anything but a decisions file."""
+    """The decisions of a file. Raises `UserError` that names the place of what is wrong."""
     try:
         if file.stat().st_size > _MOST_BYTES:
             raise UserError("too large for a decisions file", where=str(file))
@@ -68,65 +68,63 @@ def read_decisions(file: Path) -> DecisionFile:
     except ValidationError as error:
         raise invalid_data(error, DecisionFile, str(file), "export the decisions again") from None
     except (ValueError, RecursionError):
-        raise UserError("no JSON", where=str(file), do="export the decisions again") from None
+        raise UserError("not JSON", where=str(file), do="export the decisions again") from None
 
 
 def take(wiki: Wiki, entries: Iterable[Entry], *, by: str, when: str) -> Imported:
-    """Record the decisions whose proposal still stands as it was decided on. The last entry for a field counts."""
+    """Record the decisions whose proposal is still what it was when they were made. The last entry for a field counts."""
     steps: list[Step] = []
-    words: dict[tuple[str, str], str] = {}
+    decisions: dict[tuple[str, str], str] = {}
     refused: list[tuple[str, str, str]] = []
-    proposals: dict[str, Proposal | None] = {}
-    pages: dict[str, Page | None] = {}
+    known: dict[str, tuple[Proposal | None, Page | None]] = {}
     for entry in {(entry.page, entry.field): entry for entry in entries}.values():
-        if entry.page not in proposals:
-            proposals[entry.page], pages[entry.page] = wiki.shared(ProposalStore).get(entry.page), page_of(wiki, entry.page)
-        proposal, page = proposals[entry.page], pages[entry.page]
+        place = (entry.page, entry.field)
+        if entry.page not in known:
+            known[entry.page] = wiki.shared(ProposalStore).get(entry.page), page_of(wiki, entry.page)
+        proposal, page = known[entry.page]
         change = proposal.change(entry.field) if proposal else None
         if change is None:
-            refused.append((entry.page, entry.field, "nothing is proposed there any more"))
+            refused.append((*place, "nothing is proposed there any more"))
             continue
         if value_hash(change.new) != entry.new_hash:
-            refused.append((entry.page, entry.field, "the proposal has changed since it was decided on"))
+            refused.append((*place, "the proposal has changed since it was decided on"))
             continue
         try:
             after = _after(entry, change, page, by=by, when=when)
         except AnswerError as error:
-            refused.append((entry.page, entry.field, error.detail))
+            refused.append((*place, error.detail))
             continue
         steps.append(Step(entry.page, change, after))
-        words[entry.page, entry.field] = entry.decision
+        decisions[place] = entry.decision
         if entry.decision == "edit" and after.state == "pending":
-            found = "; ".join(finding.message for finding in after.findings)
-            refused.append((entry.page, entry.field, f"the edit is kept and waits for a look: {found}"))
+            findings = "; ".join(finding.message for finding in after.findings)
+            refused.append((*place, f"the edit is kept and waits for a look: {findings}"))
     recorded = record(wiki, steps)
-    refused += [(step.page, step.after.field, f"{MEANWHILE}: somebody else changed it just now") for step in recorded.lost]
-    taken = ((step.page, step.after.field, words[step.page, step.after.field]) for step in recorded.done)
-    return Imported(tuple(taken), tuple(refused))
+    refused += [(step.page, step.after.field, f"{MEANWHILE}: another process changed it just now") for step in recorded.lost]
+    done = [(step.page, step.after.field) for step in recorded.done]
+    return Imported(tuple((*place, decisions[place]) for place in done), tuple(refused))
 
 
 def _after(entry: Entry, change: FieldChange, page: Page | None, *, by: str, when: str) -> FieldChange:
-    """The change once the entry has been taken. Raises `AnswerError` that says why it cannot be."""
+    """The change after the entry's decision. Raises `AnswerError` that says why the decision cannot be recorded."""
     if entry.decision in ("reject", "skip"):
         return decided(change, entry.decision, by=by, when=when)
     if entry.decision == "undo":
         return undecided(change)
     reach = out_of_reach(change, page)
-    if reach == MOVED:
-        raise AnswerError("moved", "it was changed on the page after it was asked about: the page's words stay")
+    if reach == FIELD_MOVED:
+        raise AnswerError("moved", "it was changed on the page after it was asked about, and the page's value is kept")
     if reach or page is None:
         raise AnswerError("stale", f"the page's text changed or is gone; `enrich run {entry.page}` asks again")
+    after = change
     if entry.insights is not None:
         if entry.field != "insights":
             raise AnswerError("invalid", "`insights` belongs to the field insights")
-        listed = candidates(change)
         unknown = [number for number in entry.insights if number >= len(change.new or [])]
         if unknown:
             raise AnswerError("invalid", f"there is no insight {unknown[0]}")
-        wanted = set(entry.insights)
-        after = chosen_insights(change, [one for one in listed if one.number in wanted], page, by=by, when=when)
+        taken = [one for one in candidates(change) if one.number in entry.insights]
+        after = chosen_insights(change, taken, page, by=by, when=when)
     elif entry.decision == "edit":
         after = with_new_value(change, entry.value, page, by=by, when=when)
-    else:
-        after = change
     return decided(after, "accept", by=by, when=when) if after is change else after

@@ -1,0 +1,287 @@
+"""One reviewer's way through the proposals: the field under the cursor, what is open, what was decided, and undo.
+
+Knows nothing of keys and screens. Every decision is stored the moment it is made (`decisions.record`), so a session can end anywhere and the next one
+goes on at the first open field.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from enrich.errors import AnswerError
+from enrich.review.applying import FIELD_MOVED, MEANWHILE, page_of
+from enrich.review.decisions import Decision, Step, blocking_flag, decided, out_of_reach, record, taken_over, undecided
+from enrich.review.diffs import PageDiff, page_diffs
+from enrich.review.editing import Candidate, chosen_insights, edited
+from enrich.review.lock import LockFile
+from enrich.review.proposals import FieldChange, Proposal, ProposalStore
+from enrich.review.views import PageView, page_view
+from enrich.stages.landing import same, standing
+from enrich.text import counted
+from enrich.wiki.pages import Page
+from enrich.wiki.wiki import Wiki
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """A decision on many fields, before it is made: its steps, and how many fields it leaves out for which reason."""
+
+    decision: Decision
+    steps: tuple[Step, ...]
+    left: Mapping[str, int]
+
+    @property
+    def words(self) -> str:
+        """`accept 43 fields on 12 pages, leave out 5 (needs-look 3, stale 2)`."""
+        pages = len({step.page for step in self.steps})
+        text = f"{self.decision} {counted(len(self.steps), 'field')} on {counted(pages, 'page')}"
+        left = ", ".join(f"{reason} {number}" for reason, number in self.left.items())
+        return f"{text}, leave out {sum(self.left.values())} ({left})" if left else text
+
+
+@dataclass
+class ReviewSession:
+    """The proposals in page order, a cursor on one field of one page, and what was decided so far.
+
+    `message` tells the person what the last action did.
+    """
+
+    wiki: Wiki
+    proposals: list[Proposal]
+    by: str
+    now: Callable[[], str]
+    page_at: int = 0
+    field_at: int = 0
+    message: str = ""
+    _done: list[tuple[Step, ...]] = field(default_factory=list)
+    _shown: tuple[PageDiff, PageView] | None = None
+
+    def __post_init__(self) -> None:
+        for status in ("open", "skipped"):
+            place = next((place for place in self._places() if self._at(place).status == status), None)
+            if place is not None:
+                self.page_at, self.field_at = place
+                return
+        self.message = "Every field is decided: `enrich apply` writes the accepted ones."
+
+    # The cursor
+
+    @property
+    def proposal(self) -> Proposal:
+        return self.proposals[self.page_at]
+
+    @property
+    def change(self) -> FieldChange:
+        return self.proposal.changes[self.field_at]
+
+    @property
+    def shown(self) -> tuple[PageDiff, PageView]:
+        """The page under the cursor beside its proposal, as it was on the disk when it was last read."""
+        if self._shown is None:
+            diff = next(page_diffs(self.wiki, [self.proposal]))
+            self._shown = diff, page_view(diff)
+        return self._shown
+
+    @property
+    def moved(self) -> bool:
+        """Whether the field under the cursor was changed on its page after it was asked about."""
+        return self.shown[0].moved(self.change)
+
+    def counts(self) -> Counter[str]:
+        """How many fields are `open`, `skipped`, `accepted`, `rejected`."""
+        return Counter(change.status for proposal in self.proposals for change in proposal.changes)
+
+    def move(self, fields: int) -> None:
+        """Go to another field of the page; at its end, to the neighbouring page."""
+        to = self.field_at + fields
+        if 0 <= to < len(self.proposal.changes):
+            self.field_at = to
+        elif 0 <= self.page_at + fields < len(self.proposals):
+            self.move_page(fields)
+            self.field_at = 0 if fields > 0 else len(self.proposal.changes) - 1
+
+    def move_page(self, pages: int) -> None:
+        """Go to the first open field of another page."""
+        self.page_at = min(max(self.page_at + pages, 0), len(self.proposals) - 1)
+        self.refresh()
+        self.field_at = next((at for at, change in enumerate(self.proposal.changes) if change.status == "open"), 0)
+
+    def refresh(self) -> None:
+        """Read the page and its proposal again."""
+        self._reload(self.page_at)
+
+    # Decisions
+
+    def blocked(self) -> str:
+        """Why the field under the cursor cannot be accepted or edited now, or ""."""
+        reach = out_of_reach(self.change, self._page())
+        if reach:
+            self._shown = None  # what the message says about the page must be on the screen
+        if reach == FIELD_MOVED:
+            return "The value on the page changed: n keeps it (so does leaving it), o takes the proposed one, which e can then edit."
+        return f"Stale, cannot be applied: {self.shown[0].note or 'the page changed'}." if reach else ""
+
+    def decide(self, decision: Decision) -> None:
+        """Accept, reject or skip the field under the cursor. What cannot be written is not accepted; `message` says why."""
+        blocked = self.blocked() if decision == "accept" else ""
+        if blocked:
+            self.message = blocked
+        else:
+            self._record([self._step(decided(self.change, decision, by=self.by, when=self.now()))])
+
+    def take_over(self) -> None:
+        """Accept the proposed value over one that was changed on the page after the question was asked."""
+        page = self._page()
+        if page is None or out_of_reach(self.change, page) != FIELD_MOVED:
+            self.message = "The value on the page did not change here: y accepts."
+        elif not same(standing(page.frontmatter, self.change.field), self.shown[0].now(self.change)):
+            self._shown = None  # a person must see the value that is replaced
+            self.message = "The value on the page changed again just now: look, then o takes the proposed one."
+        else:
+            after = taken_over(self.change, page, self.wiki.shared(LockFile).read(), by=self.by, when=self.now())
+            self._record([self._step(after)])
+
+    def edit(self, form: Mapping[str, Any]) -> bool:
+        """Take a person's own value. Returns whether it is stored (or changes nothing). Raises `AnswerError` if it is no value of the field."""
+        return self._take(lambda page: edited(self.change, dict(form), page, by=self.by, when=self.now()))
+
+    def choose(self, taken: Sequence[Candidate]) -> None:
+        """Take some insights and leave the others; to take none is a rejection. Raises `AnswerError` if the choice is no value."""
+        if not taken:
+            self.decide("reject")
+            return
+
+        def chosen(page: Page) -> FieldChange:
+            after = chosen_insights(self.change, taken, page, by=self.by, when=self.now())
+            return decided(after, "accept", by=self.by, when=self.now()) if after is self.change else after
+
+        self._take(chosen)
+
+    def bulk(self, decision: Decision, *, page_only: bool) -> Bulk:
+        """The decision on all open fields from the cursor to the end of the page, or of the last page. Nothing is decided yet.
+
+        Accepting leaves out what carries a flag, and what apply could not write.
+        """
+        steps: list[Step] = []
+        left: Counter[str] = Counter()
+        for at in [self.page_at] if page_only else range(self.page_at, len(self.proposals)):
+            self._reload(at)
+            proposal = self.proposals[at]
+            page = page_of(self.wiki, proposal.page)
+            for change in proposal.changes[self.field_at if at == self.page_at else 0 :]:
+                if change.status != "open":
+                    continue
+                reason = (out_of_reach(change, page) or blocking_flag(change)) if decision == "accept" else ""
+                if reason:
+                    left[reason] += 1
+                else:
+                    steps.append(Step(proposal.page, change, decided(change, decision, by=self.by, when=self.now())))
+        return Bulk(decision, tuple(steps), dict(left))
+
+    def commit(self, bulk: Bulk) -> None:
+        self._record(bulk.steps)
+
+    def undo(self) -> None:
+        """Undo the last decision of this session; if there is none, the one on the field under the cursor."""
+        if self._done:
+            self._record([step.back for step in reversed(self._done.pop())], undoing=True)
+        elif self.change.decided or self.change.edited or self.change.state != "pending":
+            self._record([self._step(undecided(self.change))], undoing=True)
+        else:
+            self.message = "Nothing to undo."
+
+    def _take(self, made: Callable[[Page], FieldChange]) -> bool:
+        blocked, page = self.blocked(), self._page()
+        if blocked or page is None:
+            raise AnswerError("stale", blocked or "the page is gone")
+        after = made(page)
+        if after == self.change:
+            self.message = "Nothing was changed."
+            return True
+        return self._record([self._step(after)])
+
+    def _step(self, after: FieldChange) -> Step:
+        return Step(self.proposal.page, self.change, after)
+
+    def _record(self, steps: Sequence[Step], *, undoing: bool = False) -> bool:
+        """Store the steps, say what happened, move the cursor. Returns whether all were stored."""
+        recorded = record(self.wiki, steps)
+        pages = {step.page for step in steps}
+        for at, proposal in enumerate(self.proposals):
+            if proposal.page in pages:
+                self._reload(at)
+        if recorded.done and not undoing:
+            self._done.append(recorded.done)
+        lost = self._lost_message(recorded.lost[0]) if recorded.lost else ""
+        done = _done_message(recorded.done, undoing) if recorded.done else ""
+        self.message = f"{lost} {done}".strip()
+        if recorded.done and undoing:
+            self._go_to(recorded.done[-1])
+        elif recorded.done and not recorded.lost:
+            self._go_on()
+        return not recorded.lost
+
+    def _lost_message(self, step: Step) -> str:
+        name = step.after.field
+        proposal = next((one for one in self.proposals if one.page == step.page), None)
+        now = proposal.change(name) if proposal else None
+        if now is None:
+            return f"Not stored ({MEANWHILE}): {name} of {step.page} is no longer proposed."
+        return f"Not stored ({MEANWHILE}): {name} is {now.status} by {now.decided.get('by') or 'a run'}; look again."
+
+    def _go_to(self, step: Step) -> None:
+        for at, proposal in enumerate(self.proposals):
+            if proposal.page == step.page:
+                self.page_at, self._shown = at, None
+                self.field_at = next((number for number, change in enumerate(proposal.changes) if change.field == step.after.field), 0)
+
+    def _go_on(self) -> None:
+        """Go to the next open field: on this page, then on later pages, then on earlier ones."""
+        places = self._places()
+        here = places.index((self.page_at, self.field_at))
+        page = [place for place in places if place[0] == self.page_at]
+        around = [*page[self.field_at :], *page, *places[here:], *places]
+        found = next((place for place in around if self._at(place).status == "open"), None)
+        if found is None:
+            skipped = self.counts()["skipped"]
+            later = f", {skipped} skipped for later" if skipped else ""
+            self.message += f" No field is open any more{later}: q ends, `enrich apply` writes what was accepted."
+        elif found[0] != self.page_at:
+            self.page_at = found[0]
+            self.refresh()
+            self.field_at = min(found[1], len(self.proposal.changes) - 1)
+        else:
+            self.field_at = found[1]
+
+    # Proposals and pages
+
+    def _page(self) -> Page | None:
+        return page_of(self.wiki, self.proposal.page)
+
+    def _places(self) -> list[tuple[int, int]]:
+        return [(at, number) for at, proposal in enumerate(self.proposals) for number in range(len(proposal.changes))]
+
+    def _at(self, place: tuple[int, int]) -> FieldChange:
+        return self.proposals[place[0]].changes[place[1]]
+
+    def _reload(self, at: int) -> None:
+        """Read a proposal again. One that is gone (applied by another process) stays on the screen: deciding on it says so."""
+        stored = self.wiki.shared(ProposalStore).get(self.proposals[at].page)
+        if stored is not None:
+            self.proposals[at] = stored
+        if at == self.page_at:
+            self.field_at = min(self.field_at, len(self.proposal.changes) - 1)
+            self._shown = None
+
+
+def _done_message(done: Sequence[Step], undoing: bool) -> str:
+    last = done[-1].after
+    what = last.field if len(done) == 1 else counted(len(done), "field")
+    if undoing:
+        return f"Undone: {what}."
+    if last.edited and last.state == "pending":
+        return f"Your {what} is kept and waits: see its findings, then y accepts it."
+    return f"{what}: {'edited and accepted' if last.decision == 'edit' else last.status}."
