@@ -50,9 +50,6 @@ def test_only_some_formats_need_an_overview_and_a_target_of_zero_needs_one_item(
     assert covered("```mermaid\n```", "index")["items"]["diagrams"] == "green"
 
 
-def test_ratios_history_and_ratings_are_shown_where_they_are_known() -> None:
-    record = covered("", quotes=(3, 4), accuracy=(1, 4), edit_history=2)
-    assert (record["items"]["quotes"], record["items"]["accuracy"], record["items"]["editHistory"]) == ("green", "amber", "green")
-    assert record["editHistoryCount"] == 2
-    assert covered("").keys().isdisjoint({"editHistoryCount", "ratingsString"})
+def test_ratings_are_shown_in_short_where_they_are_known() -> None:
+    assert "ratingsString" not in covered("")
     assert ratings_text({"novelty": 4.5, "rigor": 7.0, "focus": 3, "completeness": 0}) == "N:4.5 R:7 C:0"

@@ -31,7 +31,7 @@ def lines_about(text: str, word: str) -> list[str]:
     [
         (b"---\ntitle: [1, 2\n---\nbody\n", "broken YAML", True),
         (b"---\ntitle: a\ntitle: b\n---\nbody\n", "duplicate key 'title'", True),
-        (b"---\ntitle: a\n\nno fence ever closes this\n", "never closed", True),
+        (b"---\ntitle: a\n\nno fence ever closes this\n", "no closing", True),
         (b"---\ntitle: a\n---\n" + "über".encode("latin-1") * 80, "not UTF-8", True),
         (b"---\n- a list\n---\nbody\n", "not a mapping", True),
         (b"just words\n" * 80, "no frontmatter", False),

@@ -12,28 +12,27 @@ from enrich.wiki.profile import Coverage, CoverageTargets
 
 Colour = Literal["green", "amber", "red"]
 
-GREEN_RATIO = 0.75
 _RATINGS = (("N", "novelty"), ("R", "rigor"), ("A", "actionability"), ("C", "completeness"))
 
 
 @dataclass(frozen=True, slots=True)
 class CoverageFacts:
-    """Facts about a page beside its structure. `quotes` and `accuracy` are (checked, total)."""
+    """Facts about a page beside its structure."""
 
     has_summary: bool
     has_schedule: bool
     is_entity: bool
     references: int
     ratings: Any = None
-    edit_history: int = 0
-    quotes: tuple[int, int] = (0, 0)
-    accuracy: tuple[int, int] = (0, 0)
 
 
 def coverage(
     page: Structure, facts: CoverageFacts, content_format: str, rules: Coverage, default_format: str = "article"
 ) -> dict[str, Any]:
-    """The record's `coverage`: passing and total items, targets, actual counts, one colour for each item, and the ratings in short."""
+    """The record's `coverage`: passing and total items, targets, actual counts, one colour for each item, and the ratings in short.
+
+    The reference build also counts edits and checked quotes from its database; without one they are always zero.
+    """
     targets = coverage_targets(page.word_count, content_format, rules, default_format)
     actuals = {
         "tables": page.table_count,
@@ -47,28 +46,19 @@ def coverage(
         "llmSummary": _flag(facts.has_summary),
         "schedule": _flag(facts.has_schedule),
         "entity": _flag(facts.is_entity),
-        "editHistory": _flag(facts.edit_history > 0),
+        "editHistory": "red",
     }
     if content_format in rules.overview_formats:
         items["overview"] = _flag(page.has_overview)
     items.update({name: _count(actuals[name], target) for name, target in targets.items()})
-    items["quotes"] = _ratio(*facts.quotes)
-    items["accuracy"] = _ratio(*facts.accuracy)
-    checked = {
-        "quotesWithQuotes": facts.quotes[0],
-        "quotesTotal": facts.quotes[1],
-        "accuracyChecked": facts.accuracy[0],
-        "accuracyTotal": facts.accuracy[1],
-    }
+    items["quotes"] = items["accuracy"] = "red"
     record: dict[str, Any] = {
         "passing": sum(1 for colour in items.values() if colour == "green"),
         "total": len(items),
         "targets": targets,
-        "actuals": {**actuals, **checked},
+        "actuals": {**actuals, "quotesWithQuotes": 0, "quotesTotal": 0, "accuracyChecked": 0, "accuracyTotal": 0},
         "items": items,
     }
-    if facts.edit_history > 0:
-        record["editHistoryCount"] = facts.edit_history
     text = ratings_text(facts.ratings)
     if text:
         record["ratingsString"] = text
@@ -102,9 +92,3 @@ def _count(actual: int, target: int) -> Colour:
     if target == 0:
         return _flag(actual > 0)
     return "green" if actual >= target else "amber" if actual > 0 else "red"
-
-
-def _ratio(part: int, whole: int) -> Colour:
-    if whole == 0:
-        return "red"
-    return "green" if part / whole >= GREEN_RATIO else "amber" if part > 0 else "red"

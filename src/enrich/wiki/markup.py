@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 
 # One character class costs a tenth of an alternation; what the character opens is decided afterwards.
 _OPENER = re.compile(r"[<`{]|~~~")
@@ -128,14 +128,12 @@ class Scan:
 
     def _modules(self) -> list[int]:
         """Offsets of lines that begin like an ES module statement, last first."""
-        body, found = self.body, []
-        for word in ("import", "export"):
-            at = 0 if body.startswith(word) else body.find("\n" + word) + 1
-            while at > 0 or (at == 0 and body.startswith(word)):
+        lines, found = "\n" + self.body, []
+        for word in ("\nimport", "\nexport"):
+            at = lines.find(word)
+            while at >= 0:
                 found.append(at)
-                at = body.find("\n" + word, at) + 1
-                if at == 0:
-                    break
+                at = lines.find(word, at + 1)
         return sorted(found, reverse=True)
 
     def _close(self, start: int, inside: int, closer: str, block: bool) -> int:
@@ -341,44 +339,34 @@ def inline(text: str) -> str:
     """
     if "{" in text:
         text = _STRING_EXPRESSION.sub(_string, text)
-    held = "\\*" in text or "\\_" in text or "\\`" in text or "\\[" in text
-    if held:  # escaped marks are plain characters: replaced until the other marks are removed
-        for mark, stand_in in _STAND_INS:
-            text = text.replace(mark, stand_in)
-    if "[" in text:
-        if "![" in text:
-            text = text.replace("![", "[")
-        if "[[" in text:
-            text = _WIKI_LINK.sub(r"\1", text)
-        if "[^" in text:
-            text = _FOOTNOTE_MARK.sub("", text)
-        if "](" in text or "][" in text:
-            text = _LINK.sub(r"\1", text)
-            if "](" in text:  # an image within a link
-                text = _LINK.sub(r"\1", text)
-    if "*" in text:
-        if _STARS_IN_NUMBERS.search(text):
-            text = _STARS_IN_NUMBERS.sub("×", text)
-        text = text.replace("**", "")
-        text = _STAR.sub("", text)
-    if "_" in text:
-        text = _UNDERSCORES.sub(_emphasis, text)
-    if "`" in text:
-        text = text.replace("`", "")
-    if "~~" in text:
-        text = text.replace("~~", "")
-    if "\\" in text:
-        text = _ESCAPE.sub(r"\1", text)
-    if "&" in text:
-        text = _ENTITY.sub(_entity, text)
-    if held:
-        for mark, stand_in in _STAND_INS:
-            text = text.replace(stand_in, mark[1])
+    # Escaped marks are plain characters: private characters replace them until the other marks are removed.
+    escaped = [(mark, private) for mark, private in _ESCAPED if mark in text]
+    for mark, private in escaped:
+        text = text.replace(mark, private)
+    for mark, remove in _REMOVALS:
+        if mark in text:
+            text = remove(text)
+    for mark, private in escaped:
+        text = text.replace(private, mark[1])
     return text
 
 
-# Private characters of Unicode in place of escaped marks.
-_STAND_INS = (("\\*", "\ue000"), ("\\_", "\ue001"), ("\\`", "\ue002"), ("\\[", "\ue003"))
+_ESCAPED = (("\\*", "\ue000"), ("\\_", "\ue001"), ("\\`", "\ue002"), ("\\[", "\ue003"))
+
+
+def _links(text: str) -> str:
+    """The text with links and images replaced by their labels."""
+    text = text.replace("![", "[")
+    text = _WIKI_LINK.sub(r"\1", text) if "[[" in text else text
+    text = _FOOTNOTE_MARK.sub("", text) if "[^" in text else text
+    if "](" in text or "][" in text:
+        text = _LINK.sub(r"\1", text)
+    return _LINK.sub(r"\1", text) if "](" in text else text  # again for an image within a link
+
+
+def _stars(text: str) -> str:
+    """The text without emphasis by stars; stars between digits become signs of multiplication."""
+    return _STAR.sub("", _STARS_IN_NUMBERS.sub("×", text).replace("**", ""))
 
 
 def _emphasis(found: re.Match[str]) -> str:
@@ -400,3 +388,15 @@ def _string(found: re.Match[str]) -> str:
 def _entity(found: re.Match[str]) -> str:
     char = html.unescape(found[0])
     return " " if char.isspace() else char
+
+
+# (a mark, what removes it from a text that has it), in order.
+_REMOVALS: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("[", _links),
+    ("*", _stars),
+    ("_", partial(_UNDERSCORES.sub, _emphasis)),
+    ("`", lambda text: text.replace("`", "")),
+    ("~~", lambda text: text.replace("~~", "")),
+    ("\\", partial(_ESCAPE.sub, r"\1")),
+    ("&", partial(_ENTITY.sub, _entity)),
+)

@@ -14,7 +14,7 @@ from typing import Any
 
 from enrich.errors import UserError
 from enrich.wiki import yaml12
-from enrich.wiki.frontmatter.spans import find_fences
+from enrich.wiki.frontmatter.spans import find_fences, no_fences
 
 PAGE_SUFFIXES = (".md", ".mdx")
 
@@ -113,7 +113,8 @@ def parse_page(file: PageFile, raw: bytes) -> Page:
     head, body, body_line = split(text)
     data: Mapping[str, Any] = {}
     if head is None:
-        problem = problem or _why_no_frontmatter(text)
+        unclosed, reason = no_fences(text)
+        problem = problem or Problem("yaml" if unclosed else "no-frontmatter", reason, 1)
     else:
         try:
             loaded = yaml12.load(head)
@@ -124,15 +125,6 @@ def parse_page(file: PageFile, raw: bytes) -> Page:
         except yaml12.YamlError as error:
             problem = problem or Problem("yaml", f"broken YAML: {error.reason}", error.line + 1 if error.line else 2)
     return Page(file, raw, text, data, body, body_line, problem)
-
-
-def _why_no_frontmatter(text: str) -> Problem:
-    first = text.partition("\n")[0].rstrip()
-    if first == "---":
-        return Problem("yaml", "the frontmatter that begins on line 1 is never closed by a line `---`", 1)
-    if first == "+++":
-        return Problem("no-frontmatter", "TOML frontmatter (`+++`) is not supported, only YAML between `---` lines", 1)
-    return Problem("no-frontmatter", "no frontmatter (a block between two `---` lines at the top of the file)", 1)
 
 
 def read_page(file: PageFile) -> Page:

@@ -86,21 +86,18 @@ def source_lines(body: str) -> tuple[list[str], frozenset[int]]:
     A model is shown the body with its markup, and may quote an attribute together with its key.
     """
     scan = Scan(body)
-    pieces: list[str] = []
-    done = 0
-    for start, end, what in sorted(scan.spans):
-        if what == "comment" and end > done:
-            start = max(start, done)
-            pieces += [body[done:start], "\n" * body.count("\n", start, end)]
-            done = end
-    pieces.append(body[done:])
+    text = body
+    for start, end, what in scan.spans:
+        if what == "comment":
+            text = text[:start] + _NOT_A_LINE_END.sub(" ", text[start:end]) + text[end:]
+    tags = sorted(scan.tags)
     tagged: set[int] = set()
-    for start, end in scan.tags:
-        first = body.count("\n", 0, start) + 1
+    for (start, end), first in zip(tags, _line_numbers(body, [start for start, _ in tags]), strict=True):
         tagged.update(range(first, first + body.count("\n", start, end) + 1))
-    return "".join(pieces).split("\n"), frozenset(tagged)
+    return text.split("\n"), frozenset(tagged)
 
 
+_NOT_A_LINE_END = re.compile(r"[^\n]")
 _HEADING = re.compile(r"#{1,6}(?:[ \t]+|$)")
 _LIST = re.compile(r"(?:[-+*•][ \t]+|(?=\d{1,9}[.)][ \t]))(?:\[[ xX]\][ \t]+)?")
 _FOOTNOTE = re.compile(r"\[\^([^\[\]\s]{1,100})\]:[ \t]*")
@@ -114,10 +111,8 @@ _WIDE = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿฀-๿]")
 def _marked(scan: Scan) -> dict[int, tuple[Kind, str]]:
     """Code and comments by body line."""
     marked: dict[int, tuple[Kind, str]] = {}
-    line, last = 1, 0
-    for start, end, what in sorted(scan.spans):
-        line += scan.body.count("\n", last, start)
-        last = start
+    spans = sorted(scan.spans)
+    for (start, end, what), line in zip(spans, _line_numbers(scan.body, [start for start, _, _ in spans]), strict=True):
         for number, part in enumerate(scan.body[start:end].split("\n"), line):
             if part.strip():
                 marked[number] = ("code" if what == "code" else "comment", part)
@@ -125,20 +120,24 @@ def _marked(scan: Scan) -> dict[int, tuple[Kind, str]]:
 
 
 def _shown(scan: Scan) -> dict[int, str]:
-    """The text of attributes by body line, without markup; the values on one line are parted by ` | `."""
-    if not scan.extras:
-        return {}
+    """The text of attributes by body line, without markup; the values on one line are joined by ` | `."""
     extras = sorted(scan.extras)
-    texts = inline(_TAG.sub(" ", "\n".join(text.replace("\n", " ") for _, text in extras))).split("\n")
+    texts = inline(_TAG.sub(" ", "\n".join(text.replace("\n", " ") for _, text in extras))).split("\n") if extras else []
     shown: dict[int, str] = {}
-    line, last = 1, 0
-    for (offset, _), text in zip(extras, texts, strict=True):
-        line += scan.body.count("\n", last, offset)
-        last = offset
-        text = " ".join(text.split())
+    for line, words in zip(_line_numbers(scan.body, [offset for offset, _ in extras]), texts, strict=True):
+        text = " ".join(words.split())
         if text:
             shown[line] = f"{shown[line]} | {text}" if line in shown else text
     return shown
+
+
+def _line_numbers(body: str, offsets: Sequence[int]) -> Iterator[int]:
+    """The body lines (from 1) of ascending offsets."""
+    line, last = 1, 0
+    for offset in offsets:
+        line += body.count("\n", last, offset)
+        last = offset
+        yield line
 
 
 _TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,500}>")

@@ -9,22 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from enrich.wiki.frontmatter import scalars
+from enrich.wiki.frontmatter import scalars, spans
 from enrich.wiki.frontmatter.scalars import Indents
-from enrich.wiki.frontmatter.spans import (
-    EditRefused,
-    Node,
-    Pair,
-    Tree,
-    blanks,
-    block_header,
-    gap_end,
-    line_end,
-    line_number,
-    line_start,
-    next_line,
-    properties_end,
-)
+from enrich.wiki.frontmatter.spans import EditRefused, Node, Pair, Tree
 
 
 class Branch(dict[str, Any]):
@@ -62,7 +49,7 @@ def carried_out(text: str, cuts: Iterable[Cut]) -> str:
     done = 0
     for cut in sorted(cuts, key=lambda cut: (cut.start, cut.end)):
         if cut.start < done:
-            raise EditRefused("two changes of this edit overlap", line_number(text, cut.start))
+            raise EditRefused("two changes of this edit overlap", spans.line_number(text, cut.start))
         parts += [text[done : cut.start], cut.new]
         done = cut.end
     parts.append(text[done:])
@@ -120,7 +107,7 @@ class Cutter:
             self._replace_in_line(pair, scalars.in_flow(value))
             return
         start = pair.key.start
-        if pair.colon < 0 or self.text[line_start(self.text, start) : start].strip(" "):
+        if pair.colon < 0 or self.text[spans.line_start(self.text, start) : start].strip(" "):
             raise EditRefused(f"the key {pair.key.value!r} is written in a form that cannot be edited here", self._line(pair.key))
         old = pair.value
         keeps_flow = old.flow and (old.pairs or old.items) and isinstance(value, list | dict) and scalars.is_flat(value)
@@ -132,14 +119,14 @@ class Cutter:
     def _replace_in_line(self, pair: Pair, new: str) -> None:
         old = pair.value
         if old.is_block_scalar:
-            header_end = block_header(self.text, old).end()
+            header_end = spans.block_header(self.text, old).end()
             self._put(old.start, header_end, new)
-            self._drop_lines(next_line(self.text, header_end), old.end)
+            self._drop_lines(spans.next_line(self.text, header_end), old.end)
         elif old.is_block:
-            properties = properties_end(self.text, old)
+            properties = spans.properties_end(self.text, old)
             start, end = (old.start, properties) if properties > old.start else (pair.colon + 1, pair.colon + 1)
             self._put(start, end, new)
-            self._drop_lines(line_start(self.text, gap_end(self.text, properties)), old.end)
+            self._drop_lines(spans.line_start(self.text, spans.gap_end(self.text, properties)), old.end)
         elif pair.colon < 0:  # `{a}`
             self._put(pair.key.end, pair.key.end, f": {new}")
         else:
@@ -151,20 +138,20 @@ class Cutter:
         column = self._column(mapping) + (indents.mapping if isinstance(value, dict) else indents.sequence)
         lines = "".join(line + self.newline for line in scalars.in_block(value, column, indents))
         if old.is_block:
-            properties = properties_end(self.text, old)
+            properties = spans.properties_end(self.text, old)
             if properties > old.start:
                 self._clear(pair.colon + 1, old.start, properties)
-            first = line_start(self.text, gap_end(self.text, properties))
-            self.cuts.append(Cut(first, next_line(self.text, old.end), lines))
+            first = spans.line_start(self.text, spans.gap_end(self.text, properties))
+            self.cuts.append(Cut(first, spans.next_line(self.text, old.end), lines))
             return
         if old.is_block_scalar:
-            header_end = block_header(self.text, old).end()
+            header_end = spans.block_header(self.text, old).end()
             self._clear(pair.colon + 1, old.start, header_end)
-            self._drop_lines(next_line(self.text, header_end), old.end)
+            self._drop_lines(spans.next_line(self.text, header_end), old.end)
         elif old.end > old.start:
             self._clear(pair.colon + 1, old.start, old.end)
         # After the lines of the old value: a comment behind it keeps its place.
-        after = next_line(self.text, old.end)
+        after = spans.next_line(self.text, old.end)
         self.cuts.append(Cut(after, after, lines))
 
     def _put(self, start: int, end: int, new: str) -> None:
@@ -173,18 +160,18 @@ class Cutter:
 
     def _clear(self, after_colon: int, start: int, end: int) -> None:
         """Remove an old value: with the blanks in front of it if it is on its key's line, else with its line if nothing else is on it."""
-        first = line_start(self.text, start)
+        first = spans.line_start(self.text, start)
         if first <= after_colon:
             self.cuts.append(Cut(after_colon, end, ""))
-        elif self.text[end : line_end(self.text, end)].strip(" \t"):
+        elif self.text[end : spans.line_end(self.text, end)].strip(" \t"):
             # The comment moves to where the value was: not every reader accepts a tab between margin and comment.
-            self.cuts.append(Cut(start, end + blanks(self.text, end), ""))
+            self.cuts.append(Cut(start, spans.blanks_end(self.text, end), ""))
         else:
-            self.cuts.append(Cut(first, next_line(self.text, end), ""))
+            self.cuts.append(Cut(first, spans.next_line(self.text, end), ""))
 
     def _drop_lines(self, first: int, last: int) -> None:
         if last >= first:
-            self.cuts.append(Cut(first, next_line(self.text, last), ""))
+            self.cuts.append(Cut(first, spans.next_line(self.text, last), ""))
 
     # -- inserting -----------------------------------------------------------------------------------------------------------------
 
@@ -230,15 +217,15 @@ class Cutter:
         elif mapping.pairs:
             self.cuts.append(Cut(mapping.pairs[0].key.start, mapping.pairs[0].key.start, f"{new}, "))
         else:
-            inside = self.text.index("{", properties_end(self.text, mapping)) + 1
+            inside = self.text.index("{", spans.properties_end(self.text, mapping)) + 1
             stop = inside if self.text[inside : mapping.end - 1].strip(" \t") else mapping.end - 1
             self.cuts.append(Cut(inside, stop, new))
 
     def _top(self, mapping: Node) -> int:
         """The line of the first key, or of the comment lines directly above it, which belong to it."""
-        top = line_start(self.text, mapping.pairs[0].key.start)
+        top = spans.line_start(self.text, mapping.pairs[0].key.start)
         while top > 0:
-            above = line_start(self.text, top - (2 if self.text[top - 2 : top] == "\r\n" else 1))
+            above = spans.line_start(self.text, top - (2 if self.text[top - 2 : top] == "\r\n" else 1))
             if not self.text[above:top].lstrip(" \t").startswith("#"):
                 break
             top = above
@@ -247,13 +234,13 @@ class Cutter:
     def _block_end(self, mapping: Node, pair: Pair) -> int:
         """Where the next entry's lines begin: after the value, the comment behind it, and comment lines indented further than the key."""
         column = self._column(mapping)
-        at = next_line(self.text, pair.end)
+        at = spans.next_line(self.text, pair.end)
         while at < len(self.text):
-            line = self.text[at : line_end(self.text, at)]
+            line = self.text[at : spans.line_end(self.text, at)]
             comment = line.lstrip(" \t")
             if not comment.startswith("#") or len(line) - len(comment) <= column:
                 break
-            at = next_line(self.text, at)
+            at = spans.next_line(self.text, at)
         return at
 
     # -- indentation ---------------------------------------------------------------------------------------------------------------
@@ -261,7 +248,7 @@ class Cutter:
     def _column(self, mapping: Node) -> int:
         """The column of a block mapping's keys."""
         start = mapping.pairs[0].key.start
-        margin = self.text[line_start(self.text, start) : start]
+        margin = self.text[spans.line_start(self.text, start) : start]
         if margin.rstrip("? \t") or "\t" in margin or ("?" in margin and margin.lstrip(" ")[:1] != "?"):
             raise EditRefused("a mapping that begins in the middle of a line", self._line(mapping.pairs[0].key))
         return len(margin) - len(margin.lstrip(" ")) if "?" in margin else len(margin)
@@ -273,11 +260,11 @@ class Cutter:
         for sibling in ([pair] if pair else []) + mapping.pairs:
             value = sibling.value
             if value.is_block and value.kind not in found and (value.items or value.pairs) and sibling.colon >= 0:
-                first = gap_end(self.text, properties_end(self.text, value))
-                depth = first - line_start(self.text, first) - column
+                first = spans.gap_end(self.text, spans.properties_end(self.text, value))
+                depth = first - spans.line_start(self.text, first) - column
                 if 0 <= depth <= 8 and (depth or value.kind == "sequence"):
                     found[value.kind] = depth
         return Indents(**found)
 
     def _line(self, node: Node) -> int:
-        return line_number(self.text, node.start)
+        return spans.line_number(self.text, node.start)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from enrich.wiki.frontmatter import readback
 from enrich.wiki.frontmatter.cuts import Cutter, branch_of, carried_out
 from enrich.wiki.frontmatter.readback import Path
-from enrich.wiki.frontmatter.spans import BOM, EditRefused, Fences, find_fences, parse
+from enrich.wiki.frontmatter.spans import BOM, EditRefused, Fences, find_fences, no_fences, parse
 
 Value: TypeAlias = "str | int | float | bool | Sequence[Value] | Mapping[str, Value] | None"
 Changes: TypeAlias = Mapping[Path, Value]
@@ -43,7 +43,9 @@ def edit(text: str, changes: Changes, *, order: Sequence[str] = KEY_ORDER) -> st
     """
     plain = _checked(changes)
     start = 1 if text.startswith(BOM) else 0
-    fences = _fences(text, start)
+    fences = find_fences(text, start)
+    if fences is None:
+        raise EditRefused(no_fences(text, start)[1], 1)
     head = text[fences.head : fences.end]
     try:
         new = _edit_head(head, plain, order, _newline(text, fences))
@@ -65,17 +67,6 @@ def edit_bytes(raw: bytes, changes: Changes, *, order: Sequence[str] = KEY_ORDER
     except UnicodeDecodeError as error:
         raise EditRefused(f"not UTF-8 (byte 0x{raw[error.start]:02x})", raw.count(b"\n", 0, error.start) + 1) from None
     return edit(text, changes, order=order).encode("utf-8")
-
-
-def _fences(text: str, start: int) -> Fences:
-    fences = find_fences(text, start)
-    if fences is not None:
-        return fences
-    if text.startswith("+++", start):
-        raise EditRefused("the frontmatter is TOML (`+++`); only YAML is edited", 1)
-    if find_fences(text + "\n---", start) is not None:
-        raise EditRefused("the frontmatter has no closing `---` line", 1)
-    raise EditRefused("no frontmatter (a block between two `---` lines at the top of the file)", 1)
 
 
 def _newline(text: str, fences: Fences) -> str:

@@ -60,6 +60,15 @@ def find_fences(text: str, start: int = 0) -> Fences | None:
     return Fences(opening.end(), closing.start(), closing.end()) if opening and closing else None
 
 
+def no_fences(text: str, start: int = 0) -> tuple[bool, str]:
+    """(whether the page begins a frontmatter that is never closed, why it has no frontmatter); for `find_fences` that returns None."""
+    if find_fences(text + "\n---", start) is not None:
+        return True, "the frontmatter has no closing `---` line"
+    if text.startswith("+++", start):
+        return False, "TOML frontmatter (`+++`) is not supported, only YAML between `---` lines"
+    return False, "no frontmatter (a block between two `---` lines at the top of the file)"
+
+
 @dataclass(slots=True)
 class Node:
     """One value (or key): `text[start:end]`, including its anchor and tag. `flow` is true for `[...]` and `{...}`."""
@@ -212,7 +221,7 @@ class _Builder:
         return node
 
     def _pair(self, key: Node, value: Node, flow: bool) -> Pair:
-        after = gap_end(self.text, key.end) if flow else key.end + blanks(self.text, key.end)
+        after = gap_end(self.text, key.end) if flow else blanks_end(self.text, key.end)
         colon = after if self.text[after : after + 1] == ":" else -1
         if value.kind == "scalar" and value.start == value.end:
             # The parsers put an empty value after the colon, before the next key or before `}`.
@@ -290,12 +299,10 @@ def line_number(text: str, offset: int) -> int:
     return len(LINE_BREAK.findall(text, 0, offset)) + 1
 
 
-def blanks(text: str, start: int) -> int:
-    """The number of spaces and tabs at this offset."""
-    end = start
-    while text[end : end + 1] in (" ", "\t"):
-        end += 1
-    return end - start
+def blanks_end(text: str, start: int) -> int:
+    """The offset of the next character that is neither space nor tab."""
+    rest = text[start : line_end(text, start)]
+    return start + len(rest) - len(rest.lstrip(" \t"))
 
 
 def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
