@@ -21,7 +21,6 @@ from enrich.evaluation.golden import write_answers
 from enrich.evaluation.report_html import report_html
 from enrich.evaluation.report_text import text_lines
 from enrich.evaluation.sources import Sources
-from enrich.files import write_text_atomically
 from enrich.runs.answers import collect
 from enrich.stages.catalogue import Stage, load_stages
 from enrich.stages.fields import FieldAnswer
@@ -123,18 +122,16 @@ class _Collecting:
 def _show(session: Session, evaluation: Evaluation, format: str, output: Path | None) -> None:  # noqa: A002
     lines = list(text_lines(evaluation, verbose=session.verbose))
     document = json.dumps(to_json(evaluation), ensure_ascii=False, indent=1) + "\n"
+    if output is None and not session.json and format == "text" and sys.stdout.isatty():
+        for line in lines:
+            console().print(Text(escaped(line.text), _STYLES.get(line.tone, ""), no_wrap=True, overflow="fold"))
+        return
     if format == "html":
         text = report_html(evaluation)
     else:
         text = document if format == "json" or session.json else "".join(f"{escaped(line.text)}\n" for line in lines)
     if output is not None:
-        write_text_atomically(output, text)
-        session.note(f"wrote {output}")
-    if session.json:
+        session.write(text, output)
+    if output is None or session.json:
         # A workflow can have the page in a file and the figures on stdout.
-        echo(document, nl=False)
-    elif output is None and format == "text" and sys.stdout.isatty():
-        for line in lines:
-            console().print(Text(escaped(line.text), _STYLES.get(line.tone, ""), no_wrap=True, overflow="fold"))
-    elif output is None:
-        echo(text, nl=False)
+        echo(document if session.json else text, nl=False)

@@ -88,7 +88,7 @@ def _print_plan(session: Session, plan: Plan, cost: Estimate) -> None:
     states = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
     session.say(f"{counted(len(by_page), 'page')}: {states or 'nothing to ask'}")
     if kept := counts.get("human-edited", 0) + counts.get("unmanaged", 0):
-        session.say(f"{counted(kept, 'value')} of people: kept, unless `enrich run --refresh` asks and a person accepts")
+        session.say(f"{counted(kept, 'value')} written or changed by a person: kept (`enrich adopt` hands them over)")
     if waiting := counts.get("proposed", 0):
         session.say(f"{counted(waiting, 'answer')} proposed: `enrich diff` shows the changes, `enrich review` decides")
     if cost.host:
