@@ -3,7 +3,7 @@
     python bench/fit_baseline.py [WIKI] [--write]
 
 WIKI is a folder with `content/docs` and perhaps `data/insights` (default: the sample wiki beside the checkout; where that is missing, the
-script says so and ends with 0). Without `--write` it compares what it finds with the shipped `coefficients.json` and `docs/baseline.md` and
+script says so and ends with 0). Without `--write` it compares what it finds with the shipped `baseline_coefficients.yaml` and `docs/baseline.md` and
 ends with 1 where they differ; with it, it writes them. Only numbers derived from the wiki are written, none of its words.
 
 How: ridge regression on standardised features, every prediction clipped and rounded as the product does it. Errors come from nested
@@ -14,7 +14,6 @@ part's median. Intervals: 95 % percentile bootstrap over pages of the gain 1 −
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,21 +22,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from enrich.config import FOUR_DIMENSIONS, SEVEN_DIMENSIONS
-from enrich.offline.features import NAMES, features
-from enrich.offline.insights import cue_counts, insights
-from enrich.offline.ratings import REACH
-from enrich.offline.sentences import PageSentences
-from enrich.offline.summary import summary
-from enrich.offline.wording import terms, words_of
+from enrich.stages.baseline import cue_counts, insights, summary
+from enrich.stages.baseline_ratings import NAMES, REACH, features
+from enrich.stages.baseline_text import PageSentences, terms, words_of
 from enrich.wiki import yaml12
 from enrich.wiki.pages import Page, find_pages, read_page
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT.parent / "shared" / "wiki-sample"
-COEFFICIENTS = ROOT / "src" / "enrich" / "offline" / "coefficients.json"
+COEFFICIENTS = ROOT / "src" / "enrich" / "stages" / "baseline_coefficients.yaml"
 DOCUMENT = ROOT / "docs" / "baseline.md"
 
 SEED, FOLDS, REPEATS, DRAWS = 0, 10, 5, 2000
@@ -145,7 +142,7 @@ def is_number(value: Any) -> bool:
 
 
 def fit_ratings(pages: Sequence[Page]) -> tuple[dict[str, Any], dict[str, Result]]:
-    """(the content of `coefficients.json`, the cross-validated result of each dimension)."""
+    """(the content of `baseline_coefficients.yaml`, the cross-validated result of each dimension)."""
     rated = [page for page in pages if isinstance(page.frontmatter.get("ratings"), Mapping)]
     x = np.array([features(PageSentences(page.title, page.description, page.body)) for page in rated])
     mean, deviation = scales(x)
@@ -269,7 +266,7 @@ def document(
 
 
 def close(one: Any, other: Any) -> bool:
-    """Whether two JSON values are the same but for the last digits (linear algebra differs between machines)."""
+    """Whether two values are the same but for the last digits (linear algebra differs between machines)."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(close(one[key], other[key]) for key in one)
     if is_number(one) and is_number(other):
@@ -280,7 +277,7 @@ def close(one: Any, other: Any) -> bool:
 def main(arguments: Sequence[str] | None = None, say: Callable[[str], None] = print) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("wiki", nargs="?", type=Path, default=SAMPLE)
-    parser.add_argument("--write", action="store_true", help="write coefficients.json and docs/baseline.md")
+    parser.add_argument("--write", action="store_true", help="write baseline_coefficients.yaml and docs/baseline.md")
     options = parser.parse_args(arguments)
     content = options.wiki / "content" / "docs"
     if not content.is_dir():
@@ -291,12 +288,12 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str], None] = pr
     text = document(results, fit_insights(options.wiki), extracts(pages, options.wiki))
     say(text)
     if options.write:
-        COEFFICIENTS.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        COEFFICIENTS.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=140), encoding="utf-8")
         DOCUMENT.parent.mkdir(exist_ok=True)
         DOCUMENT.write_text(text, encoding="utf-8")
         return 0
     stale = []
-    if not COEFFICIENTS.is_file() or not close(json.loads(COEFFICIENTS.read_text(encoding="utf-8")), data):
+    if not COEFFICIENTS.is_file() or not close(yaml12.load(COEFFICIENTS.read_text(encoding="utf-8")), data):
         stale.append(COEFFICIENTS)
     if not DOCUMENT.is_file() or DOCUMENT.read_text(encoding="utf-8") != text:
         stale.append(DOCUMENT)

@@ -3,7 +3,7 @@
 What the command line does, in a few lines of Python:
 
 ```python
-from enrich.stages.catalogue import load_stages
+from enrich.stages.stage import load_stages
 from pathlib import Path
 import enrich
 

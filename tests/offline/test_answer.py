@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 
 from enrich.grounding import PageIndex
-from enrich.offline import answer
-from enrich.stages import insights as insights_stage
-from enrich.stages import ratings as ratings_stage
-from enrich.stages import summary as summary_stage
-from enrich.stages.fields import FieldAnswer
+from enrich.stages.answers import FieldAnswer
+from enrich.stages.baseline import answer
+from enrich.stages.judges import judge_of
 from enrich.wiki.pages import Page, PageFile, find_pages, parse_page, read_page
 
 SEVEN = ("focus", "novelty", "rigor", "completeness", "concreteness", "actionability", "objectivity")
@@ -43,9 +41,9 @@ def judged(page: Page) -> list[FieldAnswer]:
     """All stages' answers about a page as the stages judge them."""
     index = PageIndex(page.body, title=page.title, description=page.description)
     return [
-        *summary_stage.judge(answer("summary", page, dimensions=SEVEN), index),
-        *insights_stage.judge(answer("insights", page, dimensions=SEVEN), index),
-        *ratings_stage.judge_for(SEVEN)(answer("ratings", page, dimensions=SEVEN), index),
+        *judge_of("summary")(answer("summary", page, dimensions=SEVEN), index),
+        *judge_of("insights")(answer("insights", page, dimensions=SEVEN), index),
+        *judge_of("ratings", SEVEN)(answer("ratings", page, dimensions=SEVEN), index),
     ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import math
 import shutil
 import subprocess
@@ -13,13 +12,14 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import yaml
 
-from enrich.offline.features import NAMES
-from enrich.offline.insights import SCORES
+from enrich.stages.baseline import SCORES
+from enrich.stages.baseline_ratings import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "bench" / "fit_baseline.py"
-SHIPPED = ROOT / "src" / "enrich" / "offline" / "coefficients.json"
+SHIPPED = ROOT / "src" / "enrich" / "stages" / "baseline_coefficients.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +40,14 @@ def test_shipped_files_are_what_the_sample_gives(sample: Path) -> None:
 
 
 def test_beats_the_median_on_all_four_ratings_and_by_a_tenth_on_two() -> None:
-    parts = json.loads(SHIPPED.read_text(encoding="utf-8"))["dimensions"]
+    parts = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))["dimensions"]
     gains = [parts[name]["cross_validated"]["gain"] for name in ("novelty", "rigor", "actionability", "completeness")]
     assert min(gains) > 0
     assert sorted(gains)[-2] >= 0.10
 
 
 def test_shipped_coefficients_hold_numbers_only() -> None:
-    data = json.loads(SHIPPED.read_text(encoding="utf-8"))
+    data = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
     assert list(data["features"]) == list(NAMES)
     for name, part in data["dimensions"].items():
         assert list(part["weights"]) in ([], list(NAMES)), name
@@ -102,7 +102,7 @@ def test_other_ratings_are_noticed(sample: Path, tmp_path: Path) -> None:
         file.write_text(file.read_text(encoding="utf-8").replace("  rigor: ", "  rigor: 1 # "), encoding="utf-8")
     done = subprocess.run([sys.executable, str(SCRIPT), str(wiki)], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "coefficients.json is not what this wiki gives" in done.stdout
+    assert "baseline_coefficients.yaml is not what this wiki gives" in done.stdout
 
 
 @pytest.mark.sample

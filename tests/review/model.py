@@ -7,7 +7,7 @@ from typing import Any
 from zlib import crc32
 
 from enrich.config import FOUR_DIMENSIONS
-from enrich.offline import answer
+from enrich.stages.baseline import answer
 from enrich.wiki.pages import Page, PageFile, read_page
 from tests.demo import answering, page_of, parts_of
 from tests.fake_server import Act, Seen

@@ -20,8 +20,8 @@ from enrich.review.editing import candidates, chosen_insights, edited, form_text
 from enrich.review.line_marks import line_marks, moved
 from enrich.review.lock import LockFile, lock_entry
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
-from enrich.stages.catalogue import load_stages
-from enrich.stages.landing import value_hash
+from enrich.stages.field_values import value_hash
+from enrich.stages.stage import load_stages
 from enrich.wiki.pages import Page, PageFile, parse_page, read_page
 from enrich.wiki.wiki import Wiki
 from tests.review import wikis

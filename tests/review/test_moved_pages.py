@@ -15,7 +15,7 @@ from enrich.review.editing import with_new_value
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
 from enrich.review.review_session import ReviewSession
-from enrich.stages.landing import standing
+from enrich.stages.field_values import current_value
 from enrich.wiki.pages import read_page
 from tests.review import wikis
 
@@ -90,7 +90,7 @@ class Wiki:
 
     @property
     def summary(self) -> object:
-        return standing(read_page(wikis.reopened(self.root).by_id["bay"]).frontmatter, FIELD)
+        return current_value(read_page(wikis.reopened(self.root).by_id["bay"]).frontmatter, FIELD)
 
     def sit(self) -> ReviewSession:
         workspace = wikis.reopened(self.root)

@@ -16,7 +16,7 @@ import pytest
 
 from enrich.review.proposals import ProposalStore
 from enrich.review.server import ReviewServer, ReviewSite
-from enrich.stages.landing import value_hash
+from enrich.stages.field_values import value_hash
 from enrich.wiki.wiki import Wiki
 from tests.review import wikis
 from tests.review.test_terminal import ENRICH

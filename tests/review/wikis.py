@@ -12,7 +12,7 @@ from enrich.grounding import PageIndex
 from enrich.review.lock import LockFile, Question
 from enrich.review.proposals import FieldChange, ProposalStore
 from enrich.review.propose import StageAnswer, propose
-from enrich.stages.catalogue import load_stages
+from enrich.stages.stage import load_stages
 from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki
 

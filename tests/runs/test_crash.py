@@ -14,7 +14,7 @@ import pytest
 from enrich.cli.main import main
 from enrich.config import load_config
 from enrich.runs.plan import make_plan
-from enrich.stages.catalogue import load_stages
+from enrich.stages.stage import load_stages
 from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki
 

@@ -22,8 +22,8 @@ from enrich.evaluation.report_html import report_html
 from enrich.evaluation.report_text import text_lines
 from enrich.evaluation.sources import Sources
 from enrich.runs.answers import collect
-from enrich.stages.catalogue import Stage, load_stages
-from enrich.stages.fields import FieldAnswer
+from enrich.stages.answers import FieldAnswer
+from enrich.stages.stage import Stage, load_stages
 from enrich.text import counted, escaped
 from enrich.wiki.pages import PageFile, read_page
 from enrich.wiki.wiki import Wiki

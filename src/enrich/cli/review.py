@@ -28,8 +28,8 @@ from enrich.review.lock import LockFile
 from enrich.review.proposals import Proposal, ProposalStore
 from enrich.review.server import HOST, ReviewServer, ReviewSite
 from enrich.review.views import page_views
-from enrich.stages.catalogue import load_stages
-from enrich.stages.landing import QUALITY
+from enrich.stages.answers import QUALITY
+from enrich.stages.stage import load_stages
 from enrich.text import counted
 from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki, now_iso

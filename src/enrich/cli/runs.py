@@ -21,7 +21,7 @@ from enrich.runs.report import pull_request_body
 from enrich.runs.results import FailedQuestion, RunResult
 from enrich.runs.run import RunOptions
 from enrich.runs.run import run as run_batch
-from enrich.stages.catalogue import load_stages
+from enrich.stages.stage import load_stages
 from enrich.text import counted, usd
 from enrich.wiki.wiki import Wiki
 

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
 
-from enrich.stages.fields import FieldAnswer
-from enrich.stages.insights import FIELD as INSIGHTS
-from enrich.stages.summary import FIELD as SUMMARY
+from enrich.stages.answers import INSIGHTS, SUMMARY, FieldAnswer
 from enrich.wiki.data import SCORES
 
 RATINGS = "ratings."

@@ -8,9 +8,9 @@ from typing import Any
 from enrich.config import SEVEN_DIMENSIONS
 from enrich.evaluation.answer_sets import AnswerSet, PageAnswers, from_fields
 from enrich.grounding import PageIndex
-from enrich.offline import answer
-from enrich.stages import insights, ratings, summary
-from enrich.stages.fields import FieldAnswer, Judge
+from enrich.stages.answers import FieldAnswer
+from enrich.stages.baseline import answer
+from enrich.stages.judges import judge_of
 from enrich.wiki.pages import Page
 
 NAME = "offline baseline"
@@ -19,9 +19,7 @@ NAME = "offline baseline"
 def baseline_answers(pages: Iterable[Page], asked: Mapping[str, Iterable[str]], dimensions: Iterable[str]) -> AnswerSet:
     """What the baseline says to the stages `asked` of each page. `dimensions`: those to rate; unknown ones have no baseline."""
     rated = tuple(name for name in dimensions if name in SEVEN_DIMENSIONS)
-    judges: dict[str, Judge] = {"summary": summary.judge, "insights": insights.judge}
-    if rated:
-        judges["ratings"] = ratings.judge_for(rated)
+    judges = {stage: judge_of(stage, rated) for stage in ("summary", "insights", *(["ratings"] if rated else []))}
     found: dict[str, PageAnswers] = {}
     for page in pages:
         index = PageIndex(page.body, title=page.title, description=page.description)

@@ -24,7 +24,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from enrich.errors import UserError, invalid_data
 from enrich.evaluation.answer_sets import AnswerSet, Insight, PageAnswers, plain
 from enrich.files import write_text_atomically
-from enrich.stages.insights import InsightType
+from enrich.stages.judges import InsightType
 from enrich.wiki import yaml12
 from enrich.wiki.data import SCORES
 from enrich.wiki.pages import PageFile

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from enrich.evaluation.answer_sets import Insight
 from enrich.grounding import normalise
-from enrich.offline.wording import terms, words_of
+from enrich.stages.baseline_text import terms, words_of
 
 SAME_STATEMENT = 0.4
 """Two texts are one statement from this share of shared terms (Dice) on. Of 982 pairs of different stored insights of one page in the

@@ -21,7 +21,7 @@ from enrich.evaluation.statistics import (
     spearman,
 )
 from enrich.evaluation.texts import PageTexts, overlap, words_in_order
-from enrich.stages.insights import InsightType
+from enrich.stages.judges import InsightType
 from enrich.wiki.data import SCORES
 
 TYPES: tuple[str, ...] = get_args(InsightType)

@@ -12,8 +12,8 @@ from enrich.evaluation.answer_sets import AnswerSet, from_fields
 from enrich.evaluation.golden import read_answers
 from enrich.evaluation.stored import stored_answers, stored_at
 from enrich.review.lock import LockFile
-from enrich.stages.catalogue import Stage, load_stages
-from enrich.stages.fields import FieldAnswer
+from enrich.stages.answers import FieldAnswer
+from enrich.stages.stage import Stage, load_stages
 from enrich.wiki.pages import PageFile
 from enrich.wiki.wiki import Wiki
 

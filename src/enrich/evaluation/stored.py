@@ -13,8 +13,8 @@ from enrich.config import Config
 from enrich.errors import UserError
 from enrich.evaluation.answer_sets import AnswerSet, Insight, PageAnswers, number, plain, read_insight
 from enrich.review.lock import Lock, owner
-from enrich.stages.fields import stage_of
-from enrich.stages.landing import standing
+from enrich.stages.answers import stage_of
+from enrich.stages.field_values import current_value
 from enrich.wiki.data import data_insights, page_insights, with_pages
 from enrich.wiki.pages import Page, PageFile, find_pages, read_page
 
@@ -75,7 +75,9 @@ def _written_by_us(page: Page, lock: Lock | None) -> Collection[str]:
         return ()
     ratings = page.frontmatter.get("ratings")
     fields = ["llmSummary", "insights", *(f"ratings.{name}" for name in (ratings if isinstance(ratings, Mapping) else ()))]
-    return {name for name in fields if owner(standing(page.frontmatter, name), lock.entry(page.id, stage_of(name), page), name) == "ours"}
+    return {
+        name for name in fields if owner(current_value(page.frontmatter, name), lock.entry(page.id, stage_of(name), page), name) == "ours"
+    }
 
 
 def _standing(page: Page, left_out: Collection[str], from_data: Sequence[Insight] | None) -> tuple[PageAnswers, int]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from enrich.grounding import PageIndex
-from enrich.offline.wording import terms, words_of
+from enrich.stages.baseline_text import terms, words_of
 from enrich.wiki.pages import Page
 
 RUN = 6

@@ -18,7 +18,8 @@ from enrich.metrics.quality import content_type, grading_counts, quality_from_ra
 from enrich.review.line_marks import moved
 from enrich.review.lock import PERSONS, Key, Lock, LockEntry, LockFile, lock_entry, owner
 from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore
-from enrich.stages.landing import QUALITY, as_written, canonical, key_path, same, standing, value_hash
+from enrich.stages.answers import QUALITY
+from enrich.stages.field_values import as_written, canonical, current_value, key_path, same, value_hash
 from enrich.wiki.frontmatter.edit import edit_bytes
 from enrich.wiki.frontmatter.spans import EditRefused
 from enrich.wiki.pages import Page, read_page
@@ -171,7 +172,7 @@ def obstacle(page: Page, changes: Iterable[FieldChange], seen: Mapping[str, str]
     `seen` are the proposal's line marks: with them, the detail says which lines changed.
     """
     for change in changes:
-        now = standing(page.frontmatter, change.field)
+        now = current_value(page.frontmatter, change.field)
         if same(now, change.new):
             continue  # written already, by an apply that was interrupted
         if page.hash != change.question.page_hash:
@@ -226,7 +227,7 @@ def edited(wiki: Wiki, page: Page, lock: Lock, changes: Sequence[FieldChange]) -
     edits = {
         key_path(name): as_written(value, escape_dollar=escape)
         for name, value in values.items()
-        if not same(standing(page.frontmatter, name), value)
+        if not same(current_value(page.frontmatter, name), value)
     }
     return (edit_bytes(page.raw, edits) if edits else page.raw), entries
 

@@ -24,7 +24,7 @@ from enrich.review.applying import FIELD_MOVED, MEANWHILE, page_of
 from enrich.review.decisions import Step, decided, out_of_reach, record, undecided
 from enrich.review.editing import candidates, chosen_insights, with_new_value
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
-from enrich.stages.landing import value_hash
+from enrich.stages.field_values import value_hash
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 

@@ -14,8 +14,9 @@ from enrich.errors import UserError
 from enrich.review.applying import FIELD_MOVED, MEANWHILE, Applied, appliable, apply, obstacle, page_of
 from enrich.review.lock import ADOPTED, PERSONS, REJECTED, Key, Lock, LockEntry, LockFile, Question, lock_entry, owner
 from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, STALE, Edit, FieldChange, Proposal, ProposalStore, Proposed, State
-from enrich.stages.catalogue import Stage
-from enrich.stages.landing import QUALITY, canonical, is_missing, standing, value_hash
+from enrich.stages.answers import QUALITY
+from enrich.stages.field_values import canonical, current_value, is_missing, value_hash
+from enrich.stages.stage import Stage
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 
@@ -76,7 +77,7 @@ def undecided(change: FieldChange) -> FieldChange:
 
 def taken_over(change: FieldChange, page: Page, lock: Lock, *, by: str, when: str) -> FieldChange:
     """The change accepted over the value on the page *now*: a person has seen that value and chose the proposed one."""
-    now = standing(page.frontmatter, change.field)
+    now = current_value(page.frontmatter, change.field)
     persons = owner(now, lock.entry(page.id, change.stage, page), change.field) in PERSONS
     flags = (*change.flags, OVER_HUMAN) if persons and OVER_HUMAN not in change.flags else change.flags
     edited = Edit(by, when, "over", change.proposed)
@@ -278,7 +279,7 @@ def adopt(
             for stage in stages:
                 entry = lock.entry(page.id, stage.name, page)
                 names = [*stage.fields, *([QUALITY] if stage.name == "ratings" else [])]
-                values = {name: standing(page.frontmatter, name) for name in names if not fields or name in fields}
+                values = {name: current_value(page.frontmatter, name) for name in names if not fields or name in fields}
                 written = {
                     name: value_hash(value)
                     for name, value in values.items()

@@ -10,7 +10,7 @@ from typing import Any
 from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, edited, obstacle
 from enrich.review.lock import Lock
 from enrich.review.proposals import STALE, FieldChange, Proposal
-from enrich.stages.landing import standing, value_hash
+from enrich.stages.field_values import current_value, value_hash
 from enrich.wiki.frontmatter.spans import EditRefused
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
@@ -34,7 +34,7 @@ class PageDiff:
 
     def now(self, change: FieldChange) -> Any:
         """What stands in the field on the page now (None: nothing, or no page)."""
-        return standing(self.page.frontmatter, change.field) if self.page else None
+        return current_value(self.page.frontmatter, change.field) if self.page else None
 
     def moved(self, change: FieldChange) -> bool:
         """Whether the field itself was changed on the page since it was asked about, its text not: a three-way choice."""

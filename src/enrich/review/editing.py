@@ -13,9 +13,9 @@ from enrich.errors import AnswerError
 from enrich.grounding import PageIndex
 from enrich.review.decisions import decided
 from enrich.review.proposals import NEEDS_LOOK, Edit, FieldChange
-from enrich.stages.fields import stage_of
-from enrich.stages.forms import form_of, judged, with_value
-from enrich.stages.landing import QUALITY, canonical, same
+from enrich.stages.answers import QUALITY, stage_of
+from enrich.stages.field_values import canonical, same
+from enrich.stages.judges import form_of, judged, with_value
 from enrich.wiki import yaml12
 from enrich.wiki.frontmatter.scalars import Indents, entry
 from enrich.wiki.pages import Page

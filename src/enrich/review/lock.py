@@ -23,8 +23,8 @@ from pydantic import Field, TypeAdapter
 
 from enrich.errors import UserError
 from enrich.files import locked, write_text_atomically
-from enrich.stages.catalogue import OFFLINE, Stage
-from enrich.stages.landing import is_missing, standing, value_hash
+from enrich.stages.field_values import current_value, is_missing, value_hash
+from enrich.stages.stage import OFFLINE, Stage
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 
@@ -196,7 +196,7 @@ class Lock:
 
         def matches(entry: LockEntry) -> int:
             front = page.frontmatter if page else {}
-            return sum(value_hash(standing(front, name)) == digest for name, digest in entry.fields.items())
+            return sum(value_hash(current_value(front, name)) == digest for name, digest in entry.fields.items())
 
         def rank(entry: LockEntry) -> tuple[int, bool, str, bool]:
             return matches(entry), page is not None and entry.page_hash == page.hash, entry.date, not entry.intent

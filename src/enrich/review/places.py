@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from enrich.grounding.quotes import QuoteIndex
-from enrich.stages.fields import Evidence
+from enrich.stages.answers import Evidence
 from enrich.wiki.pages import Page
 from enrich.wiki.visible import Line, visible
 

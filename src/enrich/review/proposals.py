@@ -20,7 +20,7 @@ from enrich.errors import UserError
 from enrich.files import locked, write_text_atomically
 from enrich.grounding import Finding
 from enrich.review.lock import IF_ANY, Question
-from enrich.stages.fields import Evidence
+from enrich.stages.answers import Evidence
 from enrich.wiki.wiki import Wiki
 
 State = Literal["pending", "accepted", "rejected"]

@@ -12,10 +12,10 @@ from enrich.review.applying import quality_after
 from enrich.review.line_marks import line_marks
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, lock_entry, owner
 from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore
-from enrich.stages.catalogue import OFFLINE
-from enrich.stages.fields import FieldAnswer
-from enrich.stages.landing import QUALITY, is_missing, same, standing, value_hash
-from enrich.stages.matching import kept, order_kept, within
+from enrich.stages.answers import QUALITY, FieldAnswer
+from enrich.stages.field_values import current_value, is_missing, same, value_hash, within
+from enrich.stages.matching import kept, order_kept
+from enrich.stages.stage import OFFLINE
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 
@@ -87,7 +87,7 @@ def _compared(page: Page, answer: StageAnswer, entry: LockEntry | None) -> tuple
     changes: list[FieldChange] = []
     confirmed: dict[str, str] = {}
     for answered in answer.fields:
-        old = standing(page.frontmatter, answered.field)
+        old = current_value(page.frontmatter, answered.field)
         whose = owner(old, entry, answered.field)
         given = _matched(answered, old, answer.noise)
         if same(old, given.value) or within(old, given.value, answer.noise):

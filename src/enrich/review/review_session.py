@@ -19,7 +19,7 @@ from enrich.review.editing import Candidate, chosen_insights, edited
 from enrich.review.lock import LockFile
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.review.views import PageView, page_view
-from enrich.stages.landing import same, standing
+from enrich.stages.field_values import current_value, same
 from enrich.text import counted
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
@@ -137,7 +137,7 @@ class ReviewSession:
         page = self._page()
         if page is None or out_of_reach(self.change, page) != FIELD_MOVED:
             self.message = "The value on the page did not change here: y accepts."
-        elif not same(standing(page.frontmatter, self.change.field), self.shown[0].now(self.change)):
+        elif not same(current_value(page.frontmatter, self.change.field), self.shown[0].now(self.change)):
             self._shown = None  # a person must see the value that is replaced
             self.message = "The value on the page changed again just now: look, then o takes the proposed one."
         else:

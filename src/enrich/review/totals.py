@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enrich.grounding import Finding
 from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, STALE
 from enrich.review.views import PageView
-from enrich.stages.landing import QUALITY
+from enrich.stages.answers import QUALITY
 
 # Upper edges of the bins of rating moves, in points of the 0 to 10 scale; a step of a half point is where a reader sees a difference.
 _EDGES = (-2.0, -1.0, -0.5, -0.05, 0.05, 0.5, 1.0, 2.0)

@@ -15,7 +15,7 @@ from enrich.review.diffs import PageDiff
 from enrich.review.places import Places, Quoted
 from enrich.review.proposals import STALE, FieldChange
 from enrich.review.words import Piece, likeness, word_diff
-from enrich.stages.landing import value_hash
+from enrich.stages.field_values import value_hash
 from enrich.wiki.data import SCORES
 
 Kind = Literal["rating", "text", "insights", "other"]

@@ -17,8 +17,8 @@ from enrich.runs.local import Due, LocalEngine, Progress, Silent
 from enrich.runs.plan import make_plan
 from enrich.runs.results import RunResult
 from enrich.runs.service import Service, offline, open_service
-from enrich.stages.catalogue import OFFLINE, Stage
-from enrich.stages.fields import FieldAnswer
+from enrich.stages.answers import FieldAnswer
+from enrich.stages.stage import OFFLINE, Stage
 from enrich.wiki.pages import Page, PageFile, read_page
 from enrich.wiki.wiki import Wiki
 

@@ -17,11 +17,10 @@ from enrich.review.lock import Question
 from enrich.review.propose import StageAnswer
 from enrich.runs.results import FailedQuestion, Spending, Spent, shares
 from enrich.runs.service import Service
-from enrich.stages.catalogue import Stage
-from enrich.stages.fields import FieldAnswer
-from enrich.stages.fusing import again_request, fused_request, groups
-from enrich.stages.reading import parse_answer
-from enrich.stages.sampling import combined
+from enrich.stages.answers import FieldAnswer, parse_answer
+from enrich.stages.matching import combined
+from enrich.stages.request import again_request, fused_request, groups
+from enrich.stages.stage import Stage
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import now_iso
 

@@ -10,7 +10,7 @@ from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
 from enrich.runs.plan import make_plan
 from enrich.runs.results import run_folders
-from enrich.stages.catalogue import load_stages
+from enrich.stages.stage import load_stages
 from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from enrich.config import FILE_NAME, load_config
 from enrich.errors import UserError
 from enrich.files import write_text_atomically
-from enrich.stages.catalogue import shipped_prompts
+from enrich.stages.stage import shipped_prompts
 from enrich.wiki.pages import find_pages
 
 _IGNORED = ("/cache/", "/proposals/", ".enrich-*")

@@ -20,7 +20,7 @@ from enrich.errors import ServiceError, UserError
 from enrich.llm.prices import BudgetSpent
 from enrich.runs.ask import Asker, PageResult
 from enrich.runs.results import RunResult
-from enrich.stages.catalogue import Stage
+from enrich.stages.stage import Stage
 from enrich.wiki.pages import PageFile, read_page
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -18,9 +18,9 @@ from enrich.review.decisions import blocking_flag
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, owner
 from enrich.review.proposals import Proposal, ProposalStore
 from enrich.runs.service import TokenUse, endpoint_of, input_tokens, output_tokens
-from enrich.stages.catalogue import OFFLINE, Stage, load_stages, prompts_folder, shipped_prompts
-from enrich.stages.fusing import fused_request, groups
-from enrich.stages.landing import same, standing
+from enrich.stages.field_values import current_value, same
+from enrich.stages.request import fused_request, groups
+from enrich.stages.stage import OFFLINE, Stage, load_stages, prompts_folder, shipped_prompts
 from enrich.wiki.pages import Page, PageFile, find_pages, read_page
 from enrich.wiki.visible import visible
 from enrich.wiki.wiki import Wiki
@@ -121,7 +121,7 @@ def make_plan(wiki: Wiki, files: Iterable[PageFile] | None = None, stages: Seque
 
 def _add_proposal(plan: Plan, page: Page, proposal: Proposal, waiting: set[str]) -> None:
     changes = [change for change in proposal.changes if change.state != "rejected"]
-    if applied := tuple(change.field for change in changes if same(standing(page.frontmatter, change.field), change.new)):
+    if applied := tuple(change.field for change in changes if same(current_value(page.frontmatter, change.field), change.new)):
         plan.applied.append((page.id, applied))
     plan.waiting += [(page.id, stage) for stage in waiting]
     for change in changes:
@@ -154,7 +154,7 @@ def _stage_state(page: Page, stage: Stage, entry: LockEntry | None, proposal: Pr
     found: set[State] = set()
     reasons: dict[str, None] = {}
     for name in stage.fields:
-        value = standing(page.frontmatter, name)
+        value = current_value(page.frontmatter, name)
         whose = owner(value, entry, name)
         owners.add(whose)
         if whose not in PERSONS:

@@ -24,7 +24,7 @@ from enrich.runs.plan import Plan, make_plan
 from enrich.runs.report import write_report
 from enrich.runs.results import FailedQuestion, Journal, RunResult, failed_questions, run_folders, spending_rows
 from enrich.runs.service import open_service
-from enrich.stages.catalogue import Stage, load_stages
+from enrich.stages.stage import Stage, load_stages
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
 

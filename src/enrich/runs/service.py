@@ -16,7 +16,7 @@ from enrich.errors import UserError
 from enrich.files import write_text_atomically
 from enrich.llm.messages import Event, Reply, Request
 from enrich.llm.tokens import PER_MESSAGE, PER_REQUEST, Correction, estimate_tokens
-from enrich.stages.catalogue import OFFLINE, Stage
+from enrich.stages.stage import OFFLINE, Stage
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 
@@ -119,7 +119,7 @@ async def open_service(wiki: Wiki, stages: Sequence[Stage], note: Callable[[str]
 
 def offline(wiki: Wiki) -> Service:
     """The built-in baseline: no network, no key, the same answers each time."""
-    from enrich.offline import answer
+    from enrich.stages.baseline import answer
 
     return Service(baseline=partial(answer, dimensions=tuple(wiki.config.stages.ratings.dimensions)))
 

@@ -1,0 +1,156 @@
+"""What an answer is made of: reading its JSON, one value per field with findings and evidence, and the fields of each stage."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from enrich.errors import AnswerError, invalid_keys
+from enrich.grounding import Finding, PageIndex, gives_orders
+
+SUMMARY, INSIGHTS, QUALITY = "llmSummary", "insights", "quality"
+Model = TypeVar("Model", bound=BaseModel)
+_MAX_ERRORS = 6  # a re-ask names this many problems: more do not help a model
+# A tag, a component, a comment, a Markdown link or image, a script address: others will render the value, so none of it may be in there.
+_MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|<!--|\]\([^)]*\)|\b(?:javascript|vbscript|data):\S", re.IGNORECASE)
+# Bidirectional controls reorder what a reader sees; zero-width characters hide text (Unicode TR 36).
+_HIDDEN = {"Cf", "Cc", "Cs", "Co", "Cn"}
+_ZERO_WIDTH_JOINER = "\u200d"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A quote and its place: the part of the value it supports, first and last body line (0: title, description or not found), heading above.
+
+    Proposals store it as it is.
+    """
+
+    quote: str
+    where: str
+    lines: tuple[int, int] = (0, 0)
+    section: str = ""
+    found: bool = False
+    verbatim: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FieldAnswer:
+    """One field's value as it would be written, with the findings on it, the evidence for it and the model's reason if it gave one.
+
+    With several `samples`, `spread` has the least and the greatest of each number by its part of the value.
+    """
+
+    field: str
+    value: Any
+    findings: tuple[Finding, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    reason: str = ""
+    spread: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    samples: int = 1
+
+    @property
+    def hard(self) -> tuple[Finding, ...]:
+        """The findings that keep this value off the page until a person accepts it."""
+        return tuple(finding for finding in self.findings if finding.severity == "hard")
+
+
+Judge = Callable[[Any, PageIndex], list[FieldAnswer]]
+"""Checks one stage's part of an answer (JSON data) against the page.
+
+Raises `AnswerError("invalid", …)` if it does not fit the schema or its stated ranges; trims blemishes; verifies the rest.
+"""
+
+
+def fields_of(stage: str, dimensions: Sequence[str]) -> tuple[str, ...]:
+    """The fields that a stage answers, in the order in which they are shown."""
+    if stage == "ratings":
+        return tuple(f"ratings.{dimension}" for dimension in dimensions)
+    return (SUMMARY if stage == "summary" else INSIGHTS,)
+
+
+def stage_of(field: str) -> str:
+    """The stage that a field belongs to (`quality` belongs to `ratings`)."""
+    if field == SUMMARY:
+        return "summary"
+    return "insights" if field == INSIGHTS else "ratings"
+
+
+def parse_answer(text: str) -> dict[str, Any]:
+    """The JSON object in an answer's text; a Markdown fence around it is tolerated. Raises `AnswerError("invalid", …)`."""
+    stripped = text.strip()
+    if stripped.startswith("```"):
+        stripped = stripped.strip("`").removeprefix("json").strip()
+    try:
+        data = json.loads(stripped)
+    except (ValueError, RecursionError) as error:
+        raise AnswerError("invalid", f"not JSON ({error})") from None
+    if not isinstance(data, dict):
+        raise AnswerError("invalid", "the answer is not a JSON object")
+    return data
+
+
+def validated(model: type[Model], data: Any) -> Model:
+    """`data` as `model`. Raises `AnswerError("invalid", …)` that names each wrong place and what is allowed there."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise AnswerError("invalid", invalid_keys(error, _MAX_ERRORS)) from None
+
+
+def on_grid(value: float, step: float) -> tuple[float, bool]:
+    """(`value` on the nearest multiple of `step`, halves upwards; whether it differs from `value`)."""
+    snapped = round(math.floor(value / step + 0.5) * step, 6)
+    return float(snapped), abs(snapped - value) > 1e-9
+
+
+def plain_line(text: str) -> str:
+    """`text` on one line: runs of white space as one blank, control, format and private characters dropped."""
+    spaced = " ".join(text.split())
+    if spaced.isascii() and spaced.isprintable():
+        return spaced
+    # Zero-width joiners hold emoji together; all other format characters are dropped.
+    kept = (char for char in spaced if char == _ZERO_WIDTH_JOINER or unicodedata.category(char) not in _HIDDEN)
+    return " ".join("".join(kept).split())
+
+
+def blemish(message: str, where: str) -> Finding:
+    """A soft finding: a small fault that has been corrected."""
+    return Finding("blemish", "soft", message, where)
+
+
+def markup_findings(text: str, where: str) -> list[Finding]:
+    """A hard finding for each piece of markup in a value: it could be rendered where the value is shown."""
+    return [
+        Finding("markup", "hard", f"has markup in it: {match.group()[:60]!r}", where, (match.start(), match.end()))
+        for match in _MARKUP.finditer(text)
+    ]
+
+
+def checked_evidence(quotes: Sequence[str], index: PageIndex, where: str) -> tuple[list[Evidence], list[Finding]]:
+    """Each quote with its place on the page, in the page's own words if it differed a little, and what was wrong.
+
+    A quote that is not on the page has `found=False` and a hard finding; a repaired one has a soft finding.
+    """
+    located: list[Evidence] = []
+    findings: list[Finding] = []
+    for quote in quotes:
+        match = index.find_quote(quote)
+        if match is None:
+            located.append(Evidence(quote, where, found=False, verbatim=False))
+            findings.append(Finding("quote", "hard", f"the evidence is not on the page: {quote[:120]!r}", where))
+            continue
+        if order := gives_orders(match.page_text):
+            findings.append(Finding("orders", "hard", f"the evidence is in text that gives orders to a model: {order[:80]!r}", where))
+        lines = (match.start_line, match.end_line)
+        located.append(Evidence(match.text, where, lines, match.section, found=True, verbatim=match.exact))
+        if not match.exact:
+            findings.append(Finding("quote", "soft", f"the evidence was repaired to the page's words (it said: {quote[:120]!r})", where))
+    return located, findings

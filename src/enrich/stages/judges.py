@@ -1,0 +1,189 @@
+"""What a valid answer is, stage by stage: the schema that is sent, the judge of what comes back, and a field as a form that a person fills in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+
+from enrich.errors import AnswerError
+from enrich.grounding import Finding, PageIndex, self_talk
+from enrich.stages.answers import (
+    INSIGHTS,
+    SUMMARY,
+    Evidence,
+    FieldAnswer,
+    Judge,
+    blemish,
+    checked_evidence,
+    markup_findings,
+    on_grid,
+    plain_line,
+    stage_of,
+    validated,
+)
+from enrich.wiki.data import SCORES
+from enrich.wiki.visible import split_sentences
+
+MAX_WORDS = 70  # of a summary: twice the reference wiki's median; named in the prompt
+MAX_INSIGHTS = 5  # DESIGN.md section 4.4
+INSIGHT_STEP = 0.5  # FIELDS.md section 11: half points from 1 to 5
+RATING_STEP = 0.1  # DESIGN.md section 4.4: one decimal
+_MAX_SENTENCES = 2
+_MAX_EVIDENCE = 6
+_MAX_REASON = 500
+
+InsightType = Literal["claim", "counterintuitive", "quantitative", "research-gap", "disagreement", "neglected"]
+# What is sent names the nine values, so that a server which enforces schemas keeps to the grid; what returns only has to be in range.
+_HALF_POINTS = [1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5]
+Score = Annotated[float, Field(ge=1, le=5, allow_inf_nan=False), WithJsonSchema({"type": "number", "enum": _HALF_POINTS})]
+_STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+class SummaryAnswer(BaseModel):
+    model_config = _STRICT
+    summary: str
+    evidence: list[str]
+
+
+class InsightAnswer(BaseModel):
+    model_config = _STRICT
+    type: InsightType
+    evidence: str
+    text: str
+    surprising: Score
+    important: Score
+    actionable: Score
+
+
+class InsightsAnswer(BaseModel):
+    model_config = _STRICT
+    insights: list[InsightAnswer]
+
+
+class DimensionAnswer(BaseModel):
+    model_config = _STRICT
+    reason: str
+    score: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+
+
+@cache
+def answer_model(stage: str, dimensions: tuple[str, ...]) -> type[BaseModel]:
+    """The model of a stage's part of an answer; the one of `ratings` has a part per dimension, in the given order."""
+    if stage == "ratings":
+        parts: dict[str, Any] = dict.fromkeys(dimensions, (DimensionAnswer, ...))
+        return create_model("RatingsAnswer", __config__=_STRICT, **parts)
+    return SummaryAnswer if stage == "summary" else InsightsAnswer
+
+
+def judge_of(stage: str, dimensions: Sequence[str] = ()) -> Judge:
+    """The judge of a stage's answers; `dimensions` are those of `ratings`."""
+    if stage == "ratings":
+        return partial(_ratings, tuple(dimensions))
+    return _summary if stage == "summary" else _insights
+
+
+def _summary(data: Any, index: PageIndex) -> list[FieldAnswer]:
+    """The field `llmSummary`: one or two sentences, each number in a quote of the page."""
+    answer = validated(SummaryAnswer, data)
+    text, findings = _first_sentences(plain_line(answer.summary), SUMMARY)
+    if not text:
+        raise AnswerError("invalid", "`summary` is empty: write one or two sentences")
+    if len(text.split()) > MAX_WORDS:
+        findings.append(blemish(f"{len(text.split())} words (at most {MAX_WORDS} were asked for)", SUMMARY))
+    quotes = [quote for quote in map(plain_line, answer.evidence) if quote][:_MAX_EVIDENCE]
+    evidence, problems = checked_evidence(quotes, index, SUMMARY)
+    # A quote that is not on the page proves nothing; in a summary it is a hard finding only through the numbers that depend on it.
+    findings += [problem if problem.kind == "orders" else blemish(problem.message, SUMMARY) for problem in problems]
+    findings += index.check(text, [item.quote for item in evidence if item.found], where=SUMMARY)
+    if not any(item.found for item in evidence):
+        findings.append(Finding("quote", "hard", "no quote of the page was given that supports it", SUMMARY))
+    findings += index.check_subject(text, where=SUMMARY)
+    findings += markup_findings(text, SUMMARY)
+    return [FieldAnswer(SUMMARY, text, tuple(findings), tuple(evidence))]
+
+
+def _insights(data: Any, index: PageIndex) -> list[FieldAnswer]:
+    """The field `insights`: statements worth knowing, each scored and supported by one quote of the page (DESIGN.md section 4.4)."""
+    given = validated(InsightsAnswer, data).insights
+    findings: list[Finding] = []
+    evidence: list[Evidence] = []
+    values: list[dict[str, Any]] = []
+    if len(given) > MAX_INSIGHTS:
+        findings.append(blemish(f"{len(given)} insights: the first {MAX_INSIGHTS} were kept", INSIGHTS))
+    for number, insight in enumerate(given[:MAX_INSIGHTS]):
+        where = f"{INSIGHTS}[{number}]"
+        text, quote = plain_line(insight.text), plain_line(insight.evidence)
+        if not text or not quote:
+            raise AnswerError("invalid", f"`{where}` has an empty {'evidence' if text else 'text'}")
+        text, trimmed = _first_sentences(text, where)
+        (located,), problems = checked_evidence([quote], index, where)
+        evidence.append(located)
+        findings += [*trimmed, *problems]
+        findings += index.check(text, [located.quote] if located.found else [], where=where)
+        findings += index.check_subject(text, where=where)
+        findings += [*markup_findings(text, where), *markup_findings(located.quote, where)]
+        scores = {}
+        for name in SCORES:
+            scores[name], off_grid = on_grid(getattr(insight, name), INSIGHT_STEP)
+            if off_grid:
+                findings.append(blemish(f"{name} {getattr(insight, name):g} is not a half point: {scores[name]} taken", where))
+        values.append({"type": insight.type, "text": text, **scores, "evidence": located.quote})
+    return [FieldAnswer(INSIGHTS, values, tuple(findings), tuple(evidence))]
+
+
+def _ratings(dimensions: tuple[str, ...], data: Any, index: PageIndex) -> list[FieldAnswer]:
+    """The fields `ratings.<dimension>`: 0 to 10 with one decimal, and a reason for each."""
+    del index  # a rating is an opinion: nothing on the page proves it
+    answer: Mapping[str, DimensionAnswer] = dict(validated(answer_model("ratings", dimensions), data))
+    fields = []
+    for name in dimensions:
+        part, field = answer[name], f"ratings.{name}"
+        value, off_grid = on_grid(part.score, RATING_STEP)
+        reason = plain_line(part.reason)[:_MAX_REASON]
+        findings = [blemish(f"{part.score:g} has more than one decimal: {value} taken", field)] if off_grid else []
+        if talk := self_talk(reason):
+            findings.append(blemish(f"the reason is not a reason: {talk}", field))
+        fields.append(FieldAnswer(field, value, tuple(findings), (), reason))
+    return fields
+
+
+def _first_sentences(text: str, where: str) -> tuple[str, list[Finding]]:
+    sentences = [text[start:end] for start, end in split_sentences(text)]
+    if len(sentences) <= _MAX_SENTENCES:
+        return text, []
+    return " ".join(sentences[:_MAX_SENTENCES]), [blemish(f"{len(sentences)} sentences: the first {_MAX_SENTENCES} were kept", where)]
+
+
+def form_of(field: str, value: Any, *, quotes: Sequence[str] = (), reason: str = "") -> dict[str, Any]:
+    """The field's value as keys that a person can edit: `summary` and `evidence`, `insights`, or `score` and `reason`.
+
+    It is the part of an answer that the field's judge takes, so a person's value is held to the rules of a model's answer.
+
+    >>> form_of("ratings.rigor", 4.5, reason="Two trials.")
+    {'score': 4.5, 'reason': 'Two trials.'}
+    """
+    stage = stage_of(field)
+    if stage == "summary":
+        return {"summary": value, "evidence": list(quotes)}
+    if stage == "insights":
+        return {"insights": [dict(item) if isinstance(item, Mapping) else item for item in value or []]}
+    return {"score": value, "reason": reason}
+
+
+def judged(field: str, form: Any, index: PageIndex) -> FieldAnswer:
+    """The field as a filled-in form says, with the findings on it. Raises `AnswerError("invalid", …)` for an invalid value."""
+    if not isinstance(form, dict):
+        raise AnswerError("invalid", "not a mapping: keep the keys of the form")
+    stage, dimension = stage_of(field), field.partition(".")[2]
+    answer = judge_of(stage, (dimension,))({dimension: form} if stage == "ratings" else form, index)[0]
+    if not answer.value and stage == "insights":
+        raise AnswerError("invalid", "no insight is left: reject the field to leave the page as it is")
+    return answer
+
+
+def with_value(field: str, form: Mapping[str, Any], value: Any) -> dict[str, Any]:
+    """The form with another value in it: for a decision that has the value only."""
+    return {**form, next(iter(form)): value}
