@@ -1,11 +1,61 @@
-"""Pages for tests, made of a path and a text."""
+"""Small wikis for the tests of checks, checked through the command line."""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-from enrich.wiki.pages import Page, PageFile, page_id, parse_page
+from enrich.cli.main import main  # the command line is what these tests are about
+from enrich.wiki.pages import Page, PageFile, page_id, parse_page  # a page without a wiki, for tests of cards and of evaluation
+
+PAGE = "towers/north-light.md"
 
 
-def page(text: str, path: str = "towers/north-light.md") -> Page:
+class Finding(NamedTuple):
+    """One entry of `findings` in the JSON document."""
+
+    page: str
+    path: str
+    line: int
+    rule: str
+    severity: str
+    message: str
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """(exit code, standard output) of `enrich` with these arguments."""
+    out = io.StringIO()
+    code: object = 0
+    with contextlib.redirect_stdout(out):
+        try:
+            main(list(arguments))
+        except SystemExit as ended:
+            code = ended.code or 0
+    assert isinstance(code, int)
+    return code, out.getvalue()
+
+
+def check(
+    root: Path, pages: Mapping[str, str], *arguments: str, profile: str = "default", data: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """The findings of `enrich check` on a wiki with these pages and these files of the data folder. `profile` may be YAML."""
+    if "\n" in profile:
+        (root / "own.yaml").write_text(profile, encoding="utf-8")
+        profile = "own.yaml"
+    (root / "enrich.toml").write_text(f'[wiki]\ncontent = "content"\ndata = "data"\nprofile = "{profile}"\n', encoding="utf-8")
+    for folder, files in (("content", pages), ("data", data or {})):
+        for path, text in files.items():
+            file = root / folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(text.encode())
+    code, out = run("--wiki", str(root), "check", "--json", *arguments)
+    assert code == 0, out
+    return [Finding(**one) for one in json.loads(out)["findings"]]
+
+
+def page(text: str, path: str = PAGE) -> Page:
     return parse_page(PageFile(page_id(path), path, Path("/wiki/content") / path), text.encode())

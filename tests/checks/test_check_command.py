@@ -1,4 +1,4 @@
-"""`enrich check` from the outside: pages named in every way, exit codes, and what it does not load."""
+"""`enrich check` from the outside: pages named in every way, exit codes, formats, and what it does not load."""
 
 from __future__ import annotations
 
@@ -9,83 +9,90 @@ from pathlib import Path
 
 import pytest
 
-from enrich.cli.main import main
-from enrich.text import printable
+from enrich.text import printable  # the one that makes text of pages safe
+from tests.checks.making import check, run
+
+HOSTILE = "EA money 100%\x1b[31mred\x9b2J\u202eevil\u2028::set-output name=x::y\x00"
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(list(arguments))
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
-
-
-def test_the_whole_wiki_by_its_own_profile(lighthouses: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, "--wiki", str(lighthouses), "check", "--json")
-    found = [(item["rule"], item["path"], item["line"]) for item in json.loads(out)["findings"] if item["rule"] != "insight-stale"]
+def test_the_whole_wiki_by_its_own_profile(lighthouses: Path) -> None:
+    code, out = run("--wiki", str(lighthouses), "check", "--json")
+    report = json.loads(out)
+    found = [(item["rule"], item["path"], item["line"]) for item in report["findings"] if item["rule"] != "insight-stale"]
     assert code == 0
     assert found == [
         ("unsourced-biographical-claims", "content/docs/keepers/ada-finch.md", 9),
         ("tone-markers", "content/docs/towers/north-light.md", 36),
         ("insight-source", "content/data/insights/claim.yaml", 13),
     ]
+    severities = [item["severity"] for item in report["findings"]]
+    assert report["counts"] == {severity: severities.count(severity) for severity in ("error", "warning", "info")}
 
 
 @pytest.mark.parametrize("name", ["ada-finch", "keepers/ada-finch.md", "keepers/*", "content/docs/keepers/ada-finch.md", "ada-*"])
-def test_a_page_is_named_by_id_path_or_glob(
-    lighthouses: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_page_is_named_by_id_path_or_glob(lighthouses: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(lighthouses)
-    code, out, _ = run(capsys, "check", name, "--exit-code", "--body-lines")
+    code, out = run("check", name, "--exit-code", "--body-lines")
     assert code == 10
     assert out.split("\n")[0].startswith("content/docs/keepers/ada-finch.md:4: warning unsourced-biographical-claims: ")
     assert out.split("\n")[1] == "1 page checked: 1 warning"
 
 
-def test_a_path_from_the_wikis_folder_while_standing_elsewhere(lighthouses: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, "--wiki", str(lighthouses), "check", "content/docs/keepers/ada-finch.md", "--json")
-    assert (code, json.loads(out)["pages"]) == (0, 1)
-    code, out, _ = run(
-        capsys, "--wiki", str(lighthouses), "check", str(lighthouses / "content/docs/keepers/../keepers/ada-finch.md"), "--json"
-    )
-    assert (code, json.loads(out)["pages"]) == (0, 1)
-
-
-def test_a_path_from_a_folder_inside_the_wiki(
-    lighthouses: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_paths_count_from_the_wiki_and_from_the_current_folder(lighthouses: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in ("content/docs/keepers/ada-finch.md", str(lighthouses / "content/docs/keepers/../keepers/ada-finch.md")):
+        code, out = run("--wiki", str(lighthouses), "check", path, "--json")
+        assert (code, json.loads(out)["pages"]) == (0, 1)
     monkeypatch.chdir(lighthouses / "content" / "docs" / "keepers")
-    _, out, _ = run(capsys, "check", "ada-finch.md")
-    assert out.startswith("ada-finch.md:9: ")
+    assert run("check", "ada-finch.md")[1].startswith("ada-finch.md:9: ")
 
 
-def test_exit_code_is_zero_where_there_is_nothing_to_report(lighthouses: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, "--wiki", str(lighthouses), "check", "__index__", "--exit-code")
-    assert (code, out) == (0, "1 page checked, nothing to report\n")
-    assert run(capsys, "--wiki", str(lighthouses), "check", "__index__", "--format", "github")[1] == ""
+def test_exit_code_is_zero_where_there_is_nothing_to_report(lighthouses: Path) -> None:
+    assert run("--wiki", str(lighthouses), "check", "__index__", "--exit-code") == (0, "1 page checked, nothing to report\n")
+    assert run("--wiki", str(lighthouses), "check", "__index__", "--format", "github")[1] == ""
 
 
-def test_an_unknown_page_is_an_error_with_the_closest_ids(lighthouses: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = run(capsys, "--wiki", str(lighthouses), "check", "noth-light")
-    assert code == 1
-    assert "no page 'noth-light'. Did you mean north-light" in err
-
-
-def test_a_file_outside_the_wikis_roots_is_not_called_unknown(lighthouses: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("name", "message"), [("noth-light", "no page 'noth-light'. Did you mean north-light"), ("stray.txt", "`roots` in enrich.toml")]
+)
+def test_an_unknown_page_is_an_error_that_says_why(lighthouses: Path, capsys: pytest.CaptureFixture[str], name: str, message: str) -> None:
     (lighthouses / "content" / "docs" / "stray.txt").write_text("A note.\n", encoding="utf-8")
-    code, _, err = run(capsys, "--wiki", str(lighthouses), "check", "stray.txt")
-    assert code == 1
-    assert "error: 'stray.txt' is not a page of this wiki. `roots` in enrich.toml, its name or a link leave it out" in err
+    assert run("--wiki", str(lighthouses), "check", name)[0] == 1
+    assert message in capsys.readouterr().err
 
 
-def test_a_broken_page_does_not_hide_the_others(lighthouses: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_page_does_not_hide_the_others(lighthouses: Path) -> None:
     (lighthouses / "content" / "docs" / "towers" / "bad.md").write_bytes(b"---\ntitle: [\n---\nIt actually rained \xff.\n")
-    code, out, _ = run(capsys, "--wiki", str(lighthouses), "check", "--json")
-    assert code == 0
+    code, out = run("--wiki", str(lighthouses), "check", "--json")
     found = [(item["page"], item["rule"], item["severity"]) for item in json.loads(out)["findings"]]
+    assert code == 0
     assert ("bad", "unreadable", "error") in found
     assert ("bad", "tone-markers", "warning") in found
     assert ("north-light", "tone-markers", "warning") in found
+
+
+def test_annotations_count_from_the_repository_and_escape_what_ends_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wiki = tmp_path / "docs"
+    wiki.mkdir()
+    check(
+        wiki, {"a, b:c.md": "---\ntitle: T\nquality: '50%'\n---\n", "models/x.md": "---\ntitle: T\n---\nIt actually rained.\n\n## Risk\n"}
+    )
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    first, second, *_ = run("--wiki", str(wiki), "check", "--format", "github")[1].splitlines()
+    assert first == (
+        "::error file=docs/content/a%2C b%3Ac.md,line=3,title=frontmatter-schema"
+        "::`quality` should be a number from 0 to 100, and is “50%25”"
+    )
+    assert second.startswith("::warning file=docs/content/models/x.md,line=4,title=tone-markers::“actually”: ")
+
+
+def test_a_hostile_page_cannot_end_a_workflow_command_or_move_the_cursor(tmp_path: Path) -> None:
+    pages = {f"x{HOSTILE[8:-1].replace('/', '')}.md": f"It was not just {HOSTILE} but also dim.\n"}
+    assert {one.rule for one in check(tmp_path, pages)} >= {"insider-jargon", "tone-markers"}
+    for form in ("github", "text"):
+        out = run("--wiki", str(tmp_path), "check", "--format", form)[1]
+        assert not any(char in out for char in "\x1b\x9b\u202e\u2028\x00\r")
+        assert form == "text" or all(line.startswith(("::warning file=", "::error file=")) for line in out.splitlines())
+        assert "\n::set-output" not in out
 
 
 def test_what_is_only_needed_elsewhere_is_not_loaded(lighthouses: Path) -> None:

@@ -1,18 +1,16 @@
-"""Insights in both homes: complete, scored, carried by the page, said once."""
+"""Insights in both places: complete, scored, supported by the page, said once."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from enrich.checks.check import check_pages
-from enrich.checks.findings import Finding
-from enrich.wiki.pages import find_pages
-from enrich.wiki.profile import load_profile
+from tests.checks.making import PAGE, Finding, check
 
-TODAY = date(2026, 3, 1)
+SOUTH = "towers/south-light.md"
+DATA = "insights/claim.yaml"
 GOOD = """- type: claim
   text: "Oil lamps need a keeper every night."
   surprising: 2.5
@@ -35,19 +33,21 @@ RECORD = """- id: lamp-1
 BODY = "The first lamp burned **oil** and needed a [keeper](/keepers/) every night.\n"
 
 
-def check(tmp_path: Path, *, on_page: str = "", in_data: str = "", chosen: str = "", others: dict[str, str] | None = None) -> list[Finding]:
-    pages = {"towers/north-light.md": on_page, **(others or {})}
-    for path, insights in pages.items():
-        file = tmp_path / "content" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        head = f"insights:\n{insights}" if insights else ""
-        file.write_text(f"---\ntitle: T\n{head}---\n{BODY}", encoding="utf-8")
-    if in_data:
-        (tmp_path / "data" / "insights").mkdir(parents=True)
-        (tmp_path / "data" / "insights" / "claim.yaml").write_text(f"insights:\n{in_data}", encoding="utf-8")
-    files, _ = find_pages(tmp_path / "content")
-    wanted = [file for file in files if file.id == chosen] if chosen else None
-    return check_pages(tmp_path, tmp_path / "data", files, load_profile(), TODAY, wanted).findings
+def ago(days: int) -> str:
+    return (datetime.now(UTC).date() - timedelta(days=days)).isoformat()
+
+
+def judged(
+    root: Path, *names: str, on_page: str = "", in_data: str = "", others: dict[str, str] | None = None, data: dict[str, str] | None = None
+) -> list[Finding]:
+    """The findings about a page with these insights, other pages with theirs, and data files with these records."""
+    root.mkdir(exist_ok=True)
+    pages = {
+        path: f"---\ntitle: T\n{'insights:' if insights else ''}\n{insights}---\n{BODY}"
+        for path, insights in {PAGE: on_page, **(others or {})}.items()
+    }
+    records = {DATA: in_data} if in_data else data or {}
+    return check(root, pages, *names, data={path: "insights:\n" + text.replace("2026-02-01", ago(28)) for path, text in records.items()})
 
 
 def said(findings: list[Finding]) -> list[tuple[str, str, int]]:
@@ -56,14 +56,14 @@ def said(findings: list[Finding]) -> list[tuple[str, str, int]]:
 
 def test_sound_insights_in_both_homes_are_no_finding(tmp_path: Path) -> None:
     record = RECORD.replace("need a keeper every night", "smoke when their wick is long")
-    assert check(tmp_path, on_page=GOOD, in_data=record) == []
+    assert judged(tmp_path, on_page=GOOD, in_data=record) == []
 
 
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
         ("- type: claim\n  text", "- text", ("insight-fields", "error", "`type` is missing")),
-        ("type: claim", "type: rumour", ("insight-fields", "error", "`type` “rumour” is none of claim, counterintuitive")),
+        ("type: claim", "type: rumour", ("insight-fields", "error", "`type` “rumour” is not one of claim, counterintuitive")),
         ('  text: "Oil lamps need a keeper every night."\n', "", ("insight-fields", "error", "`text` is missing")),
         ('  evidence: "burned oil and needed a keeper every night"\n', "", ("insight-fields", "error", "`evidence` is missing")),
         ("  important: 3.0\n", "", ("insight-fields", "error", "`important` is missing")),
@@ -74,26 +74,26 @@ def test_sound_insights_in_both_homes_are_no_finding(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_with_an_insight_on_a_page(tmp_path: Path, old: str, new: str, expected: tuple[str, str, str]) -> None:
-    (finding,) = check(tmp_path, on_page=GOOD.replace(old, new))
+    (finding,) = judged(tmp_path, on_page=GOOD.replace(old, new))
     assert (finding.rule, finding.severity) == expected[:2]
     assert finding.message.startswith(expected[2])
     assert finding.line == 4
 
 
 def test_evidence_is_found_through_markup(tmp_path: Path) -> None:
-    assert check(tmp_path, on_page=GOOD.replace("burned oil and needed a keeper", "lamp burned oil and needed a keeper")) == []
+    assert judged(tmp_path, on_page=GOOD.replace("burned oil and needed a keeper", "lamp burned oil and needed a keeper")) == []
 
 
 def test_equal_scores_say_nothing(tmp_path: Path) -> None:
     same = GOOD.replace("2.5", "3").replace("actionable: 4", "actionable: 3")
-    (finding,) = check(tmp_path, on_page=same)
+    (finding,) = judged(tmp_path, on_page=same)
     assert (finding.rule, finding.severity, finding.message) == ("insight-scores", "warning", "all 3 scores are 3: they say nothing")
 
 
 def test_a_sixth_insight_and_an_entry_that_is_none_are_reported_where_they_stand(tmp_path: Path) -> None:
     words = ["granite", "copper", "timber", "marble", "canvas"]
     many = "".join(GOOD.replace("Oil lamps need a keeper every night", f"{word} towers outlast each storm") for word in words)
-    findings = check(tmp_path, on_page=many + "- just words\n")
+    findings = judged(tmp_path, on_page=many + "- just words\n")
     assert [(f.rule, f.line) for f in findings] == [("insight-fields", 34), ("insight-fields", 34)]
 
 
@@ -105,39 +105,39 @@ def test_a_sixth_insight_and_an_entry_that_is_none_are_reported_where_they_stand
         ("tags: [oil]", "tags: oil", [("insight-fields", "error", "`tags` should be a list, and is “oil”")]),
         ("  compact: 5\n", "", [("insight-scores", "error", "`compact` is missing")]),
         ("compact: 5", "compact: 0", [("insight-scores", "warning", "`compact` should be from 1 to 5")]),
-        ("2026-02-01", "2025-11-30", [("insight-stale", "warning", "last verified 91 days ago")]),
-        ("2026-02-01", "2025-12-01", []),
+        ("2026-02-01", "91", [("insight-stale", "warning", "last verified 91 days ago")]),
+        ("2026-02-01", "90", []),
         ("2026-02-01", "spring", [("insight-stale", "warning", "`lastVerified` should be a date")]),
         ("  lastVerified: '2026-02-01'\n", "", [("insight-stale", "info", "never verified")]),
-        ("/towers/north-light/", "/old/place/south-light", [("insight-source", "warning", "belongs to no page")]),
+        ("/towers/north-light/", "/old/place/south-light", [("insight-source", "warning", "has no page")]),
         ("/towers/north-light/", "/old/place/north-light", []),  # moved: known by its last part
         ("/towers/north-light/", "/nowhere/\n  page: north-light", []),
     ],
 )
 def test_what_is_wrong_with_an_insight_of_the_data_folder(tmp_path: Path, old: str, new: str, expected: list[tuple[str, str, str]]) -> None:
-    findings = check(tmp_path, in_data=RECORD.replace(old, new))
+    findings = judged(tmp_path, in_data=RECORD.replace(old, ago(int(new)) if new.isdigit() else new))
     assert [(f.rule, f.severity) for f in findings] == [(rule, severity) for rule, severity, _ in expected]
     assert all(f.message.startswith(words) for f, (_, _, words) in zip(findings, expected, strict=True))
-    assert all(f.file.name == "claim.yaml" and f.line == 2 for f in findings)
+    assert all(f.path.endswith("claim.yaml") and f.line == 2 for f in findings)
 
 
 def test_an_address_is_known_by_its_last_part_where_only_one_page_answers_to_it(tmp_path: Path) -> None:
     moved = RECORD.replace("/towers/north-light/", "/old/coast/")
     one = {"places/coast/index.md": ""}
-    assert check(tmp_path / "one", in_data=moved, others=one) == []
-    assert said(check(tmp_path / "two", in_data=moved, others={**one, "maps/coast/index.md": ""})) == [("insight-source", "warning", 2)]
+    assert judged(tmp_path / "one", in_data=moved, others=one) == []
+    assert said(judged(tmp_path / "two", in_data=moved, others={**one, "maps/coast/index.md": ""})) == [("insight-source", "warning", 2)]
 
 
 def test_an_id_stands_once(tmp_path: Path) -> None:
     second = RECORD.replace("Oil lamps need a keeper every night", "Gas lamps hiss in the wind")
-    findings = check(tmp_path, in_data=RECORD + second)
+    findings = judged(tmp_path, in_data=RECORD + second)
     assert said(findings) == [("insight-id", "error", 13)]
-    assert findings[0].message == "the id “lamp-1” belongs to claim.yaml:2"
+    assert findings[0].message == "the id “lamp-1” is taken by claim.yaml:2"
 
 
 def test_the_same_insight_twice_is_found_across_both_homes(tmp_path: Path) -> None:
     nearly = GOOD.replace("Oil lamps need a keeper every night.", "Old oil lamps do need a patient keeper every single windy night.")
-    findings = check(tmp_path, on_page=GOOD, in_data=RECORD, others={"towers/south-light.md": nearly})
+    findings = judged(tmp_path, on_page=GOOD, in_data=RECORD, others={SOUTH: nearly})
     assert [(f.rule, f.severity, f.page) for f in findings] == [("insight-duplicate", "error", "north-light")]
     assert "claim.yaml:2" in findings[0].message
 
@@ -146,32 +146,36 @@ def test_an_almost_equal_insight_is_a_warning(tmp_path: Path) -> None:
     text = "The keeper of the northern tower must trim every wick before the evening fog arrives from the sea"
     first = GOOD.replace("Oil lamps need a keeper every night.", text)
     second = GOOD.replace("Oil lamps need a keeper every night.", f"{text} again tonight")
-    findings = check(tmp_path, on_page=first, others={"towers/south-light.md": second})
+    findings = judged(tmp_path, on_page=first, others={SOUTH: second})
     assert [(f.rule, f.severity, f.page) for f in findings] == [("insight-duplicate", "warning", "south-light")]
 
 
 def test_a_named_page_is_compared_with_the_whole_wiki_and_only_it_is_reported(tmp_path: Path) -> None:
-    others = {"towers/south-light.md": GOOD, "towers/west-light.md": GOOD.replace("type: claim", "type: rumour")}
-    findings = check(tmp_path, on_page=GOOD, others=others, chosen="north-light")
+    others = {SOUTH: GOOD, "towers/west-light.md": GOOD.replace("type: claim", "type: rumour")}
+    findings = judged(tmp_path, "north-light", on_page=GOOD, others=others)
     assert {(f.rule, f.page) for f in findings} == {("insight-duplicate", "north-light")}
     assert len(findings) == 2
 
 
 def test_a_named_page_is_compared_with_data_files_that_do_not_name_it(tmp_path: Path) -> None:
     other = RECORD.replace("north-light", "south-light").replace("lamp-1", "lamp-2")
-    (tmp_path / "data" / "insights").mkdir(parents=True)
-    (tmp_path / "data" / "insights" / "quantitative.yaml").write_text(f"insights:\n{other}", encoding="utf-8")
-    (tmp_path / "data" / "insights" / "claim.yaml").write_text(f"insights:\n{RECORD}", encoding="utf-8")
-    others = {"towers/south-light.md": ""}
-    by_record = check(tmp_path, others=others, chosen="north-light")
-    assert [(f.rule, f.file.name) for f in by_record] == [("insight-duplicate", "claim.yaml")]
-    (tmp_path / "data" / "insights" / "claim.yaml").unlink()
-    by_page = check(tmp_path, on_page=GOOD, others=others, chosen="north-light")
-    assert [(f.rule, f.file.name) for f in by_page] == [("insight-duplicate", "north-light.md")]
+    by_record = judged(tmp_path / "1", "north-light", others={SOUTH: ""}, data={DATA: RECORD, "insights/quantitative.yaml": other})
+    assert [(f.rule, f.path) for f in by_record] == [("insight-duplicate", "data/insights/claim.yaml")]
+    by_page = judged(tmp_path / "2", "north-light", on_page=GOOD, others={SOUTH: ""}, data={"insights/quantitative.yaml": other})
+    assert [(f.rule, f.path) for f in by_page] == [("insight-duplicate", f"content/{PAGE}")]
 
 
 def test_a_data_file_that_cannot_be_read_is_one_error_and_the_rest_is_checked(tmp_path: Path) -> None:
-    (tmp_path / "data" / "insights").mkdir(parents=True)
-    (tmp_path / "data" / "insights" / "broken.yaml").write_text("insights:\n- id: [\n", encoding="utf-8")
-    (tmp_path / "data" / "insights" / "claim.yaml").write_text(f"insights:\n{RECORD.replace('[oil]', 'oil')}", encoding="utf-8")
-    assert [(f.rule, f.file.name) for f in check(tmp_path)] == [("unreadable", "broken.yaml"), ("insight-fields", "claim.yaml")]
+    found = judged(tmp_path, data={"insights/broken.yaml": "- id: [\n", DATA: RECORD.replace("[oil]", "oil")})
+    assert [(f.rule, f.path) for f in found] == [
+        ("unreadable", "data/insights/broken.yaml"),
+        ("insight-fields", "data/insights/claim.yaml"),
+    ]
+
+
+def test_short_words_case_and_punctuation_do_not_tell_insights_apart(tmp_path: Path) -> None:
+    first, second = (
+        GOOD.replace("Oil lamps need a keeper every night.", text) for text in ("The lamp is of brass, and old.", "the LAMP brass and old")
+    )
+    (finding,) = judged(tmp_path, on_page=first + second)
+    assert (finding.rule, finding.severity, "100% of the word pairs" in finding.message) == ("insight-duplicate", "error", True)

@@ -1,61 +1,42 @@
 """One check of a wiki or of a few of its pages: what `enrich check` does (DESIGN.md section 4.2).
 
-Naming pages makes it fast, not blind: insights of the named pages are still compared with those of the whole wiki, but other pages are
-only parsed where their raw text could hold a near-duplicate.
+Insights of named pages are compared with those of the whole wiki too; other pages are parsed only if their raw text could hold a
+near-duplicate.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from enrich.checks.findings import Finding, Severity, in_order
 from enrich.checks.frontmatter import BROKEN, frontmatter
-from enrich.checks.insights import LIKE, OnPage, data_findings, duplicate_findings, page_findings
-from enrich.checks.likeness import word_pairs
-from enrich.checks.writing import Scope, writing
+from enrich.checks.insights import LIKE, data_findings, duplicate_findings, page_findings, word_pairs
+from enrich.checks.report import CheckReport, PageFinding, in_order
+from enrich.checks.writing import writing
 from enrich.config import FILE_NAME, Config
 from enrich.errors import UserError
 from enrich.wiki.data import Insight, data_insights, page_insights, with_pages
-from enrich.wiki.pages import Page, PageFile, find_pages, read_page, select
+from enrich.wiki.pages import PageFile, find_pages, read_page, select
 from enrich.wiki.profile import Profile, load_profile
-
-
-@dataclass(frozen=True, slots=True)
-class CheckReport:
-    """What a check found, in order of files and lines.
-
-    `root` is the wiki's folder, `pages` how many pages were judged, `warnings` lines about the wiki as a whole (lost ids, missing roots).
-    """
-
-    root: Path
-    pages: int
-    findings: list[Finding]
-    warnings: tuple[str, ...] = ()
-
-    def count(self, severity: Severity) -> int:
-        return sum(finding.severity == severity for finding in self.findings)
 
 
 def check_pages(
     root: Path, data: Path, files: Sequence[PageFile], profile: Profile, today: date, chosen: Sequence[PageFile] | None = None
 ) -> CheckReport:
-    """Everything that can be said about the `chosen` pages (None: all) of the wiki whose pages are `files`.
+    """Check the `chosen` pages (None: all) of the wiki whose pages are `files`.
 
-    `today` tells how long ago an insight was verified. Pages that cannot be read are findings; nothing is raised for them.
+    `today` is the day from which the age of a verified insight is counted. Pages that cannot be read are findings, not errors.
     """
     checked = files if chosen is None else chosen
     wanted = {file.id for file in checked}
-    checks = profile.checks
-    scope = Scope(tuple(checks.biography_paths), tuple(checks.analysis_paths), tuple(checks.footnote_paths), frozenset(checks.rules_off))
-    findings: list[Finding] = []
+    findings: list[PageFinding] = []
     insights: list[Insight] = []
     for file in checked:
         page = read_page(file)
-        findings += in_order([*frontmatter(page, profile), *page_findings(page, _quotes), *writing(page, scope)])
+        findings += in_order([*frontmatter(page, profile), *page_findings(page), *writing(page, profile.checks)])
         insights += page_insights(page)
     tied, loose, broken = _data_insights(data, files, chosen, insights)
     findings += broken
@@ -72,24 +53,12 @@ def check_pages(
     return CheckReport(root, len(checked), in_order(findings))
 
 
-def _quotes(page: Page) -> OnPage:
-    from enrich.grounding.page import PageIndex
-
-    index = PageIndex(page.body, title=page.title, description=page.description)
-
-    def stands(quote: str) -> str | None:
-        match = index.find_quote(quote)
-        return None if match is None else quote if match.exact else match.text
-
-    return stands
-
-
 def _data_insights(
     data: Path, files: Sequence[PageFile], chosen: Sequence[PageFile] | None, on_pages: Sequence[Insight]
-) -> tuple[list[Insight], list[Insight], list[Finding]]:
-    """Insights of the data folder, tied and loose, and what is wrong with its files.
+) -> tuple[list[Insight], list[Insight], list[PageFinding]]:
+    """Insights of the data folder with and without a page, and what is wrong with its files.
 
-    With chosen pages, files are left unparsed that neither name one of them nor could hold a near-duplicate of an insight of theirs.
+    With chosen pages, only files are parsed that name one of them or could hold a near-duplicate of one of their insights.
     """
     if chosen is None:
         read, notices = data_insights(data)
@@ -105,13 +74,13 @@ def _data_insights(
         more, said = data_insights(data, lambda raw: not names_one(raw) and alike(raw))
         read, notices = [*read, *more], sorted({*notices, *said})
     tied, loose = with_pages(read, files)
-    return tied, loose, [Finding("", data / notice.file, max(notice.line, 1), BROKEN, "error", notice.message) for notice in notices]
+    return tied, loose, [PageFinding("", data / notice.file, max(notice.line, 1), BROKEN, "error", notice.message) for notice in notices]
 
 
 def _alike(insights: Sequence[Insight]) -> Callable[[bytes], bool]:
     """Whether a raw text could hold a near-duplicate of one of the insights.
 
-    It is read as it stands (quotes, escapes and folds included), so it must share only half of the word pairs that a duplicate would.
+    It is compared as written (quotes, escapes and folds included), so it must share only half of the word pairs that a duplicate would.
     """
     targets = [pairs for pairs in (word_pairs(insight.text) for insight in insights) if pairs]
 

@@ -1,18 +1,20 @@
-"""Frontmatter: does every key hold what it should, do closed lists hold, do the keys stand in order (FIELDS.md section 15).
+"""Frontmatter: values of the right kind, closed lists, keys that contradict each other, order of keys (FIELDS.md section 15).
 
-How much each thing weighs is the profile's matter (`Checks` in `wiki.profile`); wrong values of the keys that `enrich` itself writes are
-errors in every wiki. A key without a value (null, "" or []) counts as missing.
+The profile decides how severe each finding is (`Checks` in `wiki.profile`); wrong values of the keys that `enrich` itself writes are errors
+in every wiki. A key without a value (null, "" or []) counts as missing.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from importlib import resources
 from typing import Any
 
-from enrich.checks import kinds
-from enrich.checks.findings import Finding
-from enrich.checks.findings import Severity as Weight
+from enrich.checks.report import PageFinding
+from enrich.wiki import yaml12
 from enrich.wiki.frontmatter.edit import KEY_ORDER
 from enrich.wiki.pages import Page
 from enrich.wiki.profile import Profile, Severity
@@ -21,56 +23,107 @@ SCHEMA = "frontmatter-schema"
 ORDER = "frontmatter-order"
 BROKEN = "unreadable"
 
+_Judged = tuple[tuple[str, ...], Severity, str]
+"""The path of a key, the severity, and what is wrong."""
 
-def frontmatter(page: Page, profile: Profile) -> list[Finding]:
-    """All findings about one page's frontmatter, by line. A page whose frontmatter cannot be read gives the one finding that says so."""
+
+def frontmatter(page: Page, profile: Profile) -> list[PageFinding]:
+    """All findings about one page's frontmatter, by line. A page whose frontmatter cannot be read gives one finding with the reason."""
+    file = page.file.file
     if page.problem is not None:
-        severity: Weight = "warning" if page.problem.kind == "no-frontmatter" else "error"
-        return [Finding(page.id, page.file.file, max(page.problem.line, 1), BROKEN, severity, page.problem.reason, 1)]
-    lines = KeyLines(page)
-    found = [*_values(page, profile), *_lists(page, profile), *_agreement(page, profile)]
+        lenient = page.problem.kind == "no-frontmatter"
+        line = max(page.problem.line, 1)
+        return [PageFinding(page.id, file, line, BROKEN, "warning" if lenient else "error", page.problem.reason, 1)]
     findings = [
-        Finding(page.id, page.file.file, lines.line(*key), SCHEMA, severity, message, 1)
-        for key, severity, message in found
+        PageFinding(page.id, file, _key_line(page, *key), SCHEMA, severity, message, 1)
+        for judge in (_values, _lists, _contradictions)
+        for key, severity, message in judge(page, profile)
         if severity != "off"
     ]
     pair = first_out_of_order(page.frontmatter)
     if pair and profile.checks.key_order != "off":
         later, earlier = pair
-        said = f"`{later}` stands after `{earlier}`; the order of keys puts it before"
-        findings.append(Finding(page.id, page.file.file, lines.line(later), ORDER, profile.checks.key_order, said, 1))
+        said = f"`{later}` comes after `{earlier}`; the order of keys puts it before"
+        findings.append(PageFinding(page.id, file, _key_line(page, later), ORDER, profile.checks.key_order, said, 1))
     return sorted(findings, key=lambda finding: finding.line)
 
 
-_Judged = tuple[tuple[str, ...], Severity, str]
+# --- kinds of values ---
+
+
+def is_number(value: Any) -> bool:
+    """Whether this is a finite number; true and .nan are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _matches(pattern: str, value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "a text": lambda value: isinstance(value, str),
+    "true or false": lambda value: isinstance(value, bool),
+    "a number": is_number,
+    "a number above 0": lambda value: is_number(value) and value > 0,
+    "a number from 0 to 10": lambda value: is_number(value) and 0 <= value <= 10,
+    "a number from 0 to 100": lambda value: is_number(value) and 0 <= value <= 100,
+    "a list": lambda value: isinstance(value, list),
+    "a list of texts": _are_texts,
+    "a list of at least one text": lambda value: bool(value) and _are_texts(value),
+    "a mapping": lambda value: isinstance(value, dict),
+    "a date": lambda value: _matches(r"\d{4}-\d{2}-\d{2}.*", value),
+    "E and digits": lambda value: _matches(r"E[0-9]+", value),
+    "one of doc, splash": lambda value: _matches("doc|splash", value),
+    "false (leave the key out for pages that age)": lambda value: value is False,
+}
+
+
+@cache
+def _keys() -> dict[str, Any]:
+    data: dict[str, Any] = yaml12.load((resources.files("enrich.checks") / "frontmatter_keys.yaml").read_text(encoding="utf-8"))
+    return data
+
+
+def _expected(value: Any, kinds: Any) -> str:
+    """What a value should be, in words; "" if it is of one of these kinds."""
+    if isinstance(kinds, list):
+        return "" if any(_KINDS[kind](value) for kind in kinds) else " or ".join(kinds)
+    if not isinstance(value, dict):
+        return "a mapping"
+    parts = ((name, _expected(value[name], part)) for name, part in kinds.items() if value.get(name) is not None)
+    return next((f"a mapping whose `{name}` is {expected}" for name, expected in parts if expected), "")
 
 
 def _present(value: Any) -> bool:
     return value is not None and value != "" and value != []
 
 
+# --- what is judged ---
+
+
 def _values(page: Page, profile: Profile) -> Iterator[_Judged]:
-    checks = profile.checks
+    checks, front, keys = profile.checks, page.frontmatter, _keys()
     for key in checks.required_keys:
-        if not _present(page.frontmatter.get(key)):
+        if not _present(front.get(key)):
             yield (key,), "error", f"`{key}` is missing"
-    for key, value in page.frontmatter.items():
+    for key, value in front.items():
         if key in checks.deprecated_keys:
             yield (key,), "error", f"`{key}` is no longer used: {checks.deprecated_keys[key]}"
         elif key not in KEY_ORDER and key not in checks.keys:
             yield (key,), checks.unknown_keys, f"unknown key `{key}`"
-        kind = kinds.OWN_KEYS.get(key) or kinds.KEYS.get(key)
-        if kind is None or not _present(value):
-            continue
-        expected = kind(value)
-        if expected:
-            yield (key,), "error" if key in kinds.OWN_KEYS else checks.key_types, f"`{key}` should be {expected}, and is {shown(value)}"
-    ratings = page.frontmatter.get("ratings")
-    if isinstance(ratings, dict):
-        for part, kind in kinds.RATINGS.items():
-            expected = kind(ratings[part]) if _present(ratings.get(part)) else None
-            if expected:
-                yield ("ratings", part), "error", f"`ratings.{part}` should be {expected}, and is {shown(ratings[part])}"
+        kinds = keys["own"].get(key) or keys["other"].get(key)
+        if kinds and _present(value) and (expected := _expected(value, kinds)):
+            yield (key,), "error" if key in keys["own"] else checks.key_types, f"`{key}` should be {expected}, and is {shown(value)}"
+    ratings = front.get("ratings")
+    if not isinstance(ratings, dict):
+        return
+    for part, kinds in keys["ratings"].items():
+        if _present(ratings.get(part)) and (expected := _expected(ratings[part], kinds)):
+            yield ("ratings", part), "error", f"`ratings.{part}` should be {expected}, and is {shown(ratings[part])}"
 
 
 def _lists(page: Page, profile: Profile) -> Iterator[_Judged]:
@@ -83,7 +136,7 @@ def _lists(page: Page, profile: Profile) -> Iterator[_Judged]:
     ):
         value = front.get(key)
         if isinstance(value, str) and value and value not in allowed:
-            yield (key,), checks.closed_lists, f"`{key}` {shown(value)} is none of this wiki's{_nearest(value, allowed)}"
+            yield (key,), checks.closed_lists, f"`{key}` {shown(value)} is not in the wiki's list{_nearest(value, allowed)}"
     kind, subcategory = front.get("entityType"), front.get("subcategory")
     if isinstance(kind, str) and isinstance(subcategory, str) and subcategory in profile.subcategories:
         canonical = profile.entity_type_aliases.get(kind, kind)
@@ -93,17 +146,16 @@ def _lists(page: Page, profile: Profile) -> Iterator[_Judged]:
             yield ("subcategory",), "warning", said
 
 
-def _agreement(page: Page, profile: Profile) -> Iterator[_Judged]:
-    """Keys that contradict each other."""
+def _contradictions(page: Page, profile: Profile) -> Iterator[_Judged]:
     front, checks = page.frontmatter, profile.checks
     strict = checks.key_types
-    if re.search(r"^lastUpdated:[ \t]*[\"']", page.text[: _head_end(page)], re.MULTILINE):
-        yield ("lastUpdated",), strict, "`lastUpdated` is a date and stands without quotes"
-    still = front.get("evergreen") is False
+    if re.search(r"^lastUpdated:[ \t]*[\"']", _head(page), re.MULTILINE):
+        yield ("lastUpdated",), strict, "`lastUpdated` is a date and must be written without quotes"
+    never = front.get("evergreen") is False
     frequency = _present(front.get("update_frequency"))
-    if still and frequency:
+    if never and frequency:
         yield ("evergreen",), strict, "`evergreen: false` says that the page is never updated, `update_frequency` says how often"
-    if front.get("contentFormat") in ("table", "diagram") and not still and not frequency:
+    if front.get("contentFormat") in ("table", "diagram") and not never and not frequency:
         said = f"a {front['contentFormat']} needs `update_frequency`, or `evergreen: false` if it is never updated"
         yield ("contentFormat",), "off" if checks.closed_lists == "off" else "warning", said
     if _present(front.get("entityType")) and _present(front.get("numericId")) and checks.closed_lists != "off":
@@ -111,7 +163,7 @@ def _agreement(page: Page, profile: Profile) -> Iterator[_Judged]:
 
 
 def first_out_of_order(keys: Iterable[str]) -> tuple[str, str] | None:
-    """The first two neighbours that stand the wrong way round, as (the one that belongs first, the one that stands first), or None.
+    """The first two neighbours in the wrong order, as (the one that should be first, the one that is first), or None.
 
     Known keys come first in the order of `KEY_ORDER`, unknown ones after them by name (FIELDS.md section 15).
     """
@@ -125,38 +177,35 @@ def first_out_of_order(keys: Iterable[str]) -> tuple[str, str] | None:
     return None
 
 
-class KeyLines:
-    """File lines of frontmatter keys. They are looked up only where there is something to report, so a sound page costs nothing."""
-
-    def __init__(self, page: Page) -> None:
-        self._page = page
-
-    def line(self, key: str, *inner: str) -> int:
-        """The line of a key, or of a key within it; the line of the opening fence where the key does not stand in the file."""
-        lines = self._page.text[: _head_end(self._page)].split("\n")
-        at = _find(lines, key, "", 0)
-        if at is None:
-            return 1
-        for name in inner:
-            deeper = _find(lines, name, r"[ \t]+", at + 1)
-            if deeper is None:
-                break
-            at = deeper
-        return at + 1
+# --- lines and values in messages ---
 
 
-def _find(lines: list[str], key: str, indent: str, start: int) -> int | None:
-    pattern = re.compile(rf"{indent}(?:- +)?[\"']?{re.escape(key)}[\"']?[ \t]*:")
-    for index in range(start, len(lines)):
+def _head(page: Page) -> str:
+    return page.text[: len(page.text) - len(page.body)]
+
+
+def _key_line(page: Page, *path: str) -> int:
+    """The file line of a key, or of a key within it; 1 if the key is not in the file."""
+    lines = _head(page).split("\n")
+    at: int | None = None
+    for name in path:
+        indent = "" if at is None else "[ \\t]+"
+        pattern = re.compile(rf"{indent}(?:- +)?[\"']?{re.escape(name)}[\"']?[ \t]*:")
+        found = _find(lines, pattern, -1 if at is None else at)
+        if found is None:
+            break
+        at = found
+    return 1 if at is None else at + 1
+
+
+def _find(lines: list[str], pattern: re.Pattern[str], after: int) -> int | None:
+    for index in range(after + 1, len(lines)):
         if pattern.match(lines[index]):
             return index
-        if indent and lines[index][:1].strip():
+        # A key within another one ends with the next line that is not indented.
+        if after >= 0 and lines[index][:1].strip():
             return None
     return None
-
-
-def _head_end(page: Page) -> int:
-    return len(page.text) - len(page.body)
 
 
 def shown(value: Any) -> str:
@@ -167,7 +216,7 @@ def shown(value: Any) -> str:
 
 
 def _nearest(value: str, allowed: Iterable[str]) -> str:
-    from difflib import get_close_matches
+    from difflib import get_close_matches  # rarely needed, and slow to import
 
     close = get_close_matches(value, list(allowed), n=2)
     return f"; close to it: {', '.join(close)}" if close else ""

@@ -1,82 +1,84 @@
-"""Critical insights: complete, scored with thought, still carried by the page, and none said twice (FIELDS.md section 11).
+"""Critical insights: complete, scored, still supported by the page, and not said twice (FIELDS.md section 11).
 
-Both homes are checked: `insights` in a page's frontmatter and `insights/*.yaml` in the data folder.
+Both places are checked: `insights` in a page's frontmatter and `insights/*.yaml` in the data folder.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from enrich.checks.findings import Finding, Severity
-from enrich.checks.frontmatter import shown
-from enrich.checks.kinds import is_number
-from enrich.checks.likeness import near_duplicates
+from enrich.checks.frontmatter import is_number, shown
+from enrich.checks.report import PageFinding, Severity
 from enrich.wiki.data import SCORES, TYPES, Insight, page_insights
 from enrich.wiki.pages import Page
+
+if TYPE_CHECKING:
+    from enrich.grounding import PageIndex
 
 MOST_ON_A_PAGE = 5  # DESIGN.md section 4.4
 DATA_SCORES = (*SCORES, "neglected", "compact")
 LIKE, SAME = 0.7, 0.9  # FIELDS.md section 11: near-duplicates are a warning, duplicates an error
 STALE_DAYS = 90
 _ID = re.compile(r"[A-Za-z0-9_-]+")
-
-OnPage = Callable[[str], str | None]
-"""A quote as it stands on the page: itself where it stands there word for word, the page's words where they differ by little, else None."""
+_WORD = re.compile(r"\w+")
 
 
-def page_findings(page: Page, on_page: Callable[[Page], OnPage]) -> list[Finding]:
-    """Findings about the insights in one page's frontmatter. `on_page` is only called for a page that has insights with evidence."""
+def page_findings(page: Page) -> Iterator[PageFinding]:
+    """Findings about the insights in one page's frontmatter."""
     insights = page_insights(page)
-    found: list[Finding] = []
     if len(insights) > MOST_ON_A_PAGE:
-        more = insights[MOST_ON_A_PAGE]
-        said = f"{len(insights)} insights on one page; {MOST_ON_A_PAGE} at most are shown and read"
-        found.append(_finding(more, "insight-fields", "warning", said))
-    stands: OnPage | None = None
+        said = f"{len(insights)} insights on one page; at most {MOST_ON_A_PAGE} are shown and read"
+        yield _finding(insights[MOST_ON_A_PAGE], "insight-fields", "warning", said)
+    index: PageIndex | None = None
     for insight in insights:
         if not insight.values:
-            found.append(_finding(insight, "insight-fields", "error", "an insight is a mapping with type, text, scores and evidence"))
+            yield _finding(insight, "insight-fields", "error", "an insight is a mapping with type, text, scores and evidence")
             continue
-        found += _fields(insight, ("type", "text", *SCORES, "evidence"))
-        found += _scores(insight, SCORES)
-        evidence = insight.values.get("evidence")
-        if isinstance(evidence, str) and evidence.strip():
-            stands = stands or on_page(page)
-            there = stands(evidence)
-            if there is None:
-                said = f"the evidence is not on the page (any more): {shown(evidence)}"
-                found.append(_finding(insight, "insight-evidence", "warning", said))
-            elif there != evidence:
-                said = f"the evidence is not word for word on the page (any more), which says {shown(there)}"
-                found.append(_finding(insight, "insight-evidence", "warning", said))
-    return found
+        yield from _fields(insight, ("type", "text", *SCORES, "evidence"))
+        yield from _scores(insight, SCORES)
+        quote = insight.values.get("evidence")
+        if isinstance(quote, str) and quote.strip():
+            index = index or _page_index(page)
+            match = index.find_quote(quote)
+            if match is None:
+                said = f"the evidence is not on the page (any more): {shown(quote)}"
+                yield _finding(insight, "insight-evidence", "warning", said)
+            elif not match.exact and match.text != quote:
+                said = f"the evidence is not word for word on the page (any more), which says {shown(match.text)}"
+                yield _finding(insight, "insight-evidence", "warning", said)
 
 
-def data_findings(tied: Sequence[Insight], loose: Sequence[Insight], today: date) -> list[Finding]:
-    """Findings about the insights of the data folder: `tied` belong to a page, `loose` to none; `today` is the day of the check."""
-    found: list[Finding] = []
+def _page_index(page: Page) -> PageIndex:
+    from enrich.grounding import PageIndex  # only pages with evidence pay for its import
+
+    return PageIndex(page.body, title=page.title, description=page.description)
+
+
+def data_findings(tied: Sequence[Insight], loose: Sequence[Insight], today: date) -> Iterator[PageFinding]:
+    """Findings about the insights of the data folder: `tied` have a page, `loose` have none; `today` is the day of the check."""
     owners: dict[str, Insight] = {}
     homeless = {id(insight) for insight in loose}
     for insight in sorted((*tied, *loose), key=lambda insight: (insight.file.name, insight.line)):
         values = insight.values
         if not values:
-            found.append(_finding(insight, "insight-fields", "error", "an insight is a mapping with id, insight, source, type and scores"))
+            yield _finding(insight, "insight-fields", "error", "an insight is a mapping with id, insight, source, type and scores")
             continue
-        found += _fields(insight, ("id", "text", "source", "type", *SCORES))
-        found += _scores(insight, DATA_SCORES)
-        found += _identity(insight, owners)
+        yield from _fields(insight, ("id", "text", "source", "type", *SCORES))
+        yield from _scores(insight, DATA_SCORES)
+        yield from _identity(insight, owners)
         if id(insight) in homeless:
-            said = f"belongs to no page: neither `page`, the address `source` ({shown(values.get('source'))}) nor its last part names one"
-            found.append(_finding(insight, "insight-source", "warning", said))
-        found += _verified(insight, today)
-    return found
+            said = f"has no page: neither `page`, the address `source` ({shown(values.get('source'))}) nor its last part names one"
+            yield _finding(insight, "insight-source", "warning", said)
+        yield from _verified(insight, today)
 
 
-def duplicate_findings(insights: Sequence[Insight], among: Callable[[Insight], bool]) -> Iterator[Finding]:
-    """A finding for every insight that says (nearly) what an earlier one of the wiki says, where `among` holds for one of the two."""
+def duplicate_findings(insights: Sequence[Insight], among: Callable[[Insight], bool]) -> Iterator[PageFinding]:
+    """A finding for every insight that says (nearly) what an earlier one of the wiki says, if `among` holds for one of the two."""
     for first, second, similarity in near_duplicates([insight.text for insight in insights], LIKE):
         earlier, later = insights[first], insights[second]
         if not among(later):
@@ -88,12 +90,32 @@ def duplicate_findings(insights: Sequence[Insight], among: Callable[[Insight], b
             yield _finding(later, "insight-duplicate", "error" if similarity >= SAME else "warning", said)
 
 
-def _finding(insight: Insight, rule: str, severity: Severity, message: str) -> Finding:
+def word_pairs(text: str) -> frozenset[tuple[str, ...]]:
+    """The pairs of neighbouring words longer than two letters, in lower case; of a single word, the word."""
+    words = [word for word in _WORD.findall(text.lower()) if len(word) > 2]
+    return frozenset([(words[0],)]) if len(words) == 1 else frozenset(pairwise(words))
+
+
+def near_duplicates(texts: Iterable[str], threshold: float) -> Iterator[tuple[int, int, float]]:
+    """(i, j, Jaccard index of their word pairs) with i < j for all texts at or above `threshold`, by j, then i. FIELDS.md section 11."""
+    sets = [word_pairs(text) for text in texts]
+    holders: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for j, pairs in enumerate(sets):
+        shared = Counter(i for pair in pairs for i in holders[pair])
+        for i, count in sorted(shared.items()):
+            similarity = count / (len(sets[i]) + len(pairs) - count)
+            if similarity >= threshold:
+                yield i, j, similarity
+        for pair in pairs:
+            holders[pair].append(j)
+
+
+def _finding(insight: Insight, rule: str, severity: Severity, message: str) -> PageFinding:
     in_page = insight.file.suffix in (".md", ".mdx")
-    return Finding(insight.page, insight.file, insight.line, rule, severity, message, 1 if in_page else None)
+    return PageFinding(insight.page, insight.file, insight.line, rule, severity, message, 1 if in_page else None)
 
 
-def _fields(insight: Insight, required: Iterable[str]) -> Iterator[Finding]:
+def _fields(insight: Insight, required: Iterable[str]) -> Iterator[PageFinding]:
     values = insight.values
     for key in required:
         value = values.get(key)
@@ -104,16 +126,15 @@ def _fields(insight: Insight, required: Iterable[str]) -> Iterator[Finding]:
             yield _finding(insight, "insight-fields", "error", f"`{key}` should be a text, and is {shown(value)}")
     kind = values.get("type")
     if kind is not None and kind != "" and kind not in TYPES:
-        yield _finding(insight, "insight-fields", "error", f"`type` {shown(kind)} is none of {', '.join(TYPES)}")
+        yield _finding(insight, "insight-fields", "error", f"`type` {shown(kind)} is not one of {', '.join(TYPES)}")
     if "tags" in values and not isinstance(values["tags"], list):
         yield _finding(insight, "insight-fields", "error", f"`tags` should be a list, and is {shown(values['tags'])}")
 
 
-def _scores(insight: Insight, names: Sequence[str]) -> Iterator[Finding]:
-    values: Mapping[str, Any] = insight.values
+def _scores(insight: Insight, names: Sequence[str]) -> Iterator[PageFinding]:
     numbers: list[float] = []
     for name in names:
-        value = values.get(name)
+        value = insight.values.get(name)
         if value is None:
             if name not in SCORES:  # a missing S, I or A is reported as a missing field
                 yield _finding(insight, "insight-scores", "error", f"`{name}` is missing")
@@ -127,19 +148,19 @@ def _scores(insight: Insight, names: Sequence[str]) -> Iterator[Finding]:
         yield _finding(insight, "insight-scores", "warning", f"all {len(names)} scores are {numbers[0]:g}: they say nothing")
 
 
-def _identity(insight: Insight, owners: dict[str, Insight]) -> Iterator[Finding]:
+def _identity(insight: Insight, owners: dict[str, Insight]) -> Iterator[PageFinding]:
     value = insight.values.get("id")
     if value is None or value == "":
         return
     name = str(value)
     if not _ID.fullmatch(name):
-        yield _finding(insight, "insight-id", "error", f"`id` {shown(name)} may hold letters, digits, `-` and `_` only")
+        yield _finding(insight, "insight-id", "error", f"`id` {shown(name)} may hold only letters, digits, `-` and `_`")
     first = owners.setdefault(name, insight)
     if first is not insight:
-        yield _finding(insight, "insight-id", "error", f"the id {shown(name)} belongs to {first.file.name}:{first.line}")
+        yield _finding(insight, "insight-id", "error", f"the id {shown(name)} is taken by {first.file.name}:{first.line}")
 
 
-def _verified(insight: Insight, today: date) -> Iterator[Finding]:
+def _verified(insight: Insight, today: date) -> Iterator[PageFinding]:
     value = insight.values.get("lastVerified")
     if value is None or value == "":
         yield _finding(insight, "insight-stale", "info", "never verified against its page (`lastVerified`)")

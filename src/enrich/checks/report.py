@@ -1,4 +1,4 @@
-"""A check's findings as text, as JSON and as GitHub's workflow commands.
+"""What a check of pages finds, and the findings as text, as JSON and as GitHub's workflow commands.
 
 Messages quote pages, and pages are not trusted: control characters never reach a terminal, and nothing in a message can end a workflow
 command or begin another one.
@@ -7,82 +7,101 @@ command or begin another one.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from enrich.checks.check import CheckReport
-from enrich.checks.findings import SEVERITIES, Finding
-from enrich.text import annotation, printable
+from enrich.text import annotation, counted, printable
 
-Format = Callable[[CheckReport, bool], str]
-"""A report and whether lines are counted from the first body line, as one text without a final newline."""
-
-
-def as_text(report: CheckReport, body_lines: bool = False) -> str:
-    """One line a finding: `path:line: severity rule: message` (paths from the current folder), and a last line that sums up."""
-    here = Path.cwd()
-    lines = [
-        f"{printable(_path(finding.file, here))}:{_line(finding, body_lines)}:"
-        f" {finding.severity} {finding.rule}: {printable(finding.message)}"
-        for finding in report.findings
-    ]
-    return "\n".join([*lines, summary(report)])
+Severity = Literal["error", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+_COMMANDS = {"error": "error", "warning": "warning", "info": "notice"}
 
 
-def summary(report: CheckReport) -> str:
-    """What was found in one line."""
-    pages = f"{report.pages} page{'s' * (report.pages != 1)}"
-    if not report.findings:
-        return f"{pages} checked, nothing to report"
-    counts = [(report.count(severity), severity if severity == "info" else f"{severity}{{s}}") for severity in SEVERITIES]
-    said = ", ".join(f"{n} {word.format(s='s' * (n != 1))}" for n, word in counts if n)
-    return f"{pages} checked: {said}"
+@dataclass(frozen=True, slots=True)
+class PageFinding:
+    """One result of checking a page or a data file.
+
+    `page` is the page's id ("" for a data file), `file` the file as it was opened, `line` its line from 1, `body_line` the body line from 1
+    (None in a data file; a rule about a whole page or its frontmatter reports line 1). `message` is one sentence; it may quote the page, so
+    it must be escaped where it is printed.
+    """
+
+    page: str
+    file: Path
+    line: int
+    rule: str
+    severity: Severity
+    message: str
+    body_line: int | None = None
 
 
-def as_json(report: CheckReport, body_lines: bool = False) -> dict[str, Any]:
-    """The report as a JSON value: paths from the wiki's folder, findings in order, counts by severity."""
-    return {
-        "pages": report.pages,
-        "counts": {severity: report.count(severity) for severity in SEVERITIES},
-        "findings": [
-            {
-                "page": finding.page,
-                "path": _path(finding.file, report.root),
-                "line": _line(finding, body_lines),
-                "rule": finding.rule,
-                "severity": finding.severity,
-                "message": finding.message,
-            }
-            for finding in report.findings
-        ],
-    }
+def in_order(findings: Iterable[PageFinding]) -> list[PageFinding]:
+    """The findings by file (in the order in which the files first appear), then line; findings of one line keep their order."""
+    collected = list(findings)
+    rank = {file: place for place, file in enumerate(dict.fromkeys(finding.file for finding in collected))}
+    return sorted(collected, key=lambda finding: (rank[finding.file], finding.line))
 
 
-_COMMAND = {"error": "error", "warning": "warning", "info": "notice"}
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a check found, in order of files and lines.
 
+    `root` is the wiki's folder, `pages` how many pages were checked, `warnings` lines about the wiki as a whole (lost ids, missing roots).
+    With `body_lines`, its texts count lines from the first body line.
+    """
 
-def as_github(report: CheckReport, body_lines: bool = False) -> str:
-    """One workflow command per finding, which GitHub shows beside the line. Paths are relative to the repository, else the current folder."""
-    here = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd())
-    return "\n".join(
-        annotation(
-            _COMMAND[finding.severity],
-            finding.message,
-            file=_path(finding.file, here),
-            line=_line(finding, body_lines),
-            title=finding.rule,
+    root: Path
+    pages: int
+    findings: list[PageFinding]
+    warnings: tuple[str, ...] = ()
+
+    def count(self, severity: Severity) -> int:
+        return sum(finding.severity == severity for finding in self.findings)
+
+    def as_text(self, body_lines: bool = False) -> str:
+        """One line a finding: `path:line: severity rule: message` (paths from the current folder), and a last line that sums up."""
+        here = Path.cwd()
+        lines = [
+            f"{printable(_path(one.file, here))}:{_line(one, body_lines)}: {one.severity} {one.rule}: {printable(one.message)}"
+            for one in self.findings
+        ]
+        counts = [(self.count("error"), "error"), (self.count("warning"), "warning")]
+        said = [counted(number, noun) for number, noun in counts if number] + [f"{n} info" for n in [self.count("info")] if n]
+        total = f"{counted(self.pages, 'page')} checked"
+        return "\n".join([*lines, f"{total}: {', '.join(said)}" if said else f"{total}, nothing to report"])
+
+    def as_json(self, body_lines: bool = False) -> dict[str, Any]:
+        """The report as a JSON value: paths from the wiki's folder, findings in order, counts by severity."""
+        return {
+            "pages": self.pages,
+            "counts": {severity: self.count(severity) for severity in SEVERITIES},
+            "findings": [
+                {
+                    "page": one.page,
+                    "path": _path(one.file, self.root),
+                    "line": _line(one, body_lines),
+                    "rule": one.rule,
+                    "severity": one.severity,
+                    "message": one.message,
+                }
+                for one in self.findings
+            ],
+        }
+
+    def as_github(self, body_lines: bool = False) -> str:
+        """One workflow command a finding, so that GitHub shows it beside the line; paths from the repository's folder (the current one)."""
+        here = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd())
+        return "\n".join(
+            annotation(_COMMANDS[one.severity], one.message, file=_path(one.file, here), line=_line(one, body_lines), title=one.rule)
+            for one in self.findings
         )
-        for finding in report.findings
-    )
 
 
-def _line(finding: Finding, body_lines: bool) -> int:
+def _line(finding: PageFinding, body_lines: bool) -> int:
     return finding.body_line if body_lines and finding.body_line is not None else finding.line
 
 
 def _path(file: Path, base: Path) -> str:
-    try:
-        return file.relative_to(base).as_posix()
-    except ValueError:
-        return Path(os.path.relpath(file, base)).as_posix()
+    return Path(os.path.relpath(file, base)).as_posix()

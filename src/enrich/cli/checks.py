@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from typer import Context, Exit, Option, Typer, echo
 
 from enrich.checks.check import check_wiki
-from enrich.checks.report import as_github, as_json, as_text
 from enrich.cli.session import TO_REPORT, Pages, Session
 
 app = Typer(rich_markup_mode=None)
@@ -33,10 +32,10 @@ def check(
     for warning in report.warnings:
         session.warn(warning)
     if session.json or format == "json":
-        session.document(as_json(report, body_lines))
+        session.document(report.as_json(body_lines))
     elif format == "github":
-        echo(as_github(report, body_lines), nl=bool(report.findings))
+        echo(report.as_github(body_lines), nl=bool(report.findings))
     elif report.findings or not session.quiet:
-        echo(as_text(report, body_lines))
+        echo(report.as_text(body_lines))
     if exit_code and (report.count("error") or report.count("warning")):
         raise Exit(TO_REPORT)
