@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+# Below the public API: two reviewers at once, forms, line marks and a full disk between two files have no command of their own.
 from enrich.cli.main import main
 from enrich.errors import AnswerError, UserError
 from enrich.grounding import Finding
@@ -17,7 +18,7 @@ from enrich.review.applying import MEANWHILE, apply
 from enrich.review.decision_file import read_decisions, take
 from enrich.review.decisions import Step, accept, decided, is_small_move, record, reject, undecided
 from enrich.review.editing import candidates, chosen_insights, edited, form_text, read_form
-from enrich.review.line_marks import line_marks, moved
+from enrich.review.line_marks import changed_lines, line_marks
 from enrich.review.lock import LockFile, lock_entry
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.stages.field_values import value_hash
@@ -413,15 +414,15 @@ def page(body: str, title: str = "T") -> Page:
     ],
 )
 def test_changed_lines_are_named_by_their_file_lines(before: str, after: str, words: str) -> None:
-    assert moved(line_marks(page(before)), page(after)).words == words
+    assert changed_lines(line_marks(page(before)), page(after)) == words
 
 
 def test_title_and_description_are_told_apart_and_marks_stay_small() -> None:
     body = "A line of text that goes on for a while, as lines do.\n" * 300
     marks = line_marks(page(body))
-    assert moved(marks, page(body, "Other")).words == "the title changed"
+    assert changed_lines(marks, page(body, "Other")) == "the title changed"
     assert len(marks) < 1300
-    assert moved("no marks!", page(body)).words == "the text changed"
+    assert changed_lines("no marks!", page(body)) == "the text changed"
 
 
 def test_a_proposal_keeps_the_marks_its_changes_need(workspace: Wiki) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+# Below the public API: keys at the terminal are calls of `ReviewSession`; a decision is stored without a command.
 from enrich.cli.main import main
 from enrich.errors import AnswerError
 from enrich.review.decisions import Step, decided, record

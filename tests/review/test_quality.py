@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from enrich import Wiki
-from enrich.cli.main import main
+from enrich.cli.main import main  # the command line, in this process
 from tests.review import wikis
 
 # The formula on these pages: 8 times the mean of the four ratings, no citations, few words.

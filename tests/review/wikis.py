@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+# Below the public API: answers are proposed without asking a server.
 from enrich.config import load_config
 from enrich.grounding import PageIndex
 from enrich.review.lock import LockFile, Question

@@ -15,7 +15,7 @@ from typing import Any
 from enrich.errors import UserError
 from enrich.files import PageMoved, replace_file
 from enrich.metrics.quality import content_type, grading_counts, quality_from_ratings
-from enrich.review.line_marks import moved
+from enrich.review.line_marks import changed_lines
 from enrich.review.lock import PERSONS, Key, Lock, LockEntry, LockFile, lock_entry, owner
 from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore
 from enrich.stages.answers import QUALITY
@@ -177,7 +177,7 @@ def obstacle(page: Page, changes: Iterable[FieldChange], seen: Mapping[str, str]
             continue  # written already, by an apply that was interrupted
         if page.hash != change.question.page_hash:
             marks = (seen or {}).get(change.question.page_hash)
-            what = moved(marks, page).words if marks else "the page's text changed"
+            what = changed_lines(marks, page) if marks else "the page's text changed"
             return BODY_CHANGED, f"{what} after it was asked about; `enrich run {page.id}` asks again"
         if not same(now, change.old):
             detail = f"{change.field} was changed on the page after it was asked about and is kept (`enrich review {page.id}`)"
@@ -247,11 +247,11 @@ def recover(wiki: Wiki) -> int:
         return 0
     with lock_file.writing():
         lock = lock_file.read()
+        pages = {entry.page: page_of(wiki, entry.page) for entry in lock if entry.intent}
         updates: dict[Key, LockEntry | None] = {}
-        for page_id in lock.pages_with_intents():
-            page = page_of(wiki, page_id)
-            for stage in lock.stages(page_id):
-                entry = lock.entry(page_id, stage, page) if page else None
-                updates[page_id, stage] = replace(entry, intent=False) if entry else None
+        for key in {(entry.page, entry.stage) for entry in lock if entry.page in pages}:
+            page = pages[key[0]]
+            valid = lock.entry(*key, page) if page else None
+            updates[key] = replace(valid, intent=False) if valid else None
         lock_file.update(updates)
     return len(updates)

@@ -1,7 +1,7 @@
-"""What a question saw of a page, small enough to keep in the proposal: a mark per line, so that a changed page can be told line by line.
+"""Line marks: what a question saw of a page, small enough to keep in the proposal, so that a changed page can be compared line by line.
 
-The page hash says *whether* the text changed (`wiki.pages.Page.hash`); the marks say *where*. They are 24 bits of a checksum each: a collision
-hides one changed line from the reader, never from the decision.
+The page hash says *whether* the text changed (`wiki.pages.Page.hash`), the marks say *where*. A mark is 24 bits of a checksum of one line: a collision
+hides one changed line in a message, and has no influence on a decision.
 """
 
 from __future__ import annotations
@@ -10,60 +10,46 @@ import binascii
 import difflib
 import zlib
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from enrich.wiki.pages import Page
 
 _BYTES = 3
-# Beyond this many lines the exact comparison of two texts costs seconds; head and tail that are equal still tell the place.
+# Beyond this many changed lines the exact comparison takes seconds. Then everything between equal head and tail counts as changed.
 _MOST_LINES = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """What of a page's text is no longer what the question saw. `regions`: (first, last) file lines of today; last < first: lines are gone."""
-
-    title: bool
-    description: bool
-    regions: tuple[tuple[int, int], ...]
-
-    @property
-    def words(self) -> str:
-        """The change in words: `the title, lines 14-16 and 20 changed; lines after 31 are gone`."""
-        changed = [_span(first, last) for first, last in self.regions if last >= first]
-        gone = [f"after {last}" for first, last in self.regions if last < first]
-        parts = [word for word, is_so in (("the title", self.title), ("the description", self.description)) if is_so]
-        if changed:
-            many = len(changed) > 1 or "-" in changed[0]
-            parts.append(f"line{'s' if many else ''} {_listed(changed)}")
-        said = f"{_listed(parts)} changed" if parts else ""
-        if gone:
-            said += f"{'; ' if said else ''}lines {_listed(gone)} are gone"
-        return said or "the text changed"
+# A message names this many places.
+_MOST_PLACES = 6
 
 
 def line_marks(page: Page) -> str:
     """The marks of title, description and each body line, four characters each."""
-    return b64encode(b"".join(map(_mark, _lines(page)))).decode("ascii")
+    return b64encode(b"".join(_marks(page))).decode("ascii")
 
 
-def moved(marks: str, page: Page) -> Moved:
-    """How the page differs from what `marks` saw. Marks that are none (a damaged file) tell nothing: no region."""
+def changed_lines(marks: str, page: Page) -> str:
+    """What of the page differs from what `marks` saw: `the title, lines 14-16 and 20 changed; lines after 31 are gone`.
+
+    File lines as they are now; "the text changed" if the marks are damaged or the lines are the same.
+    """
     try:
         data = b64decode(marks, validate=True)
     except (ValueError, binascii.Error):
         data = b""
-    before = [data[at : at + _BYTES] for at in range(0, len(data), _BYTES)]
+    before, now = [data[at : at + _BYTES] for at in range(0, len(data), _BYTES)], _marks(page)
     if len(before) < 2 or len(data) % _BYTES:
-        return Moved(False, False, ())
-    now = [_mark(line) for line in _lines(page)]
-    shift = page.body_line
-    regions = tuple((first + shift, last + shift - 1) for first, last in _regions(before[2:], now[2:]))
-    return Moved(before[0] != now[0], before[1] != now[1], regions)
+        return "the text changed"
+    parts = [name for at, name in enumerate(("the title", "the description")) if before[at] != now[at]]
+    regions = [(start + page.body_line, end + page.body_line - 1) for start, end in _regions(before[2:], now[2:])]
+    spans = [str(first) if first == last else f"{first}-{last}" for first, last in regions if last >= first]
+    if spans:
+        parts.append(f"line{'' if len(spans) == 1 and spans[0].isdigit() else 's'} {_listed(spans)}")
+    gone = [f"after {last}" for first, last in regions if last < first]
+    messages = [f"{_listed(parts)} changed" if parts else "", f"lines {_listed(gone)} are gone" if gone else ""]
+    return "; ".join(filter(None, messages)) or "the text changed"
 
 
-def _regions(before: list[bytes], now: list[bytes]) -> list[tuple[int, int]]:
-    """The (start, end) ranges of `now` that are not in `before`; empty ranges where lines are gone."""
+def _regions(before: Sequence[bytes], now: Sequence[bytes]) -> list[tuple[int, int]]:
+    """The (start, end) ranges of `now` that are not in `before`; an empty range where lines are gone."""
     head = 0
     while head < min(len(before), len(now)) and before[head] == now[head]:
         head += 1
@@ -79,18 +65,12 @@ def _regions(before: list[bytes], now: list[bytes]) -> list[tuple[int, int]]:
     return [(head + start, head + end) for tag, _, _, start, end in matcher.get_opcodes() if tag != "equal"]
 
 
-def _lines(page: Page) -> list[str]:
-    return [page.title, page.description, *page.body.split("\n")]
+def _marks(page: Page) -> list[bytes]:
+    lines = [page.title, page.description, *page.body.split("\n")]
+    return [(zlib.crc32(line.encode("utf-8", "surrogatepass")) & 0xFFFFFF).to_bytes(_BYTES, "big") for line in lines]
 
 
-def _mark(line: str) -> bytes:
-    return (zlib.crc32(line.encode("utf-8", "surrogatepass")) & 0xFFFFFF).to_bytes(_BYTES, "big")
-
-
-def _span(first: int, last: int) -> str:
-    return str(first) if first == last else f"{first}-{last}"
-
-
-def _listed(parts: list[str], most: int = 6) -> str:
-    shown = parts[:most] + ([f"{len(parts) - most} more places"] if len(parts) > most else [])
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}" if shown else ""
+def _listed(parts: Sequence[str]) -> str:
+    more = len(parts) - _MOST_PLACES
+    shown = [*parts[:_MOST_PLACES], *([f"{more} more places"] if more > 0 else [])]
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))

@@ -178,9 +178,6 @@ class Lock:
         for key in sorted(self._entries):
             yield from self._entries[key]
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def entries(self, page: str, stage: str) -> list[LockEntry]:
         """All entries of (page, stage): none or one, except after a crash or a merge."""
         return list(self._entries.get((page, stage), ()))
@@ -203,20 +200,6 @@ class Lock:
 
         # max() keeps the first of equals: later entries are preferred.
         return max((entry for entry in reversed(entries) if not entry.intent or matches(entry)), key=rank, default=None)
-
-    def pages_with_intents(self) -> list[str]:
-        """The pages for which an interrupted apply left intents."""
-        return sorted({page for (page, _), entries in self._entries.items() if any(entry.intent for entry in entries)})
-
-    def stages(self, page: str) -> list[str]:
-        return [stage for (name, stage) in self._entries if name == page]
-
-    def replace(self, page: str, stage: str, entry: LockEntry | None) -> None:
-        """Make `entry` the only one of its (page, stage); None removes all of them."""
-        if entry is None:
-            self._entries.pop((page, stage), None)
-        else:
-            self._entries[page, stage] = [entry]
 
 
 class LockFile:
@@ -282,10 +265,10 @@ class LockFile:
         """Rewrite the file with `changes` in place of the entries of their (page, stage). To be called within `writing`."""
         if not changes:
             return
-        lock = self.read()
-        for (page, stage), entry in changes.items():
-            lock.replace(page, stage, entry)
-        write_text_atomically(self.path, "".join(map(_row, lock)))
+        kept = [entry for entry in self.read() if (entry.page, entry.stage) not in changes]
+        new = [entry for entry in changes.values() if entry is not None]
+        rows = map(_row, sorted([*kept, *new], key=lambda entry: (entry.page, entry.stage)))
+        write_text_atomically(self.path, "".join(rows))
 
 
 def _row(entry: LockEntry) -> str:

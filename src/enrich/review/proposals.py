@@ -176,7 +176,7 @@ _PROPOSAL = TypeAdapter(Proposal)
 
 
 class ProposalStore:
-    """The folder `proposals/`: reading is free, changing goes through `writing`, so that two reviewers lose no decision."""
+    """The folder `proposals/`. Reading needs no lock; changes are made within `writing`, so that two reviewers lose no decision."""
 
     def __init__(self, wiki: Wiki) -> None:
         self.folder = wiki.config.proposals
@@ -184,43 +184,33 @@ class ProposalStore:
         self._names: dict[str, str] | None = None  # casefolded file name -> file name
 
     def get(self, page: str) -> Proposal | None:
-        """The proposal of a page, or None. Raises `UserError` for a file that is none."""
-        for name in _candidates(page):
-            found = self._read(self.folder / name)
-            if found is not None and found.page == page:
-                return found
-        return None
+        """The proposal of a page, or None. Raises `UserError` if its file is damaged."""
+        found = (self._read(self.folder / name) for name in _file_names(page))
+        return next((proposal for proposal in found if proposal is not None and proposal.page == page), None)
 
     def has_any(self) -> bool:
-        """Whether there is any proposal: saves looking for each page's."""
+        """Whether there is any proposal; spares looking for a file per page."""
         return bool(self._listing())
 
     def all(self) -> list[Proposal]:
-        """All proposals, in the order of their file names. Files that are none cost their own page only: they are in `damaged`."""
-        found: list[Proposal] = []
+        """All proposals, in the order of their file names. A damaged file costs its own page only: its error is in `damaged`."""
+        found: list[Proposal | None] = []
         self.damaged = []
         for name in sorted(self._listing().values()):
             try:
-                proposal = self._read(self.folder / name)
+                found.append(self._read(self.folder / name))
             except UserError as error:
                 self.damaged.append(error)
-                continue
-            if proposal is not None:
-                found.append(proposal)
-        return found
-
-    def pages(self) -> set[str]:
-        """The ids of the pages that have a proposal."""
-        return {proposal.page for proposal in self.all()}
+        return [proposal for proposal in found if proposal is not None]
 
     def writing(self) -> AbstractContextManager[None]:
         """Hold the folder: one process at a time changes proposals."""
         return locked(self.folder / ".mutex")
 
     def put(self, proposal: Proposal, *, durable: bool = False) -> None:
-        """Write (or, where it has no changes left, remove) one proposal. To be called within `writing`.
+        """Write one proposal, or remove it if it has no changes left. To be called within `writing`.
 
-        `durable` for a person's decisions: answers can be had again from the cache, decisions only from the person.
+        `durable` is for a person's decisions: answers are in the cache, decisions nowhere else.
         """
         file = self.folder / self._name(proposal.page)
         if not proposal.changes:
@@ -231,7 +221,7 @@ class ProposalStore:
         self._listing()[file.name.casefold()] = file.name
 
     def _name(self, page: str) -> str:
-        plain, hashed = _candidates(page)
+        plain, hashed = _file_names(page)
         if plain == hashed:
             return hashed
         taken = self._listing().get(plain.casefold())
@@ -263,14 +253,14 @@ class ProposalStore:
 
 
 def _text(proposal: Proposal) -> str:
-    """The file's text: a line a field. Indenting every value would take Python's slow encoder, most of what a proposal costs."""
+    """The file's text, one line per field: indenting every value would take Python's slow encoder, most of what a proposal costs."""
     tree = proposal.document()
     fields = ",\n  ".join(json.dumps(item, ensure_ascii=False) for item in tree.pop("fields"))
     return f'{json.dumps(tree, ensure_ascii=False)[:-1]}, "fields": [\n  {fields}\n]}}\n'
 
 
-def _candidates(page: str) -> tuple[str, str]:
-    """The file names a page's proposal may have: its id, and its id with a hash (too long, or another id that differs only in case)."""
+def _file_names(page: str) -> tuple[str, str]:
+    """The possible file names of a page's proposal: its id, and its id with a hash (if it is too long, or another id differs only in case)."""
     name = quote(unicodedata.normalize("NFC", page), safe="", errors="surrogatepass").replace("~", "%7E")
     if name.startswith("."):
         name = "%2E" + name[1:]

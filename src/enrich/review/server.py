@@ -1,8 +1,8 @@
-"""The review page served to one browser on this machine, where each decision is stored the moment it is made (`enrich review --serve`).
+"""The review page, served to one browser on this machine; each decision is stored the moment it is made (`enrich review --serve`).
 
-What keeps others out: it listens on 127.0.0.1 only; the address carries a token that works once and is exchanged for a cookie no script can
-read; every request must name this very host and port (no DNS rebinding) and come from this very page (no other origin, no form elsewhere).
-The one thing it can do is what `enrich review --from` does: record decisions in proposals, and rejections in the lock. Pages are never written.
+Others have no access: the server listens on 127.0.0.1 only; the address carries a token that works once and is exchanged for a cookie that scripts
+cannot read; every request must name this host and port (no DNS rebinding) and come from this page (no other origin, no form elsewhere). The server
+can only do what `enrich review --from` does: record decisions in proposals, and rejections in the lock. It never writes pages.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _HEADERS = {
 
 @dataclass
 class ReviewSite:
-    """What is served: `proposals` gives those to be shown now, `now` the time as ISO, `by` who decides. `stored` counts decisions."""
+    """What is served: `proposals` returns those to show now, `now` the time as ISO 8601. `by` is who decides; `stored` counts decisions."""
 
     wiki: Wiki
     proposals: Callable[[], Sequence[Proposal]]
@@ -59,7 +59,7 @@ class ReviewSite:
         return review_html(page_views(page_diffs(self.wiki, self.proposals())), wiki=self.name, generated=self.now(), serve=True)
 
     def decide(self, body: bytes) -> dict[str, Any]:
-        """Record a decisions document; gives the pages it names as they are then, and what was refused. Raises `ValueError` for no such document."""
+        """Record a decisions document. Returns the pages it names as they are then, and what was refused. Raises `ValueError` if it is not one."""
         entries = DecisionFile.model_validate(json.loads(body)).decisions
         with self._turn:
             done = take(self.wiki, entries, by=self.by, when=self.now())
@@ -74,14 +74,14 @@ class ReviewSite:
 
 
 class ReviewServer:
-    """Serves a `ReviewSite` from a thread of its own while it is entered. `address` is to be opened once, in one browser."""
+    """Serves a `ReviewSite` from a thread while its context is open. `address` is to be opened once, in one browser."""
 
     def __init__(self, site: ReviewSite, port: int = 0) -> None:
-        """Raises `OSError` where the port is taken."""
+        """Raises `OSError` if the port is taken."""
         self.site = site
         self._token = secrets.token_urlsafe(24)
         self._session = secrets.token_urlsafe(24)
-        self._token_left = threading.Lock()  # taken by the first who brings the token
+        self._token_left = threading.Lock()  # acquired by the first request with the token
         outer = self
 
         class Handler(_Handler):
@@ -115,7 +115,7 @@ class ReviewServer:
             self._thread.join(0.5)
 
     def admits(self, token: str) -> bool:
-        """Whether this token opens the door: the right one, the first time."""
+        """Whether this is the right token, and the first time it is used."""
         return secrets.compare_digest(token.encode(), self._token.encode()) and self._token_left.acquire(blocking=False)
 
     def knows(self, cookies: str) -> bool:
@@ -173,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._guarded(lambda: self._json(HTTPStatus.OK, self.server_.site.decide(body)))
 
     def _guarded(self, answer: Callable[[], None]) -> None:
-        """What goes wrong on the way is told to the page; it must not end the server."""
+        """Answer; an error goes to the page and does not end the server."""
         try:
             answer()
         except ValidationError as error:
@@ -184,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.CONFLICT, str(error))
 
     def _from_here(self, *, must: bool = False) -> bool:
-        """Whether the request names this host and, where it says so (`must`: it has to), comes from this page."""
+        """Whether the request names this host, and comes from this page if it names an origin (`must`: it has to name one)."""
         if self.headers.get_all("Host") != [f"{HOST}:{self.server_.port}"]:
             return False
         if self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
@@ -205,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: HTTPStatus, body: bytes, kind: str, headers: Mapping[str, str]) -> None:
         self.send_response(status)
-        # The page's own policy allows its script and style by hash; this one holds for everything else, and nobody may frame it.
+        # The page's own policy allows its script and style by hash; this one is for everything else, and forbids framing.
         policy = "frame-ancestors 'none'" if kind.startswith("text/html") else "default-src 'none'; frame-ancestors 'none'"
         for name, value in {**_HEADERS, "Content-Security-Policy": policy, "Content-Type": kind, **headers}.items():
             self.send_header(name, value)
