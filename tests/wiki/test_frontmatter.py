@@ -1,4 +1,7 @@
-"""Frontmatter edits, one test a trap: the exact text before and after, with either of PyYAML's parsers."""
+"""Frontmatter edits, one test for each trap: the exact text before and after, with either of PyYAML's parsers.
+
+The editor's own modules are imported to choose the parser, to spoil an edit for the self-check, and for the byte form and the refusal.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Frontmatter built out of hard fragments, changed at random.
+"""Frontmatter built of hard fragments and changed at random (`EditRefused` is not public, but its reasons are checked).
 
-The judge knows nothing of spans: the frontmatter is put together from pieces, so it is known which bytes must come out again and in which
-order; what the values must be afterwards is asked of PyYAML (YAML 1.1) and of ruamel.yaml's own parser (YAML 1.2).
+The test does not use spans: the frontmatter is built of pieces, so it is known which bytes must be kept and in which order. PyYAML (YAML
+1.1) and ruamel.yaml's own parser (YAML 1.2) say what the values are afterwards.
 """
 
 # ruff: noqa: E501 (lists of fragments read best close together)

@@ -1,4 +1,5 @@
-"""Edits on real pages: nasty values into a copy of every page, read back by three YAML readers that know nothing of each other."""
+"""Edits on real pages: difficult values in a copy of every page, read back by three independent YAML readers (bytes are edited and written
+as `enrich apply` does, with modules that are not public)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Visible text: what a reader sees of a body, on which line, under which heading, of which kind."""
+"""Visible text: what a reader sees of a body, on which line, under which heading, of which kind.
+
+Not public, but everything that is checked or quoted depends on these results, line by line.
+"""
 
 from __future__ import annotations
 

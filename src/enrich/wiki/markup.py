@@ -11,6 +11,9 @@ import html
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
+from importlib import resources
+
+from enrich.wiki import yaml12
 
 # One character class costs a tenth of an alternation; what the character opens is decided afterwards.
 _OPENER = re.compile(r"[<`{]|~~~")
@@ -32,26 +35,10 @@ _LITERAL = re.compile(
     re.DOTALL,
 )
 
-# Attributes for addresses, style and switches. Any other text attribute of a component counts as something it shows.
-_TECHNICAL = frozenset(
-    """
-    id ids key ref href src srcset url link to path slug name class classname style type kind variant mode color colour icon size
-    width height align target rel lang dir role entity entityid entityids numericid property collection layout theme format sort
-    sortby sortorder order component as is tabindex loading decoding xmlns viewbox fill stroke d client set import from
-    relatedcruxes resolvability stance field fields accessor datakey hidden onclick onchange checked disabled open colspan
-    rowspan import_path file filename columnkey group template
-    """.split()
-)
-# Attributes that HTML elements show.
-_HTML_TEXT = frozenset({"alt", "title", "label", "summary", "caption", "cite", "content"})
-# Block elements: their tags separate words, other tags do not.
-BLOCKS = frozenset(
-    """
-    address article aside blockquote br caption center dd details dialog div dl dt fieldset figcaption figure footer form h1 h2
-    h3 h4 h5 h6 header hr iframe img li main nav ol option p pre section summary table tbody td tfoot th thead tr ul video
-    """.split()
-)
-_RAW = frozenset({"script", "style", "template", "noscript"})
+_WORDS_FILE = resources.files("enrich.wiki") / "words.yaml"
+WORDS = {name: frozenset(words.split()) for name, words in yaml12.load(_WORDS_FILE.read_text(encoding="utf-8")).items()}
+BLOCKS, _RAW = WORDS["block_elements"], WORDS["raw_elements"]
+_TECHNICAL, _HTML_TEXT = WORDS["technical_attributes"], WORDS["html_text_attributes"]
 _HIDDEN = re.compile(
     r"(?:^|\s)(?:hidden(?=\s|$|=)|aria-hidden\s*=\s*[\"']true|style\s*=\s*(?:[\"']|\{\{)[^\"'}]*(?:display\s*:\s*[\"']?none|visibility\s*:\s*[\"']?hidden))"
 )
@@ -59,24 +46,21 @@ _TEXTLIKE = re.compile(r"\s|^[~≈<>+-]?[$€£¥]?\d|^[A-Z][a-z]{2,}$|[^\x00-\x
 
 
 class Scan:
-    """One pass over a body. `text()` is the body without hidden parts; the lists say what was found where (offsets in the body)."""
+    """One pass over a body. `text` is the body without hidden parts; the lists say what was found where (offsets in the body)."""
 
     def __init__(self, body: str) -> None:
         self.body = body
-        self.pieces: list[str] = []
         self.extras: list[tuple[int, str]] = []  # texts of attributes
         self.spans: list[tuple[int, int, str]] = []  # (start, end, "code" or "comment")
         self.tags: list[tuple[int, int]] = []  # (start, end) of tags with attributes
         self._hidden_until = 0
         # The number of characters that failed searches (for the end of a brace or tag) may cost in all.
         self._budget = 4 * len(body) + 4096
-        self._run()
+        self.text = self._run()
 
-    def text(self) -> str:
-        return "".join(self.pieces)
-
-    def _run(self) -> None:
-        body, pieces, search = self.body, self.pieces, _OPENER.search
+    def _run(self) -> str:
+        body, search = self.body, _OPENER.search
+        pieces: list[str] = []
         modules = self._modules()
         pos = done = 0
         found = search(body)
@@ -100,6 +84,7 @@ class Scan:
                 pieces.append("\n" * newlines if newlines else text)
                 pos = done = end
         pieces.append(body[done:])
+        return "".join(pieces)
 
     def _opened(self, start: int) -> tuple[int, str, int]:
         """(end of the markup that opens at `start`, or -1 if it is plain text; its replacement; where to search on if it is text)."""

@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Literal
 
-from enrich.wiki.markup import Scan, inline
+from enrich.wiki.markup import WORDS, Scan, inline
 
 Kind = Literal["prose", "heading", "list", "table", "code", "component", "footnote", "comment"]
 
@@ -76,7 +76,7 @@ def visible(body: str) -> VisibleText:
     if "\r" in body:
         body = body.replace("\r\n", "\n").replace("\r", "\n")
     scan = Scan(body)
-    text = inline(scan.text())
+    text = inline(scan.text)
     return VisibleText(tuple(_lines(text.split("\n"), _marked(scan), _shown(scan))))
 
 
@@ -229,21 +229,7 @@ def _word_count(text: str) -> int:
 # A mark that can end a sentence, its closing quotes and brackets, and the space behind it; CJK marks need no space.
 _END = re.compile(r"(?:[.!?…]+[\"'”’»)\]]*(?=\s)\s+|[。！？]+[」』”）]*\s*)")
 _LAST_WORD = re.compile(r"[\w.&'’-]+$")
-# Abbreviations, lower case, without the last full stop: the stop is part of the word.
-_ABBREVIATIONS = frozenset(
-    """
-    mr mrs ms dr prof sr jr st vs v cf al etc ca approx est fig figs no nos vol pp p ch sec eq ed eds inc ltd co corp dept univ
-    gov gen sen rep rev hon jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun e.g i.e eg ie a.m p.m
-    a.k.a u.s u.k u.n e.u u.s.a d.c ph.d m.d b.a m.a n.b bzw z.b d.h usw nr bd
-    """.split()
-)
-# Words that begin a sentence after an abbreviation of `_MAY_END`.
-_STARTERS = frozenset(
-    """
-    The This These Those It In However But And A An As At For From He She They We If When While By On Its Their There
-    """.split()
-)
-_MAY_END = frozenset("etc inc ltd co corp u.s u.k u.n e.u u.s.a d.c ph.d m.d a.m p.m al jr sr".split())
+_ABBREVIATIONS, _MAY_END, _STARTERS = WORDS["abbreviations"], WORDS["abbreviations_that_may_end"], WORDS["starters"]
 
 
 def split_sentences(text: str) -> list[tuple[int, int]]:

@@ -97,26 +97,14 @@ def _applied(data: dict[Any, Any], changes: Mapping[Path, Any]) -> dict[Any, Any
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are equal type by type: 4 is not 4.0, True is not 1, NaN equals itself."""
-    return _same(one, other, set())
-
-
-def _same(one: Any, other: Any, seen: set[tuple[int, int]]) -> bool:
+    """Whether two values are equal type by type: 4 is not 4.0, True is not 1, 0.0 is not -0.0, NaN equals itself."""
     if type(one) is not type(other):
         return False
-    if isinstance(one, dict | list | tuple):
-        # A value that aliases repeat is compared once: the number of repetitions can be unlimited.
-        pair = (id(one), id(other))
-        if pair in seen:
-            return True
-        seen.add(pair)
-        if len(one) != len(other):
-            return False
-        if isinstance(one, dict):
-            if {(type(key), key) for key in one} != {(type(key), key) for key in other}:
-                return False
-            return all(_same(value, other[key], seen) for key, value in one.items())
-        return all(_same(left, right, seen) for left, right in zip(one, other, strict=True))
+    if isinstance(one, dict):
+        keys, others = ({(type(key), key) for key in each} for each in (one, other))
+        return keys == others and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, float):
         return (one == other and math.copysign(1, one) == math.copysign(1, other)) or (math.isnan(one) and math.isnan(other))
     return bool(one == other)
