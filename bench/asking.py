@@ -1,8 +1,8 @@
 """The asking path against its floors: ready requests in, validated and durably cached answers out.
 
 `python bench/asking.py` runs everything (about two minutes) and prints a table; `--json FILE` keeps the figures; `--runs 1` for a glance.
-Every client is a process of its own, against a server in another one. CPU is the client's, after its imports; peak is its largest
-resident size, imports included. Targets are those of DESIGN.md section 7 and stand in the table.
+Every client is a separate process, against a server in another one. CPU is the client's, after its imports; peak is its largest
+resident size, imports included. The targets in the table are those of DESIGN.md section 7.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 # 8 kB of plain words, different for every request.
-FILLER = "The page says something of middling length about a subject that nobody has measured yet, and then it goes on. " * 73
+FILLER = "The page says something of middling length about a subject that no one has measured yet, and then it goes on. " * 73
 ANSWER = {
     "summary": {
         "text": "One sentence that says what was done. Another that says what came of it.",
@@ -47,7 +47,7 @@ def prompt(number: int) -> str:
     return f"{number} {FILLER}"
 
 
-# --- the clients; each gives (answers that are sound, requests lost) ---
+# --- the clients; each returns (valid answers, requests lost) ---
 
 
 async def by_hand(base_url: str, count: int, concurrency: int, folder: Path) -> tuple[int, int]:
@@ -174,7 +174,6 @@ def import_all(name: str) -> None:
     if name.startswith("enrich"):
         import diskcache  # noqa: F401
         import genai_prices  # noqa: F401
-        import tenacity  # noqa: F401
 
 
 def one(name: str, base_url: str, count: int, concurrency: int, folder: Path) -> dict[str, Any]:
@@ -247,7 +246,7 @@ def main() -> None:
             figures["enrich, cached rerun"] = medians([run("enrich", 1000, [], Path(kept)) for _ in range(options.runs)])
         floor = figures["aiohttp by hand"]["wall_s"]
         for name, found in figures.items():
-            target = "≤ 1.25 × floor, ≤ 2.0 ms, ≤ 100 MB" if name == "enrich" else "0 requests" if "rerun" in name else ""
+            target = "≤ 1.25 × floor, ≤ 1.3 ms, ≤ 100 MB" if name == "enrich" else "0 requests" if "rerun" in name else ""
             rows.append(
                 (
                     name,

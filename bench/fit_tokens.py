@@ -1,7 +1,7 @@
-"""Fits the worths of `enrich.llm.tokens` anew: `pip install bpe-openai`, then `python bench/fit_tokens.py [FOLDER OF PAGES TO TEST ON]`.
+"""Fit the weights of `enrich.llm.tokens` again: `pip install bpe-openai`, then `python bench/fit_tokens.py [FOLDER OF PAGES TO TEST ON]`.
 
-The corpus is what lies about on a Debian machine with a few Python packages: their READMEs, this repository's pages, and translated
-messages of system programs. Texts below the given folder are tested on, never fitted to.
+The corpus is what a Debian machine with a few Python packages has: their READMEs, this repository's pages, and translated messages of system
+programs. Texts below the given folder are used for testing only.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import bpe_openai
 import numpy as np
 from scipy.optimize import lsq_linear
 
-from enrich.llm.tokens import _OUTSIDE_ASCII, _WORTH
+from enrich.llm.tokens import _OUTSIDE_ASCII, _WEIGHTS
 
-PATTERNS = [pattern for pattern, _ in (*_WORTH, *_OUTSIDE_ASCII)]
+PATTERNS = [pattern for pattern, _ in (*_WEIGHTS, *_OUTSIDE_ASCII)]
 LANGUAGES = ("de", "fr", "ru", "zh_CN", "ja", "ko", "es", "pl")
 ENCODING = bpe_openai.get_encoding("o200k_base")
 

@@ -31,13 +31,18 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_prompt_has_its_wishes_and_its_words(tmp_path: Path) -> None:
     prompt = Prompt.load(write(tmp_path, GOOD))
-    assert (prompt.version, prompt.model, prompt.temperature, prompt.max_output_tokens) == ("3", "gpt-5-mini", 0.2, 700)
+    assert (prompt.version, prompt.settings.model, prompt.settings.temperature, prompt.settings.max_output_tokens) == (
+        "3",
+        "gpt-5-mini",
+        0.2,
+        700,
+    )
     assert prompt.render(title="Alignment", items=["a", "b"]) == "Summarise Alignment.\n- a\n- b\nEnd."
 
 
 def test_only_the_version_is_needed(tmp_path: Path) -> None:
     prompt = Prompt.load(write(tmp_path, "---\nversion: first\n---\nHello"))
-    assert (prompt.version, prompt.model, prompt.temperature, prompt.max_output_tokens) == ("first", None, None, None)
+    assert (prompt.version, prompt.settings.model, prompt.settings.temperature) == ("first", None, None)
     assert prompt.render() == "Hello"
 
 
@@ -59,12 +64,12 @@ def test_values_are_data(tmp_path: Path) -> None:
         ("no frontmatter", 1, "no frontmatter"),
         ("---\nmodel: x\n---\n", 1, "version"),
         ("---\nversion: 1\ntemprature: 1\n---\n", 3, "unknown key `temprature`"),
-        ("---\nversion: 1\ntemperature: hot\n---\n", 3, "from 0 to 2"),
-        ("---\nversion: 1\ntemperature: 2.5\n---\n", 3, "from 0 to 2"),
-        ("---\nversion: 1\nmax_output_tokens: 0\n---\n", 3, "at least 1"),
-        ("---\nversion: 1\nmodel: 5\n---\n", 3, "model's name"),
-        ("---\nversion: true\n---\n", 2, "number or a word"),
-        ("---\nversion: 1\nmodel: [\n---\n", 4, "no YAML"),
+        ("---\nversion: 1\ntemperature: hot\n---\n", 3, "`temperature`"),
+        ("---\nversion: 1\ntemperature: 2.5\n---\n", 3, "`temperature`"),
+        ("---\nversion: 1\nmax_output_tokens: 0\n---\n", 3, "greater than or equal to 1"),
+        ("---\nversion: 1\nmodel: 5\n---\n", 3, "`model`"),
+        ("---\nversion: true\n---\n", 2, "`version"),
+        ("---\nversion: 1\nmodel: [\n---\n", 4, "invalid YAML"),
         ("---\nversion: 1\n---\nfine\n{% if %}\n", 5, "cannot be read"),
         ("---\nversion: 1\n---\nfine\n{{ open", 5, "cannot be read"),
     ],

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _DATABASE = "cache.db"
 _COMPANIONS = ("", "-wal", "-shm")
-# Beyond this a value would go to a file of its own; answers are a few kB, and one file is easier to trust than many.
+# Larger values would be stored in separate files; answers are a few kB, and one file is easier to check than many.
 _IN_DATABASE = 1 << 30
 # Another process's transaction takes well under a second, even on a slow disk.
 _BUSY_SECONDS = 30

@@ -11,9 +11,9 @@ from enrich.llm.messages import Message
 
 # Words for people: a new docstring must not lose a cache. `$comment` and `examples` are of the same kind.
 _FOR_PEOPLE = frozenset({"title", "description", "$comment", "examples"})
-# Below these keywords stand names that the schema's author chose, where "title" is a property and no annotation.
+# Below these keywords are names that the schema's author chose: "title" is a property there, not an annotation.
 _NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
-# Below these stand values, which are compared as they are.
+# Below these are values, which are compared as they are.
 _VALUES = frozenset({"enum", "const", "default", "required"})
 
 
@@ -26,8 +26,8 @@ def question_key(
     `sample`: 0 for the first answer, 1 for the next one to the same question. Not part of it: output ceiling, timeouts, server,
     file paths, and which other stages went out in the same request.
     """
-    # Canonical JSON sorts its keys, so the messages come first, and of them those that all questions about one text have in common: what has
-    # been hashed of them is copied and not hashed again for each question.
+    # Canonical JSON sorts its keys, so the messages come first. The hash of those that all questions about one page have in common is copied
+    # and not computed for each question.
     begun = _begun(tuple(messages[:-1])).copy()
     rest = {
         "model": model,
@@ -49,7 +49,7 @@ def _begun(messages: tuple[Message, ...]) -> hashlib._Hash:
 
 
 def bare_schema(schema: Mapping[str, object]) -> dict[str, object]:
-    """The schema without words for people: equal for equal meaning, so a hash of it can stand in the lock."""
+    """The schema without words for people: equal for equal meaning, so that the lock can have a hash of it."""
     bare: dict[str, object] = {}
     for keyword, value in schema.items():
         if keyword in _NAMED and isinstance(value, Mapping):

@@ -1,10 +1,10 @@
-"""How many tokens a text will be, without a tokenizer: a few counts and a line fitted through them.
+"""The number of tokens of a text, estimated without a tokenizer: a few counts, weighted.
 
-The counts and what each is worth stand in `_WORTH`. They were fitted by `bench/fit_tokens.py` (least squares on the relative error, no
-negative worth) against OpenAI's o200k encoding on 400 Markdown and reST documents of installed packages, this repository's own pages, and
-translated program messages in eight languages. On 184 pages of another wiki, which were not part of the fit: sum +0.7 %, median 2.0 %,
-95 % of the pages within 7.5 %, the worst 12.1 %. Chinese, Japanese, Korean, Russian, Spanish within 3 % in sum, French -7 %, German -16 %,
-Polish -25 %: other languages, and other tokenizers, are what `Correction` is for.
+The weights in `_WEIGHTS` were fitted by `bench/fit_tokens.py` (least squares on the relative error, no negative weight) against OpenAI's
+o200k encoding on 400 Markdown and reST documents of installed packages, this repository's own pages, and translated program messages in eight
+languages. On 184 pages of another wiki, which were not part of the fit: sum +0.7 %, median 2.0 %, 95 % of the pages within 7.5 %, the worst
+12.1 %. Chinese, Japanese, Korean, Russian, Spanish within 3 % in sum, French -7 %, German -16 %, Polish -25 %: for other languages, and for
+other tokenizers, `Correction` learns a factor.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# Tokens for each match. A long word is counted as a word too, and gets its surplus here.
-_WORTH: tuple[tuple[re.Pattern[str], float], ...] = (
+# Tokens for each match. A long word counts as a word too; its surplus is added here.
+_WEIGHTS: tuple[tuple[re.Pattern[str], float], ...] = (
     (re.compile(r"[A-Za-z]+"), 0.945),
     (re.compile(r"[A-Za-z]{8,}"), 0.490),
     (re.compile(r"[0-9]{1,3}"), 1.648),
@@ -29,21 +29,21 @@ _OUTSIDE_ASCII: tuple[tuple[re.Pattern[str], float], ...] = (
     (re.compile(r"[\u2e80-\U0010ffff]"), 0.693),
 )
 
-# What a chat format adds around each message, and around the whole.
+# Tokens that a chat format adds to each message, and to the whole.
 PER_MESSAGE, PER_REQUEST = 4, 3
 
-# Until a model's usage has been seen, its factor is 1; this many estimated tokens of usage move it half-way.
+# Without any usage of a model its factor is 1; so many estimated tokens of usage move it half-way.
 _PRIOR_TOKENS = 2_000.0
-# Old usage counts half once so much newer one has come, so that a changed model shows.
+# After so much usage the older usage counts half, so that a changed model shows.
 _MEMORY_TOKENS = 5_000_000.0
 _FURTHEST = 4.0
 
 
 def estimate_tokens(text: str) -> int:
-    """Tokens of `text`; 0 for an empty one. English Markdown: a page within 15 %, a wiki's sum within 5 %. Under 2 ms for 20 kB."""
-    total = sum(len(pattern.findall(text)) * worth for pattern, worth in _WORTH)
+    """Estimated tokens of `text`; 0 for an empty one. English Markdown: a page within 15 %, a wiki's sum within 5 %. Under 2 ms for 20 kB."""
+    total = sum(len(pattern.findall(text)) * weight for pattern, weight in _WEIGHTS)
     if not text.isascii():
-        total += sum(len(pattern.findall(text)) * worth for pattern, worth in _OUTSIDE_ASCII)
+        total += sum(len(pattern.findall(text)) * weight for pattern, weight in _OUTSIDE_ASCII)
     return max(1, math.ceil(total)) if text else 0
 
 
@@ -51,13 +51,13 @@ def estimate_tokens(text: str) -> int:
 class Correction:
     """Per model, how many tokens the server counts for each estimated one, learned from the usage of its answers.
 
-    `seen`: model → (estimated tokens, counted tokens), each a sum. The caller keeps it between runs: `to_json`, `from_json`.
+    `seen`: model → (estimated tokens, counted tokens), each a sum. The caller stores it between runs: `to_json`, `from_json`.
     """
 
     seen: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def learn(self, model: str, estimated: int, counted: int) -> None:
-        """One request's input: what was estimated for it, and what its usage said. Zeros say nothing and are left out."""
+        """Add one request: the tokens that were estimated, and the tokens that its usage states. Zeros are left out."""
         if estimated <= 0 or counted <= 0:
             return
         before, after = self.seen.get(model, (0.0, 0.0))
@@ -66,7 +66,7 @@ class Correction:
         self.seen[model] = (before + estimated, after + counted)
 
     def factor(self, model: str) -> float:
-        """What to multiply an estimate with, from 1/4 to 4; 1.0 for a model that was never seen."""
+        """The factor for estimates, from 1/4 to 4; 1.0 for a model without usage."""
         estimated, counted = self.seen.get(model, (0.0, 0.0))
         factor = (counted + _PRIOR_TOKENS) / (estimated + _PRIOR_TOKENS)
         return min(_FURTHEST, max(1 / _FURTHEST, factor))
@@ -80,7 +80,7 @@ class Correction:
 
     @classmethod
     def from_json(cls, tree: object) -> Correction:
-        """From what `to_json` gave; whatever is not of that form is left out, since the file may be damaged."""
+        """The correction that `to_json` gave; anything else is left out, since the file may be damaged."""
         seen: dict[str, tuple[float, float]] = {}
         for model, pair in tree.items() if isinstance(tree, Mapping) else ():
             numbers = [float(one) for one in pair if isinstance(one, int | float)] if isinstance(pair, list | tuple) else []

@@ -88,7 +88,7 @@ def _stage(config: Config, name: str, system: str) -> Stage:
     section, dimensions = config.stages[name], tuple(config.stages.ratings.dimensions)
     prompt = _prompt(config, name, section.prompt)
     offline = config.llm.backend == OFFLINE
-    temperature = section.temperature if section.temperature is not None else prompt.temperature
+    temperature = section.temperature if section.temperature is not None else prompt.settings.temperature
     if section.samples > 1 and not offline and not temperature:
         raise UserError(
             f"`stages.{name}.samples` is {section.samples}, but without a temperature every sample is the same answer",
@@ -108,9 +108,9 @@ def _stage(config: Config, name: str, system: str) -> Stage:
         schema=strict_schema(answer_model(name, dimensions)),
         judge=judge_of(name, dimensions),
         fields=fields_of(name, dimensions),
-        model=OFFLINE if offline else section.model or prompt.model or config.llm.model,
+        model=OFFLINE if offline else section.model or prompt.settings.model or config.llm.model,
         temperature=None if offline else temperature,
-        max_output_tokens=section.max_output_tokens or prompt.max_output_tokens or _DEFAULT_OUTPUT_TOKENS,
+        max_output_tokens=section.max_output_tokens or prompt.settings.max_output_tokens or _DEFAULT_OUTPUT_TOKENS,
         samples=1 if offline else section.samples,
         noise=NOISE.get(name, 0.0) if section.noise is None else section.noise,
     )
