@@ -1,9 +1,10 @@
-"""What `enrich eval` says about a rated wiki: `python bench/evaluation.py [SAMPLE]`.
+"""What `enrich eval` reports about a rated wiki: `python bench/evaluation.py [SAMPLE]`.
 
-SAMPLE holds `content/docs` and `data/insights` (left out: `../shared/wiki-sample` beside the checkout; where that is missing, the measurement
-says so and ends). Three tables: drift called on stored insights that were lowered, with and without noise; random halves of the same data,
-by page and by insight, wrongly called; and the offline baseline's row against the stored values. Ends with 1 where drift misses what it has
-to hold. The baseline's coefficients were fitted on these very pages: `docs/baseline.md` has its cross-validated errors.
+SAMPLE has `content/docs` and `data/insights` (default: `../shared/wiki-sample` beside the checkout; without it the measurement is skipped).
+Three tables: drift reported on stored insights that were lowered, with and without noise; random halves of the same data, by page and by
+insight, reported wrongly; and the offline baseline's row against the stored values. Exits with 1 if drift misses its goals.
+
+The baseline's coefficients were fitted on these pages: `docs/baseline.md` has its cross-validated errors.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from enrich.config import Config, WikiSection
-from enrich.evaluation.answer_sets import AnswerSet, PageAnswers
-from enrich.evaluation.baseline import baseline_answers
+from enrich.evaluation.answers import AnswerSet, PageAnswers
 from enrich.evaluation.drift import Drift, compare
-from enrich.evaluation.evaluating import evaluate
-from enrich.evaluation.report_text import figure
+from enrich.evaluation.evaluation import evaluate
+from enrich.evaluation.report import estimate_text
+from enrich.evaluation.sources import baseline_answers
 from enrich.evaluation.stored import stored_answers
 from enrich.wiki.pages import Page, find_pages, read_page
 
@@ -33,7 +34,7 @@ NOISE = 0.5  # half a point: the grid of the scores
 
 @dataclass(frozen=True)
 class Stored:
-    """The values that stand in the wiki, and its pages."""
+    """The values of the wiki, and its pages."""
 
     answers: AnswerSet
     pages: list[Page]
@@ -50,9 +51,9 @@ def rescored(answers: AnswerSet, change: Callable[[float], float]) -> AnswerSet:
     pages = {}
     for page, given in answers.pages.items():
         insights = given.insights and tuple(
-            replace(one, scores={name: change(score) for name, score in one.scores.items()}) for one in given.insights
+            one.model_copy(update={name: change(score) for name, score in one.scores.items()}) for one in given.insights
         )
-        pages[page] = replace(given, insights=insights)
+        pages[page] = given.model_copy(update={"insights": insights})
     return replace(answers, name="changed", pages=pages)
 
 
@@ -90,7 +91,7 @@ def halves(answers: AnswerSet, split: str, rng: random.Random) -> tuple[AnswerSe
             cut = (len(insights) + rng.randrange(2)) // 2
             for side, part in zip(sides, (insights[:cut], insights[cut:]), strict=True):
                 if part:
-                    side[name] = PageAnswers(name, insights=tuple(part))
+                    side[name] = PageAnswers(page=name, insights=tuple(part))
     return AnswerSet("one half", sides[0]), AnswerSet("the other", sides[1])
 
 
@@ -116,7 +117,7 @@ def main() -> int:
     answers = baseline_answers(stored.pages, stored.answers.asked, dimensions)
     row = evaluate(answers, stored.answers, stored.pages, with_baseline=False)
     for name in row.names:
-        cells = {one.role: figure(name, one.metrics.get(name)) for one in row.rows}
+        cells = {one.role: estimate_text(name, one.metrics.get(name)) for one in row.rows}
         print(f"  {name:<32} {cells['answers']:<26} stored: {cells['golden']}")
     print(f"{time.perf_counter() - started:.0f} s")
     held = len(one.called) == 3 and called[0.3] == DRAWS and min(steady.values()) >= STEADY_DRAWS

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
-from enrich.evaluation.answer_sets import AnswerSet, Insight, PageAnswers
+# Sets of answers have no public name: most are files, and these tests need hundreds.
+from enrich.evaluation.answers import AnswerSet, PageAnswers, ScoredInsight
 from enrich.wiki.pages import Page
 from tests.checks.making import page as make_page
 
@@ -26,10 +26,10 @@ def scored(pages: int, score: Callable[[int, int], float], *, name: str = "set",
     found = {}
     for page in range(first, first + pages):
         insights = tuple(
-            Insight("claim", insight_text(page, number), dict.fromkeys(("surprising", "important", "actionable"), score(page, number)))
+            rescored(ScoredInsight(type="claim", text=insight_text(page, number)), lambda _: score(page, number))  # noqa: B023
             for number in range(each)
         )
-        found[f"p{page}"] = PageAnswers(f"p{page}", insights=insights)
+        found[f"p{page}"] = PageAnswers(page=f"p{page}", insights=insights)
     return AnswerSet(name, found)
 
 
@@ -39,19 +39,20 @@ def rated(values: Mapping[str, Sequence[float]], *, name: str = "set") -> Answer
     return AnswerSet(
         name,
         {
-            f"p{at}": PageAnswers(f"p{at}", ratings={one: series[at] for one, series in values.items() if at < len(series)})
+            f"p{at}": PageAnswers(page=f"p{at}", ratings={one: min(10.0, series[at]) for one, series in values.items() if at < len(series)})
             for at in range(pages)
         },
     )
 
 
+def rescored(insight: ScoredInsight, score: Callable[[float], float]) -> ScoredInsight:
+    return insight.model_copy(update={name: score(getattr(insight, name) or 0.0) for name in ("surprising", "important", "actionable")})
+
+
 def moved(answers: AnswerSet, change: Callable[[float], float]) -> AnswerSet:
     """The same insights with every score changed."""
     pages = {
-        page: replace(
-            one,
-            insights=tuple(replace(each, scores={key: change(value) for key, value in each.scores.items()}) for each in one.insights or ()),
-        )
+        page: one.model_copy(update={"insights": tuple(rescored(each, change) for each in one.insights)})
         for page, one in answers.pages.items()
         if one.insights is not None
     }

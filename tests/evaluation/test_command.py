@@ -129,14 +129,14 @@ def test_a_missed_floor_is_exit_code_ten_from_flag_and_from_the_file(wiki: DemoW
     toml.write_text(toml.read_text(encoding="utf-8").replace("summary.words", "summary.wrods"), encoding="utf-8")
     wrong = wiki.enrich("eval")
     assert wrong.exit == 1
-    assert "[eval.floors]: no metric 'summary.wrods'" in wrong.err
+    assert "[eval.floors]: unknown metric 'summary.wrods'" in wrong.err
 
 
 def test_sources_that_are_none_are_told_in_one_line(wiki: DemoWiki) -> None:
     for arguments, code, said in (
         (["--golden", "model"], 2, "is not golden data"),
         (["--against", "nothing.jsonl"], 1, "cannot be read"),
-        (["--against", "frontmatter@HEAD"], 1, "git knows no 'HEAD'"),
+        (["--against", "frontmatter@HEAD"], 1, "git does not know 'HEAD'"),
         (["--answers", "prose"], 1, "cannot be read"),
     ):
         result = wiki.enrich("eval", "--golden", "golden.jsonl", *arguments)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from enrich.errors import UserError
-from enrich.evaluation.evaluating import evaluate
+from enrich import UserError
+
+# Floors of every form are read by an inner function; the command is tested with two.
+from enrich.evaluation.evaluation import evaluate
 from enrich.evaluation.floors import Floor, read_floors
 from tests.evaluation.sets import page, rated
 
@@ -50,7 +52,7 @@ def test_the_command_line_replaces_the_table_metric_by_metric() -> None:
     ("given", "said"),
     [
         ("ratings.rigor.mea=1", "Did you mean"),
-        ("ratings.rigor.mae", "no floor"),
+        ("ratings.rigor.mae", "invalid floor"),
         ("ratings.rigor.mae=low", "cannot be 'low'"),
         ("ratings.rigor.mae=nan", "cannot be 'nan'"),
         ("summary.words=50", "has no better side"),
@@ -63,5 +65,5 @@ def test_what_is_no_floor_is_told(given: str, said: str) -> None:
 
 
 def test_a_bad_table_names_its_place() -> None:
-    with pytest.raises(UserError, match=r"^enrich.toml: the floor of summary.words"):
+    with pytest.raises(UserError, match=r"^enrich.toml: invalid floor: .summary.words=about 60"):
         read_floors({"summary.words": "about 60"}, [], where="enrich.toml")

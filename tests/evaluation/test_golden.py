@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from enrich.errors import UserError
-from enrich.evaluation.answer_sets import AnswerSet, Insight, PageAnswers
-from enrich.evaluation.golden import read_answers, write_answers
+from enrich import UserError
+
+# Every mistake in a file is checked without a wiki and a command.
+from enrich.evaluation.answers import AnswerSet, PageAnswers, ScoredInsight, read_answers, write_answers
 from enrich.wiki.pages import PageFile
 
 PAGES = [PageFile(name, f"towers/{name}.mdx", Path("/w") / f"{name}.mdx") for name in ("north-light", "south-light", "west-light")]
@@ -42,8 +43,8 @@ def test_yaml_names_pages_by_id_or_path_and_gives_them_in_page_order(tmp_path: P
     north = found.pages["north-light"]
     assert north.ratings == {"novelty": 3.0, "rigor": 6.5}
     assert north.insights == (
-        Insight("claim", "Oil was dear.", {"surprising": 2.5, "important": 3.0, "actionable": 1.0}, "dear oil"),
-        Insight("neglected", "Nobody counts gulls."),
+        ScoredInsight(type="claim", text="Oil was dear.", evidence="dear oil", surprising=2.5, important=3.0, actionable=1.0),
+        ScoredInsight(type="neglected", text="Nobody counts gulls."),
     )
     assert "nowhere" in found.notices[0]
 
@@ -60,9 +61,13 @@ def test_the_same_as_json_lines_and_as_a_list(tmp_path: Path) -> None:
 
 def test_a_saved_set_comes_back(tmp_path: Path) -> None:
     one = PageAnswers(
-        "north-light", "A “light” – $5.", ("a quote",), (Insight("claim", "Oil.", {"surprising": 2.0}, "oil"),), {"rigor": 4.5}
+        page="north-light",
+        summary="A “light” – $5.",
+        summary_evidence=("a quote",),
+        insights=(ScoredInsight(type="claim", text="Oil.", surprising=2.0, evidence="oil"),),
+        ratings={"rigor": 4.5},
     )
-    other = PageAnswers("west-light", insights=())
+    other = PageAnswers(page="west-light", insights=())
     write_answers(AnswerSet("saved", {"north-light": one, "west-light": other}), tmp_path / "saved.jsonl")
     assert dict(read_answers(tmp_path / "saved.jsonl", PAGES).pages) == {"north-light": one, "west-light": other}
 
@@ -75,11 +80,11 @@ def test_a_saved_set_comes_back(tmp_path: Path) -> None:
         ("g.yaml", "pages: {north-light: {ratings: {rigor: high}}}", "`ratings.rigor`"),
         ("g.yaml", "pages: {north-light: {insights: [{type: rumour, text: x}]}}", "`insights.0.type`"),
         ("g.yaml", "pages: {north-light: {insights: [{type: claim, text: x, score: 3}]}}", "unknown key `insights.0.score`"),
-        ("g.yaml", "pages: {north-light: {llmSummary: a}, towers/north-light: {llmSummary: b}}", "stands there twice"),
+        ("g.yaml", "pages: {north-light: {llmSummary: a}, towers/north-light: {llmSummary: b}}", "two entries for page"),
         ("g.yaml", "pages: {}\npeople: {}", "unknown key `people`"),
-        ("g.yaml", "pages: [", "broken YAML"),
-        ("g.yaml", "just words", "no set of answers"),
-        ("g.jsonl", '{"page": "north-light"}\n{"page": ', ":2: no JSON"),
+        ("g.yaml", "pages: [", "invalid YAML"),
+        ("g.yaml", "just words", "not a set of answers"),
+        ("g.jsonl", '{"page": "north-light"}\n{"page": ', ":2: invalid JSON"),
         ("g.jsonl", '{"llmSummary": "whose?"}', ":1: an entry without its `page`"),
     ],
 )

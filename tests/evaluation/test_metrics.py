@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from enrich.evaluation.answer_sets import AnswerSet, Insight, PageAnswers
-from enrich.evaluation.catalogue import kind, shown
-from enrich.evaluation.evaluating import Evaluation, evaluate, to_json
-from enrich.evaluation.matching import matches, repeated
-from enrich.evaluation.report_text import text_lines
-from enrich.evaluation.texts import PageTexts
+# Values are worked out by hand for sets that no model would give.
+from enrich.evaluation.answers import AnswerSet, PageAnswers, ScoredInsight
+from enrich.evaluation.evaluation import Evaluation, evaluate, to_json
+from enrich.evaluation.metrics import metric_kind
+from enrich.evaluation.report import text_lines, value_text
+from enrich.evaluation.texts import PageTexts, insight_pairs, repeated
 from enrich.wiki.pages import Page
 from tests.evaluation.sets import page, rated
 
@@ -34,7 +34,7 @@ def value(evaluation: Evaluation, name: str, role: str = "answers") -> float | N
 
 
 def one_page(**given: object) -> AnswerSet:
-    return AnswerSet("set", {"p0": PageAnswers("p0", **given)})  # type: ignore[arg-type]
+    return AnswerSet("set", {"p0": PageAnswers.model_validate({"page": "p0", **given})})
 
 
 NOBODY = AnswerSet("nobody", {})
@@ -55,12 +55,10 @@ def test_copied_words_stand_in_runs_of_six_and_more() -> None:
     texts = PageTexts(pages()[0])
     copied = texts.copied("Every night the lamp at Skerry Point burned 40 litres of tar.")
     # "the lamp at skerry point burned 40 litres of": nine of twelve words.
-    assert copied.longest == 9
-    assert copied.share == pytest.approx(9 / 12)
-    assert texts.copied("A keeper at Skerry Point burned little.").longest == 0
-    assert texts.copied("").share == 0.0
-    two = texts.copied("Two keepers carried every litre up. Nobody has measured how many ships.")
-    assert (two.longest, two.share) == (6, 1.0)
+    assert copied == (9 / 12, 9)
+    assert texts.copied("A keeper at Skerry Point burned little.") == (0.0, 0)
+    assert texts.copied("") == (0.0, 0)
+    assert texts.copied("Two keepers carried every litre up. Nobody has measured how many ships.") == (1.0, 6)
 
 
 def test_key_terms_are_the_page_s_subject() -> None:
@@ -71,34 +69,36 @@ def test_key_terms_are_the_page_s_subject() -> None:
     assert PageTexts(page("", title="")).coverage("words") in (None, 0.0)
 
 
-OIL = Insight(
-    "quantitative",
-    "One long winter night took 40 litres of whale oil.",
-    {"surprising": 3.0, "important": 2.0},
-    "burned 40 litres of whale oil",
+def insight(kind: str, text: str, evidence: str = "", **scores: float) -> ScoredInsight:
+    return ScoredInsight(type=kind, text=text, evidence=evidence, **scores)
+
+
+OIL = insight(
+    "quantitative", "One long winter night took 40 litres of whale oil.", "burned 40 litres of whale oil", surprising=3.0, important=2.0
 )
-GAP = Insight(
+GAP = insight(
     "research-gap",
     "Nobody has measured how many ships the light saved.",
-    {"surprising": 2.0, "important": 4.0},
     "Nobody has measured how many ships",
+    surprising=2.0,
+    important=4.0,
 )
-AGAIN = Insight("claim", "How many ships the light saved nobody has measured.", {"surprising": 1.0}, "how many ships the light has saved")
-FALSE = Insight("claim", "Two keepers carried it up 212 steps.", {"surprising": 4.0}, "up 112 steps by hand")
+AGAIN = insight("claim", "How many ships the light saved nobody has measured.", "how many ships the light has saved", surprising=1.0)
+FALSE = insight("claim", "Two keepers carried it up 212 steps.", "up 112 steps by hand", surprising=4.0)
 
 
 def test_insights_are_matched_whoever_worded_them() -> None:
-    assert matches([OIL, GAP], [AGAIN, FALSE]) == [(1, 0)]
+    assert insight_pairs([OIL, GAP], [AGAIN, FALSE]) == [(1, 0)]
     assert repeated([OIL, GAP, AGAIN]) == [False, False, True]
-    same_quote = Insight("claim", "Fuel was a burden.", {}, "burned **40 litres** of whale oil")
-    assert matches([OIL], [FALSE, same_quote]) == [(0, 1)]
+    same_quote = insight("claim", "Fuel was a burden.", "burned **40 litres** of whale oil")
+    assert insight_pairs([OIL], [FALSE, same_quote]) == [(0, 1)]
 
 
 def test_an_insight_is_the_twin_of_one_at_most() -> None:
     found = evaluate(one_page(insights=(GAP, AGAIN)), one_page(insights=(AGAIN,)), pages(), draws=50)
     assert value(found, "insights.found") == 1.0
-    assert matches([GAP, AGAIN], [AGAIN]) == [(1, 0)]
-    assert matches([AGAIN, AGAIN], [AGAIN]) == [(0, 0)]
+    assert insight_pairs([GAP, AGAIN], [AGAIN]) == [(1, 0)]
+    assert insight_pairs([AGAIN, AGAIN], [AGAIN]) == [(0, 0)]
 
 
 def test_answers_about_other_pages_are_left_out() -> None:
@@ -107,7 +107,7 @@ def test_answers_about_other_pages_are_left_out() -> None:
 
 
 def test_insights_are_measured_alone_and_against_golden_ones() -> None:
-    golden = one_page(insights=(GAP, Insight("disagreement", "Masters and pilots dispute the book of wrecks.", {"surprising": 3.0})))
+    golden = one_page(insights=(GAP, insight("disagreement", "Masters and pilots dispute the book of wrecks.", surprising=3.0)))
     found = evaluate(one_page(insights=(OIL, AGAIN, FALSE)), golden, pages(), draws=50)
     assert value(found, "insights.per_page") == 3.0
     assert value(found, "insights.grounded") == pytest.approx(2 / 3)
@@ -124,7 +124,7 @@ def test_insights_are_measured_alone_and_against_golden_ones() -> None:
 
 
 def test_insights_without_any_evidence_have_no_grounded_share() -> None:
-    bare = Insight("claim", "Oil was carried up 112 steps.")
+    bare = insight("claim", "Oil was carried up 112 steps.")
     found = evaluate(one_page(insights=(bare,)), NOBODY, pages(), draws=50)
     assert value(found, "insights.grounded") is None
     assert value(found, "insights.unsupported") == 0.0
@@ -148,7 +148,9 @@ def test_ratings_against_golden_ones() -> None:
 
 def test_all_rows_are_about_the_same_questions() -> None:
     golden = rated({"rigor": [4, 5, 6, 7], "novelty": [1, 2, 3, 4]})
-    answers = AnswerSet("half", {"p1": PageAnswers("p1", ratings={"rigor": 5.0}), "p3": PageAnswers("p3", ratings={"rigor": 6.0})})
+    answers = AnswerSet(
+        "half", {"p1": PageAnswers(page="p1", ratings={"rigor": 5.0}), "p3": PageAnswers(page="p3", ratings={"rigor": 6.0})}
+    )
     found = evaluate(answers, golden, pages(4), against=golden, draws=50)
     for row in found.rows:
         assert {estimate.pages for estimate in row.metrics.values()} == {2}, row.role
@@ -172,7 +174,7 @@ def test_the_baseline_s_row_is_there_to_be_beaten() -> None:
 def test_every_metric_has_words_and_every_table_holds_every_metric() -> None:
     golden = one_page(summary="A lamp of 40 litres.", insights=(GAP,), ratings={"rigor": 4.0, "focus": 7.0})
     found = evaluate(one_page(summary="A lamp.", insights=(OIL, AGAIN), ratings={"rigor": 5.0, "focus": 7.0}), golden, pages(), draws=50)
-    assert all(kind(name) is not None for name in found.names)
+    assert all(metric_kind(name) is not None for name in found.names)
     lines = "\n".join(line.text for line in text_lines(found))
     document = to_json(found)
     for name in found.names:
@@ -193,4 +195,4 @@ def test_every_metric_has_words_and_every_table_holds_every_metric() -> None:
     ],
 )
 def test_figures_as_they_are_written(name: str, figure: float | None, text: str) -> None:
-    assert shown(name, figure) == text
+    assert value_text(name, figure) == text

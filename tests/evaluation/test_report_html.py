@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from enrich.evaluation.answer_sets import AnswerSet
-from enrich.evaluation.evaluating import evaluate
+# A page with hostile names and every plot is made from sets in memory.
+from enrich.evaluation.answers import AnswerSet
+from enrich.evaluation.evaluation import evaluate
 from enrich.evaluation.floors import read_floors
 from enrich.evaluation.plots import Scored, distribution, interval, reliability, scatter
-from enrich.evaluation.report_html import report_html
+from enrich.evaluation.report import report_html
 from tests.browser import CONTRAST, browser_page
 from tests.evaluation.sets import moved, page, rated, scored
 
@@ -43,8 +44,8 @@ def document(name: str = "after", shift: float = -1.0) -> str:
     both = AnswerSet(
         name,
         {
-            key: type(one)(key, None, None, moved(before, lambda score: score + shift).pages[key].insights, ratings.pages[key].ratings)
-            for key, one in before.pages.items()
+            key: one.model_copy(update={"ratings": ratings.pages[key].ratings})
+            for key, one in moved(before, lambda score: score + shift).pages.items()
         },
     )
     pages = [page(BODY, f"p{at}") for at in range(14)]
@@ -66,7 +67,7 @@ def test_drift_is_red_and_its_absence_is_not() -> None:
 
 
 def test_plots_draw_what_they_are_given() -> None:
-    field = Scored("rigor", 0, 10, 0.5, (5.0, 5.0, 7.0), (6.0,), ((4.0, 5.0), (6.0, 5.0), (5.0, 5.0), (9.0, 9.0)))
+    field = Scored("rigor", 0, 10, (5.0, 5.0, 7.0), (6.0,), ((4.0, 5.0), (6.0, 5.0), (5.0, 5.0), (9.0, 9.0)))
     assert distribution(field, ("answers", "golden")).count('class="ours"') == 2  # two values, two bars
     assert scatter(field, ("answers", "golden")).count('class="dot"') == 4
     assert reliability(field, ("answers", "golden")).count('class="mean"') == 1  # three answers say 5, a single one says 9
@@ -74,7 +75,7 @@ def test_plots_draw_what_they_are_given() -> None:
 
 
 def test_the_typical_range_is_shaded_for_ratings_only() -> None:
-    field = Scored("rigor", 0, 10, 0.5, (5.0,), (), ())
+    field = Scored("rigor", 0, 10, (5.0,), (), ())
     assert 'class="typical"' in distribution(field, ("a", "b"), (3, 5))
     assert 'class="typical"' not in distribution(field, ("a", "b"))
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pytest
 from scipy import stats
 
+# The statistics are checked against scipy and simulations, which needs the functions themselves.
 from enrich.evaluation.statistics import (
     Resampling,
     absolute_error,
@@ -26,6 +27,10 @@ from enrich.evaluation.statistics import (
 def plain(statistic: object, *columns: Sequence[float]) -> float:
     arrays = [np.asarray(column, dtype=float) for column in columns]
     return float(statistic(np.ones((1, len(arrays[0]))), *arrays)[0])  # type: ignore[operator]
+
+
+def rows(pages: Sequence[str], *columns: Iterable[float]) -> list[tuple[object, ...]]:
+    return list(zip(pages, *columns, strict=True))
 
 
 def table_kappa(x: Sequence[int], y: Sequence[int]) -> float:
@@ -94,7 +99,7 @@ def test_an_interval_holds_the_truth_about_as_often_as_it_says_where_a_page_s_va
     draws = Resampling(names, draws=400, seed=1)
     for _ in range(trials):
         values = (rng.normal(0, 1, pages)[:, None] + rng.normal(0, 0.5, (pages, each))).ravel()
-        found = draws.estimate(mean, owners, values)
+        found = draws.estimate(mean, rows(owners, values))
         assert found.low is not None and found.high is not None
         held += found.low <= 0 <= found.high
         # Had every value been its own page, the interval would be far too narrow.
@@ -113,7 +118,7 @@ def test_an_interval_of_a_correlation_holds_the_truth() -> None:
     for _ in range(200):
         x = rng.normal(0, 1, 80)
         y = 0.6 * x + 0.8 * rng.normal(0, 1, 80)
-        found = draws.estimate(spearman, names, x, y)
+        found = draws.estimate(spearman, rows(names, x, y))
         assert found.low is not None and found.high is not None
         held += found.low <= truth <= found.high
     assert 0.90 <= held / 200 <= 0.985
@@ -121,22 +126,22 @@ def test_an_interval_of_a_correlation_holds_the_truth() -> None:
 
 def test_a_share_of_none_or_all_keeps_its_doubt() -> None:
     names = [f"p{at}" for at in range(20)]
-    none = Resampling(names, draws=50).estimate(mean, names, [0] * 20, share=True)
+    none = Resampling(names, draws=50).estimate(mean, rows(names, [False] * 20))
     exact = stats.binomtest(0, 20).proportion_ci(0.95, method="exact")
     assert none.low == 0.0
     assert none.high == pytest.approx(exact.high)
-    every = Resampling(names, draws=50).estimate(mean, names, [1] * 20, share=True)
+    every = Resampling(names, draws=50).estimate(mean, rows(names, [True] * 20))
     assert every.low == pytest.approx(1 - exact.high)
     assert every.high == 1.0
 
 
 def test_what_is_not_defined_has_neither_value_nor_interval() -> None:
     draws = Resampling(["a", "b", "c"], draws=100)
-    nothing = draws.estimate(mean, [], [])
+    nothing = draws.estimate(mean, [])
     assert (nothing.value, nothing.low, nothing.items) == (None, None, 0)
-    flat = draws.estimate(spearman, ["a", "b", "c"], [1, 1, 1], [1, 2, 3])
+    flat = draws.estimate(spearman, rows("abc", [1, 1, 1], [1, 2, 3]))
     assert (flat.value, flat.low, flat.high) == (None, None, None)
-    assert difference(flat, draws.estimate(mean, ["a", "b", "c"], [1, 2, 3])) is None
+    assert difference(flat, draws.estimate(mean, rows("abc", [1, 2, 3]))) is None
 
 
 def test_the_difference_of_two_sets_on_the_same_pages_leaves_out_what_they_share() -> None:
@@ -144,7 +149,7 @@ def test_the_difference_of_two_sets_on_the_same_pages_leaves_out_what_they_share
     names = [f"p{at}" for at in range(50)]
     hard = rng.normal(0, 3, 50)
     draws = Resampling(names, draws=500)
-    one, other = draws.estimate(mean, names, hard + 0.5), draws.estimate(mean, names, hard + rng.normal(0, 0.1, 50))
+    one, other = draws.estimate(mean, rows(names, hard + 0.5)), draws.estimate(mean, rows(names, hard + rng.normal(0, 0.1, 50)))
     bounds = difference(one, other)
     assert bounds is not None and 0.4 < bounds[0] < 0.5 < bounds[1] < 0.6
     # Each alone is far less certain than that.
@@ -153,6 +158,9 @@ def test_the_difference_of_two_sets_on_the_same_pages_leaves_out_what_they_share
 
 def test_the_same_seed_gives_the_same_figures() -> None:
     names = [f"p{at}" for at in range(30)]
-    values = np.arange(30.0)
-    assert Resampling(names, seed=4).estimate(mean, names, values) == Resampling(names, seed=4).estimate(mean, names, values)
-    assert Resampling(names, seed=4).estimate(mean, names, values).low != Resampling(names, seed=5).estimate(mean, names, values).low
+    values = [float(number) for number in range(30)]
+    assert Resampling(names, seed=4).estimate(mean, rows(names, values)) == Resampling(names, seed=4).estimate(mean, rows(names, values))
+    assert (
+        Resampling(names, seed=4).estimate(mean, rows(names, values)).low
+        != Resampling(names, seed=5).estimate(mean, rows(names, values)).low
+    )

@@ -56,7 +56,7 @@ def test_frontmatter_and_data_insights_are_read_and_what_cannot_be_used_is_told(
     assert [one.text for one in found.pages["park-1"].insights or ()] == ["By id.", "By path.", "By last part."]
     assert found.notices == (
         "1 insights of the data folder belong to no page here",
-        "3 stored values are out of range or hold no text; left out",
+        "3 stored values are out of range or have no text; left out",
     )
 
 
@@ -93,14 +93,14 @@ def test_an_earlier_commit_is_read_without_touching_the_working_tree(wiki: DemoW
     assert earlier.pages["park-0"].ratings["novelty"] == 3.5
     assert len(earlier.pages["park-1"].insights or ()) == 3
     assert wiki.content() == changed
-    with pytest.raises(UserError, match="git knows no 'never'"):
+    with pytest.raises(UserError, match="git does not know 'never'"):
         stored_at(config, "never")
-    with pytest.raises(UserError, match="no revision"):
+    with pytest.raises(UserError, match="not a revision"):
         stored_at(config, "--output=/tmp/x")
 
 
 def test_without_git_history_it_is_one_line(wiki: DemoWiki) -> None:
-    with pytest.raises(UserError, match="git knows no"):
+    with pytest.raises(UserError, match="git does not know"):
         stored_at(config_of(wiki), "HEAD")
 
 
@@ -118,5 +118,5 @@ def test_a_wiki_in_a_folder_of_a_repository_is_read_from_there(tmp_path: Path) -
 
 def test_pages_outside_the_wiki_have_no_earlier_commit_here(wiki: DemoWiki) -> None:
     config = load_config(wiki.root, {"wiki.content": str(wiki.docs.resolve())}, env={})
-    with pytest.raises(UserError, match="outside the wiki"):
+    with pytest.raises(UserError, match="is outside the wiki"):
         stored_at(config, "HEAD")

@@ -14,12 +14,11 @@ from typer import Context, Exit, Option, Typer, echo
 
 from enrich.cli.output import console, progress_of_run
 from enrich.cli.session import TO_REPORT, Backend, BaseUrl, Budget, Output, Pages, Session, Stages
-from enrich.evaluation.evaluating import Evaluation, to_json
-from enrich.evaluation.evaluating import evaluate as measure
+from enrich.evaluation.answers import write_answers
+from enrich.evaluation.evaluation import Evaluation, to_json
+from enrich.evaluation.evaluation import evaluate as measure
 from enrich.evaluation.floors import read_floors
-from enrich.evaluation.golden import write_answers
-from enrich.evaluation.report_html import report_html
-from enrich.evaluation.report_text import text_lines
+from enrich.evaluation.report import report_html, text_lines
 from enrich.evaluation.sources import Sources
 from enrich.runs.answers import collect
 from enrich.stages.answers import FieldAnswer
@@ -28,7 +27,7 @@ from enrich.text import counted, escaped
 from enrich.wiki.pages import PageFile, read_page
 from enrich.wiki.wiki import Wiki
 
-# The styles on a terminal for the tones of `report_text.TextLine`.
+# The styles on a terminal for the tones of `report.TextLine`.
 _STYLES = {"bad": "bold red", "good": "green", "head": "bold", "soft": "dim"}
 
 app = Typer(rich_markup_mode=None)

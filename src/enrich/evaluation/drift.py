@@ -1,39 +1,42 @@
 """Drift: whether two sets of answers to the same questions differ by more than chance, field by field.
 
-How. Where both sets say something about the same item (a page's rating; an insight that both have), the item is its own control and its
-difference counts; else pages that both know are compared by their means; else the sets are two groups of pages. Everything said of one page
-hangs together, so a page is one observation. Under the hypothesis that nothing drifted, which set a page's answers came from is arbitrary:
-so the sets are swapped page by page at random (for two groups: pages are dealt anew), the same way for all fields at once, and a field is
-called where its shift, in units of its noise, is beaten by the *largest* of all fields' shifts in fewer than one of a hundred such draws
-(Westfall and Young's step for many tests). A shift must also be large enough to matter (`LEAST_SHIFT`): with thousands of pages everything
-is significant.
+If both sets have values for the same items (a page's rating; an insight that both have), each item is compared with itself; else pages that
+both know are compared by their means; else the sets are two groups of pages. Values of one page depend on each other, so a page is one
+observation. Under the hypothesis that nothing drifted it is arbitrary which set a page's answers came from. So the sets are swapped page by
+page at random (for two groups: the pages are dealt at random), in the same way for all fields at once. A field has drifted if its shift, in
+units of its noise, is reached by the *largest* of all fields' shifts in fewer than one of a hundred such draws (Westfall and Young's step for
+many tests). A shift must also be large enough to matter (`LEAST_SHIFT`), because with thousands of pages everything is significant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Literal
 
-from enrich.evaluation.answer_sets import AnswerSet, PageAnswers
-from enrich.evaluation.matching import matches
-from enrich.evaluation.metrics import TYPES
-from enrich.evaluation.statistics import DRAWS, Floats, Resampling, mean
-from enrich.evaluation.texts import PageTexts, words_in_order
-from enrich.wiki.data import SCORES
+import numpy as np
+
+from enrich.evaluation.answers import AnswerSet, PageAnswers
+from enrich.evaluation.statistics import Floats, Resampling, mean
+from enrich.evaluation.texts import PageTexts, insight_pairs, words_in_order
+from enrich.wiki.data import SCORES, TYPES
 
 ALPHA = 0.01
-"""At most one comparison of equal sets in a hundred is called, over all its fields together."""
+"""At most one comparison of equal sets in a hundred is reported as drift, over all its fields together."""
 
 SWAPS = 4999
 FEWEST_PAGES = 8
-"""With fewer pages even a shift that is the same everywhere comes about by chance more often than `ALPHA`: 2 · 0.5^7 > 0.01."""
+"""With fewer pages even a shift that is the same everywhere occurs by chance more often than `ALPHA`: 2 · 0.5^7 > 0.01."""
 
-# Items that both sets have must be this share of the smaller set's, else they are chance hits and pages are compared.
+# Items in both sets must be this share of the smaller set's, else they are chance hits and pages are compared.
 _ENOUGH = 0.5
 
 Basis = Literal["items", "pages", "groups"]
 Verdict = Literal["drift", "steady", "too-few"]
+Values = Mapping[int, float]  # a page's values of one field by item: the index of the insight, 0 for what a page has once
+Read = Callable[[PageAnswers], Values]
 
 # The least shift that matters: a tenth of a point of 1 to 5, a quarter of a point of 0 to 10, five per cent of a share, and so on.
 LEAST_SHIFT: Mapping[str, float] = {"score": 0.1, "rating": 0.25, "share": 0.05, "words": 3.0, "count": 0.5}
@@ -41,10 +44,9 @@ LEAST_SHIFT: Mapping[str, float] = {"score": 0.1, "rating": 0.25, "share": 0.05,
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """One field's comparison. `before` and `after` are the means of what was compared, `shift` their difference with its 95 % interval.
+    """One field's comparison. `before` and `after` are the means of what was compared, `low` and `high` the 95 % interval of their difference.
 
-    `chance`: how often equal sets would show as much in some field. `uniform`: the difference that nearly all items share, None where
-    they do not.
+    `chance`: how often equal sets would show as much in some field. `uniform`: the difference that nearly all items share, else None.
     """
 
     field: str
@@ -54,8 +56,8 @@ class Shift:
     pages: int
     before: float
     after: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
     chance: float
     verdict: Verdict
     uniform: float | None = None
@@ -65,23 +67,26 @@ class Shift:
         return self.after - self.before
 
     @property
+    def least_shift(self) -> float:
+        """The least shift that matters."""
+        return LEAST_SHIFT[self.kind]
+
+    @property
     def reason(self) -> str:
         """The verdict in one line."""
-        told = {"items": "the same items", "pages": "the same pages", "groups": "two groups of pages"}[self.basis]
-        over = f"{self.items} values of {self.pages} pages, {told}"
+        basis = {"items": "the same items", "pages": "the same pages", "groups": "two groups of pages"}[self.basis]
         if self.verdict == "too-few":
-            return f"too few pages to tell ({over})"
-        if self.uniform is not None and self.verdict == "drift":
-            return f"nearly every value moved by exactly {self.uniform:+.2f} ({over})"
-        if self.verdict == "drift":
-            return f"more than chance ({over})"
-        small = abs(self.shift) < LEAST_SHIFT[self.kind]
-        return f"{'too small to matter' if small and self.chance < ALPHA else 'within chance'} ({over})"
+            reason = "too few pages to tell"
+        elif self.verdict == "drift":
+            reason = "more than chance" if self.uniform is None else f"nearly every value moved by exactly {self.uniform:+.2f}"
+        else:
+            reason = "too small to matter" if abs(self.shift) < self.least_shift and self.chance < ALPHA else "within chance"
+        return f"{reason} ({self.items} values of {self.pages} pages, {basis})"
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What differs between two sets; `shifts` in the order of fields, drifted or not."""
+    """The comparison of two sets; `shifts` in the order of fields, drifted or not."""
 
     before: str
     after: str
@@ -89,53 +94,48 @@ class Drift:
 
     @property
     def called(self) -> tuple[Shift, ...]:
+        """The fields that have drifted."""
         return tuple(shift for shift in self.shifts if shift.verdict == "drift")
-
-    @property
-    def pages(self) -> int:
-        return max((shift.pages for shift in self.shifts), default=0)
 
 
 def compare(before: AnswerSet, after: AnswerSet, pages: Mapping[str, PageTexts] | None = None, *, seed: int = 0) -> Drift:
-    """Where `after` has drifted from `before`. `pages`: to compare unsupported numbers too. The same seed gives the same verdicts."""
+    """Where `after` has drifted from `before`. With `pages`, unsupported numbers are compared too. The same seed gives the same verdicts."""
     columns = [column for field, kind, read in _fields(before, after, pages) if (column := _column(field, kind, read, before, after))]
-    if not columns:
-        return Drift(before.name, after.name, ())
-    chances = _chances(columns, seed)
+    chances = _chances(columns, seed) if columns else []
     return Drift(before.name, after.name, tuple(_shift(column, chance, seed) for column, chance in zip(columns, chances, strict=True)))
 
 
-# --- what is compared: for each field, its values on one page by a key that is the same in both sets for the same item ---
-
-Values = list[float]
-Read = Callable[[PageAnswers], Values | None]
-
-
 def _fields(before: AnswerSet, after: AnswerSet, pages: Mapping[str, PageTexts] | None) -> Iterator[tuple[str, str, Read]]:
-    sets = (before, after)
-    yield "summary.words", "words", lambda one: None if one.summary is None else [len(words_in_order(one.summary))]
+    """(name, kind, how to read its values) of each field."""
+
+    def score(name: str) -> Read:
+        return lambda one: {place: insight.scores[name] for place, insight in enumerate(one.insights or ()) if name in insight.scores}
+
+    def insight_type(name: str) -> Read:
+        return lambda one: {place: insight.type == name for place, insight in enumerate(one.insights or ())}
+
+    def rating(name: str) -> Read:
+        return lambda one: {0: one.ratings[name]} if name in one.ratings else {}
+
+    yield "summary.words", "words", lambda one: {} if one.summary is None else {0: len(words_in_order(one.summary))}
     if pages is not None:
-        known = pages
         yield (
             "summary.unsupported",
             "share",
-            lambda one: None if one.summary is None or one.page not in known else [known[one.page].unsupported(one.summary)],
+            lambda one: {} if one.summary is None or one.page not in pages else {0: pages[one.page].unsupported(one.summary)},
         )
-    yield "insights.per_page", "count", lambda one: None if one.insights is None else [len(one.insights)]
-    for score in SCORES:
-        yield f"insights.{score}", "score", lambda one, score=score: [insight.scores.get(score, _NONE) for insight in one.insights or ()]  # type: ignore[misc]
+    yield "insights.per_page", "count", lambda one: {} if one.insights is None else {0: len(one.insights)}
+    for name in SCORES:
+        yield f"insights.{name}", "score", score(name)
     for name in TYPES:
-        yield f"insights.type.{name}", "share", lambda one, name=name: [insight.type == name for insight in one.insights or ()]  # type: ignore[misc]
-    for name in dict.fromkeys(name for group in sets for one in group.pages.values() for name in one.ratings):
-        yield f"ratings.{name}", "rating", lambda one, name=name: [one.ratings[name]] if name in one.ratings else None  # type: ignore[misc]
-
-
-_NONE = float("nan")
+        yield f"insights.type.{name}", "share", insight_type(name)
+    for name in dict.fromkeys(name for group in (before, after) for one in group.pages.values() for name in one.ratings):
+        yield f"ratings.{name}", "rating", rating(name)
 
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """One field's observations, a page each: the mean value in either set (for `groups` a page has only one of them)."""
+    """One field's observations: the mean value of each page in either set (for `groups` a page is in only one of them)."""
 
     field: str
     kind: str
@@ -143,117 +143,73 @@ class _Column:
     items: int
     before: Mapping[str, float]
     after: Mapping[str, float]
-    uniform: float | None
+    uniform: float | None = None
 
 
 def _column(field: str, kind: str, read: Read, before: AnswerSet, after: AnswerSet) -> _Column | None:
-    ones = {page: values for page, given in before.pages.items() if (values := read(given)) is not None}
-    others = {page: values for page, given in after.pages.items() if (values := read(given)) is not None}
-    if not any(_means(ones)) or not any(_means(others)):
+    ones, others = ({page: values for page, given in side.pages.items() if (values := read(given))} for side in (before, after))
+    if not ones or not others:
         return None
-    by_item = field.startswith("insights.") and kind != "count"
-    pairs = {page: list(_paired(page, ones[page], others[page], before, after, by_item)) for page in ones if page in others}
-    pairs = {page: found for page, found in pairs.items() if found}
-    items = sum(map(len, pairs.values()))
-    if items and items >= _ENOUGH * min(_count(ones), _count(others)):
-        return _Column(
-            field, kind, "items", items,
-            {page: _mean(a for a, _ in found) for page, found in pairs.items()},
-            {page: _mean(b for _, b in found) for page, found in pairs.items()},
-            _uniform([b - a for found in pairs.values() for a, b in found]),
-        )  # fmt: skip
-    first, second = dict(_means(ones)), dict(_means(others))
-    shared = first.keys() & second.keys()
-    if len(shared) >= _ENOUGH * min(len(first), len(second)):
-        kept = [page for page in first if page in shared]
-        total = sum(len(_sound(ones[page])) + len(_sound(others[page])) for page in kept)
-        return _Column(field, kind, "pages", total, {page: first[page] for page in kept}, {page: second[page] for page in kept}, None)
-    # A page in both groups would be its own neighbour: it stays with the first.
-    second = {page: value for page, value in second.items() if page not in shared}
-    return _Column(field, kind, "groups", _count(ones) + _count(others), first, second, None) if second else None
-
-
-def _paired(page: str, ones: Values, others: Values, before: AnswerSet, after: AnswerSet, by_item: bool) -> Iterator[tuple[float, float]]:
-    if by_item:
-        first, second = before.pages[page].insights or (), after.pages[page].insights or ()
-        places: Iterable[tuple[int, int]] = matches(first, second)
-    else:
-        places = [(0, 0)]
-    for i, j in places:
-        if ones[i] == ones[i] and others[j] == others[j]:
-            yield ones[i], others[j]
-
-
-def _sound(values: Values) -> Values:
-    return [value for value in values if value == value]
-
-
-def _count(values: Mapping[str, Values]) -> int:
-    return sum(len(_sound(one)) for one in values.values())
-
-
-def _means(values: Mapping[str, Values]) -> Iterator[tuple[str, float]]:
-    for page, given in values.items():
-        if sound := _sound(given):
-            yield page, sum(sound) / len(sound)
-
-
-def _mean(values: Iterable[float]) -> float:
-    held = list(values)
-    return sum(held) / len(held)
+    by_insight = field.startswith("insights.") and kind != "count"
+    pairs: dict[str, list[tuple[float, float]]] = {}
+    for page, first in ones.items():
+        second = others.get(page, {})
+        places = insight_pairs(before.of(page).insights or (), after.of(page).insights or ()) if by_insight else [(0, 0)]
+        if found := [(first[i], second[j]) for i, j in places if i in first and j in second]:
+            pairs[page] = found
+    items, counts = sum(map(len, pairs.values())), [sum(map(len, side.values())) for side in (ones, others)]
+    if items and items >= _ENOUGH * min(counts):
+        old, new = ({page: fmean(pair[side] for pair in found) for page, found in pairs.items()} for side in (0, 1))
+        return _Column(field, kind, "items", items, old, new, _uniform([b - a for found in pairs.values() for a, b in found]))
+    old, new = ({page: fmean(values.values()) for page, values in side.items()} for side in (ones, others))
+    shared = [page for page in old if page in new]
+    if len(shared) >= _ENOUGH * min(len(old), len(new)):
+        total = sum(len(ones[page]) + len(others[page]) for page in shared)
+        return _Column(field, kind, "pages", total, {page: old[page] for page in shared}, {page: new[page] for page in shared})
+    # A page in both groups would not be independent of itself: it stays with the first.
+    rest = {page: value for page, value in new.items() if page not in shared}
+    return _Column(field, kind, "groups", sum(counts), old, rest) if rest else None
 
 
 def _uniform(differences: Sequence[float]) -> float | None:
-    """The difference that nine of ten items share, if it is none of nought."""
-    counts: dict[float, int] = {}
-    for value in differences:
-        rounded = round(value, 3)
-        counts[rounded] = counts.get(rounded, 0) + 1
-    value, often = max(counts.items(), key=lambda item: item[1])
-    return value if value and often >= 0.9 * len(differences) else None
-
-
-# --- the test ---
+    """The difference, other than zero, that nine of ten items share."""
+    value, count = Counter(round(difference, 3) for difference in differences).most_common(1)[0]
+    return value if value and count >= 0.9 * len(differences) else None
 
 
 def _chances(columns: Sequence[_Column], seed: int) -> list[float]:
-    """For each column, how often swapped sets show a shift as large in some column."""
-    import numpy as np
-
+    """For each column, how often randomly swapped sets show a shift as large in some column."""
     rng = np.random.default_rng(seed)
     pages = {page: place for place, page in enumerate(dict.fromkeys(page for one in columns for page in (*one.before, *one.after)))}
     signs = rng.choice(np.array([-1.0, 1.0], dtype=np.float32), size=(SWAPS, len(pages)))
     deals: dict[tuple[str, ...], Any] = {}
     order = None
     drawn: list[Floats] = []
-    seen: list[float] = []
+    observed: list[float] = []
     for column in columns:
         if column.basis == "groups":
             if order is None:
                 order = rng.random((SWAPS, len(pages)), dtype=np.float32)
             held = (*column.before, *column.after)
             if held not in deals:
-                # Most fields are about the same pages: these are dealt once.
+                # Most fields are about the same pages, which are dealt once.
                 deals[held] = np.argsort(order[:, [pages[page] for page in held]], axis=1)
-            observed, shuffled = _dealt(column, deals[held])
+            shift, shifts = _dealt(column, deals[held])
         else:
             places = [pages[page] for page in column.before]
             moved = np.array([column.after[page] - column.before[page] for page in column.before])
             size = float(np.sqrt(moved @ moved))
-            # Nothing moved at all: no shift, whatever is swapped.
-            scaled = moved / size if size > 1e-12 else moved * 0
-            observed, shuffled = abs(float(scaled.sum())), abs(signs[:, places] @ scaled)
-        seen.append(observed)
-        drawn.append(shuffled)
+            scaled = moved / size if size > 1e-12 else moved * 0  # no shift at all, however the sets are swapped
+            shift, shifts = abs(float(scaled.sum())), abs(signs[:, places] @ scaled)
+        observed.append(shift)
+        drawn.append(shifts)
     largest = np.max(np.array(drawn), axis=0)
     # Sums of the same numbers in another order differ in their last digits.
-    return [float((1 + np.count_nonzero(largest >= observed - 1e-6)) / (1 + SWAPS)) for observed in seen]
+    return [float((1 + np.count_nonzero(largest >= shift - 1e-6)) / (1 + SWAPS)) for shift in observed]
 
 
 def _dealt(column: _Column, deals: Any) -> tuple[float, Floats]:
-    """(shift, shifts of pages dealt anew), both in units of the latter's deviation. `deals`: a new order of the pages in each row."""
-    import numpy as np
-
+    """(shift, shifts of pages dealt at random), both in units of the latter's deviation. `deals`: an order of the pages in each row."""
     values = np.array([*column.before.values(), *column.after.values()])
     values = values - values.mean()
     size = len(column.before)
@@ -266,32 +222,29 @@ def _dealt(column: _Column, deals: Any) -> tuple[float, Floats]:
 
 
 def _shift(column: _Column, chance: float, seed: int) -> Shift:
-    before, after = _mean(column.before.values()), _mean(column.after.values())
-    held = len(column.before) if column.basis != "groups" else len(column.before) + len(column.after)
-    few = held if column.basis != "groups" else 2 * min(len(column.before), len(column.after))
+    before, after = fmean(column.before.values()), fmean(column.after.values())
+    held, few = len(column.before), len(column.before)
+    if column.basis == "groups":
+        held, few = len(column.before) + len(column.after), 2 * min(len(column.before), len(column.after))
     verdict: Verdict = "steady"
     if few < FEWEST_PAGES:
         verdict = "too-few"
     elif chance < ALPHA and abs(after - before) >= LEAST_SHIFT[column.kind] - 1e-9:
         verdict = "drift"
-    low, high = _bounds(column, seed)
+    low, high = _interval(column, seed)
     return Shift(column.field, column.kind, column.basis, column.items, held, before, after, low, high, chance, verdict, column.uniform)
 
 
-def _bounds(column: _Column, seed: int) -> tuple[float | None, float | None]:
-    """The bootstrap interval of the shift, by page."""
-    import numpy as np
-
-    if column.basis != "groups":
-        pages = list(column.before)
-        found = Resampling(pages, seed=seed).estimate(mean, pages, [column.after[page] - column.before[page] for page in pages])
-        return found.low, found.high
-    sides: list[Any] = [
-        Resampling(list(side), seed=seed + place).estimate(mean, list(side), list(side.values())).draws
-        for place, side in enumerate((column.before, column.after))
-    ]
-    low, high = np.quantile(sides[1] - sides[0], [0.025, 0.975])
+def _interval(column: _Column, seed: int) -> tuple[float, float]:
+    """The 95 % bootstrap interval of the shift, by page."""
+    if column.basis == "groups":
+        first, second = (
+            Resampling(list(side), seed=seed + place).estimate(mean, list(side.items())).draws
+            for place, side in enumerate((column.before, column.after))
+        )
+        draws = second - first
+    else:
+        rows = [(page, column.after[page] - column.before[page]) for page in column.before]
+        draws = Resampling(list(column.before), seed=seed).estimate(mean, rows).draws
+    low, high = np.quantile(draws, [0.025, 0.975])
     return float(low), float(high)
-
-
-__all__ = ["ALPHA", "DRAWS", "FEWEST_PAGES", "LEAST_SHIFT", "Drift", "Shift", "compare"]

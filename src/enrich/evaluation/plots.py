@@ -1,26 +1,23 @@
-"""Plots as inline SVG: they need no script, no network, and take their colours from the page's style sheet.
-
-Only numbers of ours and escaped labels stand in them.
-"""
+"""Plots as inline SVG: they need no script and no network, and take their colours from the page's style sheet."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import sqrt
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from math import ceil, sqrt
 
 from markupsafe import Markup, escape
 
-from enrich.evaluation.answer_sets import AnswerSet
-from enrich.evaluation.metrics import insight_pairs
+from enrich.evaluation.answers import AnswerSet
+from enrich.evaluation.metrics import common_insights
 from enrich.wiki.data import SCORES
 
 _WIDTH, _HEIGHT = 300, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 10, 10, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 10, 10, 34  # margins around the plot, which hold ticks and labels
+_STEP = 0.5  # between the bars of a distribution
 _LARGEST_DOT = 9.0
-# Fewer than this in a bin have no mean worth drawing.
-_LEAST_IN_BIN = 3
+_LEAST_IN_BIN = 3  # a mean of fewer values is not drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,190 +27,169 @@ class Scored:
     name: str
     low: float
     high: float
-    step: float
     ours: tuple[float, ...]
     theirs: tuple[float, ...]
     pairs: tuple[tuple[float, float], ...]
 
 
 def scored_fields(ours: AnswerSet, theirs: AnswerSet) -> Iterator[Scored]:
-    """S, I and A of the insights, then each rating, as far as `ours` has them."""
-    pairs = list(insight_pairs(ours, theirs))
+    """The scores of insights, then each rating, as far as `ours` has them."""
+    common = list(common_insights(ours, theirs))
     for score in SCORES:
-        values = [
-            [one.scores[score] for page in group.pages.values() for one in page.insights or () if score in one.scores]
-            for group in (ours, theirs)
-        ]
-        if values[0]:
-            both = tuple((b.scores[score], a.scores[score]) for _, a, b in pairs if score in a.scores and score in b.scores)
-            # Scores that left the scale are what a comparison is for: the axis grows to show them.
-            low, high = min(1.0, *map(min, filter(None, values))), max(5.0, *map(max, filter(None, values)))
-            yield Scored(score, low, high, 0.5, tuple(values[0]), tuple(values[1]), both)
+        mine, other = (
+            tuple(one.scores[score] for page in side.pages.values() for one in page.insights or () if score in one.scores)
+            for side in (ours, theirs)
+        )
+        if mine:
+            pairs = tuple((b.scores[score], a.scores[score]) for _, a, b in common if score in a.scores and score in b.scores)
+            # A comparison must show scores that left the scale, so the axis grows with them.
+            yield Scored(score, min(1.0, *mine, *other), max(5.0, *mine, *other), mine, other, pairs)
     for name in dict.fromkeys(name for page in ours.pages.values() for name in page.ratings):
-        mine = {page: one.ratings[name] for page, one in ours.pages.items() if name in one.ratings}
-        other = {page: one.ratings[name] for page, one in theirs.pages.items() if name in one.ratings}
-        both = tuple((other[page], value) for page, value in mine.items() if page in other)
-        yield Scored(name, 0.0, 10.0, 0.5, tuple(mine.values()), tuple(other.values()), both)
+        rated, others = ({page: one.ratings[name] for page, one in side.pages.items() if name in one.ratings} for side in (ours, theirs))
+        pairs = tuple((others[page], value) for page, value in rated.items() if page in others)
+        yield Scored(name, 0.0, 10.0, tuple(rated.values()), tuple(others.values()), pairs)
 
 
-def _all_scores(answers: AnswerSet, score: str) -> list[float]:
-    return [one.scores[score] for page in answers.pages.values() for one in page.insights or () if score in one.scores]
-
-
-def distribution(field: Scored, labels: tuple[str, str], typical: tuple[float, float] | None = None) -> Markup:
+def distribution(scored: Scored, labels: tuple[str, str], typical: tuple[float, float] | None = None) -> Markup:
     """How the values are spread: the answers as bars, the other set as a line of steps. `typical`: a range to shade."""
-    bins = max(1, round((field.high - field.low) / field.step) + 1)
-    shares = [_shares(values, field, bins) for values in (field.ours, field.theirs)]
-    top = max((max(one) for one in shares if one), default=0.0) or 1.0
-    axis = _Axes(field.low - field.step / 2, field.high + field.step / 2, 0.0, top * 1.08)
-    parts = [_band(axis, typical)] if typical else []
-    parts.append(_axis_x(axis, field))
-    parts.append(_gridline(axis, top, f"{top:.0%}"))
-    for place, share in enumerate(shares[0]):
+    bins = max(1, round((scored.high - scored.low) / _STEP) + 1)
+    ours, theirs = _shares(scored.ours, scored, bins), _shares(scored.theirs, scored, bins)
+    top = max([*ours, *theirs], default=0.0) or 1.0
+    plot = _Plot(scored.low - _STEP / 2, scored.high + _STEP / 2, 0.0, top * 1.08)
+    if typical:
+        plot.box("typical", *typical, plot.high_y)
+    plot.x_axis(scored)
+    plot.gridline(top, f"{top:.0%}")
+    for place, share in enumerate(ours):
         if share:
-            left, right = axis.x(field.low + (place - 0.42) * field.step), axis.x(field.low + (place + 0.42) * field.step)
-            parts.append(
-                f'<rect class="ours" x="{left:.1f}" y="{axis.y(share):.1f}" width="{right - left:.1f}" height="{axis.y(0) - axis.y(share):.1f}"/>'
-            )
-    if field.theirs:
-        corners: list[tuple[float, float]] = []
-        for place, share in enumerate(shares[1]):
-            corners += [(axis.x(field.low + (place + side) * field.step), axis.y(share)) for side in (-0.5, 0.5)]
-        parts.append(f'<polyline class="theirs" points="{_points(corners)}"/>')
-    parts.append(_label_x(field.name))
-    return _svg(parts, f"Distribution of {field.name}: {labels[0]} as bars, {labels[1]} as a line")
+            plot.box("ours", scored.low + (place - 0.42) * _STEP, scored.low + (place + 0.42) * _STEP, share)
+    plot.polyline("theirs", [(scored.low + (place + side) * _STEP, share) for place, share in enumerate(theirs) for side in (-0.5, 0.5)])
+    plot.label(scored.name)
+    return plot.svg(f"Distribution of {scored.name}: {labels[0]} as bars, {labels[1]} as a line")
 
 
-def scatter(field: Scored, labels: tuple[str, str]) -> Markup:
+def scatter(scored: Scored, labels: tuple[str, str]) -> Markup:
     """Each item's value in the other set (across) and in the answers (up); a dot's area grows with the items on it."""
-    axis = _Axes(field.low, field.high, field.low, field.high, margin=0.05)
-    parts = [_axis_x(axis, field), _axis_y(axis, field), _diagonal(axis, field)]
-    counts = Counter(field.pairs)
+    plot = _square(scored)
+    counts = Counter(scored.pairs)
     most = max(counts.values(), default=1)
-    for (x, y), count in sorted(counts.items(), key=lambda item: -item[1]):
-        radius = max(1.8, _LARGEST_DOT * sqrt(count / max(most, 6)))
-        parts.append(f'<circle class="dot" cx="{axis.x(x):.1f}" cy="{axis.y(y):.1f}" r="{radius:.1f}"/>')
-    parts += [_label_x(labels[1]), _label_y(labels[0])]
-    return _svg(parts, f"{field.name} of the same items: {labels[1]} across, {labels[0]} up")
+    for (x, y), count in counts.most_common():
+        plot.dot("dot", x, y, max(1.8, _LARGEST_DOT * sqrt(count / max(most, 6))))
+    plot.label(labels[1], labels[0])
+    return plot.svg(f"{scored.name} of the same items: {labels[1]} across, {labels[0]} up")
 
 
-def reliability(field: Scored, labels: tuple[str, str]) -> Markup:
-    """What the other set says where the answers say so much: means with their 95 % range, on the diagonal where the answers can be relied on."""
-    axis = _Axes(field.low, field.high, field.low, field.high, margin=0.05)
-    parts = [_axis_x(axis, field), _axis_y(axis, field), _diagonal(axis, field)]
+def reliability(scored: Scored, labels: tuple[str, str]) -> Markup:
+    """For each value of the answers the mean of the other set with its 95 % range; on the diagonal the answers are reliable."""
+    plot = _square(scored)
+    width = max(_STEP, (scored.high - scored.low) / 10)
     bins: dict[int, list[tuple[float, float]]] = {}
-    width = max(field.step, (field.high - field.low) / 10)
-    for theirs, ours in field.pairs:
-        bins.setdefault(round((ours - field.low) / width), []).append((ours, theirs))
+    for theirs, ours in scored.pairs:
+        bins.setdefault(round((ours - scored.low) / width), []).append((ours, theirs))
     means: list[tuple[float, float]] = []
     for _, held in sorted(bins.items()):
-        if len(held) < _LEAST_IN_BIN:
-            continue
-        x = sum(ours for ours, _ in held) / len(held)
-        y = sum(theirs for _, theirs in held) / len(held)
-        doubt = 1.96 * sqrt(sum((theirs - y) ** 2 for _, theirs in held) / (len(held) - 1) / len(held))
-        low, high = max(field.low, y - doubt), min(field.high, y + doubt)
-        means.append((axis.x(x), axis.y(y)))
-        parts.append(f'<line class="doubt" x1="{axis.x(x):.1f}" x2="{axis.x(x):.1f}" y1="{axis.y(low):.1f}" y2="{axis.y(high):.1f}"/>')
-    parts.append(f'<polyline class="means" points="{_points(means)}"/>')
-    parts += [f'<circle class="mean" cx="{x:.1f}" cy="{y:.1f}" r="3.2"/>' for x, y in means]
-    parts += [_label_x(f"{labels[0]} say"), _label_y(f"{labels[1]}, on average")]
-    return _svg(parts, f"Reliability of {field.name}: what {labels[1]} says on average for each value of {labels[0]}")
+        if len(held) >= _LEAST_IN_BIN:
+            x, y = (sum(column) / len(held) for column in zip(*held, strict=True))
+            reach = 1.96 * sqrt(sum((theirs - y) ** 2 for _, theirs in held) / (len(held) - 1) / len(held))
+            means.append((x, y))
+            plot.line("doubt", (x, max(scored.low, y - reach)), (x, min(scored.high, y + reach)))
+    plot.polyline("means", means)
+    for x, y in means:
+        plot.dot("mean", x, y, 3.2)
+    plot.label(f"{labels[0]} say", f"{labels[1]}, on average")
+    return plot.svg(f"Reliability of {scored.name}: what {labels[1]} says on average for each value of {labels[0]}")
 
 
-def interval(shift: float, low: float | None, high: float | None, reach: float) -> Markup:
-    """A shift with its interval around nought; `reach` is the end of the axis to either side."""
-    axis = _Axes(-reach, reach, 0, 1, left=4, right=4, top=2, bottom=2, width=160, height=18)
-    parts = [f'<line class="grid" x1="{axis.x(0):.1f}" x2="{axis.x(0):.1f}" y1="2" y2="16"/>']
-    if low is not None and high is not None:
-        parts.append(f'<line class="doubt" x1="{axis.x(low):.1f}" x2="{axis.x(high):.1f}" y1="9" y2="9"/>')
-    parts.append(f'<circle class="mean" cx="{axis.x(shift):.1f}" cy="9" r="3.6"/>')
-    return _svg(parts, f"shift {shift:+.2f}", width=160, height=18)
+def interval(shift: float, low: float, high: float, reach: float) -> Markup:
+    """A shift with its interval around zero; the axis ends at `reach` on either side."""
+    zero, left, right, at = (4 + 152 * (value + reach) / (2 * reach) for value in (0, low, high, shift))
+    parts = (
+        f'<line class="grid" x1="{zero:.1f}" x2="{zero:.1f}" y1="2" y2="16"/>'
+        f'<line class="doubt" x1="{left:.1f}" x2="{right:.1f}" y1="9" y2="9"/>'
+        f'<circle class="mean" cx="{at:.1f}" cy="9" r="3.6"/>'
+    )
+    return Markup(f'<svg viewBox="0 0 160 18" role="img" aria-label="shift {shift:+.2f}">{parts}</svg>')
 
 
-@dataclass(frozen=True, slots=True)
-class _Axes:
-    """Values to places in the drawing; values beyond an end are drawn at that end."""
+@dataclass
+class _Plot:
+    """SVG elements at positions given in values of the axes; values beyond an end are drawn at that end."""
 
     low_x: float
     high_x: float
     low_y: float
     high_y: float
-    margin: float = 0.0
-    left: float = _LEFT
-    right: float = _RIGHT
-    top: float = _TOP
-    bottom: float = _BOTTOM
-    width: float = _WIDTH
-    height: float = _HEIGHT
+    margin: float = 0.0  # between the ends of the axes and the border, as a share of their length
+    parts: list[str] = field(default_factory=list)
 
     def x(self, value: float) -> float:
-        return self.left + self._part(value, self.low_x, self.high_x) * (self.width - self.left - self.right)
+        return _LEFT + self._share(value, self.low_x, self.high_x) * (_WIDTH - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
-        return self.height - self.bottom - self._part(value, self.low_y, self.high_y) * (self.height - self.top - self.bottom)
+        return _HEIGHT - _BOTTOM - self._share(value, self.low_y, self.high_y) * (_HEIGHT - _TOP - _BOTTOM)
 
-    def _part(self, value: float, low: float, high: float) -> float:
+    def _share(self, value: float, low: float, high: float) -> float:
         room = (high - low) * self.margin
         return min(1.0, max(0.0, (value - low + room) / (high - low + 2 * room)))
 
+    def line(self, style: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+        (x1, y1), (x2, y2) = start, end
+        self.parts.append(
+            f'<line class="{style}" x1="{self.x(x1):.1f}" x2="{self.x(x2):.1f}" y1="{self.y(y1):.1f}" y2="{self.y(y2):.1f}"/>'
+        )
 
-def _shares(values: Sequence[float], field: Scored, bins: int) -> list[float]:
-    counts = Counter(min(bins - 1, max(0, round((value - field.low) / field.step))) for value in values)
+    def polyline(self, style: str, points: Iterable[tuple[float, float]]) -> None:
+        at = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
+        if at:
+            self.parts.append(f'<polyline class="{style}" points="{at}"/>')
+
+    def dot(self, style: str, x: float, y: float, radius: float) -> None:
+        self.parts.append(f'<circle class="{style}" cx="{self.x(x):.1f}" cy="{self.y(y):.1f}" r="{radius:.1f}"/>')
+
+    def box(self, style: str, x1: float, x2: float, height: float) -> None:
+        """A box on the x axis."""
+        left, top = self.x(x1), self.y(height)
+        size = f'width="{self.x(x2) - left:.1f}" height="{self.y(0) - top:.1f}"'
+        self.parts.append(f'<rect class="{style}" x="{left:.1f}" y="{top:.1f}" {size}/>')
+
+    def x_axis(self, scored: Scored) -> None:
+        y = _HEIGHT - _BOTTOM
+        self.parts.append(f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
+        for value in _ticks(scored):
+            self.parts.append(f'<text class="tick" x="{self.x(value):.1f}" y="{y + 13}" text-anchor="middle">{value}</text>')
+
+    def gridline(self, value: float, label: str) -> None:
+        y = self.y(value)
+        self.parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        self.parts.append(f'<text class="tick" x="{_LEFT - 5}" y="{y + 3.5:.1f}" text-anchor="end">{label}</text>')
+
+    def label(self, across: str, up: str = "") -> None:
+        middle = (_LEFT + _WIDTH - _RIGHT) / 2
+        self.parts.append(f'<text class="label" x="{middle:.0f}" y="{_HEIGHT - 5}" text-anchor="middle">{escape(across)}</text>')
+        if up:
+            turn = f"translate(10 {(_TOP + _HEIGHT - _BOTTOM) / 2:.0f}) rotate(-90)"
+            self.parts.append(f'<text class="label" transform="{turn}" text-anchor="middle">{escape(up)}</text>')
+
+    def svg(self, description: str) -> Markup:
+        box = f"0 0 {_WIDTH} {_HEIGHT}"
+        return Markup(f'<svg viewBox="{box}" role="img" aria-label="{escape(description)}">{"".join(self.parts)}</svg>')
+
+
+def _square(scored: Scored) -> _Plot:
+    """A plot with the field's scale on both axes, and the diagonal."""
+    plot = _Plot(scored.low, scored.high, scored.low, scored.high, margin=0.05)
+    plot.x_axis(scored)
+    for value in _ticks(scored):
+        plot.gridline(value, str(value))
+    plot.line("even", (scored.low, scored.low), (scored.high, scored.high))
+    return plot
+
+
+def _shares(values: Sequence[float], scored: Scored, bins: int) -> list[float]:
+    """The share of the values in each bin; [] without values."""
+    counts = Counter(min(bins - 1, max(0, round((value - scored.low) / _STEP))) for value in values)
     return [counts[place] / len(values) for place in range(bins)] if values else []
 
 
-def _ticks(field: Scored) -> list[float]:
-    step = 1 if field.high - field.low <= 6 else 2
-    first = int(field.low) if field.low == int(field.low) else int(field.low) + 1
-    return [float(value) for value in range(first, int(field.high) + 1, step)]
-
-
-def _axis_x(axis: _Axes, field: Scored) -> str:
-    ticks = "".join(
-        f'<text class="tick" x="{axis.x(value):.1f}" y="{_HEIGHT - _BOTTOM + 13}" text-anchor="middle">{value:g}</text>'
-        for value in _ticks(field)
-    )
-    return f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{_HEIGHT - _BOTTOM}" y2="{_HEIGHT - _BOTTOM}"/>{ticks}'
-
-
-def _axis_y(axis: _Axes, field: Scored) -> str:
-    return "".join(_gridline(axis, value, f"{value:g}") for value in _ticks(field))
-
-
-def _gridline(axis: _Axes, value: float, label: str) -> str:
-    y = axis.y(value)
-    return (
-        f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text class="tick" x="{_LEFT - 5}" y="{y + 3.5:.1f}" text-anchor="end">{escape(label)}</text>'
-    )
-
-
-def _diagonal(axis: _Axes, field: Scored) -> str:
-    ends = f'x1="{axis.x(field.low):.1f}" y1="{axis.y(field.low):.1f}" x2="{axis.x(field.high):.1f}" y2="{axis.y(field.high):.1f}"'
-    return f'<line class="even" {ends}/>'
-
-
-def _band(axis: _Axes, typical: tuple[float, float]) -> str:
-    left, right = axis.x(typical[0]), axis.x(typical[1])
-    return f'<rect class="typical" x="{left:.1f}" y="{_TOP}" width="{right - left:.1f}" height="{_HEIGHT - _TOP - _BOTTOM}"/>'
-
-
-def _label_x(text: str) -> str:
-    return f'<text class="label" x="{(_LEFT + _WIDTH - _RIGHT) / 2:.0f}" y="{_HEIGHT - 5}" text-anchor="middle">{escape(text)}</text>'
-
-
-def _label_y(text: str) -> str:
-    middle = (_TOP + _HEIGHT - _BOTTOM) / 2
-    return f'<text class="label" transform="translate(10 {middle:.0f}) rotate(-90)" text-anchor="middle">{escape(text)}</text>'
-
-
-def _points(points: Sequence[tuple[float, float]]) -> str:
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-
-
-def _svg(parts: Sequence[str], said: str, width: int = _WIDTH, height: int = _HEIGHT) -> Markup:
-    return Markup(f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(said)}">{"".join(parts)}</svg>')
-
-
-LABELS: Mapping[str, str] = {"answers": "answers", "golden": "golden", "against": "before"}
+def _ticks(scored: Scored) -> range:
+    return range(ceil(scored.low), int(scored.high) + 1, 1 if scored.high - scored.low <= 6 else 2)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from enrich.config import STAGES
+from enrich.config import SEVEN_DIMENSIONS, STAGES
 from enrich.errors import UserError
-from enrich.evaluation.answer_sets import AnswerSet, from_fields
-from enrich.evaluation.golden import read_answers
+from enrich.evaluation.answers import AnswerSet, from_fields, read_answers
 from enrich.evaluation.stored import stored_answers, stored_at
+from enrich.grounding import PageIndex
 from enrich.review.lock import LockFile
 from enrich.stages.answers import FieldAnswer
+from enrich.stages.baseline import answer
+from enrich.stages.judges import judge_of
 from enrich.stages.stage import Stage, load_stages
-from enrich.wiki.pages import PageFile
+from enrich.wiki.pages import Page, PageFile
 from enrich.wiki.wiki import Wiki
+
+BASELINE = "offline baseline"
 
 # Gives the answers of a wiki's configured model to these stages of these pages, by page id.
 Collect = Callable[[Wiki, Sequence[PageFile], Sequence[Stage]], Mapping[str, Sequence[FieldAnswer]]]
@@ -66,12 +71,11 @@ class Sources:
         # With golden data only its pages are asked about; without, every page can at least be checked against itself.
         golden = self._golden.pages if self._golden else {}
         files = [file for file in self.files if not golden or file.id in golden]
-        given = {page: from_fields(page, fields) for page, fields in self.collect(wiki, files, stages).items()}
-        if wiki.config.llm.backend == "offline":
-            name = "offline baseline"
-        else:
-            name = f"{', '.join(dict.fromkeys(one.model for one in stages))} ({', '.join(f'{one.name} v{one.prompt.version}' for one in stages)})"
-        return AnswerSet(name, {page: one for page, one in given.items() if one.stages})
+        name = BASELINE
+        if wiki.config.llm.backend != "offline":
+            models, versions = dict.fromkeys(one.model for one in stages), [f"{one.name} v{one.prompt.version}" for one in stages]
+            name = f"{', '.join(models)} ({', '.join(versions)})"
+        return _answered(name, self.collect(wiki, files, stages))
 
     def _with_model(self, source: str, model: str) -> Wiki:
         """The wiki with the backend and model that `source` names; a named model replaces those of single stages."""
@@ -82,3 +86,25 @@ class Sources:
         sections = {name: config.stages[name].model_copy(update={"model": model}) for name in STAGES} if model else {}
         update = {"llm": config.llm.model_copy(update=named), "stages": config.stages.model_copy(update=sections)}
         return replace(self.wiki, config=config.model_copy(update=update))
+
+
+def baseline_answers(pages: Iterable[Page], asked: Mapping[str, Iterable[str]], dimensions: Iterable[str]) -> AnswerSet:
+    """The baseline's answers to the stages `asked` of each page. It rates those of the `dimensions` that it knows."""
+    rated = tuple(name for name in dimensions if name in SEVEN_DIMENSIONS)
+    judges = {stage: judge_of(stage, rated) for stage in ("summary", "insights", *(["ratings"] if rated else []))}
+    fields: dict[str, list[FieldAnswer]] = {}
+    for page in pages:
+        index = PageIndex(page.body, title=page.title, description=page.description)
+        fields[page.id] = []
+        for stage in asked.get(page.id, ()):
+            if stage in judges:
+                said: Any = answer(stage, page, dimensions=rated)
+                # A page without a plain sentence has no summary to quote.
+                if stage != "summary" or said["summary"].strip():
+                    fields[page.id] += judges[stage](said, index)
+    return _answered(BASELINE, fields)
+
+
+def _answered(name: str, fields: Mapping[str, Sequence[FieldAnswer]]) -> AnswerSet:
+    given = {page: from_fields(page, one) for page, one in fields.items()}
+    return AnswerSet(name, {page: one for page, one in given.items() if one.stages})

@@ -1,17 +1,16 @@
-"""The values that stand in a wiki: on its pages and in `insights/*.yaml` of its data folder, now or at an earlier commit."""
+"""The values that a wiki holds: on its pages and in `insights/*.yaml` of its data folder, now or at an earlier commit."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import tempfile
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from enrich.config import Config
 from enrich.errors import UserError
-from enrich.evaluation.answer_sets import AnswerSet, Insight, PageAnswers, number, plain, read_insight
+from enrich.evaluation.answers import AnswerSet, PageAnswers, ScoredInsight, number, plain, read_insight
 from enrich.review.lock import Lock, owner
 from enrich.stages.answers import stage_of
 from enrich.stages.field_values import current_value
@@ -22,48 +21,43 @@ _GIT_SECONDS = 300
 
 
 def stored_answers(config: Config, files: Sequence[PageFile], *, name: str = "frontmatter", lock: Lock | None = None) -> AnswerSet:
-    """What stands on `files` and in the data folder; values that are out of range are left out with a notice.
+    """The values on `files` and in the data folder; unusable ones are left out with a notice.
 
-    Insights of the data folder belong to the page they name, else to the one at their path, else to the one with that last part
-    (`wiki.data.with_pages`); a page's own list beats them. With `lock`, values that `enrich` itself wrote are left out: a model must
-    not be measured against its own earlier answers.
+    Insights of the data folder are tied to pages by `wiki.data.with_pages`; a page's own list replaces them. With `lock`, values that `enrich`
+    wrote are left out: a model must not be measured against its own earlier answers.
     """
     listed, said = data_insights(config.data)
     tied, loose = with_pages(listed, files)
-    from_data: dict[str, list[Insight]] = {}
-    bad = 0
+    from_data: dict[str, list[ScoredInsight]] = {}
+    unusable = written = 0
     for one in tied:
         insight = read_insight(one.values)
-        if insight is None:
-            bad += 1
-        else:
+        unusable += insight is None
+        if insight is not None:
             from_data.setdefault(one.page, []).append(insight)
     pages: dict[str, PageAnswers] = {}
-    ours = 0
     for file in files:
         page = read_page(file)
-        mine = _written_by_us(page, lock)
-        ours += len(mine)
-        given, wrong = _standing(page, mine, from_data.get(file.id))
-        bad += wrong
+        ours = _written_by_us(page, lock)
+        written += len(ours)
+        given, wrong = _page_answers(page, ours, from_data.get(file.id))
+        unusable += wrong
         if given.stages:
             pages[file.id] = given
-    notices = [str(notice) for notice in said]
-    if loose:
-        notices.append(f"{len(loose)} insights of the data folder belong to no page here")
-    if bad:
-        notices.append(f"{bad} stored values are out of range or hold no text; left out")
-    if ours:
-        notices.append(f"{ours} values were written by enrich itself and are no golden data; left out")
-    return AnswerSet(name, pages, tuple(notices))
+    counts = (
+        (len(loose), "insights of the data folder belong to no page here"),
+        (unusable, "stored values are out of range or have no text; left out"),
+        (written, "values were written by enrich itself and are not golden data; left out"),
+    )
+    return AnswerSet(name, pages, (*map(str, said), *(f"{count} {message}" for count, message in counts if count)))
 
 
 def stored_at(config: Config, revision: str) -> AnswerSet:
-    """What stood in the wiki at a git revision. Raises `UserError` for a revision that git does not know."""
+    """The values of the wiki at a git revision. Raises `UserError` if git does not know the revision."""
     with tempfile.TemporaryDirectory(prefix="enrich-eval-") as folder:
         root = Path(folder)
         _check_out(config, revision, root)
-        earlier = config.model_copy(update={"root": root})
+        earlier = config.with_root(root)
         if not earlier.content.is_dir():
             raise UserError(f"no pages in {config.wiki.content} at {revision}", where=str(config.root), do="name another revision")
         files, _ = find_pages(earlier.content, config.wiki.roots)
@@ -80,9 +74,9 @@ def _written_by_us(page: Page, lock: Lock | None) -> Collection[str]:
     }
 
 
-def _standing(page: Page, left_out: Collection[str], from_data: Sequence[Insight] | None) -> tuple[PageAnswers, int]:
-    """(what the page says, how many of its values cannot be used)."""
-    wrong: Counter[str] = Counter()
+def _page_answers(page: Page, left_out: Collection[str], from_data: Sequence[ScoredInsight] | None) -> tuple[PageAnswers, int]:
+    """(the values on the page and in the data folder, the number of unusable ones on the page)."""
+    unusable = 0
     summary = page.frontmatter.get("llmSummary")
     text = plain(summary) if isinstance(summary, str) and "llmSummary" not in left_out else ""
     ratings: dict[str, float] = {}
@@ -90,36 +84,33 @@ def _standing(page: Page, left_out: Collection[str], from_data: Sequence[Insight
     for name, value in (stored if isinstance(stored, Mapping) else {}).items():
         if f"ratings.{name}" in left_out or value is None:
             continue
-        score = number(value, 0, 10)
+        score = number(value, 10)
         if score is not None:
             ratings[str(name)] = score
-        elif number(value, 0, 100) is None:  # other scales stand under `ratings` too (FIELDS.md section 15) and are none of ours
-            wrong["ratings"] += 1
-    own: list[Insight] | None = None
+        # Values on other scales are under `ratings` too (FIELDS.md section 15); they are not answers.
+        unusable += number(value, 100) is None
+    own: list[ScoredInsight] = []
     if isinstance(page.frontmatter.get("insights"), list) and "insights" not in left_out:
         entries = page_insights(page)
         own = [insight for entry in entries if (insight := read_insight(entry.values)) is not None]
-        wrong["insights"] += len(entries) - len(own)
+        unusable += len(entries) - len(own)
     insights = own or from_data
-    return (
-        PageAnswers(page.id, text or None, None, tuple(insights) if insights else None, ratings),
-        wrong.total(),
-    )
+    return PageAnswers(page=page.id, summary=text or None, insights=tuple(insights) if insights else None, ratings=ratings), unusable
 
 
 def _check_out(config: Config, revision: str, root: Path) -> None:
-    """Write the pages and insight files of a revision below `root`. Blobs only: no link, no filter and no hook of the repository acts."""
+    """Write the pages and insight files of a revision below `root`, from its blobs: no link, filter or hook of the repository has an effect."""
     if revision.startswith("-"):
-        raise UserError(f"no revision {revision!r}", where=str(config.root), do="name a commit, a tag or a branch")
+        raise UserError(f"not a revision: {revision!r}", where=str(config.root), do="name a commit, a tag or a branch")
     wanted = [config.wiki.content, f"{config.wiki.data}/insights"]
     for folder in map(PurePosixPath, wanted):
         if folder.is_absolute() or ".." in folder.parts:
-            raise UserError(f"{folder} lies outside the wiki's folder", where=str(config.root), do="compare with a file that --save kept")
+            raise UserError(f"{folder} is outside the wiki's folder", where=str(config.root), do="compare with a file that --save wrote")
     # `ls-tree` in a subfolder gives paths relative to it, as the configuration's are.
     listed = _git(config.root, "ls-tree", "-r", "-z", revision, "--", *wanted)
     if listed is None:
         raise UserError(
-            f"git knows no {revision!r} here", where=str(config.root), do="name a commit, a tag or a branch of the wiki's repository"
+            f"git does not know {revision!r} here", where=str(config.root), do="name a commit, a tag or a branch of the wiki's repository"
         )
     blobs: list[tuple[str, str]] = []
     for row in listed.split(b"\0"):
@@ -140,7 +131,7 @@ def _check_out(config: Config, revision: str, root: Path) -> None:
 
 
 def _git(folder: Path, *arguments: str, given: bytes = b"") -> bytes | None:
-    """What git printed, None where it failed or is not there."""
+    """The output of git, None if it fails or is missing."""
     try:
         done = subprocess.run(
             ["git", "--no-pager", *arguments],
