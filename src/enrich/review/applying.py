@@ -151,8 +151,6 @@ def _write_pages(wiki: Wiki, edits: Sequence[_PageEdit], done: Applied) -> tuple
                 replace_file(page.file.file, edit.raw, expected=page.file_hash, root=wiki.content)
         except PageMoved as error:
             done.refused.append(Refusal(page.id, page.file.path, FIELD_MOVED, str(error)))
-        except EditRefused as error:
-            done.refused.append(Refusal(page.id, page.file.path, "edit-refused", error.reason))
         except UserError as error:
             return written, error
         else:

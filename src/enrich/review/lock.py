@@ -222,8 +222,8 @@ class LockFile:
             if not row.strip() or row.startswith(_CONFLICT_MARKS):
                 continue  # both sides of a merge stay: the entry that matches the page wins
             try:
-                entries.append(_ENTRY.validate_python(json.loads(row)))
-            except ValueError:  # pydantic's and json's errors are among them
+                entries.append(_ENTRY.validate_json(row))
+            except ValueError:  # pydantic's errors are among them
                 if number == len(rows) and (row.startswith(_INTENT) or _INTENT.startswith(row)):
                     continue  # an intent that was cut off: its page was not touched
                 raise UserError("not a lock entry", where=f"{self.path}:{number}", do="restore enrich.lock from version control") from None
