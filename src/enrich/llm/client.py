@@ -110,18 +110,32 @@ class Client:
         raise AnswerError("cut-off", f"still cut off at {self._parameters_of(request.model).ceiling(asked.room)} tokens")
 
     async def _retried(self, asked: _Asked) -> Completion:
-        """A completion, cut off or not, through all transport failures. The only retry layer; a loop, since it needs no library."""
-        attempt = 1
-        while True:
-            try:
-                return await self._once(asked)
-            except TransientError as error:
-                if attempt >= self.settings.attempts:
-                    raise self._given_up(error) from None
-            longest = min(self.settings.longest_retry_wait_seconds, self.settings.retry_wait_seconds * 2.0 ** (attempt - 1))
+        """A completion, cut off or not, through all transport failures. The only retry layer."""
+        try:
+            return await self._once(asked)
+        except TransientError as error:
+            if self.settings.attempts == 1:
+                raise self._given_up(error) from None
+        # Loaded and used only after a failure: it would be a quarter of an ordinary request's CPU.
+        from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
+
+        def wait(failures: int) -> float:
+            longest = min(self.settings.longest_retry_wait_seconds, self.settings.retry_wait_seconds * 2.0 ** (failures - 1))
             # Random waits, so that requests which failed together do not come back together.
-            await self._pause(longest * self._random.uniform(0.5, 1.0))
-            attempt += 1
+            return longest * self._random.uniform(0.5, 1.0)
+
+        await self._pause(wait(1))
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(self.settings.attempts - 1),
+            wait=lambda state: wait(state.attempt_number + 1),
+            retry=retry_if_exception_type(TransientError),
+            sleep=self._pause,
+            reraise=True,
+        )
+        try:
+            return await retrying(self._once, asked)
+        except TransientError as error:
+            raise self._given_up(error) from None
 
     def _given_up(self, error: TransientError) -> AnswerError | ServiceError:
         """What the last of several failures means to the caller."""
