@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from enrich.cli.main import main
 from tests.fake_server import Act, Seen, completion
 
+ROOT = Path(__file__).resolve().parents[1]
 PROSE = (
     "Wind turbines of this type deliver {n} megawatts in a steady breeze. Their blades are made of glass fibre and are inspected twice a year. "
     "Most of the cost is spent before the first kilowatt hour flows, which makes the interest rate the largest single lever. "
@@ -55,6 +60,13 @@ class DemoWiki:
         (root / "enrich.toml").write_text(f'[wiki]\ncontent = "content"\n{toml}', encoding="utf-8")
         for number in range(pages):
             self.file(number).write_text(page_text(number), encoding="utf-8")
+
+    @classmethod
+    def at(cls, root: Path, content: str = "content") -> DemoWiki:
+        """The wiki that is in `root` already."""
+        wiki = cls.__new__(cls)
+        wiki.root, wiki.docs, wiki.server = root, root / content, None
+        return wiki
 
     def file(self, number: int) -> Path:
         return self.docs / f"park-{number}.md"
@@ -101,6 +113,22 @@ class DemoWiki:
     def lock(self) -> list[dict[str, Any]]:
         file = self.root / "enrich.lock"
         return [json.loads(row) for row in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+
+@cache
+def own_wiki() -> Path:
+    """A copy of the repository's own wiki as it is in git's index, for reading; of the checkout if git does not know it."""
+    folder = Path(tempfile.mkdtemp(prefix="enrich-own-wiki-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    names = ["content", "enrich.toml"]
+    listed = subprocess.run(["git", "ls-files", "-z", *names], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode == 0 and listed.stdout:
+        command = ["git", "checkout-index", "-z", "--stdin", f"--prefix={folder}/"]
+        subprocess.run(command, cwd=ROOT, input=listed.stdout, check=True)
+    else:
+        shutil.copytree(ROOT / "content", folder / "content")
+        shutil.copy(ROOT / "enrich.toml", folder)
+    return folder
 
 
 _BODY = re.compile(r"<<<PAGE [0-9a-f]{32}\n(.*)\nPAGE [0-9a-f]{32}>>>", re.DOTALL)

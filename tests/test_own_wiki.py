@@ -1,100 +1,41 @@
-"""The repository's own wiki is whole: every page loads, every name resolves, and the trial that its files are stays one.
+"""The repository's own wiki: every name on its pages resolves, its files keep their odd styles, and its arithmetic and examples are correct.
 
-What its pages state is checked in `test_own_wiki_claims.py`.
+The pages are read as they are in git's index, so that values which `enrich apply` wrote into the checkout do not matter.
 """
 
 from __future__ import annotations
 
+import difflib
+import hashlib
 import json
+import math
 import re
-from pathlib import Path
+from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import pytest
 import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
+# Not public: the test reads pages as the product does.
 from enrich.config import FOUR_DIMENSIONS, load_config
 from enrich.wiki.pages import Page, find_pages, read_page
+from tests.demo import own_wiki
 
-ROOT = Path(__file__).resolve().parents[1]
-STUB = "batch-windows"
-
-# FIELDS.md section 15, with `insights` after `llmSummary` (DESIGN.md section 4.4).
-KEY_ORDER = (
-    "numericId",
-    "title",
-    "description",
-    "sidebar",
-    "entityType",
-    "subcategory",
-    "pageType",
-    "contentFormat",
-    "pageTemplate",
-    "draft",
-    "fullWidth",
-    "quality",
-    "maturity",
-    "readerImportance",
-    "researchImportance",
-    "tacticalValue",
-    "tractability",
-    "neglectedness",
-    "uncertainty",
-    "causalLevel",
-    "lastEdited",
-    "lastUpdated",
-    "createdAt",
-    "update_frequency",
-    "evergreen",
-    "llmSummary",
-    "insights",
-    "ratings",
-    "clusters",
-    "roles",
-    "todos",
-    "balanceFlags",
-    "seeAlso",
-    "todo",
-    "entityId",
-    "template",
-    "hero",
-    "tableOfContents",
-    "editUrl",
-    "head",
-    "prev",
-    "next",
-    "banner",
-)
-UNORDERED = "field-review"  # out of order on purpose
-
-# FIELDS.md appendix B: the part of the closed lists that this wiki uses, and the subcategories usual for each type.
-USUAL: dict[str, set[str]] = {
-    "risk": {"accident", "epistemic", "structural", "misuse"},
-    "approach": {"alignment-evaluation", "epistemic-approaches", "organizational-practices", "resilience"},
-    "analysis": {"economic-models", "framework-models"},
-    "table": set(),
-    "overview": set(),
-}
-
-CONFIG = load_config(ROOT, env={})
+CONFIG = load_config(own_wiki(), env={})
 FILES, WARNINGS = find_pages(CONFIG.content, CONFIG.wiki.roots)
 PAGES: dict[str, Page] = {file.id: read_page(file) for file in FILES}
+STUB = "batch-windows"  # shorter than `min_words` on purpose
 ARTICLES = [page for page in PAGES.values() if not page.file.is_index and page.id != STUB]
 every_page = pytest.mark.parametrize("page", PAGES.values(), ids=list(PAGES))
-
-
-def visible_words(page: Page) -> int:
-    """Words a reader sees, without imports, code, diagrams, tags, addresses and bare punctuation."""
-    text = re.sub(r"^```.*?^```", " ", page.body, flags=re.MULTILINE | re.DOTALL)
-    text = re.sub(r"<Mermaid\b.*?`\} />", " ", text, flags=re.DOTALL)
-    text = re.sub(r"^import .*$", "", text, flags=re.MULTILINE)
-    text = re.sub(r"</?[A-Za-z][^<>]*>|\]\([^)\s]*\)|https?://\S+", " ", text)
-    return sum(bool(re.search(r"\w", word)) for word in text.split())
+every_article = pytest.mark.parametrize("page", ARTICLES, ids=[page.id for page in ARTICLES])
 
 
 def data(name: str) -> Any:
-    path = CONFIG.data / name
-    return json.loads(path.read_text("utf-8")) if path.suffix == ".json" else yaml.safe_load(path.read_text("utf-8"))
+    text = (CONFIG.data / name).read_text("utf-8")
+    return json.loads(text) if name.endswith(".json") else yaml.safe_load(text)
 
 
 ENTITIES: list[dict[str, Any]] = [
@@ -103,176 +44,238 @@ ENTITIES: list[dict[str, Any]] = [
 RESOURCES: dict[str, dict[str, Any]] = {resource["id"]: resource for resource in data("resources.json")}
 
 
+def prose(page: Page) -> str:
+    """What a reader sees: no code blocks, diagrams, imports, tags, addresses and list numbers."""
+    text = re.sub(r"^```.*?^```|^import .*?$|<Mermaid\b.*?`\} />", " ", page.body, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"</?[A-Za-z][^<>]*>|\[\^\d+\]:?|\]\([^)\s]*\)|https?://\S+|^\d+\. ", " ", text, flags=re.MULTILINE)
+    return text.replace("\\$", "")
+
+
+def fences(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGES[page].body, flags=re.MULTILINE | re.DOTALL)
+
+
+# ---------------------------------------------------------------------------------------------------- whole pages
+
+
 def test_there_is_enough_to_show() -> None:
     assert not WARNINGS
     assert len(PAGES) >= 14
     assert {"risks", "responses", "models"} <= {page.file.path.split("/")[1] for page in PAGES.values()}
-    assert sum(page.file.path.endswith(".md") for page in PAGES.values()) >= 2
     assert CONFIG.llm.backend == "offline"
-
-
-@every_page
-def test_page_loads_without_a_problem(page: Page) -> None:
-    assert page.problem is None
-    assert page.title and page.description
-
-
-@every_page
-def test_page_length(page: Page) -> None:
-    words = visible_words(page)
-    if page.id == STUB:
-        assert words < CONFIG.wiki.min_words
-    else:
-        assert 300 <= words <= 1500, words
-
-
-@every_page
-def test_frontmatter_keys(page: Page) -> None:
-    keys = list(page.frontmatter)
-    assert set(keys) <= set(KEY_ORDER)
-    in_order = keys == sorted(keys, key=KEY_ORDER.index)
-    assert in_order is (page.id != UNORDERED)
-    assert page.frontmatter["clusters"] == ["enrichment"]
-    subcategory = page.frontmatter.get("subcategory")
-    if "entityType" in page.frontmatter:
-        usual = USUAL[page.frontmatter["entityType"]]
-        assert subcategory in usual if usual else subcategory is None
-    if page.frontmatter.get("contentFormat") == "table":
-        assert page.frontmatter["update_frequency"] > 0
-    for dimension, rating in page.frontmatter.get("ratings", {}).items():
-        assert dimension in FOUR_DIMENSIONS
-        assert 0 <= rating <= 10
-
-
-def test_pages_of_a_kind_share_their_sections() -> None:
-    """What the index of risks promises, and where a reader of one page looks on the next."""
-    expected = {
-        "risks": {"Overview", "Risk Assessment", "How It Works", "Responses", "Key Uncertainties"},
-        "responses": {"Overview", "Quick Assessment", "How It Works", "Risks Addressed", "Limitations"},
-    }
-    for page in ARTICLES:
-        sections = set(re.findall(r"^## (.+)$", page.body, flags=re.MULTILINE))
-        assert expected.get(page.file.path.split("/")[1], {"Overview"}) <= sections, page.id
-
-
-def test_some_pages_carry_values_and_most_carry_none() -> None:
-    ours = ("llmSummary", "insights", "ratings", "quality")
-    carrying = [page for page in PAGES.values() if any(key in page.frontmatter for key in ours)]
-    assert 3 <= len(carrying) < len(PAGES) / 2
-    assert any("insights" in page.frontmatter for page in carrying)
+    carrying = [page for page in PAGES.values() if {"llmSummary", "insights", "ratings", "quality"} & set(page.frontmatter)]
+    assert 3 <= len(carrying) < len(PAGES) / 2, "some pages have values, most have none"
     assert any(0 < len(page.frontmatter.get("ratings", {})) < 4 for page in carrying), "one page is rated in part"
 
 
+@every_page
+def test_a_page_is_read_without_a_problem(page: Page) -> None:
+    assert page.problem is None
+    assert page.title and page.description
+    words = sum(bool(re.search(r"\w", word)) for word in prose(page).split())
+    assert words < CONFIG.wiki.min_words if page.id == STUB else 300 <= words <= 1500
+    for dimension, rating in page.frontmatter.get("ratings", {}).items():
+        assert dimension in FOUR_DIMENSIONS and 0 <= rating <= 10
+
+
 def test_styles_differ_on_purpose() -> None:
-    """The tool has to cope with all of these; an editor or git that irons them out would take the trial away."""
+    """The tool must keep all of these; an editor or git that makes them equal would make the wiki a weaker test."""
     raw = {page.id: page.raw for page in PAGES.values()}
     assert [name for name, file in raw.items() if b"\r\n" in file] == ["paying-twice"]
     assert not re.search(rb"(?<!\r)\n", raw["paying-twice"])
     assert [name for name, file in raw.items() if file.startswith(b"\xef\xbb\xbf")] == ["golden-sets"]
     assert [name for name, file in raw.items() if not file.endswith(b"\n")] == ["score-drift"]
-    heads = {page.id: page.text.split("\n---", 1)[0] for page in PAGES.values()}
-    styles = {
-        "folded": r"^description: >$",
-        "folded, stripped": r"^description: >-$",
-        "literal": r"^description: \|$",
-        "single quotes": r"^title: '",
-        "double quotes": r'^title: "',
-        "plain": r"^title: [A-Z]",
-        "flow mapping": r"^ratings: \{",
-        "flow list": r"^clusters: \[",
-        "block list, not indented": r"^clusters:\n- ",
-        "blank lines between keys": r"^title: .*\n\n",
-        "comment line": r"^# ",
-        "comment after a value": r"^subcategory: \w+ +# ",
-        "comment inside a value": r"^  # ",
-        "doubled single quote": r"^description: '.*''",
-    }
-    missing = [name for name, pattern in styles.items() if not any(re.search(pattern, head, re.MULTILINE) for head in heads.values())]
-    assert not missing
+    heads = "\n".join(page.text.split("\n---", 1)[0] for page in PAGES.values())
+    bodies = "\n".join(page.body for page in PAGES.values())
+    frontmatter_styles = (
+        r"^description: >$", r"^description: >-$", r"^description: \|$", r"^title: '", r'^title: "', r"^title: [A-Z]", r"^ratings: \{",
+        r"^clusters: \[", r"^clusters:\n- ", r"^title: .*\n\n", r"^# ", r"^subcategory: \w+ +# ", r"^  # ", r"^description: '.*''",
+    )  # fmt: skip
+    body_forms = (
+        r"^```mermaid$", r"^<Mermaid chart=\{`$", r"^\|---", r"\[\^1\]: ", r'<EntityLink id="E\d+">', r'<EntityLink id="[a-z-]+">',
+        r'<R id="[0-9a-f]{16}">', r"^:::note$", r"^```yaml$", r"^import \{.*\} from '@components/wiki';$",
+    )  # fmt: skip
+    assert [pattern for pattern in frontmatter_styles if not re.search(pattern, heads, re.MULTILINE)] == []
+    assert [pattern for pattern in body_forms if not re.search(pattern, bodies, re.MULTILINE)] == []
 
 
-def test_forms_of_body_the_tool_must_cope_with() -> None:
-    bodies = [page.body for page in PAGES.values()]
-    for pattern in (
-        r"^```mermaid$",
-        r"^<Mermaid chart=\{`$",
-        r"^\|---",
-        r"\[\^1\]: ",
-        r'<EntityLink id="E\d+">',
-        r'<EntityLink id="[a-z-]+">',
-        r'<R id="[0-9a-f]{16}">',
-        r"^:::note$",
-        r"^```yaml$",
-        r"^import \{.*\} from '@components/wiki';$",
-    ):
-        assert any(re.search(pattern, body, re.MULTILINE) for body in bodies), pattern
+# ---------------------------------------------------------------------------------------------------- names
 
 
 @every_page
 def test_everything_named_exists(page: Page) -> None:
     body = re.sub(r"^```.*?^```", " ", page.body, flags=re.MULTILINE | re.DOTALL)
-    addresses = {other.file.url for other in PAGES.values()}
-    links = re.findall(r"\]\((/[^)\s]*)\)", body)
-    assert set(links) <= addresses
-    entities = {entity["id"] for entity in ENTITIES} | {entity["numericId"] for entity in ENTITIES}
-    assert set(re.findall(r'<EntityLink\b[^>]*\bid="([^"]*)"', body)) <= entities
+    assert set(re.findall(r"\]\((/[^)\s]*)\)", body)) <= {other.file.url for other in PAGES.values()}
+    assert set(re.findall(r'<EntityLink\b[^>]*\bid="([^"]*)"', body)) <= {one[key] for one in ENTITIES for key in ("id", "numericId")}
     assert set(re.findall(r'<R\b[^>]*\bid="([^"]*)"', body)) <= set(RESOURCES)
     used, defined = re.findall(r"\[\^(\d+)\](?!:)", body), re.findall(r"^\[\^(\d+)\]: .*https?://", body, flags=re.MULTILINE)
     assert sorted(set(used)) == sorted(defined)
     imported = {name.strip() for names in re.findall(r"^import \{(.*?)\}", body, flags=re.MULTILINE) for name in names.split(",")}
-    components = set(re.findall(r"<([A-Z]\w*)", body))
-    assert components <= imported
-    assert imported <= components, f"imported and not used: {sorted(imported - components)}"
-
-
-@every_page
-def test_a_resource_and_the_address_beside_it_agree(page: Page) -> None:
-    for resource, address in re.findall(r'^\[\^\d+\]: .*<R id="([0-9a-f]{16})">.*?: (https?://\S+)$', page.body, flags=re.MULTILINE):
+    assert set(re.findall(r"<([A-Z]\w*)", body)) == imported
+    for resource, address in re.findall(r'^\[\^\d+\]: .*<R id="([0-9a-f]{16})">.*?: (https?://\S+)$', body, flags=re.MULTILINE):
         assert RESOURCES[resource]["url"] == address
 
 
-def test_entities() -> None:
+def test_data_files_and_pages_agree() -> None:
     ids = [entity["id"] for entity in ENTITIES]
-    numeric = [entity["numericId"] for entity in ENTITIES]
-    assert len(set(ids)) == len(ids) and len(set(numeric)) == len(numeric)
+    assert len(set(ids)) == len(ids) == len({entity["numericId"] for entity in ENTITIES})
     assert set(ids) == {page.id for page in PAGES.values() if not page.file.is_index}
+    kinds: dict[str, str] = {entity["id"]: entity["type"] for entity in ENTITIES}
     for entity in ENTITIES:
-        assert re.fullmatch(r"E[1-9]\d*", entity["numericId"])
         assert entity["title"] == PAGES[entity["id"]].title
         assert entity["type"] == PAGES[entity["id"]].frontmatter.get("entityType", "analysis")
-        for related in entity.get("relatedEntries", []):
-            assert related["id"] in ids and related["type"] == next(e["type"] for e in ENTITIES if e["id"] == related["id"])
-
-
-def test_resources() -> None:
-    assert len(RESOURCES) == len(data("resources.json"))
-    for key, resource in RESOURCES.items():
-        assert re.fullmatch(r"[0-9a-f]{16}", key) and resource["url"].startswith("https://") and resource["title"]
+        assert all(kinds[related["id"]] == related["type"] for related in entity.get("relatedEntries", []))
     named = {key for page in PAGES.values() for key in re.findall(r'<R id="([0-9a-f]+)"', page.body)}
-    assert named == set(RESOURCES), "each resource is cited somewhere"
+    assert named == set(RESOURCES), "each resource is cited"
+    for ranking in ("reader-importance-ranking.yaml", "research-ranking.yaml"):
+        assert sorted(data(ranking)["ranking"]) == sorted(page.id for page in ARTICLES)
+    insights = [record for path in (CONFIG.data / "insights").glob("*.yaml") for record in data(f"insights/{path.name}")["insights"]]
+    assert len({record["id"] for record in insights}) == len(insights) > 0
+    assert {record["source"].rstrip("/") + "/" for record in insights} <= {page.file.url for page in PAGES.values()}
 
 
-@pytest.mark.parametrize("name", ["reader-importance-ranking.yaml", "research-ranking.yaml"])
-def test_rankings_name_each_article_once(name: str) -> None:
-    ranking = data(name)["ranking"]
-    assert sorted(ranking) == sorted(page.id for page in ARTICLES)
+@every_page
+def test_values_that_people_wrote_are_supported_by_the_page(page: Page) -> None:
+    text = prose(page)
+    insights = page.frontmatter.get("insights", [])
+    for written in (page.frontmatter.get("llmSummary", ""), *(item["text"] for item in insights)):
+        assert set(re.findall(NUMBER, written.replace("\\$", ""))) <= set(re.findall(NUMBER, text))
+    for insight in insights:
+        assert " ".join(insight["evidence"].split()) in " ".join(text.split())
+        assert all(insight[score] in (1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5) for score in ("surprising", "important", "actionable"))
 
 
-def test_insight_records() -> None:
-    ids = []
-    for path in sorted((CONFIG.data / "insights").glob("*.yaml")):
-        for record in data(f"insights/{path.name}")["insights"]:
-            ids.append(record["id"])
-            assert record["type"] == path.stem
-            assert record["source"].rstrip("/") + "/" in {page.file.url for page in PAGES.values()}
-            assert isinstance(record["tags"], list) and record["insight"]
-            for score in ("surprising", "important", "actionable", "neglected", "compact"):
-                assert 1 <= record[score] <= 5
-    assert len(set(ids)) == len(ids) > 0
+# ---------------------------------------------------------------------------------------------------- arithmetic
+
+NUMBER = r"\d+(?:,\d{3})+(?:\.\d+)?%?|\d+(?:\.\d+){2,}|\d+-\d+|\d+(?:\.\d+)?%?"
 
 
-def test_a_fresh_checkout_keeps_the_bytes() -> None:
-    """git is told not to touch the line ends of the files whose ends are part of the trial."""
-    attributes = (ROOT / ".gitattributes").read_text()
-    for page in ("paying-twice", "golden-sets", "score-drift"):
-        assert f"content/docs/{PAGES[page].file.path} -text" in attributes
+def value(text: str) -> Fraction:
+    plain = text.replace(",", "")
+    return Fraction(plain.rstrip("%")) / (100 if plain.endswith("%") else 1)
+
+
+def evaluate(expression: str) -> Fraction:
+    """`(2.5 + 3.0) ÷ 5`, `2 × 0.5^10`, `1,000 × 2%` as an exact fraction."""
+    assert re.fullmatch(rf"(?:{NUMBER}|[()×÷+−^ ])+", expression), expression
+    python = re.sub(NUMBER, lambda number: f"Fraction({str(value(number[0]))!r})", expression)
+    return Fraction(eval(python.replace("^", "**").translate(str.maketrans("×÷−", "*/-")), {"Fraction": Fraction}))
+
+
+def equations(page: Page) -> list[tuple[str, str, str]]:
+    """All `expression = number` and `expression ≈ number` of a page as (expression, sign, number)."""
+    found = []
+    for run in re.findall(rf"(?:{NUMBER}|[()×÷+−^=≈ ])+", re.sub(r"`[^`]*`", " ", prose(page)) if page.id in CODE_IS_RUN else prose(page)):
+        left, sign, right = re.match(r"(.*?)(?:([=≈])(.*))?$", run).groups()  # type: ignore[union-attr]
+        result = re.match(rf" *({NUMBER})", right or "")
+        if sign and result:
+            expression = left.strip().removeprefix(")").strip()
+            while expression.count("(") > expression.count(")") and expression.startswith("("):
+                expression = expression[1:]
+            if re.search(r"[×÷+−^]", expression):
+                found.append((expression.strip(), sign, result[1]))
+    return found
+
+
+CODE_IS_RUN = {"answer-cache", "frontmatter-rewrites", "lossless-edits", "yaml-traps"}  # by the tests of examples below
+
+
+@every_article
+def test_every_equation_holds(page: Page) -> None:
+    for expression, sign, number in equations(page):
+        exact, shown = evaluate(expression), value(number)
+        decimals = len(number.rstrip("%").partition(".")[2]) + (2 if number.endswith("%") else 0)
+        if sign == "=":
+            assert exact == shown, f"{expression} is {float(exact)}, the page says {number}"
+        else:
+            assert abs(exact - shown) <= Fraction(1, 2 * 10**decimals), f"{expression} is {float(exact)}, the page says {number}"
+            assert exact != shown, f"{expression} = {number} is exact"
+
+
+def test_equations_are_found() -> None:
+    """Guards the test above: a reader of equations that finds none would pass everything."""
+    assert sum(len(equations(page)) for page in ARTICLES) > 60
+    assert evaluate("1 − (1 − 0.02)^6") == 1 - Fraction(98, 100) ** 6
+
+
+def test_worked_tables_are_correct() -> None:
+    drift = re.findall(r"^\| [a-e] \| ([\d.]+) \| ([\d.]+) \|$", PAGES["score-drift"].body, flags=re.MULTILINE)
+    assert len(drift) == 5 and {value(before) - value(after) for before, after in drift} == {1}
+    golden = re.findall(r"^\| [a-d] \| ([\d.]+) \| ([\d.]+) \| ([+−][\d.]+) \| ([\d.]+) \|$", PAGES["golden-sets"].body, flags=re.MULTILINE)
+    assert len(golden) == 4
+    for people, model, difference, absolute in golden:
+        assert value(model) - value(people) == Fraction(difference.replace("−", "-"))
+        assert abs(value(model) - value(people)) == value(absolute)
+    cache = PAGES["answer-cache"].body
+    assert "fewer than 2^39" in cache and math.comb(1_000_000, 2) < 2**39
+    assert "one in 2^217" in cache and 256 - 39 == 217
+
+
+# ---------------------------------------------------------------------------------------------------- examples
+
+TRAPS = [
+    (heading, [cell.strip("`") for cell in re.findall(r"`[^`]+`", line)])
+    for heading, section in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGES["yaml-traps"].body, flags=re.MULTILINE | re.DOTALL)
+    for line in section.splitlines()
+    if line.startswith("| `")
+]
+
+
+def outcome(reader: Callable[[str], Any], text: str, whole: bool) -> str:
+    """A parsed value in the spelling of the table: JSON, with dates as `date(…)` and keys as they are."""
+    try:
+        loaded = reader(text)
+    except (yaml.YAMLError, YAMLError):
+        return "error"
+
+    def shown(result: Any) -> str:
+        if hasattr(result, "year"):
+            return f"date({result.year}, {result.month}, {result.day})"
+        if isinstance(result, dict):
+            return "{" + ", ".join(f"{shown(key)}: {shown(inner)}" for key, inner in result.items()) + "}"
+        return json.dumps(result, ensure_ascii=False)
+
+    return shown(loaded if whole else loaded["v"])
+
+
+def read_1_2(text: str) -> Any:
+    return YAML(typ="safe", pure=True).load(text)
+
+
+@pytest.mark.parametrize(("heading", "cells"), TRAPS, ids=[cells[0] for _, cells in TRAPS])
+def test_a_yaml_trap_is_true(heading: str, cells: list[str]) -> None:
+    written, one, two, *instead = cells
+    whole = heading == "Keys"
+    text = written if whole else f"v: {written}"
+    assert (outcome(yaml.safe_load, text, whole), outcome(read_1_2, text, whole)) == (one, two)
+    for literal in instead:
+        assert yaml.safe_load(f"v: {literal}") == read_1_2(f"v: {literal}") == {"v": written}
+
+
+def test_all_rows_of_the_trap_tables_are_run() -> None:
+    rows = [line for line in PAGES["yaml-traps"].body.splitlines() if line.startswith("|") and not re.match(r"\|-|\| Written", line)]
+    assert len(rows) == len(TRAPS) > 40
+
+
+def test_the_rewrite_example_is_what_pyyaml_gives() -> None:
+    before, after = fences("frontmatter-rewrites", "yaml")
+    assert yaml.safe_dump({**yaml.safe_load(before), "quality": 61}) == after
+    assert yaml.safe_dump(yaml.safe_load(after)) == after, "the second rewrite finds its own style"
+    diff = [line[0] for line in difflib.ndiff(before.splitlines(), after.splitlines())]
+    assert (diff.count("-"), diff.count("+"), diff.count(" ")) == (7, 7, 0)
+    lossless_before, lossless_after = fences("lossless-edits", "yaml")
+    assert lossless_before == before
+    diff = [line for line in difflib.ndiff(before.splitlines(), lossless_after.splitlines()) if line[0] in "-+"]
+    assert diff == ["+ quality: 61"]
+
+
+def test_the_cache_key_example_is_true() -> None:
+    (line,) = (text.strip() for text in fences("answer-cache", "json"))
+    question = json.loads(line)
+
+    def key(**changes: Any) -> str:
+        text = json.dumps({**question, **changes}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    assert json.dumps(question, sort_keys=True, separators=(",", ":")) == line
+    assert re.findall(r"begins with `([0-9a-f]{16})`", PAGES["answer-cache"].body) == [key(), key(sample=1)]

@@ -17,17 +17,9 @@ from typer.main import get_command
 
 import enrich
 from enrich.cli.main import app  # its parameters are looked at one by one
-from tests.demo import DemoWiki
+from tests.demo import ROOT, DemoWiki, own_wiki
 
-ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def wiki_at(root: Path, content: str) -> DemoWiki:
-    """The command line in a folder that is no demo wiki."""
-    wiki = DemoWiki.__new__(DemoWiki)
-    wiki.root, wiki.docs, wiki.server = root, root / content, None
-    return wiki
 
 
 def test_the_reference_is_the_help_of_the_commands() -> None:
@@ -81,7 +73,7 @@ def test_wrong_usage_is_exit_code_two_in_one_line_or_one_document(tmp_path: Path
 
 
 def test_init_starts_a_wiki_and_keeps_what_is_there(tmp_path: Path) -> None:
-    wiki = wiki_at(tmp_path, "docs")
+    wiki = DemoWiki.at(tmp_path, "docs")
     wiki.docs.mkdir()
     (wiki.docs / "one.md").write_text("---\ntitle: One\n---\n" + "word " * 80)
     (tmp_path / ".gitignore").write_text("node_modules")
@@ -97,9 +89,7 @@ def test_init_starts_a_wiki_and_keeps_what_is_there(tmp_path: Path) -> None:
 
 
 def test_the_readmes_commands_run_in_its_order(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "content", tmp_path / "content")
-    shutil.copy(ROOT / "enrich.toml", tmp_path)
-    wiki = wiki_at(tmp_path, "content/docs")
+    wiki = DemoWiki.at(Path(shutil.copytree(own_wiki(), tmp_path / "wiki")), "content/docs")
     blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
     lines = [line.partition(" #")[0] for block in blocks for line in block.splitlines() if line.startswith("enrich ")]
     assert len(lines) > 8
