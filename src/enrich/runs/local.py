@@ -122,8 +122,10 @@ class LocalEngine:
 
     def _done(self, outcome: PageResult, started: float) -> None:
         seconds = perf_counter() - started
-        self.result.add(outcome, seconds)
-        self.book(outcome, seconds)
+        try:
+            self.book(outcome, seconds)
+        finally:
+            self.result.add(outcome, seconds)
         self.progress.page_done(outcome.page.id, self.result)
 
     def _interrupted(self) -> None:

@@ -16,7 +16,7 @@ from enrich.files import KeyedStore
 from enrich.llm.messages import Usage
 from enrich.review.decisions import blocking_flag
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, owner
-from enrich.review.proposals import Proposal, ProposalStore
+from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.runs.service import TokenUse, endpoint_of, input_tokens, output_tokens
 from enrich.stages.field_values import current_value, same
 from enrich.stages.request import fused_request, groups
@@ -124,9 +124,12 @@ def _add_proposal(plan: Plan, page: Page, proposal: Proposal, waiting: set[str])
     if applied := tuple(change.field for change in changes if same(current_value(page.frontmatter, change.field), change.new)):
         plan.applied.append((page.id, applied))
     plan.waiting += [(page.id, stage) for stage in waiting]
-    for change in changes:
-        if change.stage in waiting and change.state == "pending" and (flag := blocking_flag(change)):
-            plan.held.append((page.id, change.field, flag))
+    plan.held += held_fields(page.id, [change for change in changes if change.stage in waiting])
+
+
+def held_fields(page: str, changes: Iterable[FieldChange]) -> list[tuple[str, str, str]]:
+    """(page, field, flag) of the pending changes that `apply` leaves out."""
+    return [(page, change.field, flag) for change in changes if change.state == "pending" and (flag := blocking_flag(change))]
 
 
 def _page_states(

@@ -24,8 +24,7 @@ _LISTED = 500
 _FAILED_ROOM = 8_000
 _HELD_ROOM = 14_000
 _LONGEST_DETAIL = 200
-_FAILED = ("page", "stage", "cause", "detail", "again with")
-_HELD = ("page", "field", "flag")
+_TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 _OUTCOMES = {
     0: "done",
     1: "ended by an error",
@@ -58,70 +57,38 @@ def report_data(result: RunResult) -> dict[str, Any]:
 
 
 def _markdown(result: RunResult, data: Mapping[str, Any]) -> str:
-    """The report as Markdown. Names and texts from pages are in code spans, so that they cannot become markup."""
-    totals = [
-        ("due", result.due),
-        ("asked", result.asked),
-        ("from the cache", result.cached),
-        ("unchanged", result.unchanged),
-        ("fields proposed", len(result.proposed)),
-        ("fields applied", len(result.applied)),
-        ("fields held back", len(result.held)),
-        ("failed", len(result.failed)),
-        ("requests", result.spent.requests),
-        ("spent", usd(result.spent.cost_usd)),
-    ]
-    lines = [f"# Run {result.run}", *_table(["what", "how many"], totals, right=1)]
-    if result.stopped:
-        lines += ["", f"Ended early: {code_span(result.stopped)}"]
-    causes = Counter(failure.cause for failure in result.failed).most_common()
-    if causes:
-        lines += ["", f"Failed by cause: {', '.join(f'{cause} {count}' for cause, count in causes)}"]
-    spent = [
-        [one["stage"], code_span(one["model"]), one["answers"], one["requests"], *_tokens(one), usd(one["cost_usd"]).removeprefix("$")]
-        for one in data["spent"]
-    ]
-    slowest = [[code_span(item["page"]), f"{item['seconds']:.4g}"] for item in data["slowest"]]
-    costliest = [[code_span(item["page"]), f"{item['cost_usd']:.4g}"] for item in data["costliest"]]
-    asked = bool(result.spent.requests)
-    for title, heads, rows, right in (
-        ("Spent", ["stage", "model", "answers", "requests", "tokens in", "of it cached", "tokens out", "USD"], spent, 6),
-        ("Failed", _FAILED, _failed_rows(result), 0),
-        ("Held back", _HELD, _held_rows(result), 0),
-        ("Slowest pages", ["page", "seconds"], slowest if asked else [], 1),
-        ("Costliest pages", ["page", "USD"], costliest if asked else [], 1),
-    ):
-        if rows:
-            lines += ["", f"## {title}", *_table(heads, rows, right=right)]
-    return "\n".join(lines) + "\n"
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(loader=FileSystemLoader(_TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(code=code_span, usd=usd)
+    tables = {"failed": "\n".join(_failed(result)), "held": "\n".join(_held(result))}
+    text = environment.get_template("report.md.j2").render(data=data, spent=result.spent, causes=_causes(result), **tables)
+    return text.rstrip("\n") + "\n"
 
 
-def _tokens(spent: Mapping[str, Any]) -> list[int]:
-    return [spent["tokens"][kind] for kind in ("input", "cached_input", "output")]
+def _causes(result: RunResult) -> dict[str, int]:
+    return {printable(cause): count for cause, count in Counter(failure.cause for failure in result.failed).most_common()}
 
 
-def _failed_rows(result: RunResult) -> list[list[str]]:
-    return [
-        [code_span(one.page), one.stage or "page", one.cause, code_span(one.detail[:_LONGEST_DETAIL]), code_span(one.retry)]
-        for one in result.failed
-    ]
+def _failed(result: RunResult) -> list[str]:
+    """The lines of a Markdown table of what failed."""
+    rows = []
+    for one in result.failed:
+        page, detail, retry = (code_span(text) for text in (one.page, one.detail[:_LONGEST_DETAIL], one.retry))
+        rows.append(f"| {page} | {one.stage or 'page'} | {one.cause} | {detail} | {retry} |")
+    return ["| page | stage | cause | detail | again with |", "|---|---|---|---|---|", *rows]
 
 
-def _held_rows(result: RunResult) -> list[list[str]]:
-    return [[code_span(page), code_span(name), flag] for page, name, flag in result.held]
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, right: int = 0) -> list[str]:
-    """The lines of a Markdown table after a blank line; the last `right` columns are aligned to the right."""
-    rules = ["---"] * (len(heads) - right) + ["---:"] * right
-    return ["", *(f"| {' | '.join(map(str, row))} |" for row in (heads, rules, *rows))]
+def _held(result: RunResult) -> list[str]:
+    """The lines of a Markdown table of what was held back."""
+    rows = [f"| {code_span(page)} | {code_span(name)} | {flag} |" for page, name, flag in result.held]
+    return ["| page | field | flag |", "|---|---|---|", *rows]
 
 
 def _html(result: RunResult, data: Mapping[str, Any], wiki: str) -> str:
     held: dict[str, list[tuple[str, str]]] = {}
     for page, name, flag in result.held[:_LISTED]:
         held.setdefault(page, []).append((name, flag))
-    causes = Counter(failure.cause for failure in result.failed)
     return html.render(
         "report.html.j2",
         styles=("report.css",),
@@ -132,7 +99,7 @@ def _html(result: RunResult, data: Mapping[str, Any], wiki: str) -> str:
         good=result.exit == 0,
         result=result,
         data=data,
-        causes={printable(cause): count for cause, count in causes.most_common()},
+        causes=_causes(result),
         proposed_pages=len({page for page, _ in result.proposed}),
         applied_pages=len({page for page, _ in result.applied}),
         failed=result.failed[:_LISTED],
@@ -178,9 +145,9 @@ def pull_request_body(wiki: Wiki, result: RunResult) -> str:
             "\n#### Held back\n\nNot written: `needs-look` has findings, `over-human` would replace what a person wrote. "
             "`enrich accept PAGE:FIELD` accepts a field by name.\n"
         )
-        held += comment_body(views, room=_HELD_ROOM) if views else _fitting(_table(_HELD, _held_rows(result)), _HELD_ROOM)
+        held += comment_body(views, room=_HELD_ROOM) if views else "\n" + _fitting(_held(result), _HELD_ROOM)
     if result.failed:
-        failed = "\n#### Failed\n" + _fitting(_table(_FAILED, _failed_rows(result)), _FAILED_ROOM)
+        failed = "\n#### Failed\n\n" + _fitting(_failed(result), _FAILED_ROOM)
     views = page_views(page_diffs(wiki, result.changes))
     room = LIMIT - len(head) - len(failed) - len(held) - 100
     return head + ("\n#### Applied\n" + comment_body(views, room=room) if views else "") + held + failed

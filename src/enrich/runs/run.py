@@ -14,13 +14,12 @@ from typing import Any
 from enrich.errors import AnswerError, UserError
 from enrich.files import locked, remove_leftovers
 from enrich.review.applying import appliable, apply, recover
-from enrich.review.decisions import blocking_flag
 from enrich.review.lock import Lock, LockFile
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.review.propose import Renewal, propose, renew
 from enrich.runs.ask import Asker, PageResult
 from enrich.runs.local import Due, LocalEngine, Progress, Silent, terminated_as_interrupted
-from enrich.runs.plan import Plan, make_plan
+from enrich.runs.plan import Plan, held_fields, make_plan
 from enrich.runs.report import write_report
 from enrich.runs.results import FailedQuestion, Journal, RunResult, failed_questions, run_folders, spending_rows
 from enrich.runs.service import open_service
@@ -145,21 +144,19 @@ class _Booking:
     def book(self, outcome: PageResult, seconds: float) -> None:
         """Write one page's proposal, and its events into the journal."""
         page_id, result = outcome.page.id, self.result
-        for failure in outcome.failures:
-            self._log_failure(failure)
         if outcome.answers:
             try:
                 changes, renewals = propose(self.wiki, self._current_lock(), _page_now(outcome.page), outcome.answers)
             except AnswerError as error:
-                for answer in outcome.answers:
-                    result.failed.append(FailedQuestion(page_id, answer.stage, error.cause, error.detail))
-                    self._log_failure(result.failed[-1])
+                outcome.fail([answer.stage for answer in outcome.answers], error.cause, error.detail)
             else:
                 self._renewals += renewals
                 changed = {change.stage for change in changes}
                 result.unchanged += sum(answer.stage not in changed for answer in outcome.answers)
                 result.proposed += [(page_id, change.field) for change in changes]
-                result.held += _held(page_id, changes)
+                result.held += held_fields(page_id, changes)
+        for failure in outcome.failures:
+            self.journal.write("failed", **asdict(failure))
         spent = outcome.spent
         self.journal.write(
             "page",
@@ -180,9 +177,6 @@ class _Booking:
                 renew(self.wiki.shared(LockFile), self._renewals)
             except UserError as error:
                 self.result.end(1, error.line)
-
-    def _log_failure(self, failure: FailedQuestion) -> None:
-        self.journal.write("failed", page=failure.page, stage=failure.stage, cause=failure.cause, detail=failure.detail)
 
     def _current_lock(self) -> Lock:
         """The lock as it is now: a reviewer may apply while this run goes on."""
@@ -211,10 +205,6 @@ def _page_now(page: Page) -> Page:
     if now.hash != page.hash:
         raise AnswerError("page-changed", "the page was edited while its question was in flight; it is due again")
     return now  # other frontmatter was edited: the answers are still valid
-
-
-def _held(page: str, changes: Sequence[FieldChange]) -> list[tuple[str, str, str]]:
-    return [(page, change.field, flag) for change in changes if change.state == "pending" and (flag := blocking_flag(change))]
 
 
 def _finish(wiki: Wiki, options: RunOptions, plan: Plan, due: Sequence[Due], result: RunResult) -> None:
