@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from enrich.review.lock import LockFile
 from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki, answering, honest, honest_parts, page_of, page_text, parts_of
 from tests.fake_server import Act, FakeServer, Seen
-from tests.runs.wikiserver import until
+from tests.runs.wikiserver import held, until
 
 Serve = Callable[..., FakeServer]
 
@@ -147,14 +148,15 @@ def test_a_run_killed_while_it_asks_again_goes_on_at_that_place(tmp_path: Path, 
 
 
 def test_a_second_run_says_so_and_waits(tmp_path: Path, serve: Serve) -> None:
-    wiki = DemoWiki(tmp_path, 3)
-    server = serve(honest, latency=3.0)
+    wiki, gate = DemoWiki(tmp_path, 3), threading.Event()
+    server = serve(held(gate))
     wiki.server = server.base_url
     first = wiki.start("run", "--json")
     until(server, 1)
     second = wiki.start("run", "--json")
     assert second.stderr is not None
     assert b"is at work on this wiki: waiting" in second.stderr.readline()
+    gate.set()
     assert ended(first)[0] == 0
     code, out, _ = ended(second)
     assert (code, json.loads(out)["due"], server.requests) == (0, 0, 3)
@@ -278,15 +280,16 @@ def test_a_renewal_never_overwrites_what_was_applied_meanwhile(tmp_path: Path, s
 
 def test_an_edit_made_while_the_run_waits_is_seen(tmp_path: Path, serve: Serve) -> None:
     """The plan is made once the run is alone: what the run before it did, and what people did meanwhile, counts."""
-    wiki = DemoWiki(tmp_path, 2)
-    server = serve(honest, latency=3.0)
+    wiki, gate = DemoWiki(tmp_path, 2), threading.Event()
+    server = serve(held(gate))
     wiki.server = server.base_url
     first = wiki.start("run", "--json")
-    until(server, 2)
+    until(server, 1)
     second = wiki.start("run", "--json")
     assert second.stderr is not None
     second.stderr.readline()
     wiki.file(1).write_text(page_text(5))
+    gate.set()
     ended(first)
     code, out, _ = ended(second)
     assert (code, json.loads(out)["due"], server.requests) == (0, 3, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 
@@ -12,6 +13,11 @@ from tests.fake_server import Act, FakeServer, Seen
 def at(faults: Mapping[int, Act], otherwise: Callable[[Seen], Act] = honest) -> Callable[[Seen], Act]:
     """The script that does `faults[n]` with the n-th request (from 0) and answers the others."""
     return lambda seen: faults.get(seen.number) or otherwise(seen)
+
+
+def held(gate: threading.Event) -> Callable[[Seen], Act]:
+    """The script that answers nothing before `gate` is set."""
+    return lambda seen: honest(seen) if gate.wait(60) else Act(500)
 
 
 def until(server: FakeServer, requests: int, seconds: float = 60.0) -> None:
