@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+# Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.config import PriceSection
 from enrich.llm.client import Client, ClientSettings
 from enrich.llm.endpoint import Endpoint

@@ -1,20 +1,23 @@
-"""The answers' cache: what is damaged is a miss, what cannot be written is one clear line, and no folder can run code."""
+"""The answer cache and single flight: damage is a miss, errors are one clear line, no folder can run code, the same question is sent once."""
 
 from __future__ import annotations
 
-import json
+import asyncio
+import hashlib
 import os
 import pickle
 import signal
 import sqlite3
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 
+# Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.errors import UserError
-from enrich.llm.cache import AnswerCache
+from enrich.llm.cache import AnswerCache, SingleFlight
 
 KEY, OTHER = "a" * 64, "b" * 64
 
@@ -68,6 +71,7 @@ def test_large_answers_stay_in_the_one_file(tmp_path: Path) -> None:
         "UPDATE Cache SET value = 'text'",
         "UPDATE Cache SET value = 17, mode = 1",
         "UPDATE Cache SET mode = 9",
+        f"UPDATE Cache SET value = x'{zlib.compress(b'[1, 2]').hex()}'",
     ],
 )
 def test_a_damaged_entry_is_a_note_and_a_miss_and_can_be_written_again(tmp_path: Path, damage: str) -> None:
@@ -80,15 +84,6 @@ def test_a_damaged_entry_is_a_note_and_a_miss_and_can_be_written_again(tmp_path:
         assert "damaged" in notes[0]
         cache.put(KEY, {"text": "again"})
         assert cache.get(KEY) == {"text": "again"}
-
-
-def test_a_value_that_is_no_object_is_damage(tmp_path: Path) -> None:
-    import zlib
-
-    filled(tmp_path)
-    rows(tmp_path, "UPDATE Cache SET value = ?", zlib.compress(b"[1, 2]"))
-    with AnswerCache(tmp_path) as cache:
-        assert cache.get(KEY) is None
 
 
 class _Trap:
@@ -216,6 +211,7 @@ def test_a_disk_that_is_full_before_the_first_answer_is_one_clear_line(tmp_path:
 
 _WRITER = """
 import sys
+import zlib
 from pathlib import Path
 from enrich.llm.cache import AnswerCache
 with AnswerCache(Path(sys.argv[1])) as cache:
@@ -247,13 +243,118 @@ def test_what_was_put_survives_a_kill(tmp_path: Path) -> None:
         assert all(cache.get(f"x-{number}") == {"n": number} for number in seen)
 
 
-def test_only_json_is_stored(tmp_path: Path) -> None:
-    with AnswerCache(tmp_path) as cache, pytest.raises(ValueError, match="Out of range"):
-        cache.put(KEY, {"n": float("nan")})
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_nothing_of_it_is_a_pickle(tmp_path: Path) -> None:
-    filled(tmp_path)
-    assert {mode for (mode,) in rows(tmp_path, "SELECT mode FROM Cache")} == {1}
-    assert {raw for (raw,) in rows(tmp_path, "SELECT raw FROM Cache")} == {1}
-    assert json.dumps(rows(tmp_path, "SELECT filename FROM Cache")) == "[[null], [null]]"
+def test_different_questions_run_side_by_side(tmp_path: Path) -> None:
+    async def run() -> int:
+        flight = SingleFlight(tmp_path)
+        inside, most = 0, 0
+        everybody = asyncio.Event()
+
+        async def ask(number: int) -> None:
+            nonlocal inside, most
+            async with flight.hold([f"{number:08x}"]):
+                inside += 1
+                most = max(most, inside)
+                if inside == 20:
+                    everybody.set()
+                await everybody.wait()
+                inside -= 1
+
+        await asyncio.wait_for(asyncio.gather(*(ask(number) for number in range(20))), 30)
+        return most
+
+    assert asyncio.run(run()) == 20
+
+
+def test_several_keys_in_any_order_never_lock_each_other_out(tmp_path: Path) -> None:
+    async def run() -> int:
+        flight, done = SingleFlight(tmp_path), 0
+        keys = [digest(str(number)) for number in range(6)]
+
+        async def ask(start: int) -> None:
+            nonlocal done
+            async with flight.hold([keys[(start + step) % 6] for step in range(4)] + [keys[start % 6]]):
+                await asyncio.sleep(0)
+                done += 1
+
+        await asyncio.wait_for(asyncio.gather(*(ask(start) for start in range(60))), 60)
+        return done
+
+    assert asyncio.run(run()) == 60
+
+
+def test_a_cancelled_wait_leaves_nothing_locked(tmp_path: Path) -> None:
+    async def run() -> bool:
+        flight = SingleFlight(tmp_path)
+        async with flight.hold([digest("b")]):
+            waiting = asyncio.ensure_future(flight.hold([digest("a"), digest("b")]).__aenter__())
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        async with flight.hold([digest("a"), digest("b")]):
+            return True
+
+    assert asyncio.run(asyncio.wait_for(run(), 30))
+
+
+def test_no_lock_file_is_left(tmp_path: Path) -> None:
+    async def run() -> None:
+        flight = SingleFlight(tmp_path)
+        for number in range(30):
+            async with flight.hold([digest(str(number)), digest("shared")]):
+                assert len(list(tmp_path.iterdir())) == 2
+
+    asyncio.run(run())
+    assert list(tmp_path.iterdir()) == []
+
+
+_HOLDER = """
+import asyncio, sys
+from pathlib import Path
+from enrich.llm.cache import SingleFlight
+
+async def run():
+    async with SingleFlight(Path(sys.argv[1])).hold([sys.argv[2]]):
+        print("held", flush=True)
+        await asyncio.sleep(600)
+
+asyncio.run(run())
+"""
+
+
+def test_a_lock_is_respected_across_processes_and_dies_with_its_holder(tmp_path: Path) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", _HOLDER, str(tmp_path), digest("x")], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+
+    async def run() -> str:
+        flight = SingleFlight(tmp_path)
+        hold = flight.hold([digest("x")])
+        waiting = asyncio.ensure_future(hold.__aenter__())
+        done, _ = await asyncio.wait([waiting], timeout=0.2)
+        while_held = "taken" if done else "waits"
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+        await asyncio.wait_for(waiting, 30)
+        await hold.__aexit__(None, None, None)
+        return while_held
+
+    try:
+        assert asyncio.run(run()) == "waits"
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def test_an_unusable_folder_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    async def run() -> None:
+        async with SingleFlight(tmp_path / "file").hold([digest("x")]):
+            pass
+
+    with pytest.raises(UserError, match="locks cannot be kept here"):
+        asyncio.run(run())

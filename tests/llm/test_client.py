@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+# Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.errors import AnswerError, ServiceError, UserError
-from enrich.llm.messages import Message, Usage
+from enrich.llm.messages import Usage
 from enrich.llm.prices import Budget
 from tests import fake_server as fake
 from tests.fake_server import FakeServer
-from tests.llm.asking import PRICES, SCHEMA, ask, request
+from tests.llm.asking import SCHEMA, ask, request
 
 Serve = Callable[..., FakeServer]
 
@@ -43,16 +44,11 @@ def test_the_request_is_what_was_asked_for(serve: Serve) -> None:
     assert "prompt_cache_key" not in seen.body
 
 
-def test_temperature_is_sent_only_where_it_is_set(serve: Serve) -> None:
-    server = serve()
-    ask(server)
-    assert "temperature" not in server.seen[0].body
-
-
 def test_without_a_schema_any_text_will_do(serve: Serve) -> None:
     server = serve([fake.ok("Just words.")])
     assert ask(server, request(schema=None)).text == "Just words."
     assert "response_format" not in server.seen[0].body
+    assert "temperature" not in server.seen[0].body
 
 
 @pytest.mark.parametrize(
@@ -230,12 +226,6 @@ def test_usage_that_makes_no_sense_counts_as_the_upper_bound(serve: Serve, usage
     assert budget.spent_usd == pytest.approx(bound)
 
 
-def test_usage_as_digits_is_understood(serve: Serve) -> None:
-    asked = ask(serve([fake.ok({"summary": "x"}, usage={"prompt_tokens": "12", "completion_tokens": 3.0})]))
-    assert asked.reply is not None
-    assert asked.reply.usage == Usage(input=12, output=3)
-
-
 def test_every_attempt_is_paid_for(serve: Serve) -> None:
     server = serve([fake.status(500), fake.too_many(retry_after_ms="1"), fake.ok({"summary": "x"})])
     budget = Budget(1.0)
@@ -250,28 +240,13 @@ def test_every_attempt_is_paid_for(serve: Serve) -> None:
 
 def test_a_budget_needs_a_price(serve: Serve) -> None:
     server = serve()
-    asked = ask(server, request(model="nobody-knows-it"), budget=Budget(1.0))
+    asked = ask(server, request(model="of-unknown-price"), budget=Budget(1.0))
     assert isinstance(asked.error, UserError)
-    assert 'prices."nobody-knows-it"' in asked.error.line
+    assert 'prices."of-unknown-price"' in asked.error.line
     assert server.requests == 0
 
 
 def test_without_a_budget_an_unknown_price_is_no_cost(serve: Serve) -> None:
-    asked = ask(serve(), request(model="nobody-knows-it"))
+    asked = ask(serve(), request(model="of-unknown-price"))
     assert asked.reply is not None
     assert asked.reply.cost_usd is None
-
-
-def test_prompt_messages_keep_their_order_and_roles(serve: Serve) -> None:
-    server = serve()
-    ask(server, request(messages=(Message("system", "a"), Message("user", "b"), Message("assistant", "c"), Message("user", "d"))))
-    assert [(message["role"], message["content"]) for message in server.seen[0].body["messages"]] == [
-        ("system", "a"),
-        ("user", "b"),
-        ("assistant", "c"),
-        ("user", "d"),
-    ]
-
-
-def test_prices_are_known_for_the_tests() -> None:
-    assert PRICES.price_of("fake") is not None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+# Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.errors import AnswerError, ServiceError
 from enrich.llm.cache import AnswerCache, SingleFlight
 from enrich.llm.keys import question_key

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+# Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.errors import AnswerError, UserError
 from enrich.llm.cache import AnswerCache
 from enrich.llm.endpoint import Endpoint, host_of
@@ -125,7 +126,7 @@ def test_the_key_is_sent_and_only_ours(serve: Serve, monkeypatch: pytest.MonkeyP
     assert "authorization" not in server.seen[1].headers
     for seen in server.seen:
         assert "from-the-environment" not in str(dict(seen.headers))
-        assert not [name for name in seen.headers if name.startswith("x-stainless")], "nobody needs to know the machine"
+        assert not [name for name in seen.headers if name.startswith("x-stainless")], "no server needs to know the machine"
 
 
 def test_a_proxy_is_not_asked_for_loopback(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from enrich.llm.keys import bare_schema, canonical_hash, question_key
+# Internal names: the client's faults and limits cannot all be reached through the command line.
+from enrich.llm.keys import canonical_hash, question_key
 from enrich.llm.messages import Message
 
 SCHEMA = {
@@ -66,28 +67,6 @@ def test_what_decides_the_answer_counts(other: dict[str, Any]) -> None:
 
 def test_whole_and_decimal_temperatures_are_one() -> None:
     assert key(temperature=1) == key(temperature=1.0)
-
-
-def test_properties_named_title_and_description_are_no_annotations() -> None:
-    schema = {"type": "object", "title": "T", "properties": {"title": {"type": "string"}, "description": {"title": "D", "type": "number"}}}
-    assert bare_schema(schema) == {"type": "object", "properties": {"title": {"type": "string"}, "description": {"type": "number"}}}
-
-
-def test_lone_surrogates_have_a_hash() -> None:
-    assert canonical_hash("\ud800") != canonical_hash("?")
-
-
-def test_a_pydantic_schema_keeps_its_key_when_its_docstring_changes() -> None:
-    from pydantic import BaseModel, Field
-
-    def made(docstring: str, description: str) -> dict[str, Any]:
-        class Answer(BaseModel):
-            __doc__ = docstring
-            text: str = Field(description=description)
-
-        return Answer.model_json_schema()
-
-    assert key(schema=made("One.", "a")) == key(schema=made("Two.", "b"))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+# Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.errors import UserError
 from enrich.llm.templates import Prompt
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+# Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.llm.tokens import Correction, estimate_tokens
 
 ENGLISH = (
@@ -45,11 +46,6 @@ def test_nothing_is_no_token_and_more_text_is_not_less() -> None:
     assert estimate_tokens(ENGLISH + TABLE) > estimate_tokens(ENGLISH) > estimate_tokens(ENGLISH[:100]) > 0
 
 
-def test_hostile_text_is_counted_too() -> None:
-    for text in ("\ud800" * 10, "\x00\x01", "\U0001f600" * 100, "a" * 100_000, "\n" * 100_000, "9" * 9999):
-        assert estimate_tokens(text) >= 1
-
-
 @pytest.mark.sample
 def test_pages_of_another_wiki_are_within_15_percent_and_their_sum_within_5(sample: Path) -> None:
     files = sorted(str(path) for path in (sample / "content").rglob("*") if path.suffix in (".md", ".mdx"))
@@ -68,12 +64,6 @@ def test_usage_corrects_the_estimates_of_its_model_alone() -> None:
     assert correction.apply("b", 1000) == 1000
 
 
-def test_one_answer_alone_moves_little() -> None:
-    correction = Correction()
-    correction.learn("a", 100, 400)
-    assert 1.0 < correction.factor("a") < 1.2
-
-
 @pytest.mark.parametrize("counted", [10**12, 1])
 def test_a_lying_server_moves_it_only_so_far(counted: int) -> None:
     correction = Correction()
@@ -89,13 +79,6 @@ def test_a_change_of_tokenizer_shows_in_the_end() -> None:
     for _ in range(5000):
         correction.learn("a", 4000, 4000)
     assert correction.factor("a") < 1.2
-
-
-def test_zeros_teach_nothing() -> None:
-    correction = Correction()
-    correction.learn("a", 0, 50)
-    correction.learn("a", 50, 0)
-    assert correction.seen == {}
 
 
 def test_it_survives_being_written_down() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+# Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.errors import ServiceError
 from enrich.llm.limits import Limits, LimitSettings
 from enrich.llm.replies import retry_after
@@ -72,8 +73,8 @@ def simulate(
 ) -> Outcome:
     """`count` requests through `Limits` against a simulated server, in virtual time.
 
-    `latency` by requests in flight; `fault(number)` names what happens to the nth request (`429`, `500` or ""); `offset`: where in its
-    second the server's clock stands at the start.
+    `latency` by requests in flight; `fault(number)` names what happens to the nth request (`429`, `500` or ""); `offset`: the position of the
+    server's clock in its second at the start.
     """
     outcome = Outcome()
     network, client_cost = 0.002, 0.001
@@ -96,16 +97,16 @@ def simulate(
                     # What the client itself computes for a request keeps the loop from everything else.
                     loop.now += client_cost
                     await asyncio.sleep(network / 2)
-                    allowed, told = server.ask(loop.time() + offset) if server else (True, {})
+                    allowed, stated = server.ask(loop.time() + offset) if server else (True, {})
                     kind = fault(number) if fault else ""
                     takes = latency(in_flight) if callable(latency) else latency
                     if not allowed or kind == "429":
                         await asyncio.sleep(takes if slow_refusals else network / 2)
                         outcome.refused += 1
-                        turn.throttled(retry_after(told))
+                        turn.throttled(retry_after(stated))
                         continue
                     await asyncio.sleep(takes)
-                    turn.heard({**told, **(headers(loop.time()) if headers else {})})
+                    turn.heard({**stated, **(headers(loop.time()) if headers else {})})
                     if kind == "500":
                         turn.failed(None)
                         continue

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+# Internal names: the script fits what the baseline uses; hostile bodies go through the judges without files.
 from enrich.grounding import PageIndex
 from enrich.stages.answers import FieldAnswer
 from enrich.stages.baseline import answer
@@ -73,15 +74,6 @@ def test_sample_has_no_hard_finding(sample: Path) -> None:
     assert [line for line in problems(pages) if ": soft " not in line] == []
 
 
-@pytest.mark.sample
-def test_sample_summaries_are_short_whole_sentences(sample: Path) -> None:
-    for file in find_pages(sample / "content" / "docs")[0]:
-        page = read_page(file)
-        data = answer("summary", page, dimensions=SEVEN)
-        assert 1 <= len(data["evidence"]) <= 2, page.id
-        assert len(data["summary"].split()) <= 70, page.id
-
-
 class TestSummary:
     def test_gives_the_pages_sentences_in_page_order(self) -> None:
         first = "Night trains carry about 4,000 people across the border on every working day."
@@ -116,20 +108,6 @@ class TestSummary:
     def test_leaves_out_what_cannot_stand_alone(self, leaning: str) -> None:
         alone = "Sleeper coaches carry beds, tables and lamps through the dark."
         assert said(f"{leaning}\n\n{alone}\n") == [alone]
-
-    def test_a_page_may_speak_of_itself(self) -> None:
-        opening = "This model estimates how many night trains can run on one line."
-        assert said(f"{opening}\n") == [opening]
-
-    def test_prefers_a_sentence_without_a_label(self) -> None:
-        labelled = "Comfort: every coach has beds and lamps."
-        plain = ["Night trains cross the border while their passengers sleep.", "Operators of night trains lose money in winter."]
-        assert said("\n\n".join([labelled, *plain])) == plain
-
-    def test_does_not_say_the_same_twice(self) -> None:
-        one = "Night trains carry passengers across the border every working day."
-        other = "Every working day night trains carry passengers across the border."
-        assert said(f"{one}\n\n{other}\n") == [one]
 
     def test_leaves_code_comments_tables_and_hidden_text_alone(self) -> None:
         body = (
@@ -192,10 +170,6 @@ class TestInsights:
         assert item["type"] == kind
         assert item["evidence"] == sentence
 
-    def test_nothing_stands_out(self) -> None:
-        assert found(f"{FILLER}\n") == []
-        assert found("") == []
-
     def test_at_most_three_and_none_twice(self) -> None:
         lines = [f"Operators of line {name} lost {n}0% of their sleepers in 2 years." for n, name in enumerate("abcdefgh", 1)]
         alike = found("\n\n".join([FILLER, *lines]))
@@ -209,21 +183,8 @@ class TestInsights:
         ]
         assert len(found("\n\n".join([FILLER, *different]))) == 3
 
-    def test_does_not_repeat_the_summary(self) -> None:
-        lines = "Night trains lost 30% of their riders in 5 years.\n\nNight trains cost 12 million euros more than planned."
-        assert found(lines) == []
-
-    def test_years_and_versions_are_no_quantities(self) -> None:
-        founded = "The GPT-4 of railways was founded in {when} because three ministries must share lines."
-        lead = "Night trains are a way of travelling.\n\nNight trains link cities by sleeping berths."
-        assert found(f"{lead}\n\n{founded.format(when='1998-2004')}\n") == []
-        assert len(found(f"{lead}\n\n{founded.format(when='4-7 months')}\n")) == 1
-
 
 class TestRatings:
-    def test_gives_the_dimensions_asked_for_in_their_order(self) -> None:
-        assert list(rated(FILLER, ("rigor", "focus"))) == ["rigor", "focus"]
-
     def test_sourced_and_structured_pages_are_rated_above_bare_lists(self) -> None:
         prose = " ".join(f"Operators may lose about {n}% of riders because fares depend on model {n} of 2024.[^{n}]" for n in range(10, 50))
         notes = "\n".join(f"[^{n}]: [Report {n}](https://example.org/{n})" for n in range(10, 50))
@@ -232,32 +193,12 @@ class TestRatings:
         for dimension in ("novelty", "rigor", "completeness"):
             assert rich[dimension]["score"] > bare[dimension]["score"] + 0.5, dimension
 
-    def test_reason_names_what_decided(self) -> None:
-        reason = rated("- bed\n- lamp\n- table\n" * 20)["rigor"]["reason"]
-        assert reason.startswith("from structure alone: ")
-        assert "no numbers" in reason or "100% bullet lines" in reason
-
-    def test_a_rule_that_opens_the_body_hides_nothing(self) -> None:
-        rest = "## Overview\n\n" + "| a | b |\n|---|---|\n| 1 | 2 |\n\n" * 9 + f"---\n\n{FILLER}\n"
-        assert rated(f"---\n\n{rest}") == rated(f"\n---\n\n{rest}")
-
-    def test_says_where_structure_tells_nothing(self) -> None:
-        one, other = rated(FILLER), rated("- bed\n" * 40)
-        for dimension in ("focus", "objectivity"):
-            assert one[dimension] == other[dimension]
-            assert "the same for every page" in one[dimension]["reason"]
-
     def test_earlier_values_on_the_page_do_not_count(self) -> None:
         file = PageFile("trains", "trains.mdx", Path("trains.mdx"))
         plain = parse_page(file, f"---\ntitle: T\n---\n{FILLER}\n".encode())
         scored = parse_page(file, f"---\ntitle: T\nquality: 99\nllmSummary: S.\nratings: {{rigor: 9.9}}\n---\n{FILLER}\n".encode())
         for stage in ("summary", "insights", "ratings"):
             assert answer(stage, plain, dimensions=SEVEN) == answer(stage, scored, dimensions=SEVEN)
-
-
-def test_unknown_stage_is_a_bug() -> None:
-    with pytest.raises(ValueError, match="weather"):
-        answer("weather", page_of(FILLER), dimensions=SEVEN)
 
 
 @pytest.mark.parametrize(

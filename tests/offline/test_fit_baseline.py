@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
+# Internal names: the script fits what the baseline uses; hostile bodies go through the judges without files.
 from enrich.stages.baseline import SCORES
 from enrich.stages.baseline_ratings import NAMES
 
@@ -75,15 +76,6 @@ def test_cross_validation_sees_a_signal_and_no_more(script: ModuleType) -> None:
     assert script.cross_validated(x, noise, groups, 0.1).gain < 0.03
 
 
-def test_pages_of_one_group_are_never_parted(script: ModuleType) -> None:
-    groups = [f"page {number % 9}" for number in range(60)]
-    masks = script.folds(groups, 5, np.random.default_rng(0))
-    assert np.sum(masks, axis=0).tolist() == [1] * 60
-    for mask in masks:
-        inside = {group for group, taken in zip(groups, mask, strict=True) if taken}
-        assert inside.isdisjoint(group for group, taken in zip(groups, mask, strict=True) if not taken)
-
-
 def test_missing_sample_is_skipped_by_name(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
     monkeypatch.setattr(script, "SAMPLE", tmp_path / "wiki-sample")
@@ -109,4 +101,4 @@ def test_other_ratings_are_noticed(sample: Path, tmp_path: Path) -> None:
 def test_insight_scores_are_the_samples_medians(sample: Path, script: ModuleType) -> None:
     found = script.fit_insights(sample)
     assert {name: round(median * 2) / 2 for name, (_, median) in found.items()} == SCORES
-    assert all(result.low <= 0 for result, _ in found.values())  # else docs/baseline.md must no longer say that they foretell nothing
+    assert all(result.low <= 0 for result, _ in found.values())  # else docs/baseline.md must no longer say that they predict nothing

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+# Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.errors import AnswerError, ServiceError
-from enrich.llm.messages import Event, Message
-from enrich.llm.parameters import Parameters, reasoning_room
+from enrich.llm.messages import Event
+from enrich.llm.parameters import Parameters
 from tests import fake_server as fake
 from tests.fake_server import Act, FakeServer, Seen
 from tests.llm.asking import SCHEMA, ask, client, request
@@ -87,18 +88,6 @@ def test_many_in_flight_learn_it_with_one_note(serve: Serve) -> None:
     assert len(notes) == 1
     assert server.statuses[200] == 30
     assert server.statuses[400] <= 8, "only those already in flight"
-
-
-def test_each_model_has_a_dialect_of_its_own(serve: Serve) -> None:
-    server = serve(lambda seen: fake.unsupported("temperature") if seen.body["model"] == "fussy" and "temperature" in seen.body else None)
-
-    async def run() -> None:
-        async with client(server) as asking:
-            await asking.send(request(model="fussy", temperature=0.2))
-            await asking.send(request(model="fake", temperature=0.2))
-
-    asyncio.run(run())
-    assert server.seen[-1].body["temperature"] == 0.2
 
 
 def test_without_schemas_the_schema_stands_in_the_prompt(serve: Serve) -> None:
@@ -181,14 +170,3 @@ def test_openais_host_gets_its_own_names() -> None:
     assert body["max_completion_tokens"] == 500
     assert body["prompt_cache_key"] == "page"
     assert "max_tokens" not in body
-
-
-def test_models_that_reason_get_room_for_it() -> None:
-    assert reasoning_room("gpt-5-mini") == reasoning_room("openai/o3") == reasoning_room("o4-mini") > 0
-    assert reasoning_room("gpt-4o") == reasoning_room("llama-3") == reasoning_room("solo1") == 0
-
-
-def test_the_body_does_not_change_the_request() -> None:
-    asked = request()
-    Parameters(structured="json_object").body(asked, 10)
-    assert asked.messages[-1] == Message("user", "Summarise this page.")
