@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from enrich.review.diffs import page_diffs
 from enrich.review.proposals import Proposal, ProposalStore
 from enrich.review.views import PageView, page_views
 from enrich.wiki.wiki import Wiki
@@ -116,4 +115,4 @@ def _spoiled(proposal: Proposal, words: str) -> Proposal:
 
 def views(workspace: Wiki) -> list[PageView]:
     """All proposals as they are read."""
-    return page_views(page_diffs(workspace, workspace.shared(ProposalStore).all()))
+    return page_views(workspace, workspace.shared(ProposalStore).all())

@@ -13,8 +13,8 @@ import pytest
 
 from enrich.config import load_config
 from enrich.review.decision_file import read_decisions, take
-from enrich.review.formats.html import review_html
 from enrich.review.proposals import ProposalStore
+from enrich.review.review_page import review_html
 from enrich.review.server import ReviewServer, ReviewSite
 from enrich.runs.run import RunOptions, run
 from enrich.wiki.wiki import Wiki

@@ -14,13 +14,14 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+# Inner names: hostile proposals are written past everything that cleans answers, and limits are set that no command takes.
 from enrich.html import data_island
-from enrich.review.diffs import page_diffs, to_json
-from enrich.review.formats.document import DiffDocument, schema_text
-from enrich.review.formats.html import review_html
-from enrich.review.formats.markdown import code, markdown_comment
-from enrich.review.formats.word import word_text
+from enrich.review.diff_document import DiffDocument, diff_document, schema_text
+from enrich.review.lines import word_text
+from enrich.review.markdown import code, markdown_comment
 from enrich.review.proposals import ProposalStore
+from enrich.review.review_page import review_html
+from enrich.review.views import page_views
 from enrich.text import code_block, escaped
 from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki
@@ -44,11 +45,12 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Wiki:
 
 
 def test_words_in_plain_text_are_marked_as_git_marks_them(tmp_path: Path) -> None:
-    text = word_text([view for view in views(with_old_values(tmp_path)) if view.page == "fresh"], coloured=False)
+    text = word_text([view for view in views(with_old_values(tmp_path)) if view.id == "fresh"], coloured=False)
     assert "The station has run since [-1983-]{+1984+}; it cost 40 million dollars." in text
     assert "ratings.novelty: 3 → 5.5 (+2.5)" in text
     assert "ratings.rigor: 6.5 → 6 (−0.5) ! over-human" in text
     assert "~ changed: claim → quantitative (S 3, I 3 → 4, A 2)" in text
+    assert "» a third more than was planned (line 11, Costs)" in text
     assert "\x1b" not in text
     assert max(map(len, text.split("\n"))) <= 100
 
@@ -56,13 +58,13 @@ def test_words_in_plain_text_are_marked_as_git_marks_them(tmp_path: Path) -> Non
 def test_colours_take_no_room_on_a_line(tmp_path: Path) -> None:
     shown = views(with_old_values(tmp_path))
     text = word_text(shown, coloured=True, width=80)
-    new = max((re.sub(r"\x1b\[[0-9;]*m", "", line) for line in text.split("\n") if "\x1b[32;4m" in line), key=len)
+    new = max((re.sub(r"\x1b\[[0-9;]*m", "", line) for line in text.split("\n") if "\x1b[4;32m" in line), key=len)
     assert 60 < len(new) <= 80
 
 
 def test_words_on_a_terminal_are_coloured_and_nothing_else_is(spoiled: Wiki) -> None:
     text = word_text(views(spoiled), coloured=True, width=80)
-    assert "\x1b[32;4m" in text
+    assert "\x1b[4;32m" in text
     rest = re.sub(r"\x1b\[[0-9;]*m", "", text)
     assert all(char.isprintable() or char == "\n" for char in rest)
 
@@ -166,7 +168,7 @@ def undocumented(data: Any, schema: dict[str, Any], root: dict[str, Any], where:
 @pytest.mark.parametrize("make", [with_old_values, hostile, lambda root: many(root, 9)])
 def test_real_documents_fit_the_schema_and_hold_no_key_it_does_not_name(make: Any, tmp_path: Path) -> None:
     workspace = make(tmp_path)
-    data = json.loads(json.dumps(to_json(page_diffs(workspace, workspace.shared(ProposalStore).all()))))
+    data = json.loads(json.dumps(diff_document(page_views(workspace, workspace.shared(ProposalStore).all()))))
     DiffDocument.model_validate(data, strict=True)
     schema = json.loads(schema_text())
     # `span`, `quantity` and `candidates` belong to the kinds of findings.
@@ -175,7 +177,7 @@ def test_real_documents_fit_the_schema_and_hold_no_key_it_does_not_name(make: An
     assert data["schema"] == 1
 
 
-def test_the_schema_files_are_the_models() -> None:
+def test_the_schema_in_the_docs_is_the_models() -> None:
     assert (ROOT / "docs/diff.schema.json").read_text(encoding="utf-8") == schema_text()
 
 

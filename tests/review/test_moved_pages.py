@@ -13,6 +13,7 @@ from enrich.cli.main import main
 from enrich.errors import AnswerError
 from enrich.review.decisions import Step, decided, record
 from enrich.review.editing import with_new_value
+from enrich.review.lines import word_text
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
 from enrich.review.review_session import ReviewSession
@@ -211,15 +212,11 @@ def _check(wiki: Wiki, outcome: str, before: dict[str, bytes], value: str, edit:
         assert [len(line.fields) for line in lock] == [1]
 
 
-def test_moved_words_are_shown_three_ways(tmp_path: Path) -> None:
-    from enrich.review.screens import page_screen
-
+def test_a_value_that_changed_on_the_page_is_shown_beside_both_others(tmp_path: Path) -> None:
     wiki = Wiki(tmp_path / "wiki")
     EDITS["our field: other words"](wiki.file or Path())
-    lines, _ = page_screen(wiki.sit(), 80, 24, scroll=0, plain=True)
-    text = " ".join(" ".join("".join(part for part, _ in line) for line in lines).split())
-    assert EARLIER["summary"] in text and PERSONS in text and NEW.split(";")[0] in text
-    assert "n keeps the page's words, o takes the proposed" in text and " moved" in text and "o over" in text
+    text = word_text([wiki.sit().shown], coloured=False)
+    assert f"[-{EARLIER['summary']}-]" in text and f"on the page now: {PERSONS}" in text and NEW.split(";")[0] in text
 
 
 def test_bulk_decisions_leave_moved_and_stale_fields_out(tmp_path: Path) -> None:
@@ -293,11 +290,11 @@ def test_nobody_gives_up_words_they_have_not_seen(tmp_path: Path, capsys: pytest
     EDITS["our field: other words"](wiki.file or Path())
     session.take_over()
     assert "changed again just now" in session.message and session.change.state == "pending"
-    assert session.moved and session.shown[0].now(session.change) == PERSONS
+    assert session.moved and session.shown_field.current == PERSONS
     file = wiki.file or Path()
     file.write_text(file.read_text(encoding="utf-8").replace(PERSONS, "Words again."), encoding="utf-8")
     session.decide("accept")
-    assert session.shown[0].now(session.change) == "Words again.", "what y refuses to overwrite is on the screen"
+    assert session.shown_field.current == "Words again.", "what y refuses to overwrite is on the screen"
     # Without a terminal they are printed.
     assert wiki.run("accept", "bay:llmSummary", "--overwrite") == 0
     assert capsys.readouterr().err == 'warning: bay:llmSummary replaces the value on the page: "Words again."\n'

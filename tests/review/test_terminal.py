@@ -1,28 +1,37 @@
-"""`enrich review` as a person at a terminal meets it: real processes on a pseudo-terminal, key by key."""
+"""`enrich review` at a terminal: keys pressed by Textual's pilot, then stored decisions; and the real command on a pseudo-terminal."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pexpect
 import pytest
 from rich.cells import cell_len
+from rich.console import Console
+from textual.pilot import Pilot
 
+# Inner names: the application is driven in this process, and decisions are read from the store it writes.
 from enrich.review.proposals import FieldChange, ProposalStore
+from enrich.review.review_session import ReviewSession
+from enrich.review.terminal_app import ReviewApp, help_table
 from enrich.wiki.wiki import Wiki
 from tests.review import wikis
 
 ENRICH = Path(sys.executable).with_name("enrich")
 RATINGS = ("ratings.novelty", "ratings.rigor", "ratings.actionability", "ratings.completeness")
+UNTOUCHED = {"llmSummary": "-/pending", "insights": "-/pending", **dict.fromkeys(RATINGS, "-/pending")}
+THREE_HOURS_LATER = "2026-03-01T13:00:00Z"
 EDITOR = """\
 import pathlib, sys
 file, answers = pathlib.Path(sys.argv[-1]), pathlib.Path(__file__).with_name("answers")
@@ -38,155 +47,117 @@ if text != b"AS IT IS":
 
 
 class Desk:
-    """A person at the terminal: presses keys, sees screens."""
+    """A person at the application: presses keys, sees the screen."""
 
-    def __init__(self, root: Path, arguments: Sequence[str] = (), *, size: tuple[int, int] = (24, 80), **env: str) -> None:
-        editor = root / "editor"
-        (editor / "answers").mkdir(parents=True, exist_ok=True)
-        (editor / "stub.py").write_text(EDITOR, encoding="utf-8")
-        self.editor = editor
-        kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "VISUAL", "EDITOR", "COLUMNS", "LINES")}
-        surroundings = {
-            **kept,
-            "TERM": "xterm",
-            "LOGNAME": "ann",
-            "EDITOR": f"{sys.executable} {editor / 'stub.py'}",
-            "LC_ALL": "C.UTF-8",
-            **env,
-        }
-        self.child: Any = pexpect.spawn(
-            str(ENRICH), ["--wiki", str(root), "review", *arguments], dimensions=size, env=surroundings, encoding="utf-8", timeout=60
-        )
-        self.child.delaybeforesend = None
-        self.raw = ""
-        self.lines: list[str] = []
+    def __init__(self, app: ReviewApp, pilot: Pilot[None]) -> None:
+        self.app, self.pilot = app, pilot
 
-    def see(self) -> str:
-        """The next screen."""
-        self.child.expect(r"\x1b\[H(?:(?!\x1b\[J).)*\x1b\[J")
-        self.raw += self.child.before + self.child.after
-        text = self.child.after.removeprefix("\x1b[H").removesuffix("\x1b[J").replace("\r\n", "\n")
-        self.lines = [re.sub(r"\x1b\[[0-9;]*[mK]", "", line) for line in text.split("\n")]
-        return "\n".join(self.lines)
-
-    def press(self, key: str) -> str:
-        self.child.send(key)
-        return self.see()
-
-    def type_in_editor(self, *texts: str) -> None:
-        """What the editor will save, one text for each time it is opened."""
-        for text in texts:
-            number = len(list((self.editor / "answers").iterdir()))
-            (self.editor / "answers" / f"{number:03}").write_text(text, encoding="utf-8")
+    async def press(self, *keys: str) -> str:
+        """The text of the screen after these keys."""
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+        return self.screen
 
     @property
-    def opened(self) -> str:
-        """What the editor was given last."""
-        return (self.editor / "opened.txt").read_text(encoding="utf-8")
+    def screen(self) -> str:
+        return "\n".join(strip.text.rstrip() for strip in self.app.screen._compositor.render_strips())
+
+    @property
+    def words(self) -> str:
+        """The screen's text without line breaks."""
+        return " ".join(self.screen.split())
 
     @property
     def field(self) -> str:
         """The field under the cursor."""
-        return next(line for line in self.lines if line.startswith("> ")).split()[1]
-
-    def end(self) -> tuple[int, str]:
-        """(exit code, what was printed after the screens)."""
-        self.child.expect(pexpect.EOF)
-        self.raw += self.child.before
-        self.child.close()
-        code = self.child.exitstatus
-        return (code if code is not None else -self.child.signalstatus), self.child.before
+        return next(line for line in self.screen.split("\n") if line.startswith("> ")).split()[1]
 
 
-@contextmanager
-def desk(root: Path, *arguments: str, **more: Any) -> Iterator[Desk]:
-    one = Desk(root, arguments, **more)
-    try:
-        one.see()
-        yield one
-    finally:
-        one.child.close(force=True)
+@asynccontextmanager
+async def desk(wiki: Wiki, *pages: str, by: str = "ann", size: tuple[int, int] = (80, 24)) -> AsyncIterator[Desk]:
+    proposals = [proposal for proposal in wiki.shared(ProposalStore).all() if not pages or proposal.page in pages]
+    app = ReviewApp(ReviewSession(wiki, proposals, by, lambda: THREE_HOURS_LATER))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        yield Desk(app, pilot)
 
 
 @pytest.fixture
 def seventeen(tmp_path: Path) -> Wiki:
-    """Seventeen pages, six proposed fields each; page 3 speaks of a number that is not on it, page 6 has a person's summary."""
-    pages = {f"sea/bay-{number:02}": wikis.page_text(f"Bay {number:02}", _front(number)) for number in range(1, 18)}
-    workspace = wikis.make_wiki(tmp_path / "wiki", pages)
-    for file in workspace.files:
+    """Seventeen pages, six proposed fields each; page 3 names a number that is not on it, page 6 has a person's summary."""
+    front = {6: {"llmSummary": "A person wrote this."}}
+    pages = {f"sea/bay-{number:02}": wikis.page_text(f"Bay {number:02}", front.get(number, {})) for number in range(1, 18)}
+    wiki = wikis.make_wiki(tmp_path / "wiki", pages)
+    for file in wiki.files:
         summary = wikis.summary_answer("It makes 999 megawatts.") if file.id == "bay-03" else wikis.SUMMARY
-        wikis.answer(workspace, file.id, {"summary": summary, "insights": wikis.INSIGHTS, "ratings": wikis.ratings_answer(rigor=5.5)})
-    return workspace
+        wikis.answer(wiki, file.id, {"summary": summary, "insights": wikis.INSIGHTS, "ratings": wikis.ratings_answer(rigor=5.5)})
+    return wiki
 
 
-def _front(number: int) -> dict[str, Any]:
-    return {"llmSummary": "A person wrote this."} if number == 6 else {}
+@pytest.fixture
+def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Call it with what the editor will save, one text for each time it is opened."""
+    answers = tmp_path / "editor" / "answers"
+    answers.mkdir(parents=True)
+    (tmp_path / "editor" / "stub.py").write_text(EDITOR, encoding="utf-8")
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", f"{sys.executable} {tmp_path / 'editor' / 'stub.py'}")
+
+    def will_save(*texts: str) -> None:
+        for number, text in enumerate(texts):
+            (answers / f"{number:03}").write_text(text, encoding="utf-8")
+
+    return will_save
 
 
-def change_of(workspace: Wiki, page: str, field: str) -> FieldChange:
-    proposal = workspace.shared(ProposalStore).get(page)
+def change_of(wiki: Wiki, page: str, field: str) -> FieldChange:
+    proposal = wiki.shared(ProposalStore).get(page)
     assert proposal is not None
     change = proposal.change(field)
     assert change is not None
     return change
 
 
-def test_seventeen_proposals_with_every_key(seventeen: Wiki) -> None:
-    workspace = seventeen
-    root = workspace.config.root
-    with desk(root) as first:
-        assert first.lines[0].startswith("1/17") and "0 of 102 fields decided" in first.lines[0]
-        assert "over-human" not in "\n".join(first.lines)
-        # Page 1: accept, move without deciding, reject, skip, undo, the rest of the page.
-        first.press("y")
-        assert first.field == "insights"
-        first.press("j")
-        assert first.field == "ratings.novelty"
-        first.press("k")
-        first.press("\x1b[B")
-        assert first.field == "ratings.novelty"
-        first.press("n")
-        assert first.field == "ratings.rigor"
-        first.press("s")
-        assert first.field == "ratings.actionability"
-        assert "Undone: ratings.rigor." in first.press("u")
-        assert first.field == "ratings.rigor"
-        assert "Undone: ratings.novelty." in first.press("u")
-        assert first.field == "ratings.novelty"
-        first.press("n")
-        first.press("s")
-        first.press("a")  # actionability and completeness; then back to what was left open before
-        assert first.field == "insights" and first.lines[0].startswith("1/17")
-        # Single insights: leave the second.
-        assert "2 [x] proposed: neglected S 4.5 I 3 A 3" in first.press("i")
-        assert "2 [ ]" in first.press("2")
-        first.press("\r")
-        assert first.lines[0].startswith("2/17")
-        # Page 2: edit in the editor, then reject the rest of the page.
-        first.type_in_editor('summary: "Building it cost 40 million dollars."\nevidence:\n  - "Building it cost 40 million dollars"\n')
-        assert "llmSummary: edited and accepted." in first.press("e")
-        assert 'summary: "The station has run since 1984; it cost 40 million dollars."' in first.opened
-        first.press("d")
-        assert first.lines[0].startswith("3/17")
-        # Page 3: what is not supported can still be accepted by name; but first look around and read the keys.
-        assert "hard:" in "\n".join(first.lines) and "needs-look" in "\n".join(first.lines)
-        assert "accept this field" in first.press("?")
-        first.press("x")
-        assert first.press("J").startswith("4/17")
-        assert first.press("K").startswith("3/17")
-        first.press("y")
-        assert "? shows the keys." in first.press("z")
-        assert first.press("J").startswith("4/17")
-        assert "Nothing to take back" not in first.press("u")
-        assert first.lines[0].startswith("3/17") and first.field == "llmSummary"
-        first.press("y")
-        # In the middle: quit.
-        first.child.send("q")
-        code, said = first.end()
-        assert code == 0
-        assert "5 accepted" not in said and "`enrich apply` writes what was accepted" in said
+def test_seventeen_proposals_with_every_key(seventeen: Wiki, editor: Callable[..., None], tmp_path: Path) -> None:
+    async def first() -> None:
+        async with desk(seventeen) as ann:
+            assert ann.screen.startswith("1/17") and "0 of 102 fields decided" in ann.screen
+            assert "over-human" not in ann.screen
+            # Page 1: accept, move without deciding, reject, skip, undo, the rest of the page.
+            await ann.press("y")
+            assert ann.field == "insights"
+            await ann.press("j", "k", "down")
+            assert ann.field == "ratings.novelty"
+            await ann.press("n", "s")
+            assert ann.field == "ratings.actionability"
+            assert "Undone: ratings.rigor." in await ann.press("u")
+            assert ann.field == "ratings.rigor"
+            assert "Undone: ratings.novelty." in await ann.press("u")
+            await ann.press("n", "s", "a")  # actionability and completeness; then back to what was left open before
+            assert ann.field == "insights" and ann.screen.startswith("1/17")
+            # Single insights: leave the second.
+            assert "2 [x] proposed: Nobody counts the seals. (neglected S 4.5 I 3 A 3)" in await ann.press("i")
+            assert "2 [ ]" in await ann.press("2")
+            assert (await ann.press("enter")).startswith("2/17")
+            # Page 2: edit in the editor, then reject the rest of the page.
+            editor('summary: "Building it cost 40 million dollars."\nevidence:\n  - "Building it cost 40 million dollars"\n')
+            assert "llmSummary: edited and accepted." in await ann.press("e")
+            opened = (tmp_path / "editor/opened.txt").read_text(encoding="utf-8")
+            assert 'summary: "The station has run since 1984; it cost 40 million dollars."' in opened
+            assert (await ann.press("d")).startswith("3/17")
+            # Page 3: what is not supported can be accepted by hand; first look around and read the keys.
+            assert "! hard number:" in ann.screen and "needs-look" in ann.screen
+            assert "accept this field" in await ann.press("question_mark")
+            assert "accept this field" not in await ann.press("x")
+            assert (await ann.press("J")).startswith("4/17")
+            assert (await ann.press("K")).startswith("3/17")
+            await ann.press("y", "J", "u")
+            assert ann.screen.startswith("3/17") and ann.field == "llmSummary"
+            await ann.press("y", "q")
+        assert ann.app.return_code == 0
 
-    after_first = wikis.states(workspace)
+    asyncio.run(first())
+    after_first = wikis.states(seventeen)
     assert after_first["bay-01"] == {
         "llmSummary": "accept/accepted",
         "insights": "accept/accepted",
@@ -195,219 +166,201 @@ def test_seventeen_proposals_with_every_key(seventeen: Wiki) -> None:
         "ratings.actionability": "accept/accepted",
         "ratings.completeness": "accept/accepted",
     }
-    assert after_first["bay-02"] == {
-        "llmSummary": "edit/accepted",
-        "insights": "reject/rejected",
-        **dict.fromkeys(RATINGS, "reject/rejected"),
-    }
-    assert after_first["bay-03"] == {"llmSummary": "accept/accepted", "insights": "-/pending", **dict.fromkeys(RATINGS, "-/pending")}
-    assert after_first["bay-04"] == {"llmSummary": "-/pending", "insights": "-/pending", **dict.fromkeys(RATINGS, "-/pending")}
+    rejected = dict.fromkeys(RATINGS, "reject/rejected")
+    assert after_first["bay-02"] == {"llmSummary": "edit/accepted", "insights": "reject/rejected", **rejected}
+    assert after_first["bay-03"] == {**UNTOUCHED, "llmSummary": "accept/accepted"}
+    assert after_first["bay-04"] == UNTOUCHED
 
-    with desk(root) as second:
-        # Resumed at the first open field, not at the skipped one.
-        assert second.lines[0].startswith("3/17") and second.field == "insights"
-        # Undo without a decision in this session takes the one under the cursor back.
-        second.press("k")
-        assert "Undone: llmSummary." in second.press("u")
-        second.press("n")
-        assert second.field == "insights"
-        # All the rest of everything: asks first, leaves out what needs a look or is a person's.
-        assert "Accept 88 fields on 15 pages, leave out 1 (over-human 1)? y/n" in second.press("Y")
-        assert "Nothing was decided." in second.press("n")
-        second.press("Y")
-        second.press("y")
-        assert second.lines[0].startswith("6/17") and second.field == "llmSummary"
-        assert "[-" not in second.lines[0]
-        # All of it back, and again but for the last pages.
-        assert "Undone: 88 fields." in second.press("u")
-        assert second.lines[0].startswith("3/17") and second.field == "insights"
-        second.press("d")
-        assert second.lines[0].startswith("4/17")
-        assert "Reject 84 fields on 14 pages? y/n" in second.press("N")
-        second.press("x")
-        assert "Skip 84 fields on 14 pages? y/n" in second.press("S")
-        second.press("n")
-        # A value that is none: the text is kept and opens again with the reason; then the editor fails; then it is right.
-        second.type_in_editor("summary: 3\n", 'summary: "It makes 4711 megawatts."\nevidence: []\n')
-        assert "Not usable:" in second.press("e") and "e opens your text again" in "\n".join(second.lines)
-        assert "waits: see its findings" in second.press("e")
-        assert "# NOT USABLE:" in second.opened and "summary: 3" in second.opened
-        assert second.field == "llmSummary" and "needs-look" in "\n".join(second.lines)
-        assert "ended with code 7" in second.press("e")
-        second.type_in_editor("AS IT IS")
-        assert "Nothing was changed." in second.press("e")
-        second.type_in_editor("# nothing but a comment\n\n")
-        assert "Nothing was changed." in second.press("e")
-        second.press("y")
-        # Insights: none left is a rejection; toggled twice is untouched; escape decides nothing.
-        assert second.field == "insights"
-        second.press("i")
-        second.press("1")
-        second.press("\x1b")
-        assert second.field == "insights"
-        second.press("i")
-        for key in "123":
-            second.press(key)
-        second.press("\r")
-        assert second.field == "ratings.novelty"
-        assert "this field has none" in second.press("i")
-        assert "did not change here" in second.press("o")
-        second.press("r")
-        second.press(" ")
-        second.press("b")
-        second.child.send("\x04")  # Ctrl-D
-        assert second.end()[0] == 0
+    async def second() -> None:
+        async with desk(seventeen) as ann:
+            # It goes on at the first open field, not at the skipped one.
+            assert ann.screen.startswith("3/17") and ann.field == "insights"
+            # Undo without a decision in this session takes back the one under the cursor.
+            assert "Undone: llmSummary." in await ann.press("k", "u")
+            await ann.press("n")
+            # All the rest: asks first, leaves out what needs a look or is a person's.
+            await ann.press("Y")
+            assert "Accept 88 fields on 15 pages, leave out 1 (over-human 1)? y/n" in ann.words.replace("│ ", "")
+            assert "Nothing was decided." in await ann.press("n")
+            await ann.press("Y", "y")
+            assert ann.screen.startswith("6/17") and ann.field == "llmSummary"
+            assert "Undone: 88 fields." in await ann.press("u")
+            assert ann.screen.startswith("3/17") and ann.field == "insights"
+            assert (await ann.press("d")).startswith("4/17")
+            assert "Reject 84 fields on 14 pages? y/n" in await ann.press("N")
+            await ann.press("x")
+            assert "Skip 84 fields on 14 pages? y/n" in await ann.press("S")
+            await ann.press("n")
+            # A text that is not a value is kept and opened again with the reason; then the editor fails; then it is right.
+            editor("summary: 3\n", 'summary: "It makes 4711 megawatts."\nevidence: []\n')
+            await ann.press("e")
+            assert "Not usable:" in ann.words and "e opens your text again" in ann.words
+            assert "waits: see its findings" in await ann.press("e")
+            opened = (tmp_path / "editor/opened.txt").read_text(encoding="utf-8")
+            assert "# NOT USABLE:" in opened and "summary: 3" in opened
+            assert ann.field == "llmSummary" and "needs-look" in ann.screen
+            assert "ended with code 7" in await ann.press("e")
+            editor("AS IT IS", "# nothing but a comment\n\n")
+            assert "Nothing was changed." in await ann.press("e")
+            assert "Nothing was changed." in await ann.press("j", "k", "e")
+            await ann.press("y")
+            # Insights: escape decides nothing; none left is a rejection.
+            await ann.press("i", "1", "escape")
+            assert ann.field == "insights"
+            await ann.press("i", "1", "2", "3", "enter")
+            assert ann.field == "ratings.novelty"
+            await ann.press("i", "o", "r", "space", "b")  # neither insights nor a value that was changed on the page
+            await ann.press("ctrl+d")
+        assert ann.app.return_code == 0 and ann.app.drafts == {}
 
-    after = wikis.states(workspace)
+    asyncio.run(second())
+    after = wikis.states(seventeen)
     assert after["bay-01"] == after_first["bay-01"] and after["bay-02"] == after_first["bay-02"]
-    assert after["bay-03"] == {"llmSummary": "reject/rejected", "insights": "reject/rejected", **dict.fromkeys(RATINGS, "reject/rejected")}
-    assert after["bay-04"] == {"llmSummary": "accept/accepted", "insights": "reject/rejected", **dict.fromkeys(RATINGS, "-/pending")}
-    untouched = {"llmSummary": "-/pending", "insights": "-/pending", **dict.fromkeys(RATINGS, "-/pending")}
-    assert all(after[f"bay-{number:02}"] == untouched for number in range(5, 18))
+    assert after["bay-03"] == dict.fromkeys(UNTOUCHED, "reject/rejected")
+    assert after["bay-04"] == {**UNTOUCHED, "llmSummary": "accept/accepted", "insights": "reject/rejected"}
+    assert all(after[f"bay-{number:02}"] == UNTOUCHED for number in range(5, 18))
     # Values: two of three insights; an edit with its author and what it replaced; an edit with a finding, accepted by hand.
-    taken = change_of(workspace, "bay-01", "insights")
+    taken = change_of(seventeen, "bay-01", "insights")
     assert [item["type"] for item in taken.new] == ["quantitative", "disagreement"]
     assert len(taken.asked_for) == 3 and [item.where for item in taken.evidence] == ["insights[0]", "insights[1]"]
-    mine = change_of(workspace, "bay-02", "llmSummary")
+    mine = change_of(seventeen, "bay-02", "llmSummary")
     assert mine.new == "Building it cost 40 million dollars." and mine.asked_for == wikis.SUMMARY["summary"]
     assert mine.provenance["edited"]["by"] == "ann" and mine.decided["by"] == "ann" and not mine.findings
-    by_hand = change_of(workspace, "bay-04", "llmSummary")
+    by_hand = change_of(seventeen, "bay-04", "llmSummary")
     assert by_hand.new == "It makes 4711 megawatts." and by_hand.flags == ("needs-look",)
     assert {finding.severity for finding in by_hand.findings} == {"hard"}
     # The lock knows of every rejection and of nothing else.
-    lines = [json.loads(line) for line in workspace.config.lock.read_text(encoding="utf-8").splitlines()]
+    lines = [json.loads(line) for line in seventeen.config.lock.read_text(encoding="utf-8").splitlines()]
+    decided = {(page, name): said for page, fields in after.items() for name, said in fields.items()}
     assert {(line["page"], name) for line in lines for name in line["rejected"]} == {
-        (page, name) for page, fields in after.items() for name, said in fields.items() if said == "reject/rejected"
+        at for at, said in decided.items() if said == "reject/rejected"
     }
     assert not list(Path("/tmp").glob(".enrich-edit-*"))
-    written = subprocess.run([ENRICH, "--wiki", root, "apply", "--json"], capture_output=True, check=True, text=True)
-    assert {(item["page"], item["field"]) for item in json.loads(written.stdout)["applied"]} == {
-        (page, name) for page, fields in after.items() for name, said in fields.items() if said.endswith("/accepted")
-    }
-    assert "4711" in (root / "pages/sea/bay-04.md").read_text(encoding="utf-8")
+    written = subprocess.run([ENRICH, "--wiki", seventeen.config.root, "apply", "--json"], capture_output=True, check=True, text=True)
+    applied = {(item["page"], item["field"]) for item in json.loads(written.stdout)["applied"]}
+    assert applied == {at for at, said in decided.items() if said.endswith("/accepted")}
+    assert "4711" in seventeen.by_id["bay-04"].file.read_text(encoding="utf-8")
 
 
-def test_without_a_terminal_it_names_the_other_commands(seventeen: Wiki) -> None:
-    command = [str(ENRICH), "--wiki", str(seventeen.config.root), "review"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True)
-    assert done.returncode == 2
-    assert all(f"`enrich {name}" in done.stderr for name in ("diff", "accept", "reject", "review --from", "apply"))
-    as_json = subprocess.run([*command, "--json"], stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True)
-    assert as_json.returncode == 2 and "terminal" in json.loads(as_json.stdout)["error"]["message"]
+def test_as_many_keys_as_fields(seventeen: Wiki) -> None:
+    pages = [f"bay-{number:02}" for number in range(8, 18)]
+
+    async def decide() -> None:
+        async with desk(seventeen, *pages) as ann:
+            for _ in range(59):
+                await ann.press("y")
+            assert "59 of 60 fields decided" in ann.screen and ann.field == "ratings.completeness"
+            assert "No field is open any more" in " ".join((await ann.press("y")).split())
+
+    asyncio.run(decide())
+    assert {said for page in pages for said in wikis.states(seventeen)[page].values()} == {"accept/accepted"}
 
 
-@pytest.mark.parametrize(("key", "code"), [("\x03", 130), ("\x04", 0), ("q", 0)])
-def test_leaving_keeps_every_decision_and_the_terminal(seventeen: Wiki, key: str, code: int) -> None:
-    with desk(seventeen.config.root, "bay-09", "sea/bay-10.md") as one:
-        assert one.lines[0].startswith("1/2")
-        one.press("y")
-        one.press("n")
-        one.child.send(key)
-        left, said = one.end()
-        assert left == code
-        assert "12 fields on 2 pages: 1 accepted, 1 rejected, 0 skipped, 10 open" in said
-        assert one.raw.rindex("\x1b[?1049l") > one.raw.rindex("\x1b[?1049h") and one.raw.rindex("\x1b[?25h") > one.raw.rindex("\x1b[?25l")
-    assert list(wikis.states(seventeen)["bay-09"].values())[:3] == ["accept/accepted", "reject/rejected", "-/pending"]
+def test_the_mouse_moves_and_decides(seventeen: Wiki) -> None:
+    async def click() -> None:
+        async with desk(seventeen, size=(120, 40)) as ann:
+            await ann.pilot.click("#fields", offset=(5, 4))
+            await ann.pilot.pause()
+            assert "> ratings.rigor" in ann.screen
+            await ann.pilot.click("#pages", offset=(8, 4))
+            await ann.pilot.pause()
+            assert ann.screen.startswith("5/17")
+            await ann.pilot.click("FooterKey")  # y accept
+            await ann.pilot.pause()
+            assert "1 of 102 fields decided" in ann.screen
+
+    asyncio.run(click())
+    assert wikis.states(seventeen)["bay-05"]["llmSummary"] == "accept/accepted"
 
 
-_CAUGHT_ELSEWHERE = """
-import os, signal, threading, time
-from enrich.cli.terminal import Terminal
+def test_a_field_shows_its_change_evidence_reason_and_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    old = [
+        wikis.insight("Building it cost a quarter more than planned.", "a third more than was planned", "quantitative", (2, 4, 2)),
+        wikis.insight("An old claim that goes.", "x"),
+    ]
+    front = {"llmSummary": "The station has run since 1974.", "insights": old, "ratings": {"rigor": 4}}
+    wiki = wikis.make_wiki(tmp_path / "wiki", {"sea/bay": wikis.page_text("Bay", front)})
+    wikis.answer(wiki, "bay", {"summary": wikis.SUMMARY, "insights": wikis.INSIGHTS, "ratings": wikis.ratings_answer(rigor=5.5)})
+    file = wiki.by_id["bay"].file
 
-def late():
-    time.sleep(0.3)
-    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+    async def look() -> None:
+        async with desk(wiki, size=(80, 34)) as ann:
+            assert "The station has run since [-1974-]{+1984; it cost 40 million dollars+}." in ann.screen
+            assert "» Building it cost 40 million dollars (line 11, Costs)" in ann.screen
+            assert "  insights                        2 new, 1 changed, 1 gone over-human" in ann.screen
+            await ann.press("j")
+            assert "~ changed: quantitative (S 2 → 3, I 4, A 2)\n  Building it cost a [-quarter-]{+third+} more than planned." in ann.screen
+            assert "- gone: claim (S 3, I 4, A 2)\n  [-An old claim that goes.-]" in ann.screen
+            assert "fake-model, prompt 1, 1,234 tokens in, 210 out, $0.0012, asked 3 hours ago" in ann.screen
+            await ann.press("j", "j")
+            assert "4 → 5.5 (+1.5)" in ann.screen and "because: The page says enough for rigor." in ann.screen
+            # Lines are those of the file as it is now.
+            file.write_text(file.read_text(encoding="utf-8").replace("---\n", "---\ntags: []\nquality: 5\n", 1), encoding="utf-8")
+            await ann.press("r", "k", "k", "k")
+            assert "(line 13, Costs)" in ann.screen
+            # A person's edit is shown against what was proposed; texts without common words are shown one below the other.
+            ann.app.session.edit({"summary": "Nobody counts seals.", "evidence": []})
+            await ann.press("r", "k")
+            assert "[-The station has run since 1974.-]\n{+Nobody counts seals.+}" in ann.screen
+            assert "edit by ann" in ann.screen and "it was proposed as:" in ann.screen
+            # A changed page: which lines, and no accepting.
+            file.write_text(file.read_text(encoding="utf-8").replace("9 cents", "8 cents"), encoding="utf-8")
+            await ann.press("r", "j", "j")
+            assert "stale: line 13 changed after it was asked about; `enrich run bay` asks again" in ann.words
+            assert "Stale" in await ann.press("y")
+            assert ann.app.session.change.state == "pending"
 
-with Terminal(os.environ) as terminal:
-    threading.Thread(target=late, daemon=True).start()
-    terminal.draw([(("ready", ""),)])
-    try:
-        next(terminal.typed())
-    except KeyboardInterrupt:
-        terminal.draw([(("left", ""),)])
-"""
+    asyncio.run(look())
 
 
-def test_ctrl_c_that_does_not_interrupt_the_wait_ends_it_all_the_same() -> None:
-    """A signal just before the wait begins leaves it asleep, as one does here that another thread catches."""
-    child = pexpect.spawn(sys.executable, ["-c", _CAUGHT_ELSEWHERE], encoding="utf-8", timeout=10)
-    child.expect("left")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+@pytest.mark.parametrize("size", [(80, 24), (40, 12), (200, 60)])
+def test_screens_fit_at_every_size(seventeen: Wiki, size: tuple[int, int], editor: Callable[..., None]) -> None:
+    async def look() -> None:
+        async with desk(seventeen, size=size) as ann:
+            for key in ["j", "i", "2", "q", "question_mark", "x", "J"]:
+                lines = (await ann.press(key)).split("\n")
+                assert len(lines) <= size[1] and max(map(cell_len, lines)) <= size[0]
+            assert "llmSummary" in ann.screen and "2/17" in ann.screen and "accept" in ann.screen
+            await ann.pilot.resize_terminal(100, 30)
+            await ann.pilot.pause()
+            assert len(ann.screen.split("\n")) == 30 and "  6 bay-05" in ann.screen
+
+    asyncio.run(look())
 
 
 def test_two_people_at_two_terminals(seventeen: Wiki) -> None:
-    root = seventeen.config.root
-    with desk(root, "bay-09", "bay-10") as ann, desk(root, "bay-09", "bay-10", LOGNAME="bob") as bob:
-        ann.press("y")
-        assert "llmSummary is accepted by ann; look again" in " ".join(bob.press("n").split())
-        assert bob.field == "llmSummary"
-        bob.press("j")
-        bob.press("n")
-        # Ann meets what bob decided as she goes, and goes round it.
-        ann.press("a")
-        ann.press("K")
-        assert any("insights" in line and "rejected" in line for line in ann.lines)
-        for one in (ann, bob):
-            one.child.send("q")
-            assert one.end()[0] == 0
+    elsewhere = wikis.reopened(seventeen.config.root)
+
+    async def decide() -> None:
+        async with desk(seventeen, "bay-09", "bay-10") as ann:
+            bob = ReviewSession(
+                elsewhere, [item for item in elsewhere.shared(ProposalStore).all() if item.page == "bay-09"], "bob", lambda: ""
+            )
+            await ann.press("y")
+            bob.decide("reject")
+            assert "llmSummary is accepted by ann; look again" in bob.message
+            bob.move(1)
+            bob.decide("reject")
+            # Ann meets what bob decided as she goes, and goes past it.
+            await ann.press("a", "K")
+            assert any("insights" in line and "rejected" in line for line in ann.screen.split("\n"))
+
+    asyncio.run(decide())
     said = wikis.states(seventeen)["bay-09"]
     assert said == {"llmSummary": "accept/accepted", "insights": "reject/rejected", **dict.fromkeys(RATINGS, "accept/accepted")}
     assert change_of(seventeen, "bay-09", "insights").decided["by"] == "bob"
 
 
-def test_stopping_gives_the_terminal_back_and_going_on_takes_it(seventeen: Wiki) -> None:
-    with desk(seventeen.config.root, "bay-09") as one:
-        one.press("y")
-        one.child.send("\x1a")
-        one.child.expect(r"\x1b\[\?1049l")
-        assert os.WIFSTOPPED(os.waitpid(one.child.pid, os.WUNTRACED)[1])
-        one.child.kill(signal.SIGCONT)
-        one.child.expect(r"\x1b\[\?1049h")
-        assert one.see().startswith("1/1") and "accepted" in "\n".join(one.lines)
-        one.child.setwinsize(30, 100)
-        assert len(one.see().split("\n")) == 30
-        one.child.kill(signal.SIGTERM)
-        assert one.end()[0] == 128 + signal.SIGTERM
-        assert "\x1b[?1049l" in one.child.before
-
-
-def test_a_terminal_that_goes_away_keeps_every_decision(seventeen: Wiki) -> None:
-    with desk(seventeen.config.root, "bay-09") as one:
-        one.press("y")
-        one.child.close(force=False)
-    assert wikis.states(seventeen)["bay-09"]["llmSummary"] == "accept/accepted"
-
-
-@pytest.mark.parametrize("size", [(24, 80), (12, 40), (60, 200)])
-def test_screens_fit_and_no_color_means_none(seventeen: Wiki, size: tuple[int, int]) -> None:
-    with desk(seventeen.config.root, size=size, NO_COLOR="1") as one:
-        for key in ["j", "i", "2", "q", "?", "x", "J", "e"]:
-            one.type_in_editor("AS IT IS")
-            one.press(key)
-            assert len(one.lines) <= size[0]
-            assert max(cell_len(line) for line in one.lines) <= size[1]
-        one.child.send("q")
-        one.end()
-        assert not re.search(r"\x1b\[[0-9;]*m", one.raw)
-
-
-def test_with_colours_words_are_marked_by_colour(seventeen: Wiki) -> None:
-    with desk(seventeen.config.root, "bay-06") as one:
-        one.child.send("q")
-        one.end()
-        assert "\x1b[31;9m" in one.raw and "\x1b[32;4m" in one.raw and "[-" not in one.raw
-
-
-HOSTILE = "a\x1b[2J\x1b]0;owned\x07b\u202egnp.exe\u2066\x9b31m\x85\u200b\r\nY\x08\x7f<script>`rm`"
+HOSTILE = "a\x1b[2J\x1b]0;owned\x07b\u202egnp.exe\u2066\x9b31m\x85\u200b\r\nY\x08\x7f<script>`rm`[bold red]x[/][@click=app.leave(1)]"
+PROPOSED = ("old", "new", "flags", "findings", "evidence", "reason")
 
 
 def test_nothing_from_pages_and_models_controls_the_terminal(tmp_path: Path) -> None:
-    """Straight into the proposal file, past everything that cleans answers: what is on disk may be anybody's."""
-    workspace = wikis.make_wiki(tmp_path / "wiki", {"cape": wikis.page_text("the Cape", {"llmSummary": "Old."})})
-    wikis.answer(workspace, "cape", {"summary": wikis.SUMMARY, "insights": wikis.INSIGHTS, "ratings": wikis.ratings_answer()})
-    file = workspace.config.proposals / "cape.json"
+    """Straight into the proposal file, past everything that cleans answers: the file may be from anybody."""
+    wiki = wikis.make_wiki(tmp_path / "wiki", {"cape": wikis.page_text("the Cape", {"llmSummary": "Old."})})
+    wikis.answer(wiki, "cape", {"summary": wikis.SUMMARY, "insights": wikis.INSIGHTS, "ratings": wikis.ratings_answer()})
+    file = wiki.config.proposals / "cape.json"
     data = json.loads(file.read_text(encoding="utf-8"))
     for field in data["fields"]:
         field["reason"] = field["prompt_version"] = field["asked"] = HOSTILE
@@ -426,14 +379,135 @@ def test_nothing_from_pages_and_models_controls_the_terminal(tmp_path: Path) -> 
             field["field"], field["new"] = field["field"] + HOSTILE, HOSTILE
     data["path"] = HOSTILE
     file.write_text(json.dumps(data), encoding="utf-8")
-    with desk(workspace.config.root, size=(60, 100), NO_COLOR="1") as one:
-        for key in ["j", " ", "b", "i", "1", " ", "q", "j", "y", "o", "w", "j", "n", "u", "r", "k", "?", "x"]:
-            one.press(key)
-        one.child.send("q")
-        one.end()
-        ours = re.sub(r"\x1b\[(?:H|J|K|2J|\?25[hl]|\?1049[hl])|\r\n", "", one.raw)
-        assert {char for char in ours if not char.isprintable()} == set()
-        assert "owned" in ours and "\\x1b" in ours and "\\u202e" in ours
+
+    async def look() -> None:
+        async with desk(wiki, size=(100, 60)) as ann:
+            seen = ann.screen
+            for key in ["j", "space", "b", "i", "1", "space", "q", "j", "y", "o", "j", "n", "u", "r", "k", "question_mark", "x"]:
+                seen += await ann.press(key)
+            assert {char for char in seen if not char.isprintable()} == {"\n"}
+            assert "owned" in seen and "\\x1b" in seen and "\\u202e" in seen and "[bold red]x[/]" in seen
+
+    asyncio.run(look())
 
 
-PROPOSED = ("old", "new", "flags", "findings", "evidence", "reason")
+def test_the_help_fits_and_the_docs_name_every_key() -> None:
+    with (console := Console(width=76)).capture() as captured:
+        console.print(help_table())
+    text = captured.get()
+    assert text.count("\n") <= 18
+    docs = (Path(__file__).parents[2] / "docs" / "review.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in docs.splitlines() if line.startswith("| `") and "PAGE" not in line]
+    documented = {key for row in rows for key in row.replace("`", " ").split()}
+    assert documented == {key for line in text.splitlines() for key in line[:7].split() if len(key) == 1 or key == "space"}
+
+
+# The command on a pseudo-terminal
+
+
+@contextmanager
+def terminal(root: Path, *arguments: str, **env: str) -> Iterator[Any]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
+    child = pexpect.spawn(
+        str(ENRICH),
+        ["--wiki", str(root), "review", *arguments],
+        dimensions=(24, 80),
+        env={**kept, "TERM": "xterm", "LOGNAME": "ann", "LC_ALL": "C.UTF-8", **env},
+        encoding="utf-8",
+        timeout=60,
+    )
+    child.delaybeforesend = None
+    try:
+        child.expect("quit")
+        yield child
+    finally:
+        child.close(force=True)
+
+
+def left(child: Any) -> tuple[int, str]:
+    """(exit code, what was printed last)."""
+    child.expect(pexpect.EOF)
+    child.close()
+    return (child.exitstatus if child.exitstatus is not None else -child.signalstatus), child.before
+
+
+def decided(wiki: Wiki, page: str, count: int) -> list[str]:
+    """What is decided about a page, once `count` decisions are stored."""
+    for _ in range(600):
+        said = list(wikis.states(wikis.reopened(wiki.config.root))[page].values())
+        if sum(not one.startswith("-") for one in said) >= count:
+            return said
+        time.sleep(0.1)
+    raise AssertionError(said)
+
+
+@pytest.mark.parametrize(("key", "code"), [("\x03", 130), ("\x04", 0), ("q", 0)])
+def test_leaving_keeps_every_decision_and_the_terminal(seventeen: Wiki, key: str, code: int) -> None:
+    with terminal(seventeen.config.root, "bay-09", "sea/bay-10.md") as child:
+        child.send("yn")
+        decided(seventeen, "bay-09", 2)
+        child.send(key)
+        exit_code, said = left(child)
+    assert exit_code == code
+    assert "12 fields on 2 pages: 1 accepted, 1 rejected, 0 skipped, 10 open" in said and "`enrich apply`" in said
+    assert "\x1b[?1049l" in said and "\x1b[?25h" in said
+    assert decided(seventeen, "bay-09", 2)[:3] == ["accept/accepted", "reject/rejected", "-/pending"]
+
+
+def test_stopping_gives_the_terminal_back_and_going_on_takes_it(seventeen: Wiki) -> None:
+    with terminal(seventeen.config.root, "bay-09") as child:
+        child.send("y")
+        decided(seventeen, "bay-09", 1)
+        child.send("\x1a")
+        child.expect(r"\x1b\[\?1049l")
+        assert os.WIFSTOPPED(os.waitpid(child.pid, os.WUNTRACED)[1])
+        child.kill(signal.SIGCONT)
+        child.expect(r"\x1b\[\?1049h")
+        child.expect("accepted")
+        child.kill(signal.SIGTERM)
+        exit_code, said = left(child)
+    assert exit_code == 128 + signal.SIGTERM and "\x1b[?1049l" in said
+
+
+def test_ctrl_c_in_the_editor_is_the_editors(seventeen: Wiki, tmp_path: Path) -> None:
+    stub = tmp_path / "editor.py"
+    stub.write_text(
+        "import time\nprint('editing', flush=True)\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('caught')\n",
+        encoding="utf-8",
+    )
+    with terminal(seventeen.config.root, "bay-09", EDITOR=f"{sys.executable} {stub}") as child:
+        child.send("e")
+        child.expect("editing")
+        child.send("\x03")
+        child.expect("Nothing was changed")
+        child.send("y")
+        assert decided(seventeen, "bay-09", 1)[0] == "accept/accepted"
+
+
+def test_a_terminal_that_goes_away_keeps_every_decision(seventeen: Wiki) -> None:
+    with terminal(seventeen.config.root, "bay-09") as child:
+        child.send("y")
+        decided(seventeen, "bay-09", 1)
+        child.close(force=False)
+    assert wikis.states(seventeen)["bay-09"]["llmSummary"] == "accept/accepted"
+
+
+@pytest.mark.parametrize("setting", ["1", ""])
+def test_no_color_means_none(seventeen: Wiki, setting: str) -> None:
+    with terminal(seventeen.config.root, "bay-06", NO_COLOR=setting) as child:
+        raw = child.before
+        child.send("q")
+        raw += left(child)[1]
+    codes = {code for group in re.findall(r"\x1b\[([0-9;]*)m", raw) for code in group.split(";")}
+    coloured = {code for code in codes if re.fullmatch(r"3[0-8]|4[0-8]|9\d|10\d", code)}
+    assert bool(coloured) == (not setting)
+    assert ("[-" in raw) == bool(setting)
+
+
+def test_without_a_terminal_it_names_the_other_commands(seventeen: Wiki) -> None:
+    command = [str(ENRICH), "--wiki", str(seventeen.config.root), "review"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True)
+    assert done.returncode == 2
+    assert all(f"`enrich {name}" in done.stderr for name in ("diff", "accept", "reject", "review --from", "apply"))
+    as_json = subprocess.run([*command, "--json"], stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True)
+    assert as_json.returncode == 2 and "terminal" in json.loads(as_json.stdout)["error"]["message"]

@@ -17,8 +17,8 @@ from enrich.errors import UserError
 from enrich.records.card import Card, page_card
 from enrich.records.card_rendering import card_html, card_text, print_card
 from enrich.review.decisions import pending
-from enrich.review.diffs import page_diffs
-from enrich.review.formats.text import diff_text
+from enrich.review.lines import file_text
+from enrich.review.views import page_views
 from enrich.runs.plan import make_plan
 from enrich.runs.results import RunResult
 from enrich.runs.run import RunOptions
@@ -61,11 +61,11 @@ def _print_page(session: Session, wiki: Wiki, file: PageFile, result: RunResult)
     _print_card(card, brief=True)
     print()
     print_failed(session, result)
-    diffs = list(page_diffs(wiki, pending(wiki, [file.id])))
-    print(diff_text(wiki, diffs, coloured=sys.stdout.isatty()), end="")
+    views = page_views(wiki, pending(wiki, [file.id]))
+    print(file_text(wiki, views, coloured=sys.stdout.isatty()), end="")
     if result.applied:
         session.say(f"applied {counted(len(result.applied), 'field')} to {file.id}")
-    elif not diffs and not result.failed:
+    elif not views and not result.failed:
         if result.due:
             session.say(f"{file.id}: the answers change nothing; the page's values are kept")
         elif reason := result.left_alone.get(file.id):

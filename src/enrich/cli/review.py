@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -12,20 +13,19 @@ from typing import Annotated, Literal
 
 from typer import Argument, Context, Exit, Option, Typer
 
-from enrich.cli.review_terminal import review_in_terminal
 from enrich.cli.session import LISTED, TO_REPORT, Output, Pages, Session, Stages, compact, first_few
 from enrich.errors import UserError
 from enrich.review import decisions
 from enrich.review.applying import Applied, recover
 from enrich.review.decision_file import read_decisions, take
 from enrich.review.decisions import Decided, apply_decided, named_fields, pending
-from enrich.review.diffs import page_diffs, to_json
-from enrich.review.formats.html import review_html
-from enrich.review.formats.markdown import markdown_comment
-from enrich.review.formats.text import diff_text
-from enrich.review.formats.word import word_text
+from enrich.review.diff_document import diff_document
+from enrich.review.lines import file_text, word_text
 from enrich.review.lock import LockFile
+from enrich.review.markdown import markdown_comment
 from enrich.review.proposals import Proposal, ProposalStore
+from enrich.review.review_page import review_html
+from enrich.review.review_session import ReviewSession
 from enrich.review.server import HOST, ReviewServer, ReviewSite
 from enrich.review.views import page_views
 from enrich.stages.answers import QUALITY
@@ -74,23 +74,23 @@ def diff(
     if form == "html" and output is None and sys.stdout.isatty():
         raise UserError("an HTML page is not for a terminal", do="name a file: enrich diff --format html -o review.html", exit_code=2)
     wiki = session.open_wiki()
-    diffs = list(page_diffs(wiki, _proposals(session, wiki, pages)))
+    views = page_views(wiki, _proposals(session, wiki, pages))
     coloured = output is None and sys.stdout.isatty()
     if form == "text":
-        text = diff_text(wiki, diffs, coloured=coloured)
+        text = file_text(wiki, views, coloured=coloured)
     elif form == "word":
         width = min(shutil.get_terminal_size().columns, 120) if coloured else 100
-        text = word_text(page_views(diffs), coloured=coloured, width=max(width, 40))
+        text = word_text(views, coloured=coloured, width=max(width, 40))
     elif form == "markdown":
-        text = markdown_comment(page_views(diffs))
+        text = markdown_comment(views)
     elif form == "html":
-        text = review_html(page_views(diffs), wiki=wiki.config.root.name, generated=now_iso())
+        text = review_html(views, wiki=wiki.config.root.name, generated=now_iso())
     else:
-        text = json.dumps(to_json(diffs), ensure_ascii=False, indent=1) + "\n"
-    session.write(text, output, counted(len(diffs), "page"))
-    if not diffs and form in ("text", "word"):
+        text = json.dumps(diff_document(views), ensure_ascii=False, indent=1) + "\n"
+    session.write(text, output, counted(len(views), "page"))
+    if not views and form in ("text", "word"):
         session.note("no changes are proposed")
-    if exit_code and any(change.state != "rejected" for diff in diffs for change in diff.proposal.changes):
+    if exit_code and any(field.change.state != "rejected" for view in views for field in view.changes):
         raise Exit(TO_REPORT)
 
 
@@ -120,7 +120,39 @@ def review(
     elif source is not None:
         _import_decisions(session, wiki, pages, source)
     else:
-        review_in_terminal(session, wiki, pages or (), by=_who(), now=now_iso)
+        _review_in_terminal(session, wiki, pages)
+
+
+def _review_in_terminal(session: Session, wiki: Wiki, pages: Sequence[str] | None) -> None:
+    if session.json or not sys.stdin.isatty() or not sys.stdout.isatty() or os.environ.get("TERM", "dumb") in ("", "dumb"):
+        raise UserError(
+            "`enrich review` needs a terminal",
+            do="`enrich diff` shows the changes, `enrich accept` and `enrich reject` decide, `enrich review --from FILE` reads decisions, "
+            "`enrich apply` writes what was accepted",
+            exit_code=2,
+        )
+    proposals = [proposal for proposal in _proposals(session, wiki, pages) if proposal.changes]
+    if not proposals:
+        session.say("nothing is proposed; `enrich run` asks what is due")
+        return
+    from enrich.review.terminal_app import ReviewApp  # only this command needs Textual, which takes long to import
+
+    review_session = ReviewSession(wiki, proposals, _who(), now_iso)
+    application = ReviewApp(review_session)
+    application.run()
+    counts = review_session.counts()
+    session.say(
+        f"{counted(counts.total(), 'field')} on {counted(len(proposals), 'page')}: {counts['accepted']} accepted, "
+        f"{counts['rejected']} rejected, {counts['skipped']} skipped, {counts['open']} open"
+    )
+    for (page, name), draft in application.drafts.items():
+        session.warn(f"your edit of {page}:{name} was not used; its text is kept in {draft}")
+    if counts["accepted"]:
+        session.say("`enrich apply` writes what was accepted")
+    if application.return_code == 130:
+        raise KeyboardInterrupt
+    if application.return_code:
+        raise Exit(application.return_code)
 
 
 def _serve(session: Session, wiki: Wiki, pages: Sequence[str], port: int) -> None:

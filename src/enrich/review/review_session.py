@@ -14,11 +14,10 @@ from typing import Any
 from enrich.errors import AnswerError
 from enrich.review.applying import FIELD_MOVED, MEANWHILE, page_of
 from enrich.review.decisions import Decision, Step, blocking_flag, decided, out_of_reach, record, taken_over, undecided
-from enrich.review.diffs import PageDiff, page_diffs
 from enrich.review.editing import Candidate, chosen_insights, edited
 from enrich.review.lock import LockFile
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
-from enrich.review.views import PageView, page_view
+from enrich.review.views import FieldView, PageView, page_view
 from enrich.stages.field_values import current_value, same
 from enrich.text import counted
 from enrich.wiki.pages import Page
@@ -57,7 +56,7 @@ class ReviewSession:
     field_at: int = 0
     message: str = ""
     _done: list[tuple[Step, ...]] = field(default_factory=list)
-    _shown: tuple[PageDiff, PageView] | None = None
+    _shown: PageView | None = None
 
     def __post_init__(self) -> None:
         for status in ("open", "skipped"):
@@ -78,17 +77,21 @@ class ReviewSession:
         return self.proposal.changes[self.field_at]
 
     @property
-    def shown(self) -> tuple[PageDiff, PageView]:
+    def shown(self) -> PageView:
         """The page under the cursor beside its proposal, as it was on the disk when it was last read."""
         if self._shown is None:
-            diff = next(page_diffs(self.wiki, [self.proposal]))
-            self._shown = diff, page_view(diff)
+            self._shown = page_view(self.wiki, self.proposal)
         return self._shown
+
+    @property
+    def shown_field(self) -> FieldView:
+        """The field under the cursor."""
+        return self.shown.changes[self.field_at]
 
     @property
     def moved(self) -> bool:
         """Whether the field under the cursor was changed on its page after it was asked about."""
-        return self.shown[0].moved(self.change)
+        return self.shown_field.edited_on_page
 
     def counts(self) -> Counter[str]:
         """How many fields are `open`, `skipped`, `accepted`, `rejected`."""
@@ -122,7 +125,7 @@ class ReviewSession:
             self._shown = None  # what the message says about the page must be on the screen
         if reach == FIELD_MOVED:
             return "The value on the page changed: n keeps it (so does leaving it), o takes the proposed one, which e can then edit."
-        return f"Stale, cannot be applied: {self.shown[0].note or 'the page changed'}." if reach else ""
+        return f"Stale, cannot be applied: {self.shown.note or 'the page changed'}." if reach else ""
 
     def decide(self, decision: Decision) -> None:
         """Accept, reject or skip the field under the cursor. What cannot be written is not accepted; `message` says why."""
@@ -137,7 +140,7 @@ class ReviewSession:
         page = self._page()
         if page is None or out_of_reach(self.change, page) != FIELD_MOVED:
             self.message = "The value on the page did not change here: y accepts."
-        elif not same(current_value(page.frontmatter, self.change.field), self.shown[0].now(self.change)):
+        elif not same(current_value(page.frontmatter, self.change.field), self.shown_field.current):
             self._shown = None  # a person must see the value that is replaced
             self.message = "The value on the page changed again just now: look, then o takes the proposed one."
         else:

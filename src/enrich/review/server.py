@@ -22,9 +22,8 @@ from pydantic import ValidationError
 
 from enrich.errors import EnrichError, invalid_keys
 from enrich.review.decision_file import DecisionFile, take
-from enrich.review.diffs import page_diffs
-from enrich.review.formats.html import page_data, review_html
 from enrich.review.proposals import Proposal, ProposalStore
+from enrich.review.review_page import page_data, review_html
 from enrich.review.views import page_views
 from enrich.wiki.wiki import Wiki
 
@@ -56,7 +55,7 @@ class ReviewSite:
 
     def page(self) -> str:
         """The review page as it is now."""
-        return review_html(page_views(page_diffs(self.wiki, self.proposals())), wiki=self.name, generated=self.now(), serve=True)
+        return review_html(page_views(self.wiki, self.proposals()), wiki=self.name, generated=self.now(), serve=True)
 
     def decide(self, body: bytes) -> dict[str, Any]:
         """Record a decisions document. Returns the pages it names as they are then, and what was refused. Raises `ValueError` if it is not one."""
@@ -66,7 +65,7 @@ class ReviewSite:
             self.stored += len(done.taken)
             named = dict.fromkeys(entry.page for entry in entries)
             held = [proposal for page in named if (proposal := self.wiki.shared(ProposalStore).get(page)) is not None]
-            views = {view.page: page_data(view) for view in page_views(page_diffs(self.wiki, held))}
+            views = {view.id: page_data(view) for view in page_views(self.wiki, held)}
         return {
             "pages": [views.get(page, {"page": page, "fields": []}) for page in named],
             "refused": [{"page": page, "field": name, "why": why} for page, name, why in done.refused],

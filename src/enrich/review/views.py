@@ -1,35 +1,41 @@
-"""One page's proposal as a reviewer reads it: words that changed, ratings that moved, insights that came and went, quotes in their place.
+"""Proposals as a reviewer reads them: the one view model behind every form of `enrich diff` and both review applications.
 
-All forms of `enrich diff` for people (word, markdown, html) are made from these.
+A view compares a proposal with the current page. What is expensive (word diffs, quotes in their context) is computed when it is first read.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 
 from enrich.grounding import Finding
-from enrich.review.diffs import PageDiff
-from enrich.review.places import Places, Quoted
-from enrich.review.proposals import STALE, FieldChange
-from enrich.review.words import Piece, likeness, word_diff
-from enrich.stages.field_values import value_hash
+from enrich.grounding.likeness import same_insights
+from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, obstacle
+from enrich.review.proposals import STALE, FieldChange, Proposal
+from enrich.review.quote_context import PageQuotes, QuoteView
+from enrich.review.word_diff import Piece, word_diff
+from enrich.stages.field_values import current_value, value_hash
+from enrich.text import counted, usd
 from enrich.wiki.data import SCORES
+from enrich.wiki.pages import Page, read_page
+from enrich.wiki.wiki import Wiki
 
-Kind = Literal["rating", "text", "insights", "other"]
+Kind = Literal["text", "insights", "rating", "other"]
 InsightStatus = Literal["new", "changed", "same", "gone"]
 
-# What is read before it is judged comes first.
+# The order of a page's fields: what is read before what is judged.
 _ORDER: tuple[Kind, ...] = ("text", "insights", "rating", "other")
-# Two insights with at least this share of common words are one that was changed, not one gone and one new.
+# Two insights with at least this share of common words are one insight that changed, not one removed and one added.
 _SAME_INSIGHT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One of S, I, A (1 to 5), before and after; None where there is none."""
+    """One of S, I, A (1 to 5) before and after; None if there is no value."""
 
     name: str
     old: float | None
@@ -38,34 +44,31 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class InsightView:
-    """One insight: `index` is its place in the proposed list (-1: it goes)."""
+    """One insight. `index` is its place in the proposed list (-1 for one that is removed)."""
 
     status: InsightStatus
     index: int
     kind: str
-    kind_was: str
+    old_kind: str
     pieces: tuple[Piece, ...]
     scores: tuple[Score, ...]
-    quotes: tuple[Quoted, ...]
+    quotes: tuple[QuoteView, ...]
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FieldView:
-    """One proposed field. `move` is a rating's new value less its old one (None where one of them is missing).
+    """One proposed field beside its page.
 
-    `now` is what stands on the page where somebody changed the field after it was asked about (None: nobody did).
+    `flags` are those of the change, and `stale` if it cannot be applied. `current` is the value on the page now (None: no value, or no
+    page). `edited_on_page`: the value on the page was changed after the question was asked, and the page's text was not.
     """
 
     change: FieldChange
-    kind: Kind
     flags: tuple[str, ...]
-    pieces: tuple[Piece, ...]
-    move: float | None
-    insights: tuple[InsightView, ...]
-    quotes: tuple[Quoted, ...]
-    findings: tuple[Finding, ...]
-    now: str | None = None
+    current: Any
+    edited_on_page: bool
+    page_quotes: PageQuotes = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -73,81 +76,130 @@ class FieldView:
 
     @property
     def new_hash(self) -> str:
-        """The hash of the proposed value, so that a decision holds for the value that was seen and no other."""
+        """The hash of the proposed value: a decision names it, so that it holds for no other value."""
         return value_hash(self.change.new)
 
+    @property
+    def kind(self) -> Kind:
+        new = self.change.new
+        if self.change.stage == "insights" and isinstance(new, list) and all(isinstance(item, Mapping) for item in new):
+            return "insights"
+        if number(new) is not None:
+            return "rating"
+        return "text" if isinstance(new, str) else "other"
 
-@dataclass(frozen=True, slots=True)
+    @property
+    def move(self) -> float | None:
+        """A rating's new value less its old one; None if one of them is missing."""
+        old, new = number(self.change.old), number(self.change.new)
+        return None if old is None or new is None else round(new - old, 2)
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The word diff of a text; empty for insights and ratings."""
+        if self.kind in ("insights", "rating"):
+            return ()
+        return tuple(word_diff(as_text(self.change.old), as_text(self.change.new)))
+
+    @cached_property
+    def quotes(self) -> tuple[QuoteView, ...]:
+        """The evidence that is not shown with an insight."""
+        return () if self.kind == "insights" else self._all_quotes
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings that are not shown with an insight, hard ones first."""
+        shown = {id(finding) for insight in self.insights for finding in insight.findings}
+        return tuple(finding for finding in self._all_findings if id(finding) not in shown)
+
+    @cached_property
+    def insights(self) -> tuple[InsightView, ...]:
+        """The proposed insights in their order, then those of the page that would be removed; empty for other fields."""
+        return tuple(self._insights()) if self.kind == "insights" else ()
+
+    @cached_property
+    def _all_quotes(self) -> tuple[QuoteView, ...]:
+        return tuple(self.page_quotes.view(item) for item in self.change.evidence)
+
+    @property
+    def _all_findings(self) -> list[Finding]:
+        return sorted(self.change.findings, key=lambda finding: finding.severity != "hard")
+
+    def _insights(self) -> Iterator[InsightView]:
+        new: Sequence[Mapping[str, Any]] = self.change.new
+        old = [item for item in self.change.old if isinstance(item, Mapping)] if isinstance(self.change.old, list) else []
+        ones, others = ([(as_text(item.get("text")), as_text(item.get("evidence"))) for item in side] for side in (new, old))
+        pairs = same_insights(ones, others, _SAME_INSIGHT)
+        removed = [place for place in range(len(old)) if place not in pairs.values()]
+        for index, item in enumerate(new):
+            yield self._insight(index, item, old[pairs[index]] if index in pairs else None)
+        for place in removed:
+            yield self._insight(-1, None, old[place])
+
+    def _insight(self, index: int, new: Mapping[str, Any] | None, old: Mapping[str, Any] | None) -> InsightView:
+        before, after = old or {}, new or {}
+        where = f"{self.name}[{index}]"
+        return InsightView(
+            status="gone" if new is None else "new" if old is None else "same" if dict(old) == dict(new) else "changed",
+            index=index,
+            kind=as_text((before if new is None else after).get("type")),
+            old_kind=as_text(before.get("type")),
+            pieces=tuple(word_diff(as_text(before.get("text")), as_text(after.get("text")))),
+            scores=tuple(Score(name, number(before.get(name)), number(after.get(name))) for name in SCORES),
+            quotes=tuple(quote for quote in self._all_quotes if quote.where == where),
+            findings=tuple(finding for finding in self._all_findings if finding.where == where),
+        )
+
+
+@dataclass(frozen=True)
 class PageView:
-    """One page. `section` is the first folder that tells the wiki's pages apart ("" for pages above it)."""
+    """A page's proposal beside the page. `page` is None if it is gone or cannot be read; `note` says what is wrong with it."""
 
-    page: str
-    path: str
-    title: str
-    section: str
+    proposal: Proposal
+    page: Page | None
     note: str
-    fields: tuple[FieldView, ...]
+    changes: tuple[FieldView, ...]
 
     @property
-    def findings(self) -> int:
-        return sum(len(field.change.findings) for field in self.fields)
+    def id(self) -> str:
+        return self.proposal.page
 
     @property
-    def biggest_move(self) -> float:
-        return max((abs(field.move) for field in self.fields if field.move is not None), default=0.0)
+    def path(self) -> str:
+        return self.proposal.path
+
+    @property
+    def title(self) -> str:
+        return self.page.title if self.page else self.id
+
+    @property
+    def fields(self) -> list[FieldView]:
+        """The changes in reading order."""
+        return sorted(self.changes, key=lambda field: _ORDER.index(field.kind))
 
 
-def page_views(diffs: Iterable[PageDiff]) -> list[PageView]:
-    """The diffs as they are read."""
-    made = list(diffs)
-    shared = _shared_folders([diff.proposal.path for diff in made])
-    return [page_view(diff, shared) for diff in made]
+def page_views(wiki: Wiki, proposals: Iterable[Proposal]) -> list[PageView]:
+    """Each proposal beside its page as it is on the disk now."""
+    return [page_view(wiki, proposal) for proposal in proposals]
 
 
-def page_view(diff: PageDiff, shared_folders: int = 0) -> PageView:
-    """One diff as it is read; `shared_folders` leading folders are the same for all pages and tell nothing."""
-    places = Places(diff.page)
-    folders = diff.proposal.path.split("/")[:-1][shared_folders:]
-    fields = [_of_diff(diff, change, places) for change in diff.proposal.changes]
-    return PageView(
-        page=diff.proposal.page,
-        path=diff.proposal.path,
-        title=diff.page.title if diff.page else diff.proposal.page,
-        section=folders[0] if folders else "",
-        note=diff.note,
-        fields=tuple(sorted(fields, key=lambda field: _ORDER.index(field.kind))),
-    )
-
-
-def _of_diff(diff: PageDiff, change: FieldChange, places: Places) -> FieldView:
-    flags = diff.flags(change)
-    moved = STALE in flags and diff.moved(change)
-    return field_view(change, flags, places, now=as_text(diff.now(change)) if moved else None)
-
-
-def field_view(change: FieldChange, flags: Sequence[str], places: Places, *, now: str | None = None) -> FieldView:
-    """One change as it is read."""
-    quotes = tuple(places.place(item) for item in change.evidence)
-    kind = kind_of(change)
-    insights: tuple[InsightView, ...] = ()
-    pieces: tuple[Piece, ...] = ()
-    findings = tuple(sorted(change.findings, key=lambda finding: finding.severity != "hard"))
-    if kind == "insights":
-        insights = tuple(_insights(change, quotes, findings))
-        of_insights = {id(finding) for view in insights for finding in view.findings}
-        findings = tuple(finding for finding in findings if id(finding) not in of_insights)
-        quotes = ()
-    elif kind != "rating":
-        pieces = tuple(word_diff(as_text(change.old), as_text(change.new)))
-    return FieldView(change, kind, tuple(flags), pieces, _move(change), insights, quotes, findings, now)
-
-
-def kind_of(change: FieldChange) -> Kind:
-    if change.stage == "insights" and _is_insights(change.new):
-        return "insights"
-    if number(change.new) is not None:
-        return "rating"
-    return "text" if isinstance(change.new, str) else "other"
+def page_view(wiki: Wiki, proposal: Proposal) -> PageView:
+    """One proposal beside its page as it is on the disk now."""
+    file = wiki.by_id.get(proposal.page)
+    page = read_page(file) if file is not None and file.file.exists() else None
+    note = GONE if page is None else page.problem.reason if page.problem else ""
+    if page is None or page.problem is not None:
+        page = None
+    quotes = PageQuotes(page)
+    fields = []
+    for change in proposal.changes:
+        cause, detail = (GONE, "") if page is None else obstacle(page, [change], proposal.seen) or ("", "")
+        if cause == BODY_CHANGED and change.state != "rejected":
+            note = note or detail
+        current = current_value(page.frontmatter, change.field) if page else None
+        flags = (*change.flags, *([STALE] if cause else []))
+        fields.append(FieldView(change, flags, current, cause == FIELD_MOVED, quotes))
+    return PageView(proposal, page, note, tuple(fields))
 
 
 def number(value: Any) -> float | None:
@@ -156,89 +208,46 @@ def number(value: Any) -> float | None:
 
 
 def as_text(value: Any) -> str:
-    """Any field value as text; nothing for nothing. `\\$` and `$` are the same text (`stages.landing`)."""
+    """A field's value as text; "" for None. `\\$` is how MDX writes `$`."""
     if value is None:
         return ""
     return value.replace("\\$", "$") if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _move(change: FieldChange) -> float | None:
-    old, new = number(change.old), number(change.new)
-    return None if old is None or new is None else round(new - old, 2)
+def value_text(value: Any) -> str:
+    """A field's value as text that people can compare: insights as a numbered list, numbers without needless digits."""
+    if not isinstance(value, list):
+        return as_text(value) if number(value) is None else f"{value:g}"
+    return " ".join(f"{place}. {insight_text(item) if isinstance(item, Mapping) else as_text(item)}" for place, item in enumerate(value, 1))
 
 
-def _is_insights(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
+def insight_text(item: Mapping[str, Any]) -> str:
+    """`Text. (claim S 3 I 4.5 A 2)`"""
+    scores = "".join(f" {name[0].upper()} {item[name]:g}" for name in SCORES if number(item.get(name)) is not None)
+    return f"{as_text(item.get('text'))} ({as_text(item.get('type'))}{scores})"
 
 
-def _insights(change: FieldChange, quotes: Sequence[Quoted], findings: Sequence[Finding]) -> Iterator[InsightView]:
-    old = [item for item in change.old if isinstance(item, Mapping)] if isinstance(change.old, list) else []
-    for now, was in paired(old, change.new):
-        where = f"{change.field}[{now}]"
-        before: Mapping[str, Any] = old[was] if was is not None else {}
-        after: Mapping[str, Any] = change.new[now] if now is not None else {}
-        old_text, new_text = as_text(before.get("text")), as_text(after.get("text"))
-        unchanged = now is not None and was is not None and dict(before) == dict(after)
-        yield InsightView(
-            status="gone" if now is None else "new" if was is None else "same" if unchanged else "changed",
-            index=-1 if now is None else now,
-            kind=as_text(after.get("type") if now is not None else before.get("type")),
-            kind_was=as_text(before.get("type")),
-            pieces=tuple(word_diff(old_text, new_text)),
-            scores=tuple(Score(name, number(before.get(name)), number(after.get(name))) for name in SCORES),
-            quotes=tuple(quote for quote in quotes if quote.where == where) if now is not None else (),
-            findings=tuple(finding for finding in findings if finding.where == where) if now is not None else (),
-        )
-
-
-def paired(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int | None, int | None]]:
-    """(place in `new`, place in `old`) of each insight: those proposed in their order, then those that go (None for the new place).
-
-    Those with the same evidence find each other first, then the most alike.
-    """
-    scored = sorted(
-        ((-_alike(before, after), now, was) for now, after in enumerate(new) for was, before in enumerate(old)),
-    )
-    partner: dict[int, int] = {}
-    for unlike, now, was in scored:
-        if -unlike >= _SAME_INSIGHT and now not in partner and was not in partner.values():
-            partner[now] = was
-    yield from ((now, partner.get(now)) for now in range(len(new)))
-    yield from ((None, was) for was in range(len(old)) if was not in partner.values())
-
-
-def _alike(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
-    evidence = as_text(before.get("evidence"))
-    same = bool(evidence) and evidence == as_text(after.get("evidence"))
-    return same + likeness(as_text(before.get("text")), as_text(after.get("text")))
-
-
-def _shared_folders(paths: Sequence[str]) -> int:
-    """How many leading folders all paths share, so that the next one tells them apart."""
-    folders = [path.split("/")[:-1] for path in paths if "/" in path]
-    if not folders:
-        return 0
-    shared = 0
-    for names in zip(*folders, strict=False):
-        if len(set(names)) > 1:
-            break
-        shared += 1
-    # One folder for all: it is still the section's name.
-    return shared if any(len(parts) > shared for parts in folders) else max(0, shared - 1)
+def finding_name(finding: Finding) -> str:
+    """`hard number`, `soft quote`: how findings are counted and filtered."""
+    return f"{finding.severity} {finding.kind}"
 
 
 def provenance(change: FieldChange, asked: str) -> str:
-    """`gpt-5-mini, prompt 3, 1,234 tokens in, 210 out, $0.0012, asked 3 hours ago`: of the whole question, shared by its fields.
-
-    `asked` is the time of the question in the words of whoever shows it; empty where it is not known.
-    """
-    parts = [change.model]
-    if change.prompt_version:
-        parts.append(f"prompt {change.prompt_version}")
+    """`gpt-5-mini, prompt 3, 1,234 tokens in, 210 out, $0.0012, asked 3 hours ago`, for the whole question; `asked` is the time as text."""
+    parts = [change.model, f"prompt {change.prompt_version}" if change.prompt_version else ""]
     if change.tokens:
         parts.append(f"{change.tokens.get('input', 0):,} tokens in, {change.tokens.get('output', 0):,} out")
-    if change.cost_usd is not None:
-        parts.append(f"${change.cost_usd:.4f}")
-    if asked:
-        parts.append(f"asked {asked}")
-    return ", ".join(parts)
+    parts += [usd(change.cost_usd) if change.cost_usd is not None else "", f"asked {asked}" if asked else ""]
+    return ", ".join(part for part in parts if part)
+
+
+def age(then: str, now: str) -> str:
+    """How long ago an ISO time was (`3 hours ago`); the text itself if it is not a time."""
+    try:
+        seconds = (datetime.fromisoformat(now) - datetime.fromisoformat(then)).total_seconds()
+    except (ValueError, TypeError):
+        return then
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return f"{counted(int(seconds // size), unit)} ago"
+    return "just now"

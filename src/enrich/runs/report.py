@@ -126,8 +126,7 @@ def _when(run: str) -> str:
 
 def pull_request_body(wiki: Wiki, result: RunResult) -> str:
     """What a run applied, held back and failed, as Markdown that fits into a pull request. Text from pages and models is in code."""
-    from enrich.review.diffs import page_diffs
-    from enrich.review.formats.markdown import LIMIT, comment_body
+    from enrich.review.markdown import LIMIT, comment_body
     from enrich.review.views import page_views
 
     cost = "" if result.spent.cost_usd is None else f", {usd(result.spent.cost_usd)}"
@@ -140,7 +139,7 @@ def pull_request_body(wiki: Wiki, result: RunResult) -> str:
         head += f"\n**Ended early:** {code_span(result.stopped)}\n"
     held = failed = ""
     if result.held:
-        views = page_views(page_diffs(wiki, _held_proposals(wiki, result)))
+        views = page_views(wiki, _held_proposals(wiki, result))
         held = (
             "\n#### Held back\n\nNot written: `needs-look` has findings, `over-human` would replace what a person wrote. "
             "`enrich accept PAGE:FIELD` accepts a field by name.\n"
@@ -148,7 +147,7 @@ def pull_request_body(wiki: Wiki, result: RunResult) -> str:
         held += comment_body(views, room=_HELD_ROOM) if views else "\n" + _fitting(_held(result), _HELD_ROOM)
     if result.failed:
         failed = "\n#### Failed\n\n" + _fitting(_failed(result), _FAILED_ROOM)
-    views = page_views(page_diffs(wiki, result.changes))
+    views = page_views(wiki, result.changes)
     room = LIMIT - len(head) - len(failed) - len(held) - 100
     return head + ("\n#### Applied\n" + comment_body(views, room=room) if views else "") + held + failed
 

@@ -1,7 +1,7 @@
 // Cards. Everything from pages and models becomes a text node: nothing here parses markup.
 const SVG = "http://www.w3.org/2000/svg";
 const GUARDED = ["needs-look", "over-human", "stale"];
-const FLAGS = { "needs-look": ["⚠", "red", "needs a look"], "over-human": ["✎", "violet", "over a person's words"], "stale": ["⏳", "amber", "stale"] };
+const FLAGS = { "needs-look": ["⚠", "red", "needs a look"], "over-human": ["✎", "violet", "over a person's value"], "stale": ["⏳", "amber", "stale"] };
 const STATUS = { new: ["+", "green"], changed: ["~", "amber"], same: ["=", ""], gone: ["−", "red"] };
 const WORDS = { accept: "accepted", reject: "rejected", skip: "skipped" };
 
@@ -28,12 +28,12 @@ function words(pieces) {
 
 function quote(one) {
   const place = !one.found ? "not found on the page as it is now"
-    : [one.lines[0] ? (one.lines[0] === one.lines[1] ? `line ${one.lines[0]}` : `lines ${one.lines[0]}–${one.lines[1]}`) : "", one.section, one.repaired ? "repaired to the page's words" : ""].filter(Boolean).join(" · ");
+    : [one.lines[0] ? (one.lines[0] === one.lines[1] ? `line ${one.lines[0]}` : `lines ${one.lines[0]}–${one.lines[1]}`) : "", one.section, one.repaired ? "corrected to the page's words" : ""].filter(Boolean).join(" · ");
   return el("blockquote", {}, one.before ? bdi(one.before + " ") : null, el("mark", {}, bdi(one.quote)), one.after ? bdi(" " + one.after) : null,
     el("footer", {}, one.found ? null : badge("missing", "red", "✗"), " ", bdi(place)));
 }
 
-const finding = one => el("p", { class: "finding" }, badge(one.name, one.severity === "hard" ? "red" : "amber", one.severity === "hard" ? "✗" : "~"), bdi(one.message));
+const finding = one => el("p", { class: "finding" }, badge(`${one.severity} ${one.kind}`, one.severity === "hard" ? "red" : "amber", one.severity === "hard" ? "✗" : "~"), bdi(one.message));
 
 function track(field) {
   const at = value => 4 + 92 * Math.min(Math.max(value, 0), 10) / 10;
@@ -51,7 +51,7 @@ function moveWords(field) {
 }
 
 function scores(insight) {
-  return el("div", { class: "sia" }, insight.scores.map(([name, old, now]) => {
+  return el("div", { class: "sia" }, insight.scores.map(({ name, old, new: now }) => {
     const value = insight.status === "gone" ? old : now;
     const moved = insight.status === "changed" && old !== null && old !== now;
     return el("span", {}, el("span", {}, name), el("svg:svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" },
@@ -67,7 +67,7 @@ function insightItem(page, field, insight) {
   const decided = store.of(page, field);
   const state = store.state(page, field);
   const kept = state !== "reject" && !(decided && decided.insights && !decided.insights.includes(insight.index));
-  const kind = insight.was && insight.was !== insight.type ? `${insight.was} → ${insight.type}` : insight.type;
+  const kind = insight.old_kind && insight.old_kind !== insight.kind ? `${insight.old_kind} → ${insight.kind}` : insight.kind;
   return el("li", { class: `insight ${insight.status}` },
     el("div", { class: "top" }, badge(insight.status, colour, sign), el("span", { class: "badge blue" }, bdi(kind)), scores(insight),
       insight.index < 0 ? null : el("label", { class: "take" },
@@ -105,7 +105,7 @@ function fieldItem(page, field) {
   return el("section", { class: "field", "data-field": field.field, "aria-label": shortName(field) }, head,
     field.pieces.length ? words(field.pieces) : null,
     field.insights.length ? el("ul", { class: "insights" }, field.insights.map(one => insightItem(page, field, one))) : null,
-    field.now === null ? null : el("p", { class: "finding" }, badge("on the page now", "amber", "⇄"), el("span", {}, bdi(field.now || "(nothing)"), el("span", { class: "soft" }, " — changed since it was asked about: these words stay unless ", el("code", {}, "enrich review"), " is told otherwise"))),
+    field.now === null ? null : el("p", { class: "finding" }, badge("on the page now", "amber", "⇄"), el("span", {}, bdi(field.now || "(nothing)"), el("span", { class: "soft" }, " — changed after the question was asked: it stays unless you replace it in ", el("code", {}, "enrich review")))),
     field.reason ? el("p", { class: "small soft" }, "Reason: ", bdi(field.reason)) : null,
     field.quotes.map(quote), field.findings.map(finding));
 }

@@ -1,44 +1,54 @@
-// What was decided here: in memory, in localStorage where there is one, and with `review --serve` in the proposals themselves.
+// The decisions made here: in memory, in the browser's stores, and with `review --serve` in the proposals themselves.
 const store = (() => {
-  const key = "enrich-review:" + data.wiki;
-  const made = new Map();
+  const prefix = `enrich-review:${data.wiki}:`;
+  const made = new Map();  // id → { at: time in ms, value: decision, or null after an undo }
   const past = [];
   let listener = () => {};
   // A decision belongs to the value that was seen: another proposed value, another key.
   const keyOf = (page, field) => JSON.stringify([page.page, field.field, field.hash]);
 
-  const known = new Set(data.pages.flatMap(page => page.fields.map(field => keyOf(page, field))));
-  if (!data.serve) {
+  // localStorage outlives the window, but Chromium may give it back outdated or empty when a page from a file is loaded again;
+  // history.state is reliable then. One key a decision: a page that read too little, or shows other fields, overwrites no other decision.
+  function load() {
+    const found = [];
+    try { found.push(...(history.state && history.state.decisions || [])); } catch { /* a page without history */ }
     try {
-      for (const [id, value] of Object.entries(JSON.parse(localStorage.getItem(key) || "{}"))) if (known.has(id)) made.set(id, value);
-    } catch { /* private windows and file pages may have no storage: the page itself remembers */ }
+      for (const key of Object.keys(localStorage)) {
+        if (key.startsWith(prefix)) found.push([key.slice(prefix.length), JSON.parse(localStorage.getItem(key))]);
+      }
+    } catch { /* private windows and pages from files may have no storage */ }
+    const known = new Set(data.pages.flatMap(page => page.fields.map(field => keyOf(page, field))));
+    for (const [id, entry] of found) if (known.has(id) && !(made.has(id) && made.get(id).at >= entry.at)) made.set(id, entry);
+    keep(made.keys());
   }
-  const keep = () => {
+  function keep(ids) {
     if (data.serve) return;
-    try { localStorage.setItem(key, JSON.stringify(Object.fromEntries(made))); } catch { /* as above */ }
-  };
+    try { history.replaceState({ ...history.state, decisions: [...made] }, ""); } catch { /* too much for this browser */ }
+    try { for (const id of ids) localStorage.setItem(prefix + id, JSON.stringify(made.get(id))); } catch { /* as above */ }
+  }
+  if (!data.serve) load();
 
-  // null: undecided; else {decision, insights?}; `stored`: decided before this page was made.
-  const of = (page, field) => made.get(keyOf(page, field)) || null;
+  // null: undecided; else {decision, insights?}.
+  const of = (page, field) => { const entry = made.get(keyOf(page, field)); return entry ? entry.value : null; };
   const state = (page, field) => {
     const mine = of(page, field);
     if (mine) return mine.decision;
     return field.state === "accepted" ? "accept" : field.state === "rejected" ? "reject" : field.state === "skipped" ? "skip" : "";
   };
-  const put = (id, value) => value ? made.set(id, value) : made.delete(id);
 
   function decide(changes, remember = true) {
     const before = changes.map(([page, field]) => [page, field, of(page, field) || (data.serve && state(page, field) ? { decision: state(page, field) } : null)]);
-    for (const [page, field, value] of changes) put(keyOf(page, field), value);
+    const at = Date.now();
+    for (const [page, field, value] of changes) made.set(keyOf(page, field), { at, value });
     if (remember) past.push(before);
-    keep();
+    keep(changes.map(([page, field]) => keyOf(page, field)));
     listener(changes.map(([page]) => page));
     if (data.serve) send(changes);
   }
   function undo() {
     const last = past.pop();
     if (!last) return false;
-    // The other side may have given us the fields anew.
+    // The server may have sent the fields again since.
     decide(last.map(([page, field, value]) => [page, page.fields.find(one => one.field === field.field) || field, value]), false);
     return true;
   }
@@ -72,14 +82,14 @@ const store = (() => {
         const answer = await fetch("/decisions", {
           method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ schema: 1, decisions }),
         });
-        const told = await answer.json();
-        if (!answer.ok) throw new Error(told.error || answer.statusText);
-        const refused = new Set(told.refused.map(one => placeOf({ page: one.page }, one)));
-        const fields = new Map(told.pages.flatMap(page => page.fields.map(field => [placeOf(page, field), field])));
+        const body = await answer.json();
+        if (!answer.ok) throw new Error(body.error || answer.statusText);
+        const refused = new Set(body.refused.map(one => placeOf({ page: one.page }, one)));
+        const fields = new Map(body.pages.flatMap(page => page.fields.map(field => [placeOf(page, field), field])));
         for (const part of parts) if (!refused.has(part.place)) part.left = fields.get(part.place);
-        take(told.pages);
+        take(body.pages);
         answered(parts);
-        const why = told.refused.map(one => `${one.page}:${one.field}: ${one.why}`).join(" · ");
+        const why = body.refused.map(one => `${one.page}:${one.field}: ${one.why}`).join(" · ");
         trouble(why ? `Not stored: ${why}` : "");
       } catch (error) {
         answered(parts);

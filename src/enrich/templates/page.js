@@ -46,7 +46,7 @@ function textOf(page) {
     const parts = [page.title, page.page, page.path];
     for (const field of page.fields) {
       parts.push(field.reason, ...field.pieces.map(piece => piece[1]), ...field.quotes.map(one => one.quote));
-      for (const one of field.insights) parts.push(one.type, ...one.pieces.map(piece => piece[1]), ...one.quotes.map(quoted => quoted.quote));
+      for (const one of field.insights) parts.push(one.kind, ...one.pieces.map(piece => piece[1]), ...one.quotes.map(quoted => quoted.quote));
     }
     page.text = parts.join("\n").toLowerCase();
   }

@@ -1,0 +1,268 @@
+"""Proposals as lines of styled spans, and the three ways to print them: plain, with colours, as Markdown.
+
+Every text form of `enrich diff` and the terminal application show these lines. Spans are text of pages and models unless marked as ours:
+control characters become visible escapes, and Markdown puts such text into code.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from enrich.grounding import Finding
+from enrich.review.applying import edited, obstacle
+from enrich.review.lock import Lock, LockFile
+from enrich.review.quote_context import QuoteView
+from enrich.review.views import FieldView, InsightView, PageView, Score, age, as_text, provenance, value_text
+from enrich.review.word_diff import Piece, word_diff
+from enrich.text import escaped, printable
+from enrich.wiki.frontmatter.spans import EditRefused
+from enrich.wiki.wiki import Wiki
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+STYLES = {
+    "bold": "bold",
+    "dim": "dim",
+    "gone": "red strike",
+    "come": "green underline",
+    "removed": "red",
+    "added": "green",
+    "place": "cyan",
+    "warn": "yellow",
+    "bad": "red",
+    "good": "green",
+}
+_FILE_STYLES = {"-": "removed", "+": "added", "@": "place"}
+_SIGNS = {"new": "+", "changed": "~", "same": "=", "gone": "-"}
+
+
+class Span(NamedTuple):
+    """A piece of a line; `style` is a key of `STYLES` or "". `ours`: the text is not from a page or a model."""
+
+    text: str
+    style: str = ""
+    ours: bool = False
+
+
+def ours(text: str, style: str = "") -> Span:
+    return Span(text, style, ours=True)
+
+
+Role = Literal["page", "note", "file", "field", "rating", "insight", "same", "diff", "quote", "remark"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line before it is folded. `role` is what it says (`same`: about an insight that does not change); Markdown prints each role in
+    its own way, and without the `sign` that text forms begin with.
+    """
+
+    role: Role
+    spans: tuple[Span, ...]
+    indent: int = 0
+    sign: str = ""
+
+
+def file_text(wiki: Wiki, views: Iterable[PageView], *, coloured: bool) -> str:
+    """The form `text`: for each page the lines that its file would change, then flags, findings and edits."""
+    lock = wiki.shared(LockFile).read()
+    return "".join(printed(file_lines(wiki, lock, view), width=100, coloured=coloured) + "\n" for view in views)
+
+
+def word_text(views: Iterable[PageView], *, coloured: bool, width: int = 100) -> str:
+    """The form `word`: each page word by word, folded at `width` columns."""
+    return "".join(printed(page_lines(view), width=width, coloured=coloured) + "\n" for view in views)
+
+
+# What the lines say
+
+
+def page_lines(view: PageView) -> Iterator[Line]:
+    """A page with all its fields, word by word."""
+    yield from page_heading(view)
+    for field in view.fields:
+        yield field_heading(field)
+        yield from field_lines(field)
+
+
+def file_lines(wiki: Wiki, lock: Lock, view: PageView) -> Iterator[Line]:
+    """A page as a unified diff of its file, with the flags, findings and edits of its fields."""
+    yield from page_heading(view)
+    for text in _unified(wiki, lock, view):
+        yield Line("file", (Span(text, _FILE_STYLES.get(text[:1], "")),))
+    for field in view.changes:
+        remarks = [*_findings(field.change.findings, 4), *_edit(field)]
+        if remarks or field.flags or field.change.state != "pending":
+            yield field_heading(field)
+            yield from remarks
+
+
+def _unified(wiki: Wiki, lock: Lock, view: PageView) -> Sequence[str]:
+    """The lines that the page's file would change, with every change that can be applied."""
+    page = view.page
+    if page is None:
+        return []
+    fitting = [field.change for field in view.changes if field.change.state != "rejected" and obstacle(page, [field.change]) is None]
+    try:
+        raw, _ = edited(wiki, page, lock, fitting)
+    except EditRefused as error:
+        return [f"! cannot be written: {error.reason}"]
+    old, new = (_frontmatter(data) for data in (page.raw, raw))
+    return list(difflib.unified_diff(old, new, f"a/{view.path}", f"b/{view.path}", n=1, lineterm=""))
+
+
+def _frontmatter(raw: bytes) -> list[str]:
+    """The lines of a file's frontmatter: only they can change, and bodies are long."""
+    text = raw.decode("utf-8", "replace")
+    close = text.find("\n---", 3)
+    return text[: close + 5 if close >= 0 else None].splitlines()
+
+
+def page_heading(view: PageView) -> Iterator[Line]:
+    yield Line("page", (Span(view.id, "bold"), ours("  "), Span(view.path, "dim")))
+    if view.note:
+        yield Line("note", (Span(view.note, "warn"),), 2)
+
+
+def field_heading(field: FieldView) -> Line:
+    """`ratings.rigor: 4 → 5.5 (+1.5) [accepted] ! over-human`"""
+    rating = field.kind == "rating"
+    spans = [Span(field.name, "bold"), *([ours(": "), *move_spans(field)] if rating else [])]
+    if field.change.state != "pending":
+        spans.append(ours(f" [{field.change.state}]"))
+    if field.flags:
+        spans += [ours(" ! ", "warn"), Span(", ".join(field.flags), "warn")]
+    return Line("rating" if rating else "field", tuple(spans), 2)
+
+
+def move_spans(field: FieldView) -> list[Span]:
+    """`4 → 5.5 (+1.5)`; `(none) → 5.5` if there was no value."""
+    old, new, move = field.change.old, as_text(field.change.new), field.move
+    if move is None:
+        return [ours("(none)") if old is None else Span(as_text(old)), ours(f" → {new}")]
+    change = "=" if move == 0 else f"{move:+g}"
+    return [ours(f"{old:g} → {float(new):g} ({change})".replace("-", "−"))]
+
+
+def field_lines(field: FieldView) -> Iterator[Line]:
+    """The change of one field, and what speaks for and against it."""
+    if field.pieces:
+        yield _diff(field.pieces, 4)
+    for insight in field.insights:
+        yield from insight_lines(insight)
+    if field.edited_on_page:
+        yield Line(
+            "remark", (ours("on the page now: ", "warn"), Span(value_text(field.current)) if field.current else ours("(nothing)")), 4
+        )
+    if field.change.reason:
+        yield Line("remark", (ours("because: ", "dim"), Span(field.change.reason, "dim")), 4)
+    yield from quote_lines(field.quotes, 4)
+    yield from _findings(field.findings, 4)
+    yield from _edit(field)
+
+
+def insight_lines(insight: InsightView) -> Iterator[Line]:
+    kinds = dict.fromkeys(kind for kind in (insight.old_kind, insight.kind) if kind)
+    spans = [span for kind in kinds for span in (ours(" → "), Span(kind))][1:]
+    scores = ", ".join(_score(insight, score) for score in insight.scores)
+    same = insight.status == "same"
+    yield Line("same" if same else "insight", (ours(f"{insight.status}: "), *spans, ours(f" ({scores})")), 4, _SIGNS[insight.status])
+    if insight.pieces:
+        yield Line("same", tuple(Span(text) for _, text in insight.pieces), 6) if same else _diff(insight.pieces, 6)
+    if not same:
+        yield from quote_lines(insight.quotes, 6)
+    yield from _findings(insight.findings, 6)
+
+
+def _score(insight: InsightView, score: Score) -> str:
+    old, new = ("–" if value is None else f"{value:g}" for value in (score.old, score.new))
+    figures = f"{old} → {new}" if insight.status == "changed" and old != new else old if insight.status == "gone" else new
+    return f"{score.name[0].upper()} {figures}"
+
+
+def quote_lines(quotes: Iterable[QuoteView], indent: int) -> Iterator[Line]:
+    for quote in quotes:
+        first, last = quote.lines
+        lines = "" if first == 0 else f"line {first}" if first == last else f"lines {first}-{last}"
+        place = [ours(lines, "dim")] if lines else []
+        if quote.section and quote.found:
+            place += [ours(", ", "dim")] * bool(place) + [Span(quote.section, "dim")]
+        elif not quote.found:
+            place = [ours("not on the page", "warn")]
+        around = [ours(" (", "dim"), *place, ours(")", "dim")] if place else []
+        yield Line("quote", (Span(quote.quote), *around), indent, "»")
+
+
+def _findings(findings: Iterable[Finding], indent: int) -> Iterator[Line]:
+    for finding in findings:
+        style = "bad" if finding.severity == "hard" else "warn"
+        name = Span(f"{finding.severity} {finding.kind}", style)
+        yield Line("remark", (name, ours(": ", style), Span(finding.message, style)), indent, "!")
+
+
+def _edit(field: FieldView) -> Iterator[Line]:
+    """Who changed the proposed value, and what it was before."""
+    edit = field.change.edited
+    if edit is not None:
+        spans = (Span(edit.how, "dim"), ours(" by ", "dim"), Span(edit.by, "dim"), ours(" (", "dim"), Span(edit.when, "dim"), ours("); "))
+        yield Line("remark", (*spans, ours("it was proposed as:", "dim")), 4)
+        yield _diff(word_diff(value_text(field.change.new), value_text(edit.proposed.new)), 6)
+
+
+def history_lines(field: FieldView, now: str) -> Iterator[Line]:
+    """Who decided, and where the value comes from; `now` is an ISO time."""
+    change = field.change
+    if change.decided:
+        what = "skipped" if change.decision == "skip" else change.decision or change.state
+        yield Line("remark", (Span(f"{what}: {change.decided.get('by')}, {change.decided.get('when')}", "dim"),), 4)
+    yield Line("remark", (Span(provenance(change, age(change.asked, now)), "dim"),), 4)
+
+
+def _diff(pieces: Sequence[Piece], indent: int) -> Line:
+    styles = {"=": "", "-": "gone", "+": "come"}
+    spans = [Span(text, styles[mark]) for mark, text in pieces]
+    if [mark for mark, _ in pieces] == ["-", "+"]:
+        spans.insert(1, ours("\n"))  # nothing in common: one text below the other
+    return Line("diff", tuple(spans), indent)
+
+
+# How they are printed
+
+
+def rich_text(line: Line, *, plain: bool) -> Text:
+    """The line for rich and Textual, without its indent. `plain`: words that go and come are `[-marked-]` and `{+marked+}` as well."""
+    from rich.text import Text
+
+    made = Text(f"{line.sign} " if line.sign else "")
+    for span in line.spans:
+        text = span.text if span.ours else escaped(span.text) if line.role == "file" else printable(span.text)
+        if plain and span.style in ("gone", "come"):
+            inner = text.strip()
+            text = text.replace(inner, f"[-{inner}-]" if span.style == "gone" else f"{{+{inner}+}}", 1) if inner else text
+        made.append(text, STYLES.get(span.style))
+    return made
+
+
+def printed(lines: Iterable[Line], *, width: int, coloured: bool) -> str:
+    """The lines folded at `width` columns (lines of files are not folded), with ANSI colours or without."""
+    from rich.console import Console
+    from rich.text import Text
+
+    out = StringIO()
+    console = Console(file=out, force_terminal=coloured, color_system="standard" if coloured else None, width=width, highlight=False)
+    for line in lines:
+        text = rich_text(line, plain=not coloured)
+        for part in [text] if line.role == "file" else text.wrap(console, width - line.indent):
+            if line.role != "file":
+                part.rstrip()
+            whole = Text(" " * line.indent) + part
+            if coloured:
+                console.print(whole, soft_wrap=True)
+            else:
+                out.write(whole.plain + "\n")
+    return out.getvalue()
