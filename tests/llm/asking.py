@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 # Internal names: the client's faults and limits cannot all be reached through the command line.
@@ -91,7 +91,3 @@ def client(
     base_url = server if isinstance(server, str) else server.base_url
     endpoint = Endpoint.from_settings(base_url, "flag", env or {})
     return Client(endpoint, ClientSettings(**{"retry_wait_seconds": 0.0, "timeout_seconds": 20.0, **settings}), prices, budget, events)
-
-
-def together(run: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    return asyncio.run(run())

@@ -68,7 +68,6 @@ def simulate(
     tokens: float = 2000,
     offset: float = 0.0,
     headers: Callable[[float], dict[str, str]] | None = None,
-    limits_of: Callable[[Limits], None] | None = None,
     **settings: Any,
 ) -> Outcome:
     """`count` requests through `Limits` against a simulated server, in virtual time.
@@ -81,8 +80,6 @@ def simulate(
 
     async def run(loop: VirtualLoop) -> None:
         limits = Limits(LimitSettings(**settings), clock=loop.time, rng=random.Random(7))
-        if limits_of is not None:
-            limits_of(limits)
         in_flight, sent = 0, 0
 
         async def ask() -> None:

@@ -94,6 +94,69 @@ class Bucket:
             self.seen = now
 
 
+class Pace:
+    """The requests a second that a server accepts: unknown until a 429, then learned, then growing again."""
+
+    def __init__(self) -> None:
+        self._bucket: Bucket | None = None
+        self._before: float | None = None
+        self._first = 0.0
+        self._off_until = float("-inf")
+        self._checked, self._bound, self._step = 0.0, False, _PACE_GROWTH
+
+    def is_off(self, now: float) -> bool:
+        """Whether a pace did not help a short time ago, so that none is set."""
+        return now < self._off_until
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next request; 0: now."""
+        if self._bucket is None:
+            return 0.0
+        if now >= self._checked + 1.0:
+            if self._bound:
+                self._change(self._bucket, now, self._bucket.rate * (1 + self._step))
+                self._step = min(_PACE_FASTEST_GROWTH, self._step * 2)
+            self._checked, self._bound = now, False
+        wait = self._bucket.wait(now)
+        self._bound = self._bound or wait > 0
+        return wait
+
+    def take(self, now: float) -> None:
+        if self._bucket is not None:
+            self._bucket.take(now)
+
+    def refused(self) -> None:
+        """The first 429 of a burst: what is learned from the burst is compared with the pace until now."""
+        self._before = self._bucket.rate if self._bucket else None
+
+    def learn(self, now: float, accepted: int) -> None:
+        """Set the pace from what was `accepted` in the last second, and in any case below the pace until the burst."""
+        rate = _BELOW * accepted
+        if self._before is not None:
+            # One odd moment must not stop everything.
+            rate = max(min(rate, _LESS * self._before), self._before / 2)
+        self._set(now, rate)
+
+    def lower(self, now: float) -> None:
+        """Lower the pace, because the gate opened when the server said and it was still too much."""
+        if self._bucket is not None:
+            self._set(now, self._bucket.rate * _STILL_LESS)
+
+    def _set(self, now: float, rate: float) -> None:
+        if self.is_off(now):
+            return
+        if self._bucket is None:
+            self._bucket, self._first = Bucket(rate, 1.0, seen=now), rate
+        elif rate < self._first / _NO_HELP:
+            self._bucket, self._off_until = None, now + _NO_PACE_SECONDS
+            return
+        self._change(self._bucket, now, rate)
+        self._checked, self._bound, self._step = now + _PACE_REST, False, _PACE_GROWTH
+
+    def _change(self, bucket: Bucket, now: float, rate: float) -> None:
+        bucket.change_rate(now, rate, max(1.0, rate * _PACE_BURST))
+
+
 @dataclass(frozen=True, slots=True)
 class LimitState:
     """What a model's requests are doing, for a progress display. `held_seconds` > 0: nothing is sent for so long; `why`: what limits it."""
@@ -117,20 +180,16 @@ class ModelLimits:
         self.burst = 0
         self.why = ""
         self._growing_fast = True
-        self._done, self._full, self._faults, self._latency = 0, False, 0, 0.0
+        self._new_round()
         self._best_latency: float | None = None
         self._last_cut = float("-inf")
         self._gate_until, self._gate_why = float("-inf"), ""
         self._probing = False
         self._strikes = 0
         self._first_refusal: float | None = None
-        self._first_sent: float | None = None
+        self._first_sent = float("inf")
         self._sent: deque[float] = deque(maxlen=8192)
-        self._pace: Bucket | None = None
-        self._pace_before: float | None = None
-        self._first_pace = 0.0
-        self._no_pace_until = float("-inf")
-        self._pace_checked, self._pace_bound, self._pace_step = 0.0, False, _PACE_GROWTH
+        self._pace = Pace()
         self._granted: dict[str, tuple[Bucket, float]] = {}
 
     def wait(self, now: float, tokens: float) -> float | None:
@@ -145,13 +204,9 @@ class ModelLimits:
             self._full = True
             self.why = "requests in flight"
             return None
-        longest = 0.0
-        if self._pace is not None:
-            self._grow_pace(self._pace, now)
-            longest = self._pace.wait(now)
-            if longest > 0:
-                self._pace_bound = True
-                self.why = "the server's rate limit, as learned"
+        longest = self._pace.wait(now)
+        if longest > 0:
+            self.why = "the server's rate limit, as learned"
         for name, (bucket, until) in list(self._granted.items()):
             # A header counts until its reset: the next answer may have none.
             if now >= until:
@@ -165,11 +220,9 @@ class ModelLimits:
     def start(self, now: float, tokens: float) -> None:
         """A request is sent."""
         self.in_flight += 1
-        if self._first_sent is None:
-            self._first_sent = now
+        self._first_sent = min(self._first_sent, now)
         self._sent.append(now)
-        if self._pace is not None:
-            self._pace.take(now)
+        self._pace.take(now)
         for name, (bucket, _) in self._granted.items():
             bucket.take(now, tokens if name == "tokens" else 1.0)
 
@@ -192,7 +245,7 @@ class ModelLimits:
 
         None if the server has refused for longer than the breaker allows.
         """
-        self._done, self._full, self._faults, self._latency = 0, False, 0, 0.0
+        self._new_round()
         with suppress(ValueError):
             self._sent.remove(sent_at)
         if self._first_refusal is None:
@@ -203,14 +256,14 @@ class ModelLimits:
         if first_of_burst:
             self.burst += 1
             self._strikes += 1
-            self._pace_before = self._pace.rate if self._pace else None
+            self._pace.refused()
             if now - self._last_cut >= _CUT_INTERVAL:
                 self._last_cut = now
                 self._growing_fast = False
                 self.limit = max(1, int(self.limit * _CUT))
         if asked_wait is not None:
             # Without a pace, a server that asks for a very short wait would be asked again and again.
-            asked_wait = asked_wait if now >= self._no_pace_until else max(asked_wait, _FIRST_PROBE)
+            asked_wait = max(asked_wait, _FIRST_PROBE) if self._pace.is_off(now) else asked_wait
             self._probing = False
             self._close(now, asked_wait, f"the server said too many requests (429) and to wait {asked_wait:.1f} s")
         elif first_of_burst:
@@ -218,10 +271,12 @@ class ModelLimits:
             self._probing = True
             self._close(now, wait, "the server said too many requests (429)")
         if self._strikes == 1:
-            self._learn_pace(now)
-        elif first_of_burst and asked_wait is not None and self._pace is not None:
-            # The gate opened when the server said, and it was still too much.
-            self._set_pace(now, self._pace.rate * _STILL_LESS)
+            accepted = sum(1 for sent in self._sent if sent > now - 1.0)
+            # A few accepted requests say nothing about a rate, in the slow first second not even many.
+            if accepted >= (START if now - self._first_sent >= 1.0 else 4 * START):
+                self._pace.learn(now, accepted)
+        elif first_of_burst and asked_wait is not None:
+            self._pace.lower(now)
         return max(0.0, self._gate_until - now), self._gate_why
 
     def heard(self, now: float, headers: Mapping[str, str]) -> None:
@@ -265,6 +320,9 @@ class ModelLimits:
             self.limit = min(self.settings.concurrency, self.limit + step)
         if self._done > self._faults:
             self._best_latency = best
+        self._new_round()
+
+    def _new_round(self) -> None:
         self._done, self._full, self._faults, self._latency = 0, False, 0, 0.0
 
     def _close(self, now: float, seconds: float, why: str) -> None:
@@ -274,42 +332,6 @@ class ModelLimits:
             until = min(until, self._first_refusal + self.settings.breaker_seconds)
         if until > self._gate_until:
             self._gate_until, self._gate_why = until, why
-
-    def _learn_pace(self, now: float) -> None:
-        """Set the pace from what was accepted in the second before the first 429 of a burst, and in any case below the pace until then.
-
-        A few accepted requests say nothing about a rate, in the slow first second not even many.
-        """
-        accepted = sum(1 for sent in self._sent if sent > now - 1.0)
-        started = self._first_sent is not None and now - self._first_sent < 1.0
-        if accepted < (4 * START if started else START):
-            return
-        rate = _BELOW * accepted
-        if self._pace_before is not None:
-            # One odd moment must not stop everything.
-            rate = max(min(rate, _LESS * self._pace_before), self._pace_before / 2)
-        self._set_pace(now, rate)
-
-    def _set_pace(self, now: float, rate: float) -> None:
-        if now < self._no_pace_until:
-            return
-        if self._pace is None:
-            self._pace = Bucket(rate, 1.0, seen=now)
-            self._first_pace = rate
-        elif rate < self._first_pace / _NO_HELP:
-            self._pace, self._no_pace_until = None, now + _NO_PACE_SECONDS
-            return
-        self._pace.change_rate(now, rate, max(1.0, rate * _PACE_BURST))
-        self._pace_checked, self._pace_bound, self._pace_step = now + _PACE_REST, False, _PACE_GROWTH
-
-    def _grow_pace(self, pace: Bucket, now: float) -> None:
-        if now < self._pace_checked + 1.0:
-            return
-        if self._pace_bound:
-            rate = pace.rate * (1 + self._pace_step)
-            pace.change_rate(now, rate, max(1.0, rate * _PACE_BURST))
-            self._pace_step = min(_PACE_FASTEST_GROWTH, self._pace_step * 2)
-        self._pace_checked, self._pace_bound = now, False
 
 
 class Turn:
