@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -85,13 +84,10 @@ def test_it_survives_being_written_down() -> None:
     correction = Correction()
     correction.learn("b/model", 1000, 1500)
     correction.learn("a", 1000, 900)
-    again = Correction.from_json(json.loads(json.dumps(correction.to_json())))
-    assert again == correction
-    assert list(again.to_json()) == ["a", "b/model"]
+    assert Correction.model_validate_json(correction.model_dump_json()) == correction
 
 
-@pytest.mark.parametrize(
-    "damaged", [None, [], "x", {"a": None}, {"a": [1]}, {"a": ["x", 2]}, {"a": [-1, 2]}, {"a": [float("nan"), 2]}, {"a": [0, 0]}]
-)
-def test_a_damaged_file_is_an_empty_one(damaged: object) -> None:
-    assert Correction.from_json(damaged).seen == {}
+@pytest.mark.parametrize("damaged", ["[]", '{"a": null}', '{"a": [1]}', '{"a": ["x", 2]}', '{"a": [-1, 2]}', '{"a": [0, 0]}'])
+def test_damaged_data_are_refused(damaged: str) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        Correction.model_validate_json(damaged)

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import Field, RootModel
 
 # Tokens for each match. A long word counts as a word too; its surplus is added here.
 _WEIGHTS: tuple[tuple[re.Pattern[str], float], ...] = (
@@ -37,6 +38,7 @@ _PRIOR_TOKENS = 2_000.0
 # After so much usage the older usage counts half, so that a changed model shows.
 _MEMORY_TOKENS = 5_000_000.0
 _FURTHEST = 4.0
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def estimate_tokens(text: str) -> int:
@@ -47,43 +49,29 @@ def estimate_tokens(text: str) -> int:
     return max(1, math.ceil(total)) if text else 0
 
 
-@dataclass(slots=True)
-class Correction:
+class Correction(RootModel[dict[str, tuple[_Positive, _Positive]]]):
     """Per model, how many tokens the server counts for each estimated one, learned from the usage of its answers.
 
-    `seen`: model → (estimated tokens, counted tokens), each a sum. The caller stores it between runs: `to_json`, `from_json`.
+    The data are model → (estimated tokens, counted tokens), each a sum; pydantic reads and writes them.
     """
 
-    seen: dict[str, tuple[float, float]] = field(default_factory=dict)
+    root: dict[str, tuple[_Positive, _Positive]] = {}
 
     def learn(self, model: str, estimated: int, counted: int) -> None:
         """Add one request: the tokens that were estimated, and the tokens that its usage states. Zeros are left out."""
         if estimated <= 0 or counted <= 0:
             return
-        before, after = self.seen.get(model, (0.0, 0.0))
+        before, after = self.root.get(model, (0.0, 0.0))
         if before > _MEMORY_TOKENS:
             before, after = before / 2, after / 2
-        self.seen[model] = (before + estimated, after + counted)
+        self.root[model] = (before + estimated, after + counted)
 
     def factor(self, model: str) -> float:
         """The factor for estimates, from 1/4 to 4; 1.0 for a model without usage."""
-        estimated, counted = self.seen.get(model, (0.0, 0.0))
+        estimated, counted = self.root.get(model, (0.0, 0.0))
         factor = (counted + _PRIOR_TOKENS) / (estimated + _PRIOR_TOKENS)
         return min(_FURTHEST, max(1 / _FURTHEST, factor))
 
     def apply(self, model: str, estimated: int) -> int:
         """The estimate, corrected for `model`."""
         return round(estimated * self.factor(model))
-
-    def to_json(self) -> dict[str, list[float]]:
-        return {model: [estimated, counted] for model, (estimated, counted) in sorted(self.seen.items())}
-
-    @classmethod
-    def from_json(cls, tree: object) -> Correction:
-        """The correction that `to_json` gave; anything else is left out, since the file may be damaged."""
-        seen: dict[str, tuple[float, float]] = {}
-        for model, pair in tree.items() if isinstance(tree, Mapping) else ():
-            numbers = [float(one) for one in pair if isinstance(one, int | float)] if isinstance(pair, list | tuple) else []
-            if isinstance(model, str) and len(numbers) == 2 and all(math.isfinite(one) and one > 0 for one in numbers):
-                seen[model] = (numbers[0], numbers[1])
-        return cls(seen)

@@ -11,6 +11,8 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from enrich.config import Config
 from enrich.errors import UserError
 from enrich.files import write_text_atomically
@@ -40,11 +42,10 @@ class TokenUse:
     def __init__(self, folder: Path) -> None:
         self._file = folder / "tokens.json"
         self._seen = 0
-        stored: Any = {}
+        stored: dict[str, Correction] = {}
         with suppress(OSError, ValueError):  # missing or damaged: nothing has been learnt
-            stored = json.loads(self._file.read_text(encoding="utf-8"))
-        stored = stored if isinstance(stored, Mapping) else {}
-        self.input, self.output = Correction.from_json(stored.get("input")), Correction.from_json(stored.get("output"))
+            stored = TypeAdapter(dict[str, Correction]).validate_json(self._file.read_bytes())
+        self.input, self.output = stored.get("input", Correction()), stored.get("output", Correction())
 
     def learn(self, request: Request, reply: Reply) -> None:
         """Compare one reply's usage with the estimate. Replies that took several requests are left out: their usage covers several prompts."""
@@ -56,7 +57,7 @@ class TokenUse:
     def save(self) -> None:
         """Write the file; an error is ignored, because an estimate must not fail a run."""
         with suppress(UserError):
-            tree = {"input": self.input.to_json(), "output": self.output.to_json()}
+            tree = {"input": self.input.root, "output": self.output.root}
             write_text_atomically(self._file, json.dumps(tree) + "\n", durable=False)
 
 
