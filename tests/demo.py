@@ -18,7 +18,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from enrich.cli.main import main
+import yaml
+
+from enrich.cli.main import main  # in this process: much faster than one process a command
 from tests.fake_server import Act, Seen, completion
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,6 +72,15 @@ class DemoWiki:
 
     def file(self, number: int) -> Path:
         return self.docs / f"park-{number}.md"
+
+    def append(self, number: int, text: str = "More to read.") -> None:
+        """Add a paragraph to a page's body."""
+        self.file(number).write_text(f"{self.file(number).read_text(encoding='utf-8')}\n{text}\n", encoding="utf-8")
+
+    def frontmatter(self, number: int) -> dict[str, Any]:
+        """A page's frontmatter, read by a YAML reader that is not ours."""
+        values: dict[str, Any] = yaml.safe_load(self.file(number).read_text(encoding="utf-8").split("---\n")[1])
+        return values
 
     def env(self, **more: str) -> dict[str, str]:
         env = {name: value for name, value in os.environ.items() if not name.startswith(("ENRICH_", "OPENAI_"))}

@@ -6,8 +6,8 @@ with FakeServer([too_many(retry_after="1"), ok({"summary": "…"})]) as server: 
 server.seen[0].body["temperature"]; server.statuses
 ```
 A script is a list of `Act`s or a function from `Seen` to `Act` (None: the default). The default is a deterministic answer that fits the
-JSON schema that came with the request, its strings cut from the messages, so that whole runs work against it. It runs in a thread of
-its own, or as a process: `python tests/fake_server.py --latency 0.1` prints its port.
+JSON schema that came with the request, its strings cut from the messages, so that whole runs work against it. It runs in a
+thread, or as a process: `python tests/fake_server.py --latency 0.1` prints its port.
 """
 
 from __future__ import annotations
@@ -439,25 +439,12 @@ class _Connection(asyncio.Protocol):
 
 
 def main() -> None:
-    """As a process: prints `port N`, serves until its standard input ends, then prints its counts as JSON."""
+    """As a process: prints `port N` and serves until its standard input ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--latency", type=float, default=0.0)
-    parser.add_argument("--per-second", type=float)
-    parser.add_argument("--kind", default="window")
-    parser.add_argument("--tell", default="retry-after")
-    parser.add_argument("--halve-after", type=int)
-    parser.add_argument("--content", help="JSON of every answer; left out: from the schema")
-    options = parser.parse_args()
-    limit = RateLimit(options.per_second, options.kind, options.tell, options.halve_after) if options.per_second else None
-    script: Script = ()
-    if options.content:
-        fixed = Act(body=completion(options.content), name="ok")
-        script = lambda seen: fixed  # noqa: E731
-    with FakeServer(script, latency=options.latency, limit=limit, keep=False) as server:
+    with FakeServer(latency=parser.parse_args().latency, keep=False) as server:
         print(f"port {server.port}", flush=True)
         sys.stdin.read()
-        counts = {"requests": server.requests, "statuses": server.statuses, "most_in_flight": server.most_in_flight, "usage": server.usage}
-        print(json.dumps(counts), flush=True)
 
 
 if __name__ == "__main__":

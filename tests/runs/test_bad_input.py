@@ -129,7 +129,7 @@ def test_failed_questions_are_taken_up_again(wiki: DemoWiki, serve: Serve) -> No
     first = wiki.enrich("run", "--json")
     assert first.exit == 3
     broken = False
-    wiki.file(0).write_text(wiki.file(0).read_text() + "\nNew.\n")
+    wiki.append(0)
     second = wiki.enrich("run", "--failed", "--json")
     assert second.exit == 0
     assert {item["page"] for item in second.json["proposed"]} == {"park-1"}
@@ -214,7 +214,7 @@ def test_a_name_that_is_no_text_is_left_out_and_a_link_in_a_circle_is_named(wiki
     done = wiki.enrich("run")
     assert done.exit == 3
     assert "bad\\udcff.md: its name is not UTF-8" in done.err
-    assert "content/loop.md: Too many levels of symbolic links (mend the page, then: enrich run loop)" in done.err
+    assert "content/loop.md: Too many levels of symbolic links (fix the page, then: enrich run loop)" in done.err
     assert {item["page"] for item in wiki.enrich("diff", "--json").json["pages"]} == {"park-0", "park-1", "park-2"}
 
 

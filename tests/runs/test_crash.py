@@ -11,11 +11,8 @@ from typing import Any
 
 import pytest
 
-from enrich.cli.main import main
-from enrich.config import load_config
-from enrich.runs.plan import make_plan
-from enrich.stages.stage import load_stages
-from enrich.wiki.wiki import Wiki
+import enrich
+from enrich.cli.main import main  # called in a forked child, so that each file operation can be counted
 from tests.demo import DemoWiki
 
 # What changes files: everything else may happen any number of times without a trace.
@@ -62,8 +59,8 @@ def _in_child(root: Path, step: int) -> int:
 
 
 def _states(root: Path) -> set[str]:
-    workspace = Wiki.open(load_config(root, env={}))
-    return {state.state for state in make_plan(workspace, workspace.files, load_stages(workspace.config)).states}
+    wiki = enrich.Wiki.open(enrich.load_config(root, env={}))
+    return {state.state for state in enrich.make_plan(wiki).states}
 
 
 def _copies(tmp_path: Path) -> Iterator[tuple[int, Path]]:
@@ -83,9 +80,7 @@ def test_apply_killed_before_each_file_operation(tmp_path: Path) -> None:
     wiki.file(0).write_text(wiki.file(0).read_text().replace("Overview", "Summary") + more)
     first = wiki.content()
     assert wiki.enrich("run").exit == 0
-    calm = DemoWiki.__new__(DemoWiki)
-    shutil.copytree(wiki.root, tmp_path / "calm")
-    calm.root, calm.docs, calm.server = tmp_path / "calm", tmp_path / "calm" / "content", None
+    calm = DemoWiki.at(Path(shutil.copytree(wiki.root, tmp_path / "calm")))
     assert calm.enrich("apply", "--all").exit == 0
     final = calm.content()
     assert final != first
@@ -129,7 +124,7 @@ def test_a_lock_write_that_was_cut_off_is_void(tmp_path: Path, torn: bytes) -> N
     lock = wiki.root / "enrich.lock"
     lock.write_bytes(lock.read_bytes() + torn)
     assert _states(wiki.root) == {"current"}
-    wiki.file(0).write_text(wiki.file(0).read_text() + "\nMore to read about the cable.\n")
+    wiki.append(0)
     assert wiki.enrich("run", "--apply").exit == 0
     assert _states(wiki.root) == {"current"}
 

@@ -86,7 +86,7 @@ def test_what_failed_is_named_with_how_to_retry_and_asked_by_failed_alone(tmp_pa
         ("park-2", stage, "invalid") for stage in ("summary", "insights", "ratings")
     ]
     assert run.json["failed"][0]["retry"] == "enrich run park-2 --stage summary"
-    wiki.file(3).write_text(wiki.file(3).read_text() + "\nMore to be asked about.\n")
+    wiki.append(3)
     # A page asked for by hand in between does not make the night's failures forgotten.
     assert wiki.enrich("page", "park-0", "--refresh").exit == 0
     broken, before = False, server.requests

@@ -36,13 +36,11 @@ pytestmark = pytest.mark.sample
 
 
 def sample_wiki(sample: Path, root: Path) -> DemoWiki:
-    """A copy of the sample as a wiki of its own."""
-    wiki = DemoWiki.__new__(DemoWiki)
-    wiki.root, wiki.docs, wiki.server = root, root / "content" / "docs", None
+    """A copy of the sample as a wiki."""
     shutil.copytree(sample / "content", root / "content")
     shutil.copytree(sample / "data", root / "data")
     (root / "enrich.toml").write_text('[wiki]\ncontent = "content/docs"\ndata = "data"\n', encoding="utf-8")
-    return wiki
+    return DemoWiki.at(root, "content/docs")
 
 
 def nasty(seen: Seen) -> Act:

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from enrich.stages.matching import kept, pairs
-from enrich.wiki.pages import PageFile, parse_page
+from enrich.stages.matching import kept, pairs  # their rules are many, and a run shows only the sum
 from tests.demo import DemoWiki, answering, honest, honest_parts, parts_of
 from tests.fake_server import Act, FakeServer, Seen
 
@@ -34,10 +33,6 @@ def proposal(wiki: DemoWiki, page: str, field: str) -> dict[str, Any]:
     tree = json.loads((wiki.root / "proposals" / f"{page}.json").read_text())
     found: dict[str, Any] = next(item for item in tree["fields"] if item["field"] == field)
     return found
-
-
-def values(wiki: DemoWiki) -> dict[str, Any]:
-    return dict(parse_page(PageFile("x", "x.md", wiki.file(0)), wiki.file(0).read_bytes()).frontmatter)
 
 
 def scoring(*scores: float) -> Callable[[Seen], Act]:
@@ -125,7 +120,7 @@ def test_a_rating_that_moved_by_less_than_the_noise_is_not_proposed(tmp_path: Pa
     now = 4.5
     wiki.server = serve(lambda seen: answering(honest_parts(seen, now))).base_url
     wiki.enrich("run", "--apply")
-    wiki.file(0).write_text(wiki.file(0).read_text() + "\nMore.\n")
+    wiki.append(0)
     now = score
     run = wiki.enrich("run", "--json").json
     assert bool(run["proposed"]) is proposed
@@ -151,13 +146,13 @@ def test_insights_that_were_only_scored_again_change_nothing(tmp_path: Path, ser
 
     wiki.server = serve(acting).base_url
     wiki.enrich("run", "--apply")
-    before = values(wiki)["insights"]
+    before = wiki.frontmatter(0)["insights"]
     assert len(before) == 2
-    wiki.file(0).write_text(wiki.file(0).read_text() + "\nMore.\n")
+    wiki.append(0)
     second = True
     run = wiki.enrich("run", "--json").json
     assert run["proposed"] == []
-    assert values(wiki)["insights"] == before
+    assert wiki.frontmatter(0)["insights"] == before
     assert wiki.states()["park-0", "insights"] == ("current", ())
 
 

@@ -15,11 +15,10 @@ from typing import Any
 
 import pytest
 
-from enrich.config import load_config
+from enrich import UserError, Wiki, load_config
 from enrich.llm.cache import AnswerCache
 from enrich.review import propose
 from enrich.review.lock import LockFile
-from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki, answering, honest, honest_parts, page_of, page_text, parts_of
 from tests.fake_server import Act, FakeServer, Seen
 from tests.runs.wikiserver import held, until
@@ -212,8 +211,6 @@ def test_no_room_for_proposals_ends_the_run_in_one_line_and_loses_no_answer(
 
 
 def _full(file: Path) -> None:
-    from enrich.errors import UserError
-
     raise UserError("No space left on device", where=str(file), do="make room")
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from enrich.wiki.pages import PageFile, parse_page
 from tests.demo import DemoWiki, answering, honest, honest_parts, page_text, parts_of
 from tests.fake_server import Act, FakeServer, Seen
 
@@ -19,10 +18,6 @@ def wiki(tmp_path: Path) -> DemoWiki:
     return DemoWiki(tmp_path)
 
 
-def frontmatter(wiki: DemoWiki, number: int) -> dict[str, object]:
-    return dict(parse_page(PageFile("x", "x.md", wiki.file(number)), wiki.file(number).read_bytes()).frontmatter)
-
-
 def test_pages_stay_untouched_until_apply_and_then_hold_what_was_proposed(wiki: DemoWiki, serve: Serve) -> None:
     wiki.server = serve(honest).base_url
     before = wiki.content()
@@ -32,7 +27,7 @@ def test_pages_stay_untouched_until_apply_and_then_hold_what_was_proposed(wiki: 
     assert run["asked"] == 9
     assert {(item["page"], item["field"]) for item in run["proposed"]} >= {("park-0", "llmSummary"), ("park-2", "ratings.rigor")}
     assert wiki.enrich("apply", "--all").exit == 0
-    values = frontmatter(wiki, 1)
+    values = wiki.frontmatter(1)
     assert values["llmSummary"] == "Wind turbines of this type deliver 11 megawatts in a steady breeze."
     assert values["ratings"] == {"novelty": 4.5, "rigor": 4.5, "actionability": 4.5, "completeness": 4.5}
     assert values["quality"] == 36  # 8 × 4.5 + 80/500 words, no citations: FIELDS.md section 12, older formula
@@ -58,8 +53,7 @@ def test_a_second_run_asks_and_proposes_nothing_before_and_after_apply(wiki: Dem
 def test_an_edited_body_makes_exactly_that_pages_stages_due(wiki: DemoWiki, serve: Serve) -> None:
     wiki.server = serve(honest).base_url
     wiki.enrich("run", "--apply")
-    file = wiki.file(1)
-    file.write_text(file.read_text() + "\nOne more thing was found out.\n")
+    wiki.append(1)
     states = wiki.states()
     assert {key for key, (state, _) in states.items() if state == "due"} == {
         ("park-1", name) for name in ("summary", "insights", "ratings")
@@ -114,10 +108,10 @@ def test_a_value_that_was_there_before_is_unmanaged_until_it_is_adopted(tmp_path
     assert wiki.states()["park-0", "summary"][0] == "unmanaged"
     assert wiki.enrich("adopt", "park-0", "--json").json == {"adopted": [{"page": "park-0", "field": "llmSummary"}]}
     assert wiki.states()["park-0", "summary"] == ("current", ())
-    wiki.file(0).write_text(wiki.file(0).read_text() + "\nMore.\n")
+    wiki.append(0)
     assert wiki.states()["park-0", "summary"] == ("due", ("page-changed",))
     wiki.enrich("run", "--apply")
-    assert "deliver 10 megawatts" in str(frontmatter(wiki, 0)["llmSummary"])
+    assert "deliver 10 megawatts" in str(wiki.frontmatter(0)["llmSummary"])
 
 
 def test_a_rejected_field_does_not_come_back_until_the_page_changes(wiki: DemoWiki, serve: Serve) -> None:
@@ -127,12 +121,12 @@ def test_a_rejected_field_does_not_come_back_until_the_page_changes(wiki: DemoWi
     assert wiki.enrich("reject", "park-0:llmSummary").exit == 0
     assert wiki.states()["park-0", "summary"] == ("rejected", ())
     wiki.enrich("apply", "--all")
-    assert "llmSummary" not in frontmatter(wiki, 0)
+    assert "llmSummary" not in wiki.frontmatter(0)
     assert wiki.enrich("run", "--json").json["proposed"] == []
     assert next(line for line in wiki.lock() if line["page"] == "park-0" and line["stage"] == "summary")["fields"] == {
         "llmSummary": "rejected"
     }
-    wiki.file(0).write_text(wiki.file(0).read_text() + "\nMore.\n")
+    wiki.append(0)
     assert wiki.states()["park-0", "summary"][0] == "due"
 
 
@@ -140,26 +134,25 @@ def test_a_rejected_change_leaves_the_value_that_stands_ours(wiki: DemoWiki, ser
     score = 4.5
     wiki.server = serve(lambda seen: answering(honest_parts(seen, score))).base_url
     wiki.enrich("run", "--apply")
-    wiki.file(0).write_text(wiki.file(0).read_text() + "\nMore.\n")
+    wiki.append(0)
     score = 6.0
     wiki.enrich("run")
     wiki.enrich("reject", "park-0:ratings.rigor")
     wiki.enrich("apply", "--all")
-    assert frontmatter(wiki, 0)["ratings"] == {"novelty": 6.0, "rigor": 4.5, "actionability": 6.0, "completeness": 6.0}
+    assert wiki.frontmatter(0)["ratings"] == {"novelty": 6.0, "rigor": 4.5, "actionability": 6.0, "completeness": 6.0}
     assert {state for (page, _), (state, _) in wiki.states().items() if page == "park-0"} <= {"current", "rejected"}
-    wiki.file(0).write_text(wiki.file(0).read_text() + "\nEven more.\n")
+    wiki.append(0, "Even more.")
     score = 7.0
     run = wiki.enrich("run", "--apply", "--json").json
     assert run["held"] == []
-    assert frontmatter(wiki, 0)["ratings"] == {"novelty": 7.0, "rigor": 7.0, "actionability": 7.0, "completeness": 7.0}
+    assert wiki.frontmatter(0)["ratings"] == {"novelty": 7.0, "rigor": 7.0, "actionability": 7.0, "completeness": 7.0}
 
 
 def test_an_equal_answer_renews_the_lock_and_is_not_due_again(wiki: DemoWiki, serve: Serve) -> None:
     server = serve(honest)
     wiki.server = server.base_url
     wiki.enrich("run", "--apply")
-    file = wiki.file(0)
-    file.write_text(file.read_text() + "\nAn afterthought.\n")
+    wiki.append(0)
     run = wiki.enrich("run", "--json").json
     assert (run["proposed"], run["unchanged"]) == ([], 3)
     assert {state for state, _ in wiki.states().values()} == {"current"}
@@ -179,13 +172,13 @@ def test_cached_answers_serve_again_when_proposals_are_gone(wiki: DemoWiki, serv
 
 def test_a_model_change_asks_again_and_the_way_back_to_offline_asks_nothing(wiki: DemoWiki, serve: Serve) -> None:
     wiki.enrich("run", "--apply")
-    offline = frontmatter(wiki, 0)
+    offline = wiki.frontmatter(0)
     assert offline["llmSummary"]
     assert {state for state, _ in wiki.states().values()} <= {"current"}
     wiki.server = serve(lambda seen: answering(honest_parts(seen, 9.0))).base_url
     assert "model-changed" in wiki.states()["park-0", "ratings"][1]
     wiki.enrich("run", "--apply")
-    assert frontmatter(wiki, 0)["ratings"] != offline["ratings"]
+    assert wiki.frontmatter(0)["ratings"] != offline["ratings"]
     modelled = wiki.content()
     wiki.server = None
     assert {state for state, _ in wiki.states().values()} == {"current"}
@@ -200,7 +193,7 @@ def test_an_answer_without_insights_is_an_answer(wiki: DemoWiki, serve: Serve) -
     server = serve(nothing_new)
     wiki.server = server.base_url
     wiki.enrich("run", "--apply")
-    assert "insights" not in frontmatter(wiki, 0)
+    assert "insights" not in wiki.frontmatter(0)
     assert wiki.states()["park-0", "insights"] == ("current", ())
 
 
@@ -237,7 +230,7 @@ def test_run_apply_writes_only_what_this_run_asked_or_found_again(wiki: DemoWiki
     wiki.enrich("run")
     run = wiki.enrich("run", "park-1", "--apply", "--json").json
     assert {item["page"] for item in run["applied"]} == {"park-1"}
-    assert "llmSummary" not in frontmatter(wiki, 0)
+    assert "llmSummary" not in wiki.frontmatter(0)
 
 
 def test_the_key_appears_nowhere(wiki: DemoWiki, serve: Serve) -> None:
