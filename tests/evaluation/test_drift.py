@@ -29,7 +29,7 @@ def draw(seed: int, pages: int = 40, each: int = 4, first: int = 0) -> AnswerSet
     return scored(pages, lambda page, number: min(5, max(1, level[page] + rng.gauss(0, 0.4))), each=each, first=first)
 
 
-def test_a_global_shift_of_one_is_called_and_told_as_what_it_is() -> None:
+def test_a_global_shift_of_one_is_called_and_named_as_such() -> None:
     before = draw(1)
     drift = compare(before, moved(before, lambda score: score - 1.0))
     assert called(drift) == SCORES
@@ -98,16 +98,13 @@ def test_one_drifting_rating_is_found_among_steady_ones() -> None:
     assert called(compare(rated(before), rated(after))) == {"ratings.rigor"}
 
 
-def test_too_few_pages_are_said_to_be_too_few() -> None:
-    before = draw(9, pages=5)
+def test_seven_pages_are_too_few_and_eight_are_enough() -> None:
+    before = draw(9, pages=7)
     drift = compare(before, moved(before, lambda score: score - 1))
     assert not drift.called
     assert shift(drift, "insights.surprising").verdict == "too-few"
-
-
-def test_eight_pages_are_enough_for_a_shift_that_is_the_same_on_all() -> None:
-    before = draw(10, pages=8)
-    assert called(compare(before, moved(before, lambda score: score - 1))) == SCORES
+    enough = draw(10, pages=8)
+    assert called(compare(enough, moved(enough, lambda score: score - 1))) == SCORES
 
 
 def test_a_change_in_kind_and_number_is_called_too() -> None:

@@ -99,11 +99,6 @@ def test_an_earlier_commit_is_read_without_touching_the_working_tree(wiki: DemoW
         stored_at(config, "--output=/tmp/x")
 
 
-def test_without_git_history_it_is_one_line(wiki: DemoWiki) -> None:
-    with pytest.raises(UserError, match="git does not know"):
-        stored_at(config_of(wiki), "HEAD")
-
-
 def test_a_wiki_in_a_folder_of_a_repository_is_read_from_there(tmp_path: Path) -> None:
     wiki = DemoWiki(tmp_path / "notes" / "wiki", 1)
     wiki.file(0).write_text(wiki.file(0).read_text(encoding="utf-8").replace("---\n\n", 'llmSummary: "Old."\n---\n\n', 1), encoding="utf-8")

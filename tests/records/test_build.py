@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from enrich.config import load_config
-from enrich.errors import UserError
+from enrich import UserError, load_config
+
+# What is parsed and compared again is seen in the modules that do it.
 from enrich.records import database as module
 from enrich.records import facts as facts_module
-from enrich.records.database import Database, build, generated_at, would_change, write_database
+from enrich.records.database import Database, build
 from enrich.records.redundancy import redundancy
 from enrich.wiki.pages import Page, PageFile, parse_page
 
@@ -57,10 +58,6 @@ def wiki(root: Path, *, pages: Mapping[str, str] = PAGES, data: Mapping[str, str
 
 def built(root: Path, **more: Any) -> Database:
     return build(load_config(root, env={}), now=NOW, **more)
-
-
-def text_of(database: Database) -> str:
-    return database.text()
 
 
 def said(database: Database) -> list[str]:
@@ -103,7 +100,7 @@ def test_backlinks_come_from_entities_first_and_from_links_once(tmp_path: Path) 
 
 
 def test_numbers_are_written_as_javascript_writes_them(tmp_path: Path) -> None:
-    text = text_of(built(wiki(tmp_path)))
+    text = built(wiki(tmp_path)).text()
     assert '"quality":63,' in text
     assert '"ratings":{"novelty":4,"rigor":7}' in text
     assert json.loads(text)["pages"] == built(wiki(tmp_path)).pages
@@ -111,19 +108,12 @@ def test_numbers_are_written_as_javascript_writes_them(tmp_path: Path) -> None:
 
 def test_the_document_holds_states_clock_and_schema(tmp_path: Path) -> None:
     states = {"owl": {"summary": {"state": "due", "reasons": ["missing"]}}}
-    document = json.loads(text_of(built(wiki(tmp_path), enrichment=states)))
+    document = json.loads(built(wiki(tmp_path), enrichment=states).text())
     assert list(document) == ["pages", "backlinks", "enrichment", "generated", "schema"]
     assert (document["enrichment"], document["generated"], document["schema"]) == (states, "2026-03-13T20:14:00Z", 1)
     empty = wiki(tmp_path / "empty", pages={}, data={"git-dates.json": "{}"})
     (empty / "content/docs").mkdir()
-    assert json.loads(text_of(built(empty)))["pages"] == []
-
-
-def test_the_same_inputs_give_the_same_bytes_with_and_without_a_cache(tmp_path: Path) -> None:
-    first = text_of(built(wiki(tmp_path)))
-    assert text_of(built(tmp_path)) == first
-    (tmp_path / "cache/pages/pages.sqlite").unlink()
-    assert text_of(built(tmp_path)) == first
+    assert json.loads(built(empty).text())["pages"] == []
 
 
 def test_only_edited_pages_are_parsed_and_only_changed_words_are_compared_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,15 +142,15 @@ def test_only_edited_pages_are_parsed_and_only_changed_words_are_compared_again(
     assert (second["owl"]["quality"], second["owl"]["redundancy"]) == (64, first["owl"]["redundancy"])
     with (tmp_path / "content/docs/birds/crow.md").open("a") as file:
         file.write("And more.\n")
-    edited = text_of(built(tmp_path))
+    edited = built(tmp_path).text()
     assert (parsed[5:], compared) == (["crow"], [4, 4])
     (tmp_path / "cache/pages/pages.sqlite").unlink()
-    assert text_of(built(tmp_path)) == edited
+    assert built(tmp_path).text() == edited
 
 
 @pytest.mark.parametrize("harm", ["garbage", "foreign", "cut", "values", "swapped", "folder"])
 def test_a_damaged_or_foreign_cache_changes_nothing(tmp_path: Path, harm: str) -> None:
-    first = text_of(built(wiki(tmp_path)))
+    first = built(wiki(tmp_path)).text()
     file = tmp_path / "cache/pages/pages.sqlite"
     if harm == "garbage":
         file.write_bytes(os.urandom(5000))
@@ -183,8 +173,8 @@ def test_a_damaged_or_foreign_cache_changes_nothing(tmp_path: Path, harm: str) -
                 ours.execute("UPDATE entries SET value = ? WHERE key = ?", (d, a))
                 ours.execute("UPDATE entries SET value = ? WHERE key = ?", (b, c))
         ours.close()
-    assert text_of(built(tmp_path)) == first
-    assert text_of(built(tmp_path)) == first
+    assert built(tmp_path).text() == first
+    assert built(tmp_path).text() == first
 
 
 def test_what_is_no_longer_used_leaves_the_cache(tmp_path: Path) -> None:
@@ -320,44 +310,6 @@ def test_no_content_folder_is_an_error_that_says_what_to_do(tmp_path: Path) -> N
         built(tmp_path)
 
 
-def test_files_are_written_whole_and_split_files_beside_them(tmp_path: Path) -> None:
-    found = built(wiki(tmp_path))
-    target = tmp_path / "out" / "database.json"
-    assert write_database(found, target, split=True) == [target, target.parent / "pages.json", target.parent / "backlinks.json"]
-    document = json.loads(target.read_text())
-    assert json.loads((target.parent / "pages.json").read_text()) == document["pages"]
-    assert json.loads((target.parent / "backlinks.json").read_text()) == document["backlinks"]
-    assert sorted(entry.name for entry in target.parent.iterdir()) == ["backlinks.json", "database.json", "pages.json"]
-
-
-def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = built(wiki(tmp_path))
-    target = tmp_path / "database.json"
-    target.write_text("old")
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", stop)
-    with pytest.raises(KeyboardInterrupt):
-        write_database(found, target)
-    assert target.read_text() == "old"
-    assert not list(tmp_path.glob(".enrich-*"))
-
-
-def test_whether_a_build_would_change_the_file_is_told_by_its_own_clock(tmp_path: Path) -> None:
-    target = tmp_path / "database.json"
-    found = built(wiki(tmp_path))
-    assert would_change(found, target)
-    write_database(found, target)
-    assert not would_change(built(tmp_path), target)
-    assert generated_at(target) == NOW
-    (tmp_path / "content/docs/birds/owl.md").write_text("---\ntitle: Owl\n---\n")
-    assert would_change(built(tmp_path), target)
-    target.write_text("{}")
-    assert generated_at(target) is None
-
-
 @pytest.mark.sample
 def test_all_records_and_backlinks_of_the_sample_equal_the_reference_build(sample: Path, tmp_path: Path) -> None:
     roots = ["knowledge-base", "analysis", "getting-started", "tools", "internal", "style-guides", "guides", "insight-hunting"]
@@ -366,7 +318,7 @@ def test_all_records_and_backlinks_of_the_sample_equal_the_reference_build(sampl
     (tmp_path / "enrich.toml").write_text(f"[wiki]\n{where}")
     expected = json.loads((sample / "expected/pages.json").read_text())
     for _ in range(2):  # computed, then from the cache
-        document = json.loads(text_of(built(tmp_path)))
+        document = json.loads(built(tmp_path).text())
         assert [record["id"] for record in document["pages"]] == [record["id"] for record in expected]
         for record, wanted in zip(document["pages"], expected, strict=True):
             assert json.dumps(record) == json.dumps(wanted), record["id"]  # values, their number text and the key order

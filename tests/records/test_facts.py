@@ -1,4 +1,4 @@
-"""What is kept of a page comes back as it was, whatever stands in its frontmatter."""
+"""What is stored of a page is read as it was, whatever is in its frontmatter."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+# No command shows what is stored of a page.
 from enrich.records.backlinks import backlinks
 from enrich.records.facts import KEYS, PageFacts, page_facts
 from enrich.records.record import Surroundings, page_record

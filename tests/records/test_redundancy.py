@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+# The definition is checked on thousands of pairs of texts, without pages around them.
 from enrich.records import redundancy as module
 from enrich.records.redundancy import compared_text, redundancy
 
