@@ -294,8 +294,8 @@ def test_a_dates_file_that_was_named_must_be_sound(tmp_path: Path) -> None:
     assert by_id(built(root, dates_file=good))["owl"]["lastUpdated"] == "2026-03-09"
     for text, reason in (
         ("{", r"dates\.json:1: broken JSON"),
-        ('{"modified": []}', "`modified` has to be"),
-        ("[]", "`modified` has to be"),
+        ('{"modified": []}', "`modified` must be"),
+        ("[]", "`modified` must be"),
     ):
         good.write_text(text)
         with pytest.raises(UserError, match=reason):
