@@ -1,8 +1,8 @@
 """Whole runs of the command line against a truthful model: cost of a page, reruns, a large plan, faults, budgets, kills.
 
 `python bench/run.py` runs everything (some minutes) and prints a table; `--only speed` (or plan, faults, budget, kills, share) takes a part,
-`--json FILE` keeps the figures, `--runs N` sets of how many runs a figure is the median. Pages come from `../shared/wiki-sample` where it
-stands beside the checkout, else from `bench/wikis.py`. Every `enrich` is a process of its own, and so is the model (`bench/page_model.py`).
+`--json FILE` keeps the figures, `--runs N` sets of how many runs a figure is the median. Pages come from `../shared/wiki-sample` if it
+is beside the checkout, else from `bench/wikis.py`. Every `enrich` is a separate process, and so is the model (`bench/page_model.py`).
 
 CPU a page is what a run over all pages takes beyond a run over one page (the start-up), divided by the other pages.
 """
@@ -92,7 +92,7 @@ def environment(server: Model | None) -> dict[str, str]:
     return env | ({"OPENAI_BASE_URL": server.base_url} if server else {})
 
 
-# A process of its own measures its only child: the peak of all children of this one would be the greatest ever.
+# A separate process measures its only child: this process would report the greatest peak of all its children.
 _MEASURE = """
 import json, resource, subprocess, sys, time
 started = time.perf_counter()
@@ -207,8 +207,8 @@ def plan(folder: Path, runs: int, figures: dict[str, Any], pages: int = 20_000) 
     found = figures["plan"] = {name: median(one[name] for one in rounds) for name in rounds[0]}
     figures["plan"]["adopt_s"] = adopted.wall
     shutil.rmtree(root)
-    told = f"{found['wall_s']:.1f} s wall, {found['cpu_s']:.1f} s CPU, {found['peak_mb']:.0f} MB"
-    yield f"{pages:,} pages, nothing due", told, "≤ 20 s, ≤ 500 MB"
+    shown = f"{found['wall_s']:.1f} s wall, {found['cpu_s']:.1f} s CPU, {found['peak_mb']:.0f} MB"
+    yield f"{pages:,} pages, nothing due", shown, "≤ 20 s, ≤ 500 MB"
 
 
 def faults(folder: Path, runs: int, figures: dict[str, Any]) -> Iterator[Row]:
@@ -240,8 +240,8 @@ def faults(folder: Path, runs: int, figures: dict[str, Any]) -> Iterator[Row]:
         shutil.rmtree(root)
     found = figures["faults"] = {name: median(one[name] for one in rounds) for name in rounds[0]}
     figures["faults"]["rounds"] = rounds
-    told = f"{found['requests']:.0f} requests for {found['questions']:.0f} questions, {found['faults']:.0f} faults met"
-    yield "faults", told, "questions + faults"
+    shown = f"{found['requests']:.0f} requests for {found['questions']:.0f} questions, {found['faults']:.0f} faults met"
+    yield "faults", shown, "questions + faults"
     yield "… wasted requests", f"{found['wasted']:.0f} (all rounds: {[one['wasted'] for one in rounds]})", "0"
     yield "… failed, left after a second run", f"{found['failed']:.0f}, {found['left']:.0f}", "≤ 1 %, 0"
     requests = max(abs(one["requests"] - one["requests_server"]) for one in rounds)
@@ -276,7 +276,7 @@ def budget(folder: Path, runs: int, figures: dict[str, Any]) -> Iterator[Row]:
 
 
 def state(root: Path) -> dict[str, Any]:
-    """What a run leaves for people: pages, lock and proposals, without what tells one run from another."""
+    """What a run leaves for people: pages, lock and proposals, without what differs between runs."""
     found: dict[str, Any] = {}
     for file in sorted((root / "content").rglob("*.md*")):
         found[str(file.relative_to(root))] = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -292,7 +292,7 @@ def state(root: Path) -> dict[str, Any]:
 
 
 def kills(folder: Path, runs: int, figures: dict[str, Any], moments: int = 30) -> Iterator[Row]:
-    """`run --apply` killed at random moments, then finished: compared with a run that nobody disturbed."""
+    """`run --apply` killed at random moments, then finished: compared with an undisturbed run."""
     del runs
     calm = new_wiki(folder)
     strip(calm)

@@ -1,4 +1,4 @@
-"""A small wiki in a temporary folder, a model that tells the truth about it, and the command line as its users call it."""
+"""A small wiki in a temporary folder, a model that answers truthfully about it, and the command line as its users call it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Result:
 
 
 class DemoWiki:
-    """A wiki of `pages` parks in `root`; `server` (a base URL) is what `enrich` is told to ask, None means the offline backend."""
+    """A wiki of `pages` parks in `root`; `server` (a base URL) is the server that `enrich` asks, None means the offline backend."""
 
     def __init__(self, root: Path, pages: int = 3, toml: str = "") -> None:
         self.root = root
@@ -175,7 +175,7 @@ def honest_parts(seen: Seen, score: float = 4.5) -> dict[str, Any]:
 
 
 def honest(seen: Seen) -> Act:
-    """The fake server's script for a model that tells the truth."""
+    """The fake server's script for a model that answers truthfully."""
     return answering(honest_parts(seen))
 
 

@@ -136,8 +136,8 @@ def no_model(model: str = "x") -> Act:
 
 
 def unsupported(param: str, message: str = "") -> Act:
-    said = message or f"Unsupported parameter: '{param}' is not supported with this model."
-    return status(400, said, kind="invalid_request_error", param=param, code_word="unsupported_parameter")
+    text = message or f"Unsupported parameter: '{param}' is not supported with this model."
+    return status(400, text, kind="invalid_request_error", param=param, code_word="unsupported_parameter")
 
 
 def hang() -> Act:

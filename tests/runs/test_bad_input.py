@@ -76,7 +76,7 @@ def test_a_page_below_the_word_limit_is_never_asked_about(wiki: DemoWiki) -> Non
     [(bad_key("sk-secret-99"), "OPENAI_API_KEY"), (no_model("gpt-none"), "model"), (no_quota(), "quota")],
     ids=["wrong-key", "unknown-model", "quota"],
 )
-def test_what_no_later_request_can_mend_ends_the_run_with_one_line(wiki: DemoWiki, serve: Serve, act: Act, words: str) -> None:
+def test_what_no_later_request_can_fix_ends_the_run_with_one_line(wiki: DemoWiki, serve: Serve, act: Act, words: str) -> None:
     server = serve(lambda seen: act if seen.number >= 1 else honest(seen))
     wiki.server = server.base_url
     run = wiki.enrich("run", ENRICH_LLM__CONCURRENCY="1", OPENAI_API_KEY="sk-secret-99")
@@ -258,7 +258,7 @@ def test_a_link_out_of_the_content_folder_is_neither_sent_nor_in_the_way(wiki: D
 
 
 @pytest.mark.parametrize(("where", "exit_code", "words"), [("| true", 0, ""), (">/dev/full", 1, "error: stdout: "), (">&-", 0, "")])
-def test_output_that_nobody_takes_is_no_traceback(wiki: DemoWiki, where: str, exit_code: int, words: str) -> None:
+def test_output_that_is_not_read_causes_no_traceback(wiki: DemoWiki, where: str, exit_code: int, words: str) -> None:
     wiki.enrich("run")
     for command in ("diff", "plan", "diff --format json"):
         script = f"{sys.executable} -m enrich {command} {where}; exit ${{PIPESTATUS[0]}}"

@@ -140,7 +140,7 @@ def test_a_line_that_somebody_cut_off_is_an_error_and_not_a_persons_value(tmp_pa
     assert "version control" in result.err
 
 
-def test_two_sides_of_a_merge_are_settled_by_what_stands_on_the_page(tmp_path: Path) -> None:
+def test_two_sides_of_a_merge_are_decided_by_the_value_on_the_page(tmp_path: Path) -> None:
     wiki = DemoWiki(tmp_path, 1)
     wiki.enrich("run", "--apply")
     ours = (wiki.root / "enrich.lock").read_text()

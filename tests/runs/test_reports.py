@@ -1,4 +1,4 @@
-"""What a run leaves to read: report.html and report.json in its folder, and the text of a pull request."""
+"""What a run shows while it works and leaves to read: its reports, and the body of a pull request."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+# The progress display depends on time: its lines are tested without a run.
+from enrich.cli.output import Lines, status
+from enrich.cli.session import Session
+from enrich.llm.limits import LimitState
+from enrich.llm.messages import Tally
+from enrich.runs.results import FailedQuestion, RunResult
+from enrich.runs.service import Service
 from tests.demo import DemoWiki, answering, changed, honest, honest_parts
-from tests.fake_server import Act, FakeServer, Seen, refusal
+from tests.fake_server import Act, FakeServer, Seen, invalid_json, refusal
 from tests.review.fodder import HOSTILE
 from tests.review.test_formats import assert_harmless
 
@@ -79,14 +87,7 @@ def test_spending_by_stage_and_model_adds_up(wiki: DemoWiki, serve: Serve) -> No
     assert "summary gpt-5-nano 4 4,000" in words(report(wiki))
 
 
-def test_answers_from_the_cache_are_not_spent_again(wiki: DemoWiki, serve: Serve) -> None:
-    wiki.server = serve(honest).base_url
-    wiki.enrich("run")
-    wiki.enrich("run", "--refresh")
-    assert json.loads(report(wiki, "report.json"))["spent"] == []
-
-
-def test_what_was_applied_stays_in_the_report(wiki: DemoWiki, serve: Serve) -> None:
+def test_what_was_applied_stays_in_the_report_and_cached_answers_are_not_spent_again(wiki: DemoWiki, serve: Serve) -> None:
     wiki.server = serve(honest).base_url
     run = wiki.enrich("run", "--apply", "--json").json
     changes = json.loads(report(wiki, "report.json"))["changes"]
@@ -94,6 +95,28 @@ def test_what_was_applied_stays_in_the_report(wiki: DemoWiki, serve: Serve) -> N
         (one["page"], one["field"]) for one in run["applied"]
     ]
     assert changes[0]["fields"][0]["new"] == "Wind turbines of this type deliver 10 megawatts in a steady breeze."
+    assert body(wiki, "--refresh").startswith("### 0 fields on 0 pages\n")
+    assert json.loads(report(wiki, "report.json"))["spent"] == []
+
+
+def test_reports_for_programs_and_in_markdown_are_complete(wiki: DemoWiki, serve: Serve) -> None:
+    wiki.server = serve(lambda seen: invalid_json() if "Park 3" in seen.text else honest(seen)).base_url
+    run = wiki.enrich("run", "--json", ENRICH_LLM__MODEL="gpt-5-mini").json
+    data = json.loads(report(wiki, "report.json"))
+    assert {key: data[key] for key in run} == run
+    assert {item["page"] for item in data["costliest"]} == {item["page"] for item in data["slowest"]}
+    assert len(data["slowest"]) == 4
+    text = report(wiki, "report.md")
+    # Three pages were answered at once; the requests for the fourth are counted although all failed.
+    for line in (
+        "Failed by cause: invalid 3",
+        "| `park-3` | summary | invalid |",
+        "`enrich run park-3 --stage summary`",
+        "| insights | `gpt-5-mini` | 3 | 6 |",
+        "## Slowest pages",
+        "## Costliest pages",
+    ):
+        assert line in text
 
 
 def test_a_page_with_a_blank_in_its_name_can_be_retried_as_shown(wiki: DemoWiki, serve: Serve) -> None:
@@ -124,12 +147,6 @@ def test_the_pull_request_tells_what_was_applied_held_and_failed(wiki: DemoWiki,
     assert "`enrich run park-1 --stage ratings`" in failed
     assert "stale" not in text
     assert_harmless(text)
-
-
-def test_a_run_without_changes_still_writes_its_text(wiki: DemoWiki, serve: Serve) -> None:
-    wiki.server = serve(honest).base_url
-    wiki.enrich("run", "--apply")
-    assert body(wiki).startswith("### 0 fields on 0 pages\n")
 
 
 def test_the_pull_request_needs_apply(wiki: DemoWiki) -> None:
@@ -194,3 +211,30 @@ def test_a_held_field_that_was_applied_elsewhere_is_no_longer_held(wiki: DemoWik
     wiki.enrich("apply")
     (wiki.root / "proposals/park-2.json").write_bytes(kept)
     assert "#### Held back" not in body(wiki, "park-2")
+
+
+def test_progress_is_one_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    lines = Lines(Session(), clock=lambda: now)
+    lines.start(5)
+    for second in range(1, 31):
+        now = float(second)
+        lines.tick(RunResult("r", "openai"), "held 60 s: too many requests (429)")
+    shown = capsys.readouterr().err.splitlines()
+    assert len(shown) == 3
+    assert shown[0] == "0/5 pages, 0.0 a second, held 60 s: too many requests (429)"
+    result = RunResult("r", "openai", spent=Tally(cost_usd=0.0321), failed=[FailedQuestion("a", "summary", "invalid", "")])
+    line = status(120, 600, 60.0, result, "8 of 8 at once")
+    assert line == "120/600 pages, 2.0 a second, $0.0321, 4 min 0 s left, 1 failed, 8 of 8 at once"
+    assert "2 h 46 min left" in status(1, 1001, 10.0, RunResult("r", "openai"))
+
+
+def test_the_limit_of_requests_is_shown_per_model() -> None:
+    free, held = LimitState("small", 16, 12, 3, 0.0, "requests in flight"), LimitState("large", 4, 0, 9, 12.4, "the server said to wait")
+
+    def throttle(*lanes: LimitState) -> str:
+        client: Any = SimpleNamespace(limits=SimpleNamespace(state=lambda: lanes))
+        return Service(client=client).throttle()
+
+    assert throttle(free) == "12 of 16 at once (requests in flight)"
+    assert throttle(free, held) == "small: 12 of 16 at once (requests in flight), large: held 12 s: the server said to wait"

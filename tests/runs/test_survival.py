@@ -32,7 +32,7 @@ def ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
 
 
 def end_state(wiki: DemoWiki) -> dict[str, Any]:
-    """Pages, lock and proposals, without what tells one run from another."""
+    """Pages, lock and proposals, without what differs between runs."""
     proposals = {}
     for file in sorted((wiki.root / "proposals").glob("*.json")):
         tree = json.loads(file.read_text())
@@ -294,7 +294,7 @@ def test_an_edit_made_while_the_run_waits_is_seen(tmp_path: Path, serve: Serve) 
 
 
 def test_a_disk_that_fills_up_ends_the_run_in_one_line(tmp_path: Path, serve: Serve) -> None:
-    """A real limit on the size of files, in a child of its own: every file of ours that grows meets it."""
+    """A real limit on the size of files, in a child process: every file that grows reaches it."""
     wiki = DemoWiki(tmp_path, 120)
     server = serve(honest)
     wiki.server = server.base_url

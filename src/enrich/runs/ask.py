@@ -47,7 +47,7 @@ class PageResult:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Asks a service about pages. `fuse`: one request for all stages of a page. `run` is the run that new answers are said to come from."""
+    """Asks a service about pages. `fuse`: one request for all stages of a page. `run` is recorded as the run that the answers come from."""
 
     service: Service
     fuse: bool = True

@@ -164,7 +164,7 @@ def _held_proposals(wiki: Wiki, result: RunResult) -> Iterable[Proposal]:
 
 
 def _fitting(table: Sequence[str], room: int) -> str:
-    """The first lines of a table that fit into `room` UTF-16 units, with a line that says how many rows were cut."""
+    """The first lines of a table that fit into `room` UTF-16 units, with a line about the rows that were cut."""
     kept: list[str] = []
     for line in table:
         room -= len(line.encode("utf-16-le", "surrogatepass")) // 2 + 1

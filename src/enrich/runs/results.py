@@ -88,8 +88,8 @@ def rounded(cost_usd: float | None) -> float | None:
 class RunResult:
     """The outcome of one run. `asked`, `cached` and `unchanged` count (page, stage); `due` counts them before the run.
 
-    `stopped` is why the run ended early and `do` what to do about it; `cut_short` are pages that were begun then. `left_alone` says per page why
-    nothing of it was asked, if it is not simply current. `changes` are the proposals that were applied.
+    `stopped` is why the run ended early and `do` what to do about it; `cut_short` are pages that were begun then. `left_alone` is why nothing
+    of a page was asked, if it is not simply current. `changes` are the proposals that were applied.
     """
 
     run: str
