@@ -1,6 +1,6 @@
 """How well and how fast grounding works on a folder of real pages: `python bench/grounding.py [SAMPLE] [--list] [--seed N]`.
 
-SAMPLE holds `content/docs` and `data/insights`; left out, `../shared/wiki-sample` beside the checkout is taken, and where it is not, the
+SAMPLE holds `content/docs` and `data/insights`; left out, `../shared/wiki-sample` beside the checkout is taken, and if it is missing, the
 measurement says so and ends. `--list` prints every flag with why. The tables: flags on the stored texts; changed numbers caught, by kind,
 with the page-wide rule and with evidence; quotes found and refused; speed.
 """
@@ -116,7 +116,7 @@ def caught(findings: Iterable[Finding], at: int) -> str:
 
 
 def page_wide(texts: list[Text], rng: random.Random, rounds: int) -> dict[str, Counter[str]]:
-    """Numbers of unflagged texts changed to values that stand nowhere on the page."""
+    """Numbers of unflagged texts changed to values that are nowhere on the page."""
     table: dict[str, Counter[str]] = defaultdict(Counter)
     for one in texts:
         if any(finding.severity == "hard" for finding in one.index.check(one.text, None)):
@@ -179,7 +179,7 @@ _DASHES = ("-", "–", "—")
 
 
 def true_quotes(pages: list[Page], indexes: dict[str, PageIndex], rng: random.Random, count: int) -> list[tuple[PageIndex, str, int, int]]:
-    """Cuts of pages as they stand in the file, markup and all, with odd dashes, quotes and spaces: (page, quote, first line, last line)."""
+    """Cuts of pages as the file has them, with markup, and with odd dashes, quotes and spaces: (page, quote, first line, last line)."""
     found: list[tuple[PageIndex, str, int, int]] = []
     while len(found) < count:
         page = rng.choice(pages)
@@ -206,7 +206,7 @@ def true_quotes(pages: list[Page], indexes: dict[str, PageIndex], rng: random.Ra
         begin = rng.randrange(max(1, len(words) - 5))
         quote = " ".join(words[begin : begin + rng.randint(5, 40)])
         if quote.count("<") != quote.count(">") or quote.count("[") != quote.count("]") or quote.count("(") != quote.count(")"):
-            continue  # a cut through a tag or link is nobody's quote
+            continue  # a cut through a tag or link is not a quote
         if quote.count('"') % 2 or len(re.findall(r"\w+", normalise(quote))) < 4 or "](" in re.sub(r"\]\([^()]*\)", "", quote):
             continue
         if rng.random() < 0.3:
@@ -267,7 +267,7 @@ _NOT = {"no", "not", "never", "none", "without", "cannot", "neither", "nor"}
 
 
 def _also_at(index: PageIndex, quote: str, first: int, last: int) -> bool:
-    """Whether the words stand at these lines too: a page that says a thing twice is quoted at the first place."""
+    """Whether the words are on these lines too: a page that says a thing twice is quoted at the first place."""
     plain = normalise(quote)
     return plain in normalise("\n".join(line.text for line in index.lines if first <= line.number <= last))
 
@@ -362,7 +362,7 @@ def main() -> int:
     for name, texts in stored.items():
         flags(name, texts, arguments.list)
         show(
-            f"{name}, one number changed to a value that stands nowhere on the page (no evidence)", page_wide(texts, rng, arguments.rounds)
+            f"{name}, one number changed to a value that is nowhere on the page (no evidence)", page_wide(texts, rng, arguments.rounds)
         )
         table, true = with_evidence(texts, rng)
         show(f"{name}, one number changed at random, its best line as evidence", table)

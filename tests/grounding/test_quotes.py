@@ -1,4 +1,4 @@
-"""Quotes: verbatim after normalising, almost verbatim and then repaired, or nowhere; and where they stand."""
+"""Quotes: verbatim after normalising, almost verbatim and then repaired, or nowhere; and on which lines."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_the_visible_lines_come_with_it() -> None:
         "",
         "   ",
         "…",
-        "words that stand nowhere on this page",
+        "words that are nowhere on this page",
         "a hidden sentence nobody can read",
         "E5 and the id",
         "https://example.org/5",
@@ -147,7 +147,7 @@ def test_a_cut_through_a_number_is_no_quote() -> None:
     assert page.find_quote("They spent 5.5") is not None
 
 
-def test_a_number_with_an_invisible_character_is_quoted_by_nobody() -> None:
+def test_a_number_with_an_invisible_character_cannot_be_quoted() -> None:
     page = PageIndex("They asked 1\u200b00 people about it.")
     assert page.find_quote("They asked 100 people") is None
     assert page.find_quote("They asked 1\u200b00 people") is None
@@ -257,7 +257,7 @@ def test_cuts_of_a_page_with_any_markup_are_found_on_their_lines(
     number = data.draw(st.integers(0, len(lines) - 1))
     start = data.draw(st.integers(0, len(lines[number]) - 2))
     end = data.draw(st.integers(start + 2, len(lines[number])))
-    # As it stands in the file, and as a reader would type it.
+    # As the file has it, and as a reader would type it.
     for quote in (" ".join(dressed[number][start:end]), ("  |  " if table else "  ").join(dressed[number][start:end])):
         match = page.find_quote(quote)
         assert match is not None
