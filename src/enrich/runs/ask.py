@@ -125,7 +125,8 @@ class Asker:
             result.spent.add(tally.usage, tally.cost_usd, tally.requests)
             for sample, usage, cost in _shared(samples, tally.usage, tally.cost_usd):
                 result.spending[sample.stage.name, sample.stage.model].add(usage, cost, tally.requests)
-        self.service.learn(request, reply)
+        if self.service.tokens is not None:
+            self.service.tokens.learn(request, reply)
         for sample, usage, cost in _shared(samples, reply.usage, reply.cost_usd):
             sample.spent.add(usage, cost)
         return reply

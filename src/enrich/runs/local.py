@@ -10,11 +10,11 @@ import asyncio
 import signal
 import threading
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 from enrich.errors import ServiceError, UserError
 from enrich.llm.prices import BudgetSpent
@@ -23,7 +23,6 @@ from enrich.runs.results import RunResult
 from enrich.stages.stage import Stage
 from enrich.wiki.pages import PageFile, read_page
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 Due = tuple[PageFile, tuple[str, ...]]
 """A page and the names of its stages that are asked."""
 
@@ -60,12 +59,15 @@ class LocalEngine:
     book: Callable[[PageResult, float], None]
     log: Callable[..., None] = lambda event, **details: None
     _stopped: bool = False
+    _interrupted: bool = False
 
     async def run(self, due: Sequence[Due]) -> None:
         """Ask about all these pages; why it ended early is in `result`. The first signal ends it in order, the second at once."""
         pages = iter(due)
         self.progress.start(len(due))
-        async with _interruptible(self._interrupted):
+        task = asyncio.current_task()
+        assert task is not None
+        with _signals(lambda: self._interrupt(task)):
             ticking = asyncio.ensure_future(self._tick())
             try:
                 async with asyncio.TaskGroup() as group:
@@ -128,7 +130,11 @@ class LocalEngine:
             self.result.add(outcome, seconds)
         self.progress.page_done(outcome.page.id, self.result)
 
-    def _interrupted(self) -> None:
+    def _interrupt(self, task: asyncio.Task[Any]) -> None:
+        if self._interrupted:
+            task.cancel()
+            return
+        self._interrupted = True
         self.progress.note("stopping: requests in flight are finished and stored; Ctrl-C again ends at once")
         self._end(130, "interrupted", "run again: answers so far are kept")
         self.asker.service.stop("interrupted")
@@ -160,24 +166,13 @@ def terminated_as_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
 
 
-@asynccontextmanager
-async def _interruptible(on_interrupt: Callable[[], None]) -> AsyncIterator[None]:
-    """Within the block the first SIGINT or SIGTERM calls `on_interrupt`, the second one cancels the current task."""
+@contextmanager
+def _signals(handler: Callable[[], None]) -> Iterator[None]:
+    """Within the block SIGINT and SIGTERM call `handler` in the running event loop, where that is possible."""
     loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    received = 0
-
-    def handler() -> None:
-        nonlocal received
-        received += 1
-        if received == 1:
-            on_interrupt()
-        elif task is not None:
-            task.cancel()
-
-    async with AsyncExitStack() as stack:
+    with ExitStack() as stack:
         with suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread, or no such signals
-            for number in _SIGNALS:
+            for number in (signal.SIGINT, signal.SIGTERM):
                 before = signal.getsignal(number)
                 loop.add_signal_handler(number, handler)
                 stack.callback(signal.signal, number, before)

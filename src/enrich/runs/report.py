@@ -25,13 +25,6 @@ _FAILED_ROOM = 8_000
 _HELD_ROOM = 14_000
 _LONGEST_DETAIL = 200
 _TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
-_OUTCOMES = {
-    0: "done",
-    1: "ended by an error",
-    3: "done, with failures",
-    4: "stopped at the budget",
-    130: "interrupted",
-}
 
 
 def write_report(folder: Path, result: RunResult, *, wiki: str) -> None:
@@ -95,14 +88,9 @@ def _html(result: RunResult, data: Mapping[str, Any], wiki: str) -> str:
         wiki=printable(wiki),
         run=result.run,
         when=_when(result.run),
-        outcome=_OUTCOMES.get(result.exit, f"exit {result.exit}"),
-        good=result.exit == 0,
         result=result,
         data=data,
         causes=_causes(result),
-        proposed_pages=len({page for page, _ in result.proposed}),
-        applied_pages=len({page for page, _ in result.applied}),
-        failed=result.failed[:_LISTED],
         held=held,
         listed=_LISTED,
         spent=[one for one in data["spent"] if one["requests"]],

@@ -87,10 +87,6 @@ class Service:
         """Hold these questions: no other worker or process asks them meanwhile."""
         return nullcontext() if self.flight is None else self.flight.hold(keys)
 
-    def learn(self, request: Request, reply: Reply) -> None:
-        if self.tokens is not None:
-            self.tokens.learn(request, reply)
-
     def stop(self, why: str) -> None:
         """Send nothing more; requests in flight are finished."""
         if self.client is not None:
