@@ -23,7 +23,7 @@ CONTRAST = """() => {
                         return 'rgb(255, 255, 255)' };
   const found = [];
   for (const e of document.querySelectorAll('body *')) {
-    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
+    if (e.closest('[disabled], title') || ![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
     const style = getComputedStyle(e), ink = e instanceof SVGElement ? style.fill : style.color;
     const [a, b] = [light(ink), light(behind(e))].sort((x, y) => y - x);
     if ((a + .05) / (b + .05) < 4.5) found.push(e.outerHTML.slice(0, 90) + ' ' + ((a + .05) / (b + .05)).toFixed(2));

@@ -288,7 +288,7 @@ def test_a_field_shows_its_change_evidence_reason_and_origin(tmp_path: Path, mon
         async with desk(wiki, size=(80, 34)) as ann:
             assert "The station has run since [-1974-]{+1984; it cost 40 million dollars+}." in ann.screen
             assert "» Building it cost 40 million dollars (line 11, Costs)" in ann.screen
-            assert "  insights                        2 new, 1 changed, 1 gone over-human" in ann.screen
+            assert " insights 2 new, 1 changed, 1 gone over-human" in ann.words
             await ann.press("j")
             assert "~ changed: quantitative (S 2 → 3, I 4, A 2)\n  Building it cost a [-quarter-]{+third+} more than planned." in ann.screen
             assert "- gone: claim (S 3, I 4, A 2)\n  [-An old claim that goes.-]" in ann.screen

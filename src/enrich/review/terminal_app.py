@@ -35,28 +35,28 @@ from enrich.review.editing import Candidate, candidates, form_text, read_form
 from enrich.review.lines import STYLES, Line, Span, field_heading, field_lines, history_lines, insight_lines, move_spans, rich_text
 from enrich.review.review_session import Bulk, ReviewSession
 from enrich.review.views import FieldView, insight_text
-from enrich.text import printable
+from enrich.text import counted, printable
 
 _KEYS = (  # keys, action, name in the footer, help (keys without a help text are explained with the next ones)
-    ("y", "decide('accept')", "accept", "accept this field"),
-    ("n", "decide('reject')", "reject", "reject it: the value on the page stays"),
+    ("y", "session('decide', 'accept')", "accept", "accept this field"),
+    ("n", "session('decide', 'reject')", "reject", "reject it: the value on the page stays"),
     ("e", "edit", "edit", "edit the value in $VISUAL or $EDITOR"),
     ("i", "insights", "insights", "choose single insights"),
-    ("o", "take_over", "over", "take the proposed value over one that was changed on the page"),
-    ("s", "decide('skip')", "skip", "skip it for now"),
-    ("u", "undo", "undo", "undo the last decision"),
+    ("o", "session('take_over')", "over", "take the proposed value over one that was changed on the page"),
+    ("s", "session('decide', 'skip')", "skip", "skip it for now"),
+    ("u", "session('undo')", "undo", "undo the last decision"),
     ("a", "rest_of_page('accept')", "", ""),
     ("d", "rest_of_page('reject')", "", "accept, reject the rest of this page"),
     ("Y", "rest_of_all('accept')", "", ""),
     ("N", "rest_of_all('reject')", "", ""),
     ("S", "rest_of_all('skip')", "", "accept, reject, skip all the rest (asks first)"),
-    ("j,down", "move(1)", "", ""),
-    ("k,up", "move(-1)", "", "next, previous field"),
-    ("J", "move_page(1)", "", ""),
-    ("K", "move_page(-1)", "", "next, previous page"),
+    ("j,down", "session('move', 1)", "", ""),
+    ("k,up", "session('move', -1)", "", "next, previous field"),
+    ("J", "session('move_page', 1)", "", ""),
+    ("K", "session('move_page', -1)", "", "next, previous page"),
     ("space,pagedown", "scroll(1)", "", ""),
     ("b,pageup", "scroll(-1)", "", "more of this field, back"),
-    ("r", "reread", "", "read the page and its proposal again"),
+    ("r", "session('refresh')", "", "read the page and its proposal again"),
     ("question_mark", "help", "keys", "these keys"),
     ("q", "leave(0)", "quit", "quit; every decision is stored (also Ctrl-D; Ctrl-C: exit code 130)"),
     ("ctrl+d", "leave(0)", "", ""),
@@ -76,7 +76,9 @@ class ReviewApp(App[None]):
         for keys, action, name, about in _KEYS
     ]
     CSS = """
+    * { scrollbar-size-vertical: 1; }
     #head { height: 1; } #title { width: 1fr; } #count { width: auto; }
+    #pages, #fields { text-wrap: nowrap; text-overflow: ellipsis; }
     #pages { display: none; width: 34; border: none; border-right: solid ansi_bright_black; padding: 0; }
     .-wide #pages { display: block; }
     #fields { height: auto; max-height: 40%; border: none; border-top: solid ansi_bright_black; padding: 0; }
@@ -148,75 +150,47 @@ class ReviewApp(App[None]):
         for proposal in self.session.proposals:
             left = sum(change.status == "open" for change in proposal.changes)
             count = f"{left:>3} " if left else "  ✓ "
-            yield Text.assemble((count, STYLES["dim"]), printable(proposal.page), no_wrap=True, overflow="ellipsis")
+            yield Text.assemble((count, STYLES["dim"]), printable(proposal.page))
 
     def _field_rows(self) -> list[Text]:
         """The fields as a table: name, decision, what changes, flags."""
         fields = self.session.shown.changes
-        names = [printable(field.name) for field in fields]
-        summaries = [_summary(field) for field in fields]
-        name_width, summary_width = (max(map(cell_len, column), default=0) + 1 for column in (names, summaries))
+        columns = [
+            [printable(field.name) for field in fields],
+            [_decision(field) for field in fields],
+            [_summary(field) for field in fields],
+        ]
+        widths = [max(map(cell_len, column), default=0) for column in columns]
         rows = []
-        for place, (field, name, summary) in enumerate(zip(fields, names, summaries, strict=True)):
-            state = field.change.status
-            word = "edited" if field.change.edited and state in ("accepted", "open") else "" if state == "open" else state
+        for place, field in enumerate(fields):
+            name, decision, summary = (set_cell_size(column[place], width) for column, width in zip(columns, widths, strict=True))
             flags = ["changed on page" if flag == "stale" and field.edited_on_page else flag for flag in field.flags]
-            if field.change.findings:
-                flags.append(f"{len(field.change.findings)} finding{'s' if len(field.change.findings) > 1 else ''}")
-            rows.append(
-                Text.assemble(
-                    "> " if place == self.session.field_at else "  ",
-                    set_cell_size(name, name_width),
-                    (f"{word:<9} ", STYLES.get(_STATE_STYLES.get(state, ""), "")),
-                    set_cell_size(summary, summary_width),
-                    (printable(" ".join(flags)), STYLES["warn"]),
-                    no_wrap=True,
-                    overflow="ellipsis",
-                )
-            )
+            flags += [counted(len(field.change.findings), "finding")] if field.change.findings else []
+            row = Text("> " if place == self.session.field_at else "  ").append(f"{name} ")
+            row.append(f"{decision} " if widths[1] else "", STYLES.get(_STATE_STYLES.get(field.change.status, "")))
+            row.append(f"{summary} ").append(printable(" ".join(flags)), STYLES["warn"])
+            rows.append(row)
         return rows
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show a key only if it applies to the current field."""
         if action == "insights":
             return self.session.change.stage == "insights"
-        return self.session.moved if action == "take_over" else True
+        return self.session.moved if parameters == ("take_over",) else True
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """A click on a page or a field."""
         if event.option_list.id == "pages":
-            self.action_move_page(event.option_index - self.session.page_at)
+            self.action_session("move_page", event.option_index - self.session.page_at)
         else:
-            self.action_move(event.option_index - self.session.field_at)
+            self.action_session("move", event.option_index - self.session.field_at)
 
     # What the keys do
 
-    def action_decide(self, decision: Decision) -> None:
+    def action_session(self, action: str, *arguments: object) -> None:
+        """Let the session do what is named, and show the result."""
         self.session.message = ""
-        self.session.decide(decision)
-        self.draw()
-
-    def action_take_over(self) -> None:
-        self.session.take_over()
-        self.draw()
-
-    def action_undo(self) -> None:
-        self.session.undo()
-        self.draw()
-
-    def action_move(self, fields: int) -> None:
-        self.session.message = ""
-        self.session.move(fields)
-        self.draw()
-
-    def action_move_page(self, pages: int) -> None:
-        self.session.message = ""
-        self.session.move_page(pages)
-        self.draw()
-
-    def action_reread(self) -> None:
-        self.session.message = ""
-        self.session.refresh()
+        getattr(self.session, action)(*arguments)
         self.draw()
 
     def action_scroll(self, pages: int) -> None:
@@ -448,6 +422,11 @@ def _static(name: str) -> Static:
 
 def _shown(lines: Iterable[Line], *, plain: bool) -> Group:
     return Group(*(Padding(rich_text(line, plain=plain), (0, 0, 0, max(0, line.indent - 4))) for line in lines))
+
+
+def _decision(field: FieldView) -> str:
+    status = field.change.status
+    return "edited" if field.change.edited and status in ("accepted", "open") else "" if status == "open" else status
 
 
 def _summary(field: FieldView) -> str:
