@@ -243,21 +243,16 @@ class ReviewSession:
 
     def _go_on(self) -> None:
         """Go to the next open field: on this page, then on later pages, then on earlier ones."""
-        places = self._places()
-        here = places.index((self.page_at, self.field_at))
-        page = [place for place in places if place[0] == self.page_at]
-        around = [*page[self.field_at :], *page, *places[here:], *places]
-        found = next((place for place in around if self._at(place).status == "open"), None)
-        if found is None:
+        here = (self.page_at, self.field_at)
+        found = [place for place in self._places() if self._at(place).status == "open"]
+        if found:
+            self.page_at, self.field_at = min(found, key=lambda place: (place[0] != here[0], place < here, place))
+            if self.page_at != here[0]:
+                self.refresh()
+        else:
             skipped = self.counts()["skipped"]
             later = f", {skipped} skipped for later" if skipped else ""
             self.message += f" No field is open any more{later}: q ends, `enrich apply` writes what was accepted."
-        elif found[0] != self.page_at:
-            self.page_at = found[0]
-            self.refresh()
-            self.field_at = min(found[1], len(self.proposal.changes) - 1)
-        else:
-            self.field_at = found[1]
 
     # Proposals and pages
 
