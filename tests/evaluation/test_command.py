@@ -1,4 +1,4 @@
-"""`enrich eval` as its users call it: what it asks, what it costs, what it saves, and the exit codes that a workflow can hold a prompt to."""
+"""`enrich eval` as its users call it: what it asks, what it costs, what it saves, and its exit codes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.browser import browser_page
 from tests.demo import DemoWiki, changed, honest
 from tests.evaluation.test_report_html import links_and_scripts
 from tests.fake_server import FakeServer, Seen
@@ -33,7 +32,7 @@ def wiki(tmp_path: Path) -> DemoWiki:
     return made
 
 
-def test_nothing_is_asked_without_being_told_to(wiki: DemoWiki, serve: Serve) -> None:
+def test_nothing_is_asked_without_ask(wiki: DemoWiki, serve: Serve) -> None:
     server = serve(honest)
     wiki.server = server.base_url
     before = wiki.content()
@@ -64,7 +63,7 @@ def test_what_is_asked_is_kept_and_proposes_nothing(wiki: DemoWiki, serve: Serve
     assert server.requests == PAGES
 
 
-def test_proposals_answer_where_the_cache_is_gone(wiki: DemoWiki, serve: Serve) -> None:
+def test_proposals_answer_if_the_cache_was_cleared(wiki: DemoWiki, serve: Serve) -> None:
     server = serve(honest)
     wiki.server = server.base_url
     wiki.enrich("run")
@@ -94,7 +93,7 @@ def test_a_spent_budget_stops_the_asking_and_measures_what_is_there(wiki: DemoWi
     assert result.json["pages"]["summary"] == 0
 
 
-def test_a_changed_prompt_is_held_against_saved_answers(wiki: DemoWiki, serve: Serve) -> None:
+def test_a_changed_prompt_is_compared_with_saved_answers(wiki: DemoWiki, serve: Serve) -> None:
     def lower(seen: Seen, parts: dict[str, Any]) -> None:
         if "Be merciless." in seen.text:
             for one in parts["ratings"].values():
@@ -132,7 +131,7 @@ def test_a_missed_floor_is_exit_code_ten_from_flag_and_from_the_file(wiki: DemoW
     assert "[eval.floors]: unknown metric 'summary.wrods'" in wrong.err
 
 
-def test_sources_that_are_none_are_told_in_one_line(wiki: DemoWiki) -> None:
+def test_an_unknown_source_is_an_error_of_one_line(wiki: DemoWiki) -> None:
     for arguments, code, said in (
         (["--golden", "model"], 2, "is not golden data"),
         (["--against", "nothing.jsonl"], 1, "cannot be read"),
@@ -153,7 +152,7 @@ def test_stored_values_can_be_measured_and_compared_too(wiki: DemoWiki) -> None:
     assert found["drift"]["before"] == "offline baseline"
 
 
-def test_the_page_is_written_where_it_is_wanted(wiki: DemoWiki) -> None:
+def test_the_html_page_is_written_to_the_named_file(wiki: DemoWiki) -> None:
     result = wiki.enrich("eval", "--golden", "golden.jsonl", "--format", "html", "-o", "report.html")
     assert (result.exit, result.out) == (0, "")
     text = (wiki.root / "report.html").read_text(encoding="utf-8")
@@ -163,11 +162,3 @@ def test_the_page_is_written_where_it_is_wanted(wiki: DemoWiki) -> None:
     assert both.json["metrics"]
     assert (wiki.root / "again.html").read_text(encoding="utf-8") == text
     assert wiki.enrich("eval", "--golden", "golden.jsonl", "-q").out.startswith("offline baseline")
-
-
-@pytest.mark.browser
-def test_the_page_opens_in_a_browser(wiki: DemoWiki) -> None:
-    wiki.enrich("eval", "--golden", "golden.jsonl", "--against", "golden.jsonl", "--format", "html", "-o", "report.html")
-    with browser_page(1100, "light") as tab:
-        tab.goto((wiki.root / "report.html").as_uri())
-        assert "drift in" in tab.evaluate("document.body.innerText").lower()

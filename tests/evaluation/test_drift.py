@@ -1,4 +1,4 @@
-"""Drift is called where scores moved, and not where they only shook."""
+"""Drift is reported if scores moved, and not if they only varied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floors: what must be reached, and what is said of one that is none."""
+"""Floors: what must be reached, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_command_line_replaces_the_table_metric_by_metric() -> None:
         ("summary.words=50", "has no better side"),
     ],
 )
-def test_what_is_no_floor_is_told(given: str, said: str) -> None:
+def test_an_invalid_floor_is_an_error(given: str, said: str) -> None:
     with pytest.raises(UserError, match=said) as error:
         read_floors({}, [given], where="")
     assert error.value.exit_code == 2

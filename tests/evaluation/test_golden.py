@@ -1,4 +1,4 @@
-"""Golden data as people write it, what is said of mistakes in it, and sets that come back as they were saved."""
+"""Golden data as people write it, errors for mistakes in it, and sets that are read as they were saved."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_same_as_json_lines_and_as_a_list(tmp_path: Path) -> None:
     }
 
 
-def test_a_saved_set_comes_back(tmp_path: Path) -> None:
+def test_a_saved_set_is_read_as_it_was(tmp_path: Path) -> None:
     one = PageAnswers(
         page="north-light",
         summary="A “light” – $5.",
@@ -88,7 +88,7 @@ def test_a_saved_set_comes_back(tmp_path: Path) -> None:
         ("g.jsonl", '{"llmSummary": "whose?"}', ":1: an entry without its `page`"),
     ],
 )
-def test_mistakes_are_told_with_their_place(tmp_path: Path, name: str, text: str, said: str) -> None:
+def test_mistakes_are_reported_with_their_place(tmp_path: Path, name: str, text: str, said: str) -> None:
     with pytest.raises(UserError) as error:
         read(tmp_path, text, name)
     assert said in error.value.line

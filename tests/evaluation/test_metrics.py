@@ -51,7 +51,7 @@ def test_a_summary_is_measured_against_its_page() -> None:
     assert (value(found, "summary.unsupported"), value(found, "summary.unproven"), value(found, "summary.words")) == (1.0, 1.0, 13.0)
 
 
-def test_copied_words_stand_in_runs_of_six_and_more() -> None:
+def test_copied_words_are_counted_in_runs_of_six_and_more() -> None:
     texts = PageTexts(pages()[0])
     copied = texts.copied("Every night the lamp at Skerry Point burned 40 litres of tar.")
     # "the lamp at skerry point burned 40 litres of": nine of twelve words.
@@ -92,11 +92,7 @@ def test_insights_are_matched_whoever_worded_them() -> None:
     assert repeated([OIL, GAP, AGAIN]) == [False, False, True]
     same_quote = insight("claim", "Fuel was a burden.", "burned **40 litres** of whale oil")
     assert insight_pairs([OIL], [FALSE, same_quote]) == [(0, 1)]
-
-
-def test_an_insight_is_the_twin_of_one_at_most() -> None:
-    found = evaluate(one_page(insights=(GAP, AGAIN)), one_page(insights=(AGAIN,)), pages(), draws=50)
-    assert value(found, "insights.found") == 1.0
+    # Each insight is the same as one other at most.
     assert insight_pairs([GAP, AGAIN], [AGAIN]) == [(1, 0)]
     assert insight_pairs([AGAIN, AGAIN], [AGAIN]) == [(0, 0)]
 
@@ -120,14 +116,9 @@ def test_insights_are_measured_alone_and_against_golden_ones() -> None:
     assert value(found, "insights.surprising.mean") == pytest.approx(8 / 3)
     assert value(found, "insights.surprising.bias") == pytest.approx(-1.0)
     assert value(found, "insights.important.bias") is None
-    assert value(found, "insights.grounded", "golden") == 1.0  # GAP's quote stands there; the other gives none
-
-
-def test_insights_without_any_evidence_have_no_grounded_share() -> None:
-    bare = insight("claim", "Oil was carried up 112 steps.")
-    found = evaluate(one_page(insights=(bare,)), NOBODY, pages(), draws=50)
-    assert value(found, "insights.grounded") is None
-    assert value(found, "insights.unsupported") == 0.0
+    assert value(found, "insights.grounded", "golden") == 1.0  # GAP's quote is on the page; the other has none
+    bare = evaluate(one_page(insights=(insight("claim", "Oil was carried up 112 steps."),)), NOBODY, pages(), draws=50)
+    assert (value(bare, "insights.grounded"), value(bare, "insights.unsupported")) == (None, 0.0)
 
 
 def test_ratings_against_golden_ones() -> None:
@@ -157,7 +148,7 @@ def test_all_rows_are_about_the_same_questions() -> None:
         assert {name.split(".")[1] for name in row.metrics} == {"rigor"}, row.role
 
 
-def test_the_baseline_s_row_is_there_to_be_beaten() -> None:
+def test_answers_are_compared_with_the_baseline() -> None:
     golden = rated({"rigor": [1.0 + 0.2 * at for at in range(30)]})
     perfect = evaluate(golden, golden, pages(30), draws=300)
     assert value(perfect, "ratings.rigor.mae") == 0.0
@@ -194,5 +185,5 @@ def test_every_metric_has_words_and_every_table_holds_every_metric() -> None:
         ("summary.words", None, "–"),
     ],
 )
-def test_figures_as_they_are_written(name: str, figure: float | None, text: str) -> None:
+def test_values_as_tables_show_them(name: str, figure: float | None, text: str) -> None:
     assert value_text(name, figure) == text

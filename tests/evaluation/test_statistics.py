@@ -1,4 +1,4 @@
-"""Figures against known values and scipy, and intervals that hold what they promise."""
+"""Statistics against known values and scipy, and intervals that contain the truth as often as they say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values that stand in a wiki, now and at an earlier commit."""
+"""The values of a wiki, now and at an earlier commit."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def config_of(wiki: DemoWiki) -> Config:
     return load_config(wiki.root, env={})
 
 
-def test_frontmatter_and_data_insights_are_read_and_what_cannot_be_used_is_told(wiki: DemoWiki) -> None:
+def test_frontmatter_and_data_insights_are_read_and_unusable_values_are_counted(wiki: DemoWiki) -> None:
     config = config_of(wiki)
     found = stored_answers(config, find_pages(config.content)[0])
     assert list(found.pages) == ["park-0", "park-1"]
@@ -60,7 +60,7 @@ def test_frontmatter_and_data_insights_are_read_and_what_cannot_be_used_is_told(
     )
 
 
-def test_what_enrich_wrote_itself_is_no_golden_data(wiki: DemoWiki) -> None:
+def test_what_enrich_wrote_itself_is_not_golden_data(wiki: DemoWiki) -> None:
     wiki.enrich("run", "--apply")
     config = config_of(wiki)
     files = find_pages(config.content)[0]

@@ -168,7 +168,7 @@ def test_a_damaged_or_foreign_cache_changes_nothing(tmp_path: Path, harm: str) -
         with sqlite3.connect(file) as ours:
             if harm == "values":
                 ours.execute("UPDATE entries SET value = substr(value, 1, length(value) - 3)")
-            else:  # sound entries under each other's keys
+            else:  # valid entries under each other's keys
                 (a, b), (c, d), *_ = ours.execute("SELECT key, value FROM entries").fetchall()
                 ours.execute("UPDATE entries SET value = ? WHERE key = ?", (d, a))
                 ours.execute("UPDATE entries SET value = ? WHERE key = ?", (b, c))
@@ -177,7 +177,7 @@ def test_a_damaged_or_foreign_cache_changes_nothing(tmp_path: Path, harm: str) -
     assert built(tmp_path).text() == first
 
 
-def test_what_is_no_longer_used_leaves_the_cache(tmp_path: Path) -> None:
+def test_unused_entries_leave_the_cache(tmp_path: Path) -> None:
     built(wiki(tmp_path))
 
     def entries() -> int:
@@ -220,7 +220,7 @@ BROKEN = {
 }
 
 
-def test_whatever_is_wrong_is_said_once_with_file_and_line_and_the_rest_is_built(tmp_path: Path) -> None:
+def test_each_fault_is_reported_once_with_file_and_line_and_the_rest_is_built(tmp_path: Path) -> None:
     pages = {
         **PAGES,
         "mice/owl.md": "---\ntitle: Another owl\n---\nText.\n",
@@ -266,7 +266,7 @@ def test_no_git_is_one_notice_and_no_error(tmp_path: Path, monkeypatch: pytest.M
     assert by_id(found)["owl"]["lastUpdated"] is None
 
 
-def test_dates_come_from_git_and_a_bulk_import_says_nothing(tmp_path: Path) -> None:
+def test_dates_come_from_git_without_bulk_imports(tmp_path: Path) -> None:
     def git(*arguments: str, date: str = "2026-01-05T23:30:00+09:00") -> None:
         stamp = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": "2026-02-01T00:00:00Z", "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
         who = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
@@ -287,7 +287,7 @@ def test_dates_come_from_git_and_a_bulk_import_says_nothing(tmp_path: Path) -> N
     assert (records["p1"]["dateCreated"], records["p1"]["lastUpdated"]) == (None, "2026-02-09")
 
 
-def test_a_dates_file_that_was_named_must_be_sound(tmp_path: Path) -> None:
+def test_a_named_dates_file_must_be_valid(tmp_path: Path) -> None:
     root = wiki(tmp_path)
     good = tmp_path / "dates.json"
     good.write_text('{"modified": {"birds/owl.md": "2026-03-09"}}')

@@ -1,1 +1,1 @@
-"""How good are the answers: golden sets, agreement, drift."""
+"""The quality of answers: sets of answers, metrics against golden data, agreement, drift."""
