@@ -361,9 +361,7 @@ def main() -> int:
     stored = {"summaries": summaries(pages, indexes), "insights": insights(arguments.sample, pages, indexes)}
     for name, texts in stored.items():
         flags(name, texts, arguments.list)
-        show(
-            f"{name}, one number changed to a value that is nowhere on the page (no evidence)", page_wide(texts, rng, arguments.rounds)
-        )
+        show(f"{name}, one number changed to a value that is nowhere on the page (no evidence)", page_wide(texts, rng, arguments.rounds))
         table, true = with_evidence(texts, rng)
         show(f"{name}, one number changed at random, its best line as evidence", table)
         print(f"  unchanged: {dict(true)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from enrich.wiki.wiki import Wiki
 State = Literal["skipped", "human-edited", "unmanaged", "rejected", "proposed", "due", "current"]
 # A page with one of these problems is broken and must be fixed. Other problems mean a page without usable frontmatter.
 _BROKEN = ("unreadable", "encoding", "yaml")
+# A paragraph without code, tags and expressions: each of its words is visible.
+_PLAIN = re.compile(r"\s*(?!import|export)[^\W_][^`~<{]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,7 @@ def _page_states(
     elif page.problem is not None:
         skipped = page.problem.kind
     else:
-        skipped = "" if visible(page.body).words >= wiki.config.wiki.min_words else "too-short"
+        skipped = "" if _is_long_enough(page.body, wiki.config.wiki.min_words) else "too-short"
     for stage in stages:
         if skipped:
             yield StageState(page.id, stage.name, "skipped", (skipped,))
@@ -148,6 +151,16 @@ def _page_states(
             yield StageState(page.id, stage.name, "due", ("refresh",))
         else:
             yield _stage_state(page, stage, lock.entry(page.id, stage.name, page), proposal)
+
+
+def _is_long_enough(body: str, minimum: int) -> bool:
+    """Whether a reader sees at least `minimum` words."""
+    # Counting exactly takes a sixth of a page's time in a run, and twice the words in plain paragraphs are nearly always there.
+    if "<!--" not in body and "{/*" not in body:
+        plain = sum(len(paragraph.split()) for paragraph in body.split("\n\n") if _PLAIN.fullmatch(paragraph))
+        if plain >= 2 * minimum:
+            return True
+    return visible(body).words >= minimum
 
 
 def _stage_state(page: Page, stage: Stage, entry: LockEntry | None, proposal: Proposal | None) -> StageState:
