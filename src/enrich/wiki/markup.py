@@ -151,12 +151,9 @@ class Scan:
         return end
 
     def _module(self, start: int) -> int:
-        if self.body.startswith("export", start):
-            found = _EXPORT.match(self.body, start)
-        elif self.body.find("from", start, start + 640) >= 0:
-            found = _IMPORT.match(self.body, start)
-        else:
-            found = _BARE_IMPORT.match(self.body, start)
+        has_names = self.body.find("from", start, start + 640) >= 0
+        pattern = _EXPORT if self.body.startswith("export", start) else _IMPORT if has_names else _BARE_IMPORT
+        found = pattern.match(self.body, start)
         return found.end() if found else -1
 
     def _simple(self, tag: re.Match[str]) -> str:

@@ -7,31 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from enrich.wiki.frontmatter import scalars, spans
 from enrich.wiki.frontmatter.scalars import Indents
 from enrich.wiki.frontmatter.spans import EditRefused, Node, Pair, Tree
 
-
-class Branch(dict[str, Any]):
-    """Changes below one mapping: key to plain value, or to a `Branch` for changes further down. A plain `dict` is a value."""
+Path: TypeAlias = tuple[str, ...]
 
 
-def branch_of(changes: Mapping[tuple[str, ...], Any]) -> Branch:
-    """Changes by path as a tree, in the caller's order."""
-    root = Branch()
+def applied(data: Mapping[Any, Any], changes: Mapping[Path, Any]) -> dict[Any, Any]:
+    """A copy of the data with the changes; parents that are missing or not mappings become mappings."""
+    result = dict(data)
     for path, value in changes.items():
-        branch = root
+        parent = result
         for key in path[:-1]:
-            branch = branch.setdefault(key, Branch())
-        branch[path[-1]] = value
-    return root
-
-
-def _plain(change: Any) -> Any:
-    """The value of a change where the page has none yet: branches become mappings."""
-    return {key: _plain(value) for key, value in change.items()} if isinstance(change, Branch) else change
+            below = parent.get(key)
+            parent[key] = parent = dict(below) if isinstance(below, dict) else {}
+        parent[path[-1]] = value
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +59,27 @@ class Cutter:
         self._unknown = len(order)
         self.cuts: list[Cut] = []
 
-    def change(self, branch: Branch) -> None:
-        """Plan every value that `branch` sets."""
+    def change(self, changes: Mapping[Path, Any]) -> None:
+        """Plan all changes. Of two changes, none may be inside the other."""
         if self.tree.root is None:
-            lines = [line for key, value in self._ranked(branch.items()) for line in scalars.entry(key, _plain(value), Indents())]
+            entries = self._ranked(applied({}, changes).items())
+            lines = [line for key, value in entries for line in scalars.entry(key, value, Indents())]
             self.cuts.append(Cut(len(self.text), len(self.text), "".join(line + self.newline for line in lines)))
         else:
-            self._change(self.tree.root, branch, ())
+            self._change(self.tree.root, changes, ())
 
-    def _change(self, mapping: Node, branch: Branch, path: tuple[str, ...]) -> None:
+    def _change(self, mapping: Node, changes: Mapping[Path, Any], path: Path) -> None:
         new: list[tuple[str, Any]] = []
-        for key, change in branch.items():
+        for key, value in applied({}, changes).items():
             pair = self.tree.find(mapping, key)
             if pair is None:
-                new.append((key, _plain(change)))
-            elif not isinstance(change, Branch):
-                self._replace(mapping, pair, change)
+                new.append((key, value))
+            elif (key,) in changes or pair.value.is_missing:
+                self._replace(mapping, pair, value)
             elif pair.value.kind == "mapping":
                 if any(target is pair.value for _, target in self.tree.aliases):
                     raise EditRefused(f"the mapping with the anchor &{pair.value.anchor} is used elsewhere too", self._line(pair.value))
-                self._change(pair.value, change, (*path, key))
-            elif pair.value.is_missing:
-                self._replace(mapping, pair, _plain(change))
+                self._change(pair.value, {one[1:]: below for one, below in changes.items() if one[0] == key}, (*path, key))
             else:
                 what = "an alias" if pair.value.kind == "alias" else "not a mapping"
                 raise EditRefused(f"`{'.'.join((*path, key))}` is {what}, so no key can be set below it", self._line(pair.key))

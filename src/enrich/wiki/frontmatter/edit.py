@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from enrich.wiki.frontmatter import readback
-from enrich.wiki.frontmatter.cuts import Cutter, branch_of, carried_out
-from enrich.wiki.frontmatter.readback import Path
+from enrich.wiki.frontmatter.cuts import Cutter, Path, carried_out
 from enrich.wiki.frontmatter.spans import BOM, EditRefused, Fences, find_fences, no_fences, parse
 
 Value: TypeAlias = "str | int | float | bool | Sequence[Value] | Mapping[str, Value] | None"
@@ -86,7 +85,7 @@ def _edit_head(head: str, changes: Mapping[Path, Any], order: Sequence[str], new
     if not due:
         return head
     cutter = Cutter(tree, newline, order)
-    cutter.change(branch_of(due))
+    cutter.change(due)
     new = carried_out(head, cutter.cuts)
     readback.check(old, due, new)
     return new

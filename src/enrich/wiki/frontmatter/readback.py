@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import yaml
 
 from enrich.wiki import yaml12
+from enrich.wiki.frontmatter.cuts import Path, applied
 from enrich.wiki.frontmatter.spans import EditRefused
-
-Path: TypeAlias = tuple[str, ...]
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -77,23 +76,11 @@ def check(old: Readings, changes: Mapping[Path, Any], new_text: str) -> None:
     except EditRefused as error:
         raise EditRefused(f"self-check: the edited frontmatter cannot be read ({error.reason})") from None
     for rules, before, after in (("1.1", old.old_style, new.old_style), ("1.2", old.core, new.core)):
-        wanted = _applied(before, changes)
+        wanted = applied(before, changes)
         if not same(wanted, after):
             keys = [str(key) for key in {**wanted, **after} if key not in wanted or key not in after or not same(wanted[key], after[key])]
             where = f" ({', '.join(keys[:3])})" if keys else ""
             raise EditRefused(f"self-check: under YAML {rules} rules the edited frontmatter does not read as intended{where}")
-
-
-def _applied(data: dict[Any, Any], changes: Mapping[Path, Any]) -> dict[Any, Any]:
-    """A copy of the data with the changes."""
-    result = dict(data)
-    for path, value in changes.items():
-        parent = result
-        for key in path[:-1]:
-            below = parent.get(key)
-            parent[key] = parent = dict(below) if isinstance(below, dict) else {}
-        parent[path[-1]] = value
-    return result
 
 
 def same(one: Any, other: Any) -> bool:
