@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from enrich.grounding.words import NUMBER_WORDS, TURNS, word_set
 from enrich.wiki.markup import BLOCKS
@@ -271,7 +272,7 @@ def _cut(text: str, skip: int, keep: int | None) -> str:
 
     Normalising leaves letters and digits as they are, so they map a position in normalised text back to the line.
     """
-    places = [found.start() for found in _LETTER.finditer(text)]
+    places = [found.start() for found in islice(_LETTER.finditer(text), keep)]
     begin, end = 0, len(text)
     if keep is not None:
         if not 0 < keep <= len(places):
@@ -292,7 +293,7 @@ def _is_mark(char: str) -> bool:
 
 def _splits_number(text: str, at: int) -> bool:
     """Whether a cut at this offset would go through a number (`5` out of `5.5` or `1,500`)."""
-    return at > 0 and (BROKEN in text[at - 1 : at + 1] or any(_DECIMAL.match(text, at - back) for back in (1, 2)))
+    return BROKEN in text[max(0, at - 1) : at + 1] or _DECIMAL.search(text, max(0, at - 2), at + 2) is not None
 
 
 def _likely_begins(wanted: Sequence[str], where: Mapping[str, Sequence[int]]) -> list[int]:
