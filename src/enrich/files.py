@@ -191,7 +191,7 @@ def _translated(file: Path) -> Iterator[None]:
 
 
 def take_lock(path: Path, *, wait: bool = True) -> int | None:
-    """Lock the file `path` (made if missing) and return a handle for `release_lock`; None if `wait` is off and another holder has it.
+    """Lock the file `path` (made if missing) and return a handle, which releases it when closed; None if `wait` is off and another holder has it.
 
     The lock excludes other processes and other handles of this process, and ends when the handle is closed or its process ends.
     """
@@ -212,13 +212,6 @@ def take_lock(path: Path, *, wait: bool = True) -> int | None:
             os.close(handle)
             raise
         os.close(handle)  # its last holder removed the file after we opened it
-
-
-def release_lock(handle: int, remove: Path | None = None) -> None:
-    """Release a lock of `take_lock`; `remove` is its file, if nothing should be left of it."""
-    if remove is not None:
-        remove.unlink(missing_ok=True)
-    os.close(handle)
 
 
 @contextlib.contextmanager

@@ -300,15 +300,15 @@ def test_a_cancelled_wait_leaves_nothing_locked(tmp_path: Path) -> None:
     assert asyncio.run(asyncio.wait_for(run(), 30))
 
 
-def test_no_lock_file_is_left(tmp_path: Path) -> None:
+def test_any_number_of_questions_needs_one_lock_file(tmp_path: Path) -> None:
     async def run() -> None:
         flight = SingleFlight(tmp_path)
-        for number in range(30):
-            async with flight.hold([digest(str(number)), digest("shared")]):
-                assert len(list(tmp_path.iterdir())) == 2
+        for number in range(50):
+            async with flight.hold([digest(str(number))]):
+                pass
 
     asyncio.run(run())
-    assert list(tmp_path.iterdir()) == []
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 _HOLDER = """
