@@ -50,6 +50,10 @@ class Usage:
     def fresh_input(self) -> int:
         return max(0, self.input - self.cached_input - self.cache_write)
 
+    def counts(self) -> dict[str, int]:
+        """The numbers by name, as JSON documents have them."""
+        return {"input": self.input, "cached_input": self.cached_input, "cache_write": self.cache_write, "output": self.output}
+
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.input + other.input,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from enrich.errors import AnswerError, ServiceError
@@ -157,7 +157,7 @@ class Asker:
                 fields=combined(stage.name, [sample.fields or () for sample in samples]),
                 question=Question.of(result.page, stage, key=samples[0].key),
                 prompt_version=str(stage.prompt.version),
-                tokens=None if self.service.baseline else asdict(spent.usage),
+                tokens=None if self.service.baseline else spent.usage.counts(),
                 cost_usd=spent.cost_usd,
                 asked=samples[-1].asked,
                 run=self.run,
@@ -216,7 +216,7 @@ class _Sample:
         """The cache's entry. `again`: a re-ask is still to come, so that a run that is killed before it continues there."""
         entry = {
             "answer": self.data,
-            "usage": asdict(self.spent.usage),
+            "usage": self.spent.usage.counts(),
             "cost_usd": self.spent.cost_usd,
             "model": self.stage.model,
             "asked": self.asked,

@@ -66,7 +66,7 @@ def spending_rows(spending: Spending) -> list[dict[str, Any]]:
             "model": model,
             "answers": spent.answers,
             "requests": spent.requests,
-            "tokens": asdict(spent.usage),
+            "tokens": spent.usage.counts(),
             "cost_usd": rounded(spent.cost_usd),
         }
         for (stage, model), spent in sorted(spending.items())
@@ -75,7 +75,7 @@ def spending_rows(spending: Spending) -> list[dict[str, Any]]:
 
 def shares(usage: Usage, parts: int) -> list[Usage]:
     """`usage` in equal parts; the first one has the remainder too, so that the sum is exact."""
-    counts = asdict(usage).values()
+    counts = usage.counts().values()
     even, rest = Usage(*(count // parts for count in counts)), Usage(*(count % parts for count in counts))
     return [even + rest, *[even] * (parts - 1)]
 
@@ -158,7 +158,7 @@ class RunResult:
             "failed": [{**asdict(failure), "retry": failure.retry} for failure in self.failed],
             "skipped": self.skipped,
             "requests": self.spent.requests,
-            "tokens": asdict(self.spent.usage),
+            "tokens": self.spent.usage.counts(),
             "cost_usd": rounded(self.spent.cost_usd),
             "seconds": round(self.seconds, 3),
             "stopped": self.stopped,

@@ -164,7 +164,7 @@ class _Booking:
             asked=outcome.asked,
             cached=outcome.cached,
             requests=spent.requests,
-            tokens=asdict(spent.usage),
+            tokens=spent.usage.counts(),
             cost_usd=spent.cost_usd,
             spent=spending_rows(outcome.spending),
             seconds=round(seconds, 3),
