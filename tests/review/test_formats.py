@@ -15,17 +15,16 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 # Inner names: hostile proposals are written past everything that cleans answers, and limits are set that no command takes.
-from enrich.html import data_island
 from enrich.review.diff_document import DiffDocument, diff_document, schema_text
 from enrich.review.lines import word_text
 from enrich.review.markdown import code, markdown_comment
 from enrich.review.proposals import ProposalStore
 from enrich.review.review_page import review_html
 from enrich.review.views import page_views
-from enrich.text import code_block, escaped
+from enrich.text import escaped
 from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki
-from tests.review.fodder import HOSTILE, hostile, many, views, with_old_values
+from tests.review.fixtures import HOSTILE, hostile, many, views, with_old_values
 from tests.review.wikis import make_wiki, page_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,12 +134,6 @@ def test_a_comment_always_fits_and_says_what_was_cut(crowd: Wiki, limit: int) ->
     assert_harmless(text)
 
 
-def test_a_fence_is_longer_than_any_run_inside() -> None:
-    block = code_block(["+ ````` and ``", "- x"])
-    assert block[0] == "``````diff"
-    assert block[-2] == "``````"
-
-
 @pytest.mark.parametrize("text", [*HOSTILE, "`", "``", "a`", "\\", "\\`", "|", "a\\|b"])
 def test_a_code_span_is_one_code_span_in_a_table_too(text: str) -> None:
     found = [token for token in tokens_of(f"| a |\n|---|\n| {code(text)} |\n") if token.type in ("code_inline", "text")]
@@ -181,11 +174,6 @@ def test_the_schema_in_the_docs_is_the_models() -> None:
     assert (ROOT / "docs/diff.schema.json").read_text(encoding="utf-8") == schema_text()
 
 
-def test_a_wrong_document_does_not_fit() -> None:
-    with pytest.raises(ValueError, match="pages"):
-        DiffDocument.model_validate({"schema": 1, "pages": [{"page": "x"}]})
-
-
 # HTML
 
 
@@ -209,11 +197,6 @@ def test_the_page_is_one_file_that_asks_for_nothing(crowd: Wiki) -> None:
     policy = html.unescape(text.split('http-equiv="Content-Security-Policy" content="')[1].split('"')[0])
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "unsafe" not in policy
-
-
-def test_the_data_block_gives_back_what_went_in() -> None:
-    data = {"a": "</script> & <!-- \u2028", "b": [1.5, None, True]}
-    assert json.loads(data_island(data)) == data
 
 
 def test_control_characters_show_and_line_breaks_stay() -> None:

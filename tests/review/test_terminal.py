@@ -472,7 +472,7 @@ def test_stopping_gives_the_terminal_back_and_going_on_takes_it(seventeen: Wiki)
 def test_ctrl_c_in_the_editor_is_the_editors(seventeen: Wiki, tmp_path: Path) -> None:
     stub = tmp_path / "editor.py"
     stub.write_text(
-        "import time\nprint('editing', flush=True)\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('caught')\n",
+        "import time\ntry:\n    print('editing', flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('caught')\n",
         encoding="utf-8",
     )
     with terminal(seventeen.config.root, "bay-09", EDITOR=f"{sys.executable} {stub}") as child:
@@ -502,6 +502,16 @@ def test_no_color_means_none(seventeen: Wiki, setting: str) -> None:
     coloured = {code for code in codes if re.fullmatch(r"3[0-8]|4[0-8]|9\d|10\d", code)}
     assert bool(coloured) == (not setting)
     assert ("[-" in raw) == bool(setting)
+
+
+def test_a_damaged_proposal_ends_it_with_the_error(seventeen: Wiki) -> None:
+    with terminal(seventeen.config.root, "bay-09", "bay-10") as child:
+        child.send("y")
+        decided(seventeen, "bay-09", 1)
+        (seventeen.config.proposals / "bay-10.json").write_text("{", encoding="utf-8")
+        child.send("J")
+        exit_code, said = left(child)
+    assert exit_code == 1 and "bay-10.json: not a proposal" in " ".join(said.split()) and "Traceback" not in said
 
 
 def test_without_a_terminal_it_names_the_other_commands(seventeen: Wiki) -> None:

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 # Inner names: the view model is what all forms of `diff` show, so it is tested once, below them.
 from enrich.review.review_page import page_data, review_html
-from enrich.review.views import PageView, age
-from enrich.review.word_diff import word_diff
-from tests.review.fodder import many, views, with_old_values
+from enrich.review.views import PageView, age, word_diff
+from tests.review.fixtures import many, views, with_old_values
 from tests.review.wikis import answer, make_wiki, page_text, ratings_answer, summary_answer
 
 

@@ -21,7 +21,7 @@ from enrich.runs.results import FailedQuestion, RunResult
 from enrich.runs.service import Service
 from tests.demo import DemoWiki, answering, changed, honest, honest_parts
 from tests.fake_server import Act, FakeServer, Seen, invalid_json, refusal
-from tests.review.fodder import HOSTILE
+from tests.review.fixtures import HOSTILE
 from tests.review.test_formats import assert_harmless
 
 Serve = Callable[..., FakeServer]

@@ -149,6 +149,8 @@ def _review_in_terminal(session: Session, wiki: Wiki, pages: Sequence[str] | Non
         session.warn(f"your edit of {page}:{name} was not used; its text is kept in {draft}")
     if counts["accepted"]:
         session.say("`enrich apply` writes what was accepted")
+    if application.failure:
+        raise application.failure
     if application.return_code == 130:
         raise KeyboardInterrupt
     if application.return_code:

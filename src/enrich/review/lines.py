@@ -16,8 +16,7 @@ from enrich.grounding import Finding
 from enrich.review.applying import edited, obstacle
 from enrich.review.lock import Lock, LockFile
 from enrich.review.quote_context import QuoteView
-from enrich.review.views import FieldView, InsightView, PageView, Score, age, as_text, provenance, value_text
-from enrich.review.word_diff import Piece, word_diff
+from enrich.review.views import FieldView, InsightView, PageView, Piece, Score, age, as_text, provenance, value_text, word_diff
 from enrich.text import escaped, printable
 from enrich.wiki.frontmatter.spans import EditRefused
 from enrich.wiki.wiki import Wiki

@@ -29,7 +29,7 @@ from enrich.wiki.wiki import Wiki
 
 HOST = "127.0.0.1"
 _COOKIE = "enrich-review"
-# A thousand pages' decisions are some 200 kB.
+# The decisions on a thousand pages take about 200 kB.
 _MOST_BYTES = 5_000_000
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -109,7 +109,7 @@ class ReviewServer:
         self._thread.join()
 
     def wait(self) -> None:
-        """Return when the server ends (Ctrl-C interrupts)."""
+        """Return when the server ends; Ctrl-C interrupts."""
         while self._thread.is_alive():
             self._thread.join(0.5)
 
@@ -118,7 +118,7 @@ class ReviewServer:
         return secrets.compare_digest(token.encode(), self._token.encode()) and self._token_left.acquire(blocking=False)
 
     def knows(self, cookies: str) -> bool:
-        """Whether a request's cookies hold this server's session."""
+        """Whether a request's cookies name this server's session."""
         try:
             held = SimpleCookie(cookies).get(_COOKIE)
         except CookieError:
@@ -195,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.server_.knows(self.headers.get("Cookie", ""))
 
     def _refuse(self, status: HTTPStatus, why: str) -> None:
-        # The body may be unread: the connection must not be used again.
+        # The body may be unread: the connection cannot be used again.
         self.close_connection = True
         self._json(status, {"error": why})
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -29,7 +29,7 @@ from textual.events import Click, Key
 from textual.screen import ModalScreen
 from textual.widgets import Footer, OptionList, Static
 
-from enrich.errors import AnswerError
+from enrich.errors import AnswerError, EnrichError
 from enrich.review.decisions import Decision
 from enrich.review.editing import Candidate, candidates, form_text, read_form
 from enrich.review.lines import STYLES, Line, Span, field_heading, field_lines, history_lines, insight_lines, move_spans, rich_text
@@ -67,7 +67,7 @@ _STATE_STYLES = {"accepted": "good", "rejected": "bad", "skipped": "dim"}
 
 
 class ReviewApp(App[None]):
-    """Pages, fields and the details of one field. `drafts`: files with edits that could not be used, by (page, field)."""
+    """Pages, fields and the details of one field. `drafts`: files with edits that could not be used, by (page, field). `failure`: what ended it."""
 
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
@@ -97,6 +97,7 @@ class ReviewApp(App[None]):
         self.theme = "ansi-dark"
         self.session = session
         self.drafts: dict[tuple[str, str], Path] = {}
+        self.failure: EnrichError | None = None
 
     def compose(self) -> ComposeResult:
         yield Horizontal(_static("title"), _static("count"), id="head")
@@ -118,6 +119,14 @@ class ReviewApp(App[None]):
         """Leave in order: Textual would let SIGTERM end the process with the terminal in raw mode."""
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Leave with an error that a person can act on; the command reports it. Others keep their traceback."""
+        if isinstance(error, EnrichError):
+            self.failure = error
+            self.exit(return_code=1)
+        else:
+            super()._handle_exception(error)
 
     # What is shown
 
@@ -198,7 +207,7 @@ class ReviewApp(App[None]):
         (detail.scroll_page_down if pages > 0 else detail.scroll_page_up)(animate=False)
 
     def action_help(self) -> None:
-        self.push_screen(_Help())
+        self.push_screen(_Popup(Group(help_table(), Text("Any key goes back.", STYLES["dim"]))))
 
     def action_leave(self, code: int) -> None:
         self.exit(return_code=code)
@@ -213,7 +222,8 @@ class ReviewApp(App[None]):
     def action_rest_of_all(self, decision: Decision) -> None:
         bulk = self.session.bulk(decision, page_only=False)
         if bulk.steps:
-            self.push_screen(_Confirm(f"{bulk.words[:1].upper()}{bulk.words[1:]}?"), lambda yes: self._commit(bulk if yes else None))
+            question = Text(f"{bulk.words[:1].upper()}{bulk.words[1:]}? y/n", STYLES["bold"])
+            self.push_screen(_Popup(question), lambda key: self._commit(bulk if key in ("y", "Y", "enter") else None))
         else:
             self._commit(bulk)
 
@@ -238,16 +248,14 @@ class ReviewApp(App[None]):
         session, place = self.session, (self.session.proposal.page, self.session.change.field)
         session.message = session.blocked()
         if not session.message:
-            draft = self.drafts.get(place) or _new_draft(form_text(place[0], session.change))
+            fresh = place not in self.drafts
+            draft = _new_draft(form_text(place[0], session.change)) if fresh else self.drafts[place]
             before = draft.read_bytes()
             failure = self._open_editor(draft)
-            if failure:
-                session.message = failure
-            if place not in self.drafts and (failure or draft.read_bytes() == before):
-                session.message = failure or "Nothing was changed."
-                done = True
+            if failure or (fresh and draft.read_bytes() == before):
+                session.message, done = failure or "Nothing was changed.", fresh
             else:
-                done = not failure and self._use(draft)
+                done = self._use(draft)
             if done:
                 self.drafts.pop(place, None)
                 draft.unlink(missing_ok=True)
@@ -257,19 +265,18 @@ class ReviewApp(App[None]):
 
     def _use(self, draft: Path) -> bool:
         """Store the edited value; whether the draft is no longer needed."""
-        text = draft.read_bytes().decode("utf-8", "replace")
         try:
-            if "\ufffd" in text:
-                raise AnswerError("invalid", "the text is not UTF-8")
-            form = read_form(text)
+            form = read_form(draft.read_text(encoding="utf-8"))
             if form is None:
                 self.session.message = "Nothing was changed."
                 return True
             return self.session.edit(form)
-        except AnswerError as error:
-            kept = [line for line in text.splitlines() if not line.startswith("# NOT USABLE:")]
-            draft.write_text("\n".join([*(f"# NOT USABLE: {line}" for line in error.detail.splitlines()), *kept, ""]), encoding="utf-8")
-            self.session.message = f"Not usable: {error.detail}; e opens your text again."
+        except (AnswerError, UnicodeDecodeError) as error:
+            problem = error.detail if isinstance(error, AnswerError) else "the text is not UTF-8"
+            lines = draft.read_text(encoding="utf-8", errors="replace").splitlines()
+            kept = [line for line in lines if not line.startswith("# NOT USABLE:")]
+            draft.write_text("\n".join([*(f"# NOT USABLE: {line}" for line in problem.splitlines()), *kept, ""]), encoding="utf-8")
+            self.session.message = f"Not usable: {problem}; e opens your text again."
             return False
 
     def _open_editor(self, file: Path) -> str:
@@ -311,31 +318,23 @@ class _Choices(OptionList, can_focus=False):
         self.highlighted = current
 
 
-class _Help(ModalScreen[None]):
+class _Popup(ModalScreen[str]):
+    """Shows something until a key is pressed; its result is that key ("" for a click)."""
+
+    def __init__(self, content: RenderableType) -> None:
+        super().__init__()
+        self._content = content
+
     def compose(self) -> ComposeResult:
         with Vertical():
-            yield VerticalScroll(Static(Group(help_table(), Text("Any key goes back.", STYLES["dim"]))), can_focus=False)
+            yield VerticalScroll(Static(self._content), can_focus=False)
 
     def on_key(self, event: Key) -> None:
         event.stop()
-        self.dismiss()
+        self.dismiss(event.key)
 
     def on_click(self, _: Click) -> None:
-        self.dismiss()
-
-
-class _Confirm(ModalScreen[bool]):
-    def __init__(self, question: str) -> None:
-        super().__init__()
-        self._question = question
-
-    def compose(self) -> ComposeResult:
-        with Vertical():
-            yield Static(Text(f"{self._question} y/n", STYLES["bold"]))
-
-    def on_key(self, event: Key) -> None:
-        event.stop()
-        self.dismiss(event.key in ("y", "Y", "enter"))
+        self.dismiss("")
 
 
 class _InsightChoice(ModalScreen[None]):

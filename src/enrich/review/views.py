@@ -5,7 +5,9 @@ A view compares a proposal with the current page. What is expensive (word diffs,
 
 from __future__ import annotations
 
+import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,11 +15,10 @@ from functools import cached_property
 from typing import Any, Literal
 
 from enrich.grounding import Finding
-from enrich.grounding.likeness import same_insights
+from enrich.grounding.likeness import likeness, same_insights
 from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, obstacle
 from enrich.review.proposals import STALE, FieldChange, Proposal
 from enrich.review.quote_context import PageQuotes, QuoteView
-from enrich.review.word_diff import Piece, word_diff
 from enrich.stages.field_values import current_value, value_hash
 from enrich.text import counted, usd
 from enrich.wiki.data import SCORES
@@ -26,7 +27,14 @@ from enrich.wiki.wiki import Wiki
 
 Kind = Literal["text", "insights", "rating", "other"]
 InsightStatus = Literal["new", "changed", "same", "gone"]
+Piece = tuple[Literal["=", "-", "+"], str]
+"""A part of a word diff: `=` is in both texts, `-` only in the old one, `+` only in the new one."""
 
+_TOKEN = re.compile(r"\w+(?:[.,'’]\w+)*|\s+|[^\w\s]")
+# With a smaller share of common words, a mixture of both texts is harder to read than one after the other.
+_ALIKE = 0.35
+# The comparison is quadratic; longer texts are shown as a whole. Fields are one or two sentences.
+_LONGEST = 3000
 # The order of a page's fields: what is read before what is judged.
 _ORDER: tuple[Kind, ...] = ("text", "insights", "rating", "other")
 # Two insights with at least this share of common words are one insight that changed, not one removed and one added.
@@ -251,3 +259,40 @@ def age(then: str, now: str) -> str:
         if seconds >= size:
             return f"{counted(int(seconds // size), unit)} ago"
     return "just now"
+
+
+def word_diff(old: str, new: str) -> list[Piece]:
+    """The pieces that lead from `old` to `new`: joined without the `+` pieces they are `old`, without the `-` pieces `new`.
+
+    >>> word_diff("It costs $5 a page.", "It costs $7 a page.")
+    [('=', 'It costs $'), ('-', '5'), ('+', '7'), ('=', ' a page.')]
+    """
+    if old == new:
+        return [("=", old)] if old else []
+    before, after = _TOKEN.findall(old), _TOKEN.findall(new)
+    whole: list[Piece] = [("-", old), ("+", new)]
+    if not before or not after:
+        return [piece for piece in whole if piece[1]]
+    if max(len(before), len(after)) > _LONGEST or likeness(old, new) < _ALIKE:
+        return whole
+    # White space is everywhere: as anchors of the comparison it would tear phrases apart.
+    blocks = difflib.SequenceMatcher(str.isspace, before, after, autojunk=False).get_opcodes()
+    kept = sum(_words(before[i1:i2]) for tag, i1, i2, _, _ in blocks if tag == "equal")
+    if kept < _ALIKE * max(_words(before), _words(after)):
+        return whole
+    pieces: list[Piece] = []
+    gone = come = ""
+    for number, (tag, i1, i2, j1, j2) in enumerate(blocks):
+        same = "".join(before[i1:i2])
+        # White space between two changed words is part of the change: fewer and larger pieces are easier to read.
+        if tag == "equal" and not (same.isspace() and 0 < number < len(blocks) - 1):
+            pieces += [("-", gone), ("+", come), ("=", same)]
+            gone = come = ""
+        else:
+            gone += same
+            come += "".join(after[j1:j2])
+    return [piece for piece in (*pieces, ("-", gone), ("+", come)) if piece[1]]
+
+
+def _words(tokens: Sequence[str]) -> int:
+    return sum(not token.isspace() for token in tokens)

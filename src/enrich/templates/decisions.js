@@ -62,9 +62,9 @@ const store = (() => {
     return { schema: 1, decisions };
   }
 
-  // Requests go out one after the other, so that the last click wins on the other side as well.
+  // Requests are sent one after the other, so that the last click is the one that is stored.
   let queue = Promise.resolve();
-  const unanswered = new Map();  // place → its last decision on the way
+  const unanswered = new Map();  // place → its last decision that has no answer yet
   const placeOf = (page, field) => JSON.stringify([page.page, field.field]);
   const waiting = (page, field) => unanswered.has(placeOf(page, field));
   function send(changes) {
@@ -76,7 +76,7 @@ const store = (() => {
     });
     sayBusy();
     queue = queue.then(async () => {
-      // On top of a decision of ours that was stored it is about the value which that one left; in all other cases about the value seen.
+      // After a stored decision of this page it is about the value which that one left; in all other cases about the value that was seen.
       const decisions = parts.map(({ page, field, value, before }) => entry(page, before && before.left || field, value));
       try {
         const answer = await fetch("/decisions", {
@@ -99,7 +99,7 @@ const store = (() => {
       }
     });
   }
-  // While an answer is out, the tally runs ahead of what is stored.
+  // Until the answer arrives, the tally is ahead of what is stored.
   const sayBusy = () => document.getElementById("tally").setAttribute("aria-busy", String(unanswered.size > 0));
   function answered(parts) {
     for (const part of parts) {
@@ -109,7 +109,7 @@ const store = (() => {
     sayBusy();
   }
   addEventListener("beforeunload", event => { if (unanswered.size) event.preventDefault(); });
-  // What the proposals hold now: a page's fields come back as they are after the decision.
+  // The server returns a page's fields as they are after the decision.
   function take(pages) {
     for (const fresh of pages) {
       const page = data.pages.find(one => one.page === fresh.page);
