@@ -13,7 +13,17 @@ from typing import Any, Literal
 from enrich.errors import UserError
 from enrich.review.applying import FIELD_MOVED, MEANWHILE, Applied, appliable, apply, obstacle, page_of
 from enrich.review.lock import ADOPTED, PERSONS, REJECTED, Key, Lock, LockEntry, LockFile, Question, lock_entry, owner
-from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, STALE, Edit, FieldChange, Proposal, ProposalStore, Proposed, State
+from enrich.review.proposals import (
+    OVER_HUMAN,
+    STALE,
+    Edit,
+    FieldChange,
+    Proposal,
+    ProposalStore,
+    Proposed,
+    State,
+    blocking_flag,
+)
 from enrich.stages.answers import QUALITY
 from enrich.stages.field_values import canonical, current_value, is_missing, value_hash
 from enrich.stages.stage import Stage
@@ -82,11 +92,6 @@ def taken_over(change: FieldChange, page: Page, lock: Lock, *, by: str, when: st
     flags = (*change.flags, OVER_HUMAN) if persons and OVER_HUMAN not in change.flags else change.flags
     edited = Edit(by, when, "over", change.proposed)
     return replace(decided(change, "accept", by=by, when=when), old=canonical(now), flags=flags, edited=edited)
-
-
-def blocking_flag(change: FieldChange) -> str:
-    """The flag because of which a change is accepted only by name, or ""."""
-    return next((flag for flag in (NEEDS_LOOK, OVER_HUMAN) if flag in change.flags), "")
 
 
 def is_small_move(change: FieldChange) -> bool:

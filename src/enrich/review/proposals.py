@@ -130,6 +130,11 @@ class FieldChange:
 _CHANGES = TypeAdapter(tuple[FieldChange, ...])
 
 
+def blocking_flag(change: FieldChange) -> str:
+    """The flag because of which a change is accepted only by name, or ""."""
+    return next((flag for flag in (NEEDS_LOOK, OVER_HUMAN) if flag in change.flags), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """What is proposed for one page. `seen` maps each page hash that its changes name to the line marks of that text (`review.line_marks`)."""

@@ -13,10 +13,10 @@ from typing import Any
 
 from enrich.errors import AnswerError
 from enrich.review.applying import FIELD_MOVED, MEANWHILE, page_of
-from enrich.review.decisions import Decision, Step, blocking_flag, decided, out_of_reach, record, taken_over, undecided
+from enrich.review.decisions import Decision, Step, decided, out_of_reach, record, taken_over, undecided
 from enrich.review.editing import Candidate, chosen_insights, edited
 from enrich.review.lock import LockFile
-from enrich.review.proposals import FieldChange, Proposal, ProposalStore
+from enrich.review.proposals import FieldChange, Proposal, ProposalStore, blocking_flag
 from enrich.review.views import FieldView, PageView, page_view
 from enrich.stages.field_values import current_value, same
 from enrich.text import counted

@@ -15,9 +15,8 @@ from enrich.config import STAGES, Config
 from enrich.errors import UserError
 from enrich.files import KeyedStore
 from enrich.llm.messages import Usage
-from enrich.review.decisions import blocking_flag
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, owner
-from enrich.review.proposals import FieldChange, Proposal, ProposalStore
+from enrich.review.proposals import FieldChange, Proposal, ProposalStore, blocking_flag
 from enrich.runs.service import TokenUse, endpoint_of, input_tokens, output_tokens
 from enrich.stages.field_values import current_value, same
 from enrich.stages.request import fused_request, groups
