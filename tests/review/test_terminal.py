@@ -519,5 +519,7 @@ def test_without_a_terminal_it_names_the_other_commands(seventeen: Wiki) -> None
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True)
     assert done.returncode == 2
     assert all(f"`enrich {name}" in done.stderr for name in ("diff", "accept", "reject", "review --from", "apply"))
+    dumb = pexpect.spawn(command[0], command[1:], env={**os.environ, "TERM": "dumb"}, encoding="utf-8", timeout=60)
+    assert left(dumb)[0] == 2
     as_json = subprocess.run([*command, "--json"], stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True)
     assert as_json.returncode == 2 and "terminal" in json.loads(as_json.stdout)["error"]["message"]
