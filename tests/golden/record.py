@@ -62,7 +62,7 @@ def masked(value: Any, root: str, key: str = "") -> Any:
     if isinstance(value, dict):
         return {name: masked(inner, root, name) for name, inner in value.items()}
     if isinstance(value, list):
-        return ["…" for _ in value] if key == "notes" else [masked(inner, root, key) for inner in value]
+        return ["…" for _ in value] if key in ("notes", "notices") else [masked(inner, root, key) for inner in value]
     if key in MESSAGES and value not in ("", None):
         return "…"
     if key in CLOCKS and value not in ("", None) and not (key in COUNTED and isinstance(value, int)):
@@ -221,6 +221,7 @@ class Wiki:
         if arguments[0] == "show":
             shown["issues"] = [{**issue, "text": "…"} for issue in shown["issues"] if issue["kind"] != "Stale"]
             shown["update"] = {"every": (shown["update"] or {}).get("every")}
+            (shown["record"] or {}).pop("recommendedScore", None)  # depends on the clock: `build --now` has it
         self.note(" ".join(arguments), {"exit": done.returncode, **summary(shown)})
         return document
 
