@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib.util
 import io
 import json
 import os
@@ -16,12 +17,13 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import yaml
 
 from enrich.cli.main import main  # in this process: much faster than one process a command
-from tests.fake_server import Act, Seen, completion
+from tests.fake_server import Act, FakeServer, Seen, completion
 
 ROOT = Path(__file__).resolve().parents[1]
 PROSE = (
@@ -82,6 +84,11 @@ class DemoWiki:
         values: dict[str, Any] = yaml.safe_load(self.file(number).read_text(encoding="utf-8").split("---\n")[1])
         return values
 
+    def asks(self, server: FakeServer) -> FakeServer:
+        """Let `enrich` ask this server."""
+        self.server = server.base_url
+        return server
+
     def env(self, **more: str) -> dict[str, str]:
         env = {name: value for name, value in os.environ.items() if not name.startswith(("ENRICH_", "OPENAI_"))}
         if self.server is not None:
@@ -91,9 +98,9 @@ class DemoWiki:
     def enrich(self, *arguments: str, **env: str) -> Result:
         """Run the command line in the wiki's folder, in this process: only its outcome counts, and it is much faster."""
         out, err = io.StringIO(), io.StringIO()
-        before, here = dict(os.environ), Path.cwd()
+        before, now, here = dict(os.environ), self.env(**env), Path.cwd()
         os.environ.clear()
-        os.environ.update(self.env(**env))
+        os.environ.update(now)
         os.chdir(self.root)
         code: object = 0
         try:
@@ -124,6 +131,16 @@ class DemoWiki:
     def lock(self) -> list[dict[str, Any]]:
         file = self.root / "enrich.lock"
         return [json.loads(row) for row in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+
+def script(file: Path) -> ModuleType:
+    """The module in a file that belongs to no package."""
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 @cache

@@ -358,6 +358,9 @@ class FakeServer:
         }
 
 
+Serve = Callable[..., FakeServer]  # what the fixture `serve` gives
+
+
 class _Connection(asyncio.Protocol):
     """One HTTP/1.1 connection: keep-alive, content-length bodies, one request at a time."""
 

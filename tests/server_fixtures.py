@@ -48,8 +48,6 @@ def llama() -> Iterator[str]:
     server = subprocess.Popen(
         [sys.executable, "-c", _LLAMA, str(model)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
-    assert server.stdin is not None
-    assert server.stdout is not None
     try:
         address = server.stdout.readline().strip()
         assert address.startswith("http://127.0.0.1:"), "the server did not start"

@@ -166,7 +166,7 @@ def equations(page: Page) -> list[tuple[str, str, str]]:
     """All `expression = number` and `expression ≈ number` of a page as (expression, sign, number)."""
     found = []
     for run in re.findall(rf"(?:{NUMBER}|[()×÷+−^=≈ ])+", re.sub(r"`[^`]*`", " ", prose(page)) if page.id in CODE_IS_RUN else prose(page)):
-        left, sign, right = re.match(r"(.*?)(?:([=≈])(.*))?$", run).groups()  # type: ignore[union-attr]
+        left, sign, right = re.match(r"(.*?)(?:([=≈])(.*))?$", run).groups()
         result = re.match(rf" *({NUMBER})", right or "")
         if sign and result:
             expression = left.strip().removeprefix(")").strip()

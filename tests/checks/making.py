@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from enrich.cli.main import main  # the command line is what these tests are about
 from enrich.wiki.pages import Page, PageFile, page_id, parse_page  # a page without a wiki, for tests of cards and of evaluation
+from tests.demo import DemoWiki
 
 PAGE = "towers/north-light.md"
 
@@ -28,15 +26,8 @@ class Finding(NamedTuple):
 
 def run(*arguments: str) -> tuple[int, str]:
     """(exit code, standard output) of `enrich` with these arguments."""
-    out = io.StringIO()
-    code: object = 0
-    with contextlib.redirect_stdout(out):
-        try:
-            main(list(arguments))
-        except SystemExit as ended:
-            code = ended.code or 0
-    assert isinstance(code, int)
-    return code, out.getvalue()
+    done = DemoWiki.at(Path.cwd()).enrich(*arguments)
+    return done.exit, done.out
 
 
 def check(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from enrich.text import printable  # the one that makes text of pages safe
 from tests.checks.making import check, run
+from tests.demo import DemoWiki
 
 HOSTILE = "EA money 100%\x1b[31mred\x9b2J\u202eevil\u2028::set-output name=x::y\x00"
 
@@ -54,10 +52,10 @@ def test_exit_code_is_zero_where_there_is_nothing_to_report(lighthouses: Path) -
 @pytest.mark.parametrize(
     ("name", "message"), [("noth-light", "no page 'noth-light'. Did you mean north-light"), ("stray.txt", "`roots` in enrich.toml")]
 )
-def test_an_unknown_page_is_an_error_that_says_why(lighthouses: Path, capsys: pytest.CaptureFixture[str], name: str, message: str) -> None:
+def test_an_unknown_page_is_an_error_that_says_why(lighthouses: Path, name: str, message: str) -> None:
     (lighthouses / "content" / "docs" / "stray.txt").write_text("A note.\n", encoding="utf-8")
-    assert run("--wiki", str(lighthouses), "check", name)[0] == 1
-    assert message in capsys.readouterr().err
+    result = DemoWiki.at(lighthouses).enrich("check", name)
+    assert (result.exit, message in result.err) == (1, True)
 
 
 def test_a_broken_page_does_not_hide_the_others(lighthouses: Path) -> None:
@@ -93,28 +91,3 @@ def test_a_hostile_page_cannot_end_a_workflow_command_or_move_the_cursor(tmp_pat
         assert not any(char in out for char in "\x1b\x9b\u202e\u2028\x00\r")
         assert form == "text" or all(line.startswith(("::warning file=", "::error file=")) for line in out.splitlines())
         assert "\n::set-output" not in out
-
-
-def test_what_is_only_needed_elsewhere_is_not_loaded(lighthouses: Path) -> None:
-    # A pre-commit hook pays for every import: numpy and openai alone cost more than the whole check.
-    script = (
-        "import sys\nfrom enrich.cli.main import main\n"
-        f"try:\n    main(['--wiki', {str(lighthouses)!r}, 'check', 'north-light'])\nexcept SystemExit:\n    pass\n"
-        "print(sorted({'numpy', 'scipy', 'openai', 'jinja2', 'rich.console', 'diskcache', 'aiohttp'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
-
-
-@pytest.mark.parametrize(
-    ("text", "safe"),
-    [
-        ("plain", "plain"),
-        ("zwei Wörter 🔦 👩\u200d🚒", "zwei Wörter 🔦 👩\u200d🚒"),
-        ("a\tb\nc", "a b c"),
-        ("a\u00a0b\u2029c", "a b c"),
-        ("\x1b[2J\u202etxt\ufeff\x85", "\\x1b[2J\\u202etxt\\ufeff "),
-    ],
-)
-def test_printable_text_stays_on_its_line(text: str, safe: str) -> None:
-    assert printable(text) == safe

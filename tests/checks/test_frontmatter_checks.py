@@ -76,16 +76,6 @@ def test_a_right_value_is_no_finding(found: Found, line: str) -> None:
     assert found(f"title: North Light\n{line}") == []
 
 
-def test_a_number_of_an_entity_is_e_and_digits(found: Found) -> None:
-    assert found("numericId: E12\ntitle: T") == []
-    assert found("numericId: 12\ntitle: T") == [(2, "error", "`numericId` should be E and digits, and is 12")]
-
-
-def test_a_rating_is_reported_on_its_own_line(found: Found) -> None:
-    (finding,) = found("title: T\nratings:\n  novelty: 4\n  rigor: 11")
-    assert finding == (5, "error", "`ratings.rigor` should be a number from 0 to 10, and is 11")
-
-
 def test_keys_that_contradict_each_other(found: Found) -> None:
     assert [said for _, _, said in found("title: T\nupdate_frequency: 7\nevergreen: false")] == [
         "`evergreen: false` says that the page is never updated, `update_frequency` says how often"
@@ -111,10 +101,6 @@ def test_a_wiki_with_its_own_keys_is_not_drowned_by_the_default_profile(found: F
     own = "tags: [a]\ntitle: T\nentityType: lighthouse\nsubcategory: coast\nweight: 3\npageType: tower\ncontentFormat: poster\nnumericId: 7"
     assert {kind for _, kind, _ in found(own, "default")} <= {"warning"}
     assert found(own.removesuffix("\nnumericId: 7"), "default") == []
-
-
-def test_what_enrich_itself_writes_is_judged_in_every_wiki(found: Found) -> None:
-    assert [kind for _, kind, _ in found("quality: 400\nratings: {rigor: 11}", "default")] == ["error", "error"]
 
 
 def test_the_first_pair_out_of_order_is_named(found: Found) -> None:

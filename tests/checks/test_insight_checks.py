@@ -80,10 +80,6 @@ def test_what_is_wrong_with_an_insight_on_a_page(tmp_path: Path, old: str, new: 
     assert finding.line == 4
 
 
-def test_evidence_is_found_through_markup(tmp_path: Path) -> None:
-    assert judged(tmp_path, on_page=GOOD.replace("burned oil and needed a keeper", "lamp burned oil and needed a keeper")) == []
-
-
 def test_equal_scores_say_nothing(tmp_path: Path) -> None:
     same = GOOD.replace("2.5", "3").replace("actionable: 4", "actionable: 3")
     (finding,) = judged(tmp_path, on_page=same)
@@ -157,25 +153,9 @@ def test_a_named_page_is_compared_with_the_whole_wiki_and_only_it_is_reported(tm
     assert len(findings) == 2
 
 
-def test_a_named_page_is_compared_with_data_files_that_do_not_name_it(tmp_path: Path) -> None:
-    other = RECORD.replace("north-light", "south-light").replace("lamp-1", "lamp-2")
-    by_record = judged(tmp_path / "1", "north-light", others={SOUTH: ""}, data={DATA: RECORD, "insights/quantitative.yaml": other})
-    assert [(f.rule, f.path) for f in by_record] == [("insight-duplicate", "data/insights/claim.yaml")]
-    by_page = judged(tmp_path / "2", "north-light", on_page=GOOD, others={SOUTH: ""}, data={"insights/quantitative.yaml": other})
-    assert [(f.rule, f.path) for f in by_page] == [("insight-duplicate", f"content/{PAGE}")]
-
-
 def test_a_data_file_that_cannot_be_read_is_one_error_and_the_rest_is_checked(tmp_path: Path) -> None:
     found = judged(tmp_path, data={"insights/broken.yaml": "- id: [\n", DATA: RECORD.replace("[oil]", "oil")})
     assert [(f.rule, f.path) for f in found] == [
         ("unreadable", "data/insights/broken.yaml"),
         ("insight-fields", "data/insights/claim.yaml"),
     ]
-
-
-def test_short_words_case_and_punctuation_do_not_tell_insights_apart(tmp_path: Path) -> None:
-    first, second = (
-        GOOD.replace("Oil lamps need a keeper every night.", text) for text in ("The lamp is of brass, and old.", "the LAMP brass and old")
-    )
-    (finding,) = judged(tmp_path, on_page=first + second)
-    assert (finding.rule, finding.severity, "100% of the word pairs" in finding.message) == ("insight-duplicate", "error", True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shlex
@@ -17,17 +16,14 @@ from typer.main import get_command
 
 import enrich
 from enrich.cli.main import app  # its parameters are looked at one by one
-from tests.demo import ROOT, DemoWiki, own_wiki
+from tests.demo import ROOT, DemoWiki, own_wiki, script
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_reference_is_the_help_of_the_commands() -> None:
-    spec = importlib.util.spec_from_file_location("make_cli", ROOT / "docs" / "make_cli.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == module.reference(), "run `make docs`"
+    reference = script(ROOT / "docs" / "make_cli.py").reference()
+    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == reference, "run `make docs`"
 
 
 def test_every_command_and_option_has_help_and_every_command_is_in_the_readme() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,8 @@ import pytest
 
 from tests.demo import DemoWiki, changed, honest
 from tests.evaluation.test_report_html import links_and_scripts
-from tests.fake_server import FakeServer, Seen
+from tests.fake_server import Seen, Serve
 
-Serve = Callable[..., FakeServer]
 PAGES = 12
 
 
@@ -33,8 +31,7 @@ def wiki(tmp_path: Path) -> DemoWiki:
 
 
 def test_nothing_is_asked_without_ask(wiki: DemoWiki, serve: Serve) -> None:
-    server = serve(honest)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest))
     before = wiki.content()
     result = wiki.enrich("eval", "--golden", "golden.jsonl", "--json")
     assert (result.exit, server.requests) == (0, 0)
@@ -45,8 +42,7 @@ def test_nothing_is_asked_without_ask(wiki: DemoWiki, serve: Serve) -> None:
 
 
 def test_what_is_asked_is_kept_and_proposes_nothing(wiki: DemoWiki, serve: Serve) -> None:
-    server = serve(honest)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest))
     first = wiki.enrich("eval", "--golden", "golden.jsonl", "--ask", "--limit", "5", "--json").json
     assert (first["pages"]["summary"], server.requests) == (5, 5)
     second = wiki.enrich("eval", "--golden", "golden.jsonl", "--ask", "--json").json
@@ -63,21 +59,8 @@ def test_what_is_asked_is_kept_and_proposes_nothing(wiki: DemoWiki, serve: Serve
     assert server.requests == PAGES
 
 
-def test_proposals_answer_if_the_cache_was_cleared(wiki: DemoWiki, serve: Serve) -> None:
-    server = serve(honest)
-    wiki.server = server.base_url
-    wiki.enrich("run")
-    wiki.enrich("cache", "clear")
-    asked = server.requests
-    found = wiki.enrich("eval", "--golden", "golden.jsonl", "--json").json
-    assert (found["pages"]["ratings"], server.requests) == (PAGES, asked)
-    # Another model has answered none of today's questions.
-    assert wiki.enrich("eval", "--golden", "golden.jsonl", "--model", "gpt-5-nano", "--json").json["pages"]["ratings"] == 0
-
-
 def test_only_golden_pages_and_chosen_stages_are_asked(wiki: DemoWiki, serve: Serve) -> None:
-    server = serve(honest)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest))
     (wiki.root / "few.jsonl").write_text(json.dumps(entry(2)) + "\n" + json.dumps(entry(7)) + "\n", encoding="utf-8")
     found = wiki.enrich("eval", "--golden", "few.jsonl", "--stage", "ratings", "--ask", "--json").json
     assert (found["pages"], server.requests) == ({"summary": 0, "insights": 0, "ratings": 2}, 2)
@@ -85,8 +68,7 @@ def test_only_golden_pages_and_chosen_stages_are_asked(wiki: DemoWiki, serve: Se
 
 
 def test_a_spent_budget_stops_the_asking_and_measures_what_is_there(wiki: DemoWiki, serve: Serve) -> None:
-    server = serve(honest)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest))
     result = wiki.enrich("eval", "--golden", "golden.jsonl", "--ask", "--budget", "0.000001", "--json")
     assert (result.exit, server.requests) == (4, 0)
     assert "raise the budget" in result.err
@@ -99,7 +81,7 @@ def test_a_changed_prompt_is_compared_with_saved_answers(wiki: DemoWiki, serve: 
             for one in parts["ratings"].values():
                 one["score"] -= 1.5
 
-    wiki.server = serve(changed(lower)).base_url
+    wiki.asks(serve(changed(lower)))
     wiki.enrich("eval", "--golden", "golden.jsonl", "--ask", "--save", "before.jsonl")
     same = wiki.enrich("eval", "--golden", "golden.jsonl", "--against", "before.jsonl", "--exit-code", "--json")
     assert (same.exit, same.json["drift"]["called"]) == (0, [])
@@ -141,15 +123,6 @@ def test_an_unknown_source_is_an_error_of_one_line(wiki: DemoWiki) -> None:
         result = wiki.enrich("eval", "--golden", "golden.jsonl", *arguments)
         assert (result.exit, len(result.err.splitlines())) == (code, 1), arguments
         assert said in result.err
-
-
-def test_stored_values_can_be_measured_and_compared_too(wiki: DemoWiki) -> None:
-    wiki.enrich("run", "--apply")
-    found = wiki.enrich("eval", "--answers", "frontmatter", "--golden", "golden.jsonl", "--against", "offline", "--json").json
-    assert found["answers"] == "frontmatter"
-    assert found["metrics"]["summary.unsupported"]["answers"]["pages"] == PAGES
-    assert found["drift"]["called"] == []
-    assert found["drift"]["before"] == "offline baseline"
 
 
 def test_the_html_page_is_written_to_the_named_file(wiki: DemoWiki) -> None:

@@ -93,8 +93,3 @@ def test_mistakes_are_reported_with_their_place(tmp_path: Path, name: str, text:
         read(tmp_path, text, name)
     assert said in error.value.line
     assert str(tmp_path / name) in error.value.line
-
-
-def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be read"):
-        read_answers(tmp_path / "none.yaml", PAGES)

@@ -61,11 +61,6 @@ def test_names_are_text_and_nothing_is_fetched_or_run() -> None:
     assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
 
 
-def test_drift_is_red_and_its_absence_is_not() -> None:
-    assert '<section class="verdict red">\n  <h2>Drift in 3 of' in document()
-    assert '<section class="verdict green">\n  <h2>No drift in' in document(shift=0.0)
-
-
 def test_plots_draw_what_they_are_given() -> None:
     field = Scored("rigor", 0, 10, (5.0, 5.0, 7.0), (6.0,), ((4.0, 5.0), (6.0, 5.0), (5.0, 5.0), (9.0, 9.0)))
     assert distribution(field, ("answers", "golden")).count('class="ours"') == 2  # two values, two bars

@@ -18,7 +18,6 @@ from enrich.evaluation.statistics import (
     difference,
     mean,
     median,
-    mix_distance,
     quadratic_kappa,
     spearman,
 )
@@ -52,10 +51,6 @@ def test_kappa_is_the_table_s_on_whole_numbers() -> None:
         assert plain(quadratic_kappa, x, y) == pytest.approx(table_kappa(x, y), abs=1e-12)
 
 
-def test_kappa_of_two_constants_is_not_defined() -> None:
-    assert math.isnan(plain(quadratic_kappa, [4, 4, 4], [4, 4, 4]))
-
-
 def test_spearman_with_ties_is_scipy_s() -> None:
     rng = np.random.default_rng(5)
     for size in (5, 30, 200):
@@ -82,11 +77,6 @@ def test_weights_are_repetitions() -> None:
         assert quadratic_kappa(weights, x, y)[0] == pytest.approx(
             1 - ((a - b) ** 2).mean() / (a.var() + b.var() + (a.mean() - b.mean()) ** 2)
         )
-
-
-def test_mix_distance_is_half_the_difference_of_shares() -> None:
-    # Ours: 3 and 1 of 4. Theirs: 1 and 1 of 2.
-    assert mix_distance(np.ones((1, 2)), np.array([[2.0, 1, 1, 0], [1, 0, 0, 1]]))[0] == pytest.approx(0.25)
 
 
 def test_an_interval_holds_the_truth_about_as_often_as_it_says_where_a_page_s_values_hang_together() -> None:
@@ -125,15 +115,3 @@ def test_what_is_not_defined_has_neither_value_nor_interval() -> None:
     flat = draws.estimate(spearman, rows("abc", [1, 1, 1], [1, 2, 3]))
     assert (flat.value, flat.low, flat.high) == (None, None, None)
     assert difference(flat, draws.estimate(mean, rows("abc", [1, 2, 3]))) is None
-
-
-def test_the_difference_of_two_sets_on_the_same_pages_leaves_out_what_they_share() -> None:
-    rng = np.random.default_rng(17)
-    names = [f"p{at}" for at in range(50)]
-    hard = rng.normal(0, 3, 50)
-    draws = Resampling(names, draws=500)
-    one, other = draws.estimate(mean, rows(names, hard + 0.5)), draws.estimate(mean, rows(names, hard + rng.normal(0, 0.1, 50)))
-    bounds = difference(one, other)
-    assert bounds is not None and 0.4 < bounds[0] < 0.5 < bounds[1] < 0.6
-    # Each alone is far less certain than that.
-    assert one.high is not None and one.low is not None and one.high - one.low > 1

@@ -99,18 +99,6 @@ def test_an_earlier_commit_is_read_without_touching_the_working_tree(wiki: DemoW
         stored_at(config, "--output=/tmp/x")
 
 
-def test_a_wiki_in_a_folder_of_a_repository_is_read_from_there(tmp_path: Path) -> None:
-    wiki = DemoWiki(tmp_path / "notes" / "wiki", 1)
-    wiki.file(0).write_text(wiki.file(0).read_text(encoding="utf-8").replace("---\n\n", 'llmSummary: "Old."\n---\n\n', 1), encoding="utf-8")
-    whole = DemoWiki.__new__(DemoWiki)
-    whole.root = tmp_path
-    git(whole, "init", "-q")
-    git(whole, "add", ".")
-    git(whole, "commit", "-qm", "first")
-    wiki.file(0).write_text("---\ntitle: New\n---\nNew.\n", encoding="utf-8")
-    assert stored_at(config_of(wiki), "HEAD").pages["park-0"].summary == "Old."
-
-
 def test_pages_outside_the_wiki_have_no_earlier_commit_here(wiki: DemoWiki) -> None:
     config = load_config(wiki.root, {"wiki.content": str(wiki.docs.resolve())}, env={})
     with pytest.raises(UserError, match="is outside the wiki"):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,19 +10,14 @@ from types import ModuleType
 
 import pytest
 
+from tests.demo import ROOT, script
+
 pytestmark = pytest.mark.sample
 
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
-    file = Path(__file__).resolve().parents[2] / "bench" / "grounding.py"
-    spec = importlib.util.spec_from_file_location("bench_grounding", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return script(ROOT / "bench" / "grounding.py")
 
 
 def share(tables: Iterable[Counter[str]], *severities: str) -> float:

@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 # Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.errors import AnswerError, ServiceError
 from enrich.llm.cache import AnswerCache, SingleFlight
@@ -18,10 +16,8 @@ from enrich.llm.keys import question_key
 from enrich.llm.messages import Event, Message, Reply
 from enrich.llm.prices import Budget
 from tests import fake_server as fake
-from tests.fake_server import FakeServer, Seen
+from tests.fake_server import Seen, Serve
 from tests.llm.asking import client, request
-
-Serve = Callable[..., FakeServer]
 
 
 def faulty(seed: int) -> Callable[[Seen], fake.Act | None]:
@@ -81,21 +77,6 @@ def test_the_first_final_error_ends_what_waits_without_another_request(serve: Se
     assert server.requests <= 8, "only those that were out already"
 
 
-def test_a_server_that_goes_away_in_the_middle_is_a_named_failure(serve: Serve) -> None:
-    server = serve()
-
-    async def run() -> object:
-        async with client(server, attempts=2) as asking:
-            await asking.send(request())
-            server.stop()
-            return (await asyncio.gather(asking.send(request()), return_exceptions=True))[0]
-
-    error = asyncio.run(run())
-    assert isinstance(error, ServiceError)
-    assert error.cause in ("unreachable", "reset")
-    assert not error.final
-
-
 def test_a_cancelled_request_is_settled_and_leaves_nothing_in_flight(serve: Serve) -> None:
     server = serve(lambda seen: fake.hang())
     budget = Budget(10.0)
@@ -139,15 +120,3 @@ def test_two_hundred_identical_questions_are_one_request(serve: Serve, tmp_path:
     assert len(texts) == 1
     assert set(json.loads(texts.pop())) == {"summary"}
     assert server.requests == 1
-
-
-@pytest.mark.parametrize("tell", ["retry-after", "none"])
-def test_a_rate_limited_server_loses_nothing_over_real_http(serve: Serve, tell: str) -> None:
-    server = serve(limit=fake.RateLimit(100, "bucket", tell), latency=0.01)
-
-    async def run() -> list[Reply]:
-        async with client(server) as asking:
-            return await asyncio.gather(*(asking.send(request(f"page {number}")) for number in range(250)))
-
-    assert len(asyncio.run(run())) == 250
-    assert server.statuses[200] == 250

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,13 @@ import pytest
 # Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.errors import AnswerError, UserError
 from enrich.llm.cache import AnswerCache
-from enrich.llm.endpoint import Endpoint, host_of
+from enrich.llm.endpoint import Endpoint
 from enrich.llm.messages import Message
 from tests import fake_server as fake
 from tests.demo import DemoWiki, changed, honest
-from tests.fake_server import FakeServer, Seen
+from tests.fake_server import Seen, Serve
 from tests.llm.asking import Asked, ask, client, request
 
-Serve = Callable[..., FakeServer]
 KEY = "sk-proj-Abc123_secret-0987654321xyz"
 ENV = {"OPENAI_API_KEY": KEY}
 
@@ -111,11 +109,6 @@ def test_a_mangled_key_is_an_error_that_does_not_show_it(key: str) -> None:
     assert key not in caught.value.line
 
 
-def test_the_host_can_be_shown_without_a_key() -> None:
-    assert host_of(None) == "api.openai.com"
-    assert host_of("https://models.example:8443/v1") == "models.example:8443"
-
-
 def test_the_key_is_sent_and_only_ours(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
         monkeypatch.setenv(name, "from-the-environment")
@@ -194,7 +187,7 @@ def test_a_key_that_is_a_word_of_the_page_changes_no_answer(serve: Serve, tmp_pa
     wiki = DemoWiki(tmp_path, 1)
     page = wiki.file(0).read_text(encoding="utf-8")
     wiki.file(0).write_text(page.replace("in a steady breeze", "after an untested internationalisation"), encoding="utf-8")
-    wiki.server = serve(honest).base_url
+    wiki.asks(serve(honest))
     proposed = []
     for said in ("", key):
         assert wiki.enrich("run", "--json", "--refresh", "--no-cache", OPENAI_API_KEY=said).json["failed"] == []
@@ -209,13 +202,13 @@ def test_an_answer_that_holds_the_key_fails_and_is_not_stored(serve: Serve, tmp_
     def leaking(seen: Seen, parts: dict[str, Any]) -> None:
         parts["summary"]["summary"] = f"Wind turbines deliver {seen.key} in a breeze."
 
-    wiki.server = serve(changed(leaking)).base_url
+    wiki.asks(serve(changed(leaking)))
     run = wiki.enrich("run", "--json", OPENAI_API_KEY=KEY).json
     assert {(item["page"], item["cause"]) for item in run["failed"]} == {("park-0", "key-in-answer")}
     assert (run["exit"], run["proposed"]) == (3, [])
     for file in (*(wiki.root / "cache").rglob("*"), *(wiki.root / "proposals").rglob("*")):
         assert file.is_dir() or KEY.encode() not in file.read_bytes(), file
-    wiki.server = serve(honest).base_url
+    wiki.asks(serve(honest))
     assert wiki.enrich("run", "--json", OPENAI_API_KEY=KEY).json["asked"] == 3, "nothing of it is in the answer cache"
 
 

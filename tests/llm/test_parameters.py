@@ -14,10 +14,8 @@ from enrich.errors import AnswerError, ServiceError
 from enrich.llm.messages import Event
 from enrich.llm.parameters import Parameters
 from tests import fake_server as fake
-from tests.fake_server import Act, FakeServer, Seen
+from tests.fake_server import Act, Seen, Serve
 from tests.llm.asking import SCHEMA, ask, client, request
-
-Serve = Callable[..., FakeServer]
 
 OPENAI_SAYS = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
 
@@ -101,14 +99,6 @@ def test_without_schemas_the_schema_stands_in_the_prompt(serve: Serve) -> None:
     assert "JSON" in stated
     assert json.loads(stated.rpartition("\n")[2]) == SCHEMA
     assert set(json.loads(asked.text)) == {"summary"}
-
-
-def test_a_server_without_any_response_format_gets_none(serve: Serve) -> None:
-    server = serve(picky("response_format"))
-    asked = ask(server)
-    assert [(seen.body.get("response_format") or {}).get("type") for seen in server.seen] == ["json_schema", "json_object", None]
-    assert asked.reply is not None
-    assert len(asked.notes) == 2
 
 
 def test_several_refused_parameters_are_learned_one_after_the_other(serve: Serve) -> None:

@@ -41,12 +41,6 @@ def test_a_prompt_has_its_wishes_and_its_words(tmp_path: Path) -> None:
     assert prompt.render(title="Alignment", items=["a", "b"]) == "Summarise Alignment.\n- a\n- b\nEnd."
 
 
-def test_only_the_version_is_needed(tmp_path: Path) -> None:
-    prompt = Prompt.load(write(tmp_path, "---\nversion: first\n---\nHello"))
-    assert (prompt.version, prompt.settings.model, prompt.settings.temperature) == ("first", None, None)
-    assert prompt.render() == "Hello"
-
-
 def test_the_hash_follows_the_text_and_not_the_line_ends(tmp_path: Path) -> None:
     plain = Prompt.load(write(tmp_path, GOOD))
     (tmp_path / "crlf.md").write_bytes(GOOD.replace("\n", "\r\n").encode())

@@ -42,14 +42,6 @@ def test_items_are_green_amber_or_red() -> None:
     assert (record["passing"], record["total"]) == (2, 13)
 
 
-def test_only_some_formats_need_an_overview_and_a_target_of_zero_needs_one_item() -> None:
-    record = covered("", "index")
-    assert "overview" not in record["items"]
-    assert record["total"] == 12
-    assert record["items"]["diagrams"] == "red"
-    assert covered("```mermaid\n```", "index")["items"]["diagrams"] == "green"
-
-
 def test_ratings_are_shown_in_short_where_they_are_known() -> None:
     assert "ratingsString" not in covered("")
     assert ratings_text({"novelty": 4.5, "rigor": 7.0, "focus": 3, "completeness": 0}) == "N:4.5 R:7 C:0"

@@ -34,10 +34,6 @@ def found(body: str) -> list[dict[str, Any]]:
     return list(answer("insights", page_of(body), dimensions=SEVEN)["insights"])
 
 
-def rated(body: str, dimensions: tuple[str, ...] = SEVEN) -> dict[str, Any]:
-    return answer("ratings", page_of(body), dimensions=dimensions)
-
-
 def judged(page: Page) -> list[FieldAnswer]:
     """All stages' answers about a page as the stages judge them."""
     index = PageIndex(page.body, title=page.title, description=page.description)
@@ -109,20 +105,6 @@ class TestSummary:
         alone = "Sleeper coaches carry beds, tables and lamps through the dark."
         assert said(f"{leaning}\n\n{alone}\n") == [alone]
 
-    def test_leaves_code_comments_tables_and_hidden_text_alone(self) -> None:
-        body = (
-            "```\nNight trains in code are never quoted by anybody at all.\n```\n"
-            "{/* Night trains in comments are never quoted by anybody at all. */}\n"
-            "| Night trains in cells are never quoted by anybody at all. | x |\n|---|---|\n| a | b |\n\n"
-            "Night trains in running text are quoted word for word.\n"
-        )
-        assert said(body) == ["Night trains in running text are quoted word for word."]
-
-    def test_takes_the_description_where_the_body_has_no_sentence(self) -> None:
-        assert said("- bed\n- lamp\n", description="Night trains carry people who would rather sleep than fly.") == [
-            "Night trains carry people who would rather sleep than fly."
-        ]
-
     @pytest.mark.parametrize(
         ("body", "expected"),
         [
@@ -170,29 +152,8 @@ class TestInsights:
         assert item["type"] == kind
         assert item["evidence"] == sentence
 
-    def test_at_most_three_and_none_twice(self) -> None:
-        lines = [f"Operators of line {name} lost {n}0% of their sleepers in 2 years." for n, name in enumerate("abcdefgh", 1)]
-        alike = found("\n\n".join([FILLER, *lines]))
-        assert len(alike) == 1
-        different = [
-            "Operators lost 30% of their sleepers in 2 years.",
-            "Bedding is washed at 60° and costs $12 million.",
-            "Heating fails on 5 of 9 locomotives during January.",
-            "Dining cars earn 3.5 million although kitchens stay cold.",
-            "Border police check 90% of passports before midnight.",
-        ]
-        assert len(found("\n\n".join([FILLER, *different]))) == 3
-
 
 class TestRatings:
-    def test_sourced_and_structured_pages_are_rated_above_bare_lists(self) -> None:
-        prose = " ".join(f"Operators may lose about {n}% of riders because fares depend on model {n} of 2024.[^{n}]" for n in range(10, 50))
-        notes = "\n".join(f"[^{n}]: [Report {n}](https://example.org/{n})" for n in range(10, 50))
-        rich = rated(f"## Overview\n\n{prose}\n\n## Costs\n\n### Fares\n\n{prose}\n\n{notes}\n")
-        bare = rated("- bed\n- lamp\n- table\n" * 20)
-        for dimension in ("novelty", "rigor", "completeness"):
-            assert rich[dimension]["score"] > bare[dimension]["score"] + 0.5, dimension
-
     def test_earlier_values_on_the_page_do_not_count(self) -> None:
         file = PageFile("trains", "trains.mdx", Path("trains.mdx"))
         plain = parse_page(file, f"---\ntitle: T\n---\n{FILLER}\n".encode())
@@ -229,10 +190,3 @@ def test_any_body_gets_a_valid_answer(body: str) -> None:
     # Orders in the text are for a person to judge; brackets alone are nothing to quote.
     excused = ("self-talk", "orders") if any(char.isalnum() for char in body) else ("self-talk", "orders", "quote")
     assert [str(finding) for finding in fields["llmSummary"].hard if finding.kind not in excused] == []
-
-
-def test_same_answer_each_time() -> None:
-    pages = [read_page(file) for file in find_pages(OWN)[0]]
-    once = [answer(stage, page, dimensions=SEVEN) for page in pages for stage in ("summary", "insights", "ratings")]
-    again = [answer(stage, page, dimensions=SEVEN) for page in reversed(pages) for stage in ("ratings", "insights", "summary")]
-    assert once == list(reversed(again))

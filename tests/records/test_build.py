@@ -99,13 +99,6 @@ def test_backlinks_come_from_entities_first_and_from_links_once(tmp_path: Path) 
     assert by_id(found)["owl"]["backlinkCount"] == 2
 
 
-def test_numbers_are_written_as_javascript_writes_them(tmp_path: Path) -> None:
-    text = built(wiki(tmp_path)).text()
-    assert '"quality":63,' in text
-    assert '"ratings":{"novelty":4,"rigor":7}' in text
-    assert json.loads(text)["pages"] == built(wiki(tmp_path)).pages
-
-
 def test_the_document_holds_states_clock_and_schema(tmp_path: Path) -> None:
     states = {"owl": {"summary": {"state": "due", "reasons": ["missing"]}}}
     document = json.loads(built(wiki(tmp_path), enrichment=states).text())
@@ -175,29 +168,6 @@ def test_a_damaged_or_foreign_cache_changes_nothing(tmp_path: Path, harm: str) -
         ours.close()
     assert built(tmp_path).text() == first
     assert built(tmp_path).text() == first
-
-
-def test_unused_entries_leave_the_cache(tmp_path: Path) -> None:
-    built(wiki(tmp_path))
-
-    def entries() -> int:
-        with sqlite3.connect(tmp_path / "cache/pages/pages.sqlite") as db:
-            count: int = db.execute("SELECT count(*) FROM entries").fetchone()[0]
-        db.close()
-        return count
-
-    before = entries()
-    (tmp_path / "content/docs/birds/crow.md").unlink()
-    built(tmp_path)
-    assert entries() < before
-
-
-def test_another_profile_gives_other_records(tmp_path: Path) -> None:
-    before = by_id(built(wiki(tmp_path)))["crow"]
-    (tmp_path / "mine.yaml").write_text("default_clusters: [birds]\ndefault_content_format: table\nentity_link_component: Ref\n")
-    after = by_id(built(wiki(tmp_path, toml='profile = "mine.yaml"\n')))["crow"]
-    assert (before["clusters"], before["contentFormat"], before["metrics"]["internalLinks"]) == (["ai-safety"], "article", 1)
-    assert (after["clusters"], after["contentFormat"], after["metrics"]["internalLinks"]) == (["birds"], "table", 0)
 
 
 def test_adding_a_page_changes_only_what_depends_on_it(tmp_path: Path) -> None:
@@ -302,12 +272,6 @@ def test_a_named_dates_file_must_be_valid(tmp_path: Path) -> None:
             built(root, dates_file=good)
     with pytest.raises(UserError, match=r"no\.json: the dates cannot be read"):
         built(root, dates_file=tmp_path / "no.json")
-
-
-def test_no_content_folder_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "enrich.toml").write_text("")
-    with pytest.raises(UserError, match=r"Set \[wiki\] content"):
-        built(tmp_path)
 
 
 @pytest.mark.sample

@@ -58,14 +58,6 @@ def edited(days: int) -> str:
     return f"lastEdited: {(NOW - timedelta(days=days)).date()}"
 
 
-def test_a_page_without_faults_has_no_issue() -> None:
-    made = card()
-    assert issues(made) == []
-    assert (made["quality"]["label"], made["quality"]["warns"], made["edited"]["age"]) == ("Good", False, "11 days ago")
-    assert made["update"] == {"every": "monthly", "due": "Due in 3 weeks", "light": "green"}
-    assert (made["words_text"], made["structure"]["bullet_percent"], made["structure"]["light"]) == ("4.4k", 16, "amber")
-
-
 QUALITIES = {"Comprehensive": (100, 80), "Good": (79.5, 60), "Adequate": (59, 40), "Draft": (39, 20), "Stub": (19, 0)}
 READERS = {"Essential": (100, 90), "High": (89.5, 70), "Useful": (69.5, 50), "Reference": (49.5, 30), "Peripheral": (29.5, 0)}
 RESEARCH = {"Critical": (100, 90), "High": (89.5, 70), "Moderate": (69.5, 50), "Low": (49.5, 30), "Minimal": (29.5, 0)}
@@ -110,18 +102,6 @@ def test_lights_at_their_limits() -> None:
     assert made == ["green", "amber", "amber", "red", "red"]
 
 
-@pytest.mark.parametrize(
-    ("record", "head", "update"),
-    [
-        ({"updateFrequency": None}, "lastEdited: 2026-03-01", ("", "No update schedule", None)),
-        ({}, "title: T", ("monthly", "Never edited, as far as known", "red")),
-        ({"evergreen": False}, "title: T", ("never", "Not updated any more", None)),
-    ],
-)
-def test_pages_without_a_date_for_the_next_look(record: dict[str, Any], head: str, update: tuple[str, str, str | None]) -> None:
-    assert tuple(card(record, head)["update"].values()) == update
-
-
 BARE = {"metrics": {"tableCount": 0, "diagramCount": 0}}
 SIMILAR = [
     {"id": "fog", "title": "Fog", "path": "/fog/", "similarity": 40},
@@ -154,19 +134,6 @@ def test_each_issue_from_its_limit_on(record: dict[str, Any], head: str, issue: 
     assert {severity for kind, severity, _ in issues(made) if kind in ("Quality", "Redundancy")} <= {"warning"}
 
 
-def test_issues_have_a_fixed_order() -> None:
-    record = {"quality": 20, "unconvertedLinkCount": 2, "redundancy": {"maxSimilarity": 50, "similarPages": SIMILAR}, "metrics": {}}
-    found = issues(card(record, head="lastEdited: 2025-01-01"))
-    assert [kind for kind, _, _ in found] == ["Quality", "Links", "Redundancy", "Stale", "Structure"]
-    assert [severity for _, severity, _ in found] == ["warning", "info", "warning", "info", "info"]
-
-
-def test_the_last_edit_is_the_frontmatters_else_the_records() -> None:
-    assert card({"lastUpdated": "2026-03-12"})["edited"]["date"] == "2026-03-01"
-    assert card({"lastUpdated": "2026-03-12"}, head="title: T")["edited"] == {"date": "2026-03-12", "days": 0, "age": "today"}
-    assert card(head="lastEdited: spring")["edited"] is None
-
-
 def test_page_types_by_address_word_and_default() -> None:
     def kind(path: str, head: str = "title: T", profile: Profile = REFERENCE) -> tuple[str, str]:
         made = card(head=head, path=path, profile=profile)
@@ -188,17 +155,6 @@ def test_expected_sections_by_name_and_by_other_names() -> None:
     found = {section["label"]: section["present"] for section in card(body=body)["sections"]}
     assert found == {"Overview": True, "Risk Assessment": False, "How It Works": True, "Responses": False, "Key Uncertainties": True}
     assert card(path="guides/a.md")["sections"] == []
-
-
-def test_insights_are_counted_tagged_and_ordered_by_their_scores() -> None:
-    def insight(text: str, kind: str, *scores: Any) -> Insight:
-        values = dict(zip(("surprising", "important", "actionable"), scores, strict=True))
-        return Insight("north-light", Path("x.yaml"), 1, {"text": text, "type": kind, **values})
-
-    made = card(insights=[insight("a", "claim", 1, 2, 3), insight("b", "counterintuitive", 4, 4, 1.5), insight("c", "odd", 3, None, "x")])
-    assert [(one["text"], one["tag"]) for one in made["insights"]] == [("b", "Counterint."), ("a", "Claim"), ("c", "odd")]
-    assert made["insight_count"] == 3
-    assert (made["insights"][2]["important"], made["insights"][2]["actionable"]) == (None, None)
 
 
 def test_a_card_survives_any_record() -> None:

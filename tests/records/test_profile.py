@@ -15,14 +15,6 @@ def own(tmp_path: Path, text: str) -> Path:
     return tmp_path
 
 
-def test_the_default_holds_the_reference_wikis_lists() -> None:
-    profile = load_profile()
-    assert len(profile.subcategories) == 70
-    assert len(profile.entity_types) == 26
-    assert profile.coverage.targets["article"].internalLinks.rate == 8
-    assert profile.coverage.targets["dashboard"] == profile.coverage.targets["index"]
-
-
 def test_a_wikis_file_is_laid_over_the_default_key_by_key(tmp_path: Path) -> None:
     root = own(
         tmp_path,
@@ -37,10 +29,6 @@ def test_a_wikis_file_is_laid_over_the_default_key_by_key(tmp_path: Path) -> Non
     assert mine.coverage.targets["article"].tables.min == 7
     assert mine.coverage.targets["article"].tables.rate == default.coverage.targets["article"].tables.rate
     assert mine.coverage.targets["table"] == default.coverage.targets["table"]
-
-
-def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
-    assert load_profile("profile.yaml", own(tmp_path, "# nothing yet\n")) == load_profile()
 
 
 @pytest.mark.parametrize(

@@ -85,21 +85,6 @@ def test_equal_similarities_stay_in_page_order_and_five_are_kept() -> None:
     assert found[0] == [(page, 100) for page in (1, 2, 3, 4, 5)]
 
 
-def test_pages_of_few_words_and_of_other_formats_are_not_compared() -> None:
-    ten, eleven = (compared_text(" ".join(f"common{number}" for number in range(count))) for count in (10, 11))
-    assert redundancy([ten, ten], ["article", "article"]) == [[], []]
-    assert redundancy([eleven, eleven], ["article", "table"]) == [[], []]
-    assert redundancy([eleven, eleven], ["article", "article"]) == [[(1, 100)], [(0, 100)]]
-    assert redundancy([], []) == []
-
-
-def test_runs_depend_on_the_order_of_their_words() -> None:
-    words = [f"common{number}" for number in range(20)]
-    texts = [" ".join(words), " ".join(reversed(words)), " ".join(["front", *words])]
-    # The same words in another order count 0.8; with the same runs it is 16 of 17 runs.
-    assert computed(texts, ["article"] * 3)[0] == (94, [(2, 94), (1, 80)])
-
-
 def test_the_compared_text_is_without_markup() -> None:
     page = (
         "---\ntitle: gone\n---\nimport gone\n# Heading **bold** *slanted* [link text](https://gone)\n| gone | gone |\n"

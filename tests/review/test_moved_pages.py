@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 # Below the public API: keys at the terminal are calls of `ReviewSession`; a decision is stored without a command.
-from enrich.cli.main import main
 from enrich.errors import AnswerError
-from enrich.review.decisions import Step, decided, record
+from enrich.review.decisions import Step, record
 from enrich.review.editing import with_new_value
-from enrich.review.lines import word_text
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
 from enrich.review.review_session import ReviewSession
 from enrich.stages.field_values import current_value
 from enrich.wiki.pages import read_page
+from tests.demo import DemoWiki, Result
 from tests.review import wikis
 
 DOCS = Path(__file__).parents[2] / "docs" / "review.md"
@@ -77,11 +75,8 @@ class Wiki:
         self.run("apply", "--all")
         assert wikis.answer(workspace, "bay", {"summary": wikis.SUMMARY})[0].flags == ()
 
-    def run(self, *arguments: str) -> int:
-        with pytest.raises(SystemExit) as left:
-            main(["--wiki", str(self.root), "-q", *arguments])
-        assert isinstance(left.value.code, int)
-        return left.value.code
+    def run(self, *arguments: str) -> Result:
+        return DemoWiki.at(self.root, "pages").enrich("-q", *arguments)
 
     @property
     def file(self) -> Path | None:
@@ -149,40 +144,37 @@ def test_the_tables_are_complete() -> None:
 
 
 @pytest.mark.parametrize(("edit", "decision", "outcome"), list(_cells(0)))
-def test_decided_then_edited(tmp_path: Path, capsys: pytest.CaptureFixture[str], edit: str, decision: str, outcome: str) -> None:
+def test_decided_then_edited(tmp_path: Path, edit: str, decision: str, outcome: str) -> None:
     wiki = Wiki(tmp_path / "wiki")
     decide, command = DECIDED_FIRST[decision]
     decide(wiki)
     EDITS[edit](wiki.file or Path())
     before = wiki.snapshot()
     proposals = wikis.states(wikis.reopened(wiki.root))
-    capsys.readouterr()
-    code = wiki.run(*command, "--json")
-    said = json.loads(capsys.readouterr().out)
+    done = wiki.run(*command, "--json")
     if outcome.startswith("refused: "):
-        assert code == 3 and [one["cause"] for one in said["refused"]] == [outcome.removeprefix("refused: ")]
+        assert done.exit == 3 and [one["cause"] for one in done.json["refused"]] == [outcome.removeprefix("refused: ")]
         assert wiki.snapshot() == before and wikis.states(wikis.reopened(wiki.root)) == proposals
         if outcome.endswith("body-changed") and edit == "one line of the body":
-            assert "line 9 changed" in said["refused"][0]["detail"]
+            assert "line 9 changed" in done.json["refused"][0]["detail"]
         if edit == "the title":
-            assert "the title changed" in said["refused"][0]["detail"]
+            assert "the title changed" in done.json["refused"][0]["detail"]
         return
-    assert code == 0
+    assert done.exit == 0
     _check(wiki, outcome, before, MINE if decision.startswith("edited") else NEW, edit)
 
 
 @pytest.mark.parametrize(("edit", "decision", "outcome"), list(_cells(1)))
-def test_edited_then_decided(tmp_path: Path, capsys: pytest.CaptureFixture[str], edit: str, decision: str, outcome: str) -> None:
+def test_edited_then_decided(tmp_path: Path, edit: str, decision: str, outcome: str) -> None:
     wiki = Wiki(tmp_path / "wiki")
     EDITS[edit](wiki.file or Path())
     before = wiki.snapshot()
-    capsys.readouterr()
-    result = DECIDED_AFTER[decision](wiki)
-    printed = capsys.readouterr().out
+    done = DECIDED_AFTER[decision](wiki)
     if outcome.startswith("left out: "):
-        assert [one["flag"] for one in json.loads(printed)["left_out"]] == [outcome.removeprefix("left out: ")]
+        assert isinstance(done, Result)
+        assert [one["flag"] for one in done.json["left_out"]] == [outcome.removeprefix("left out: ")]
         # Something that was named and not taken is no success.
-        assert result == (3 if ":" in decision else 0)
+        assert done.exit == (3 if ":" in decision else 0)
     wiki.run("apply")
     _check(wiki, "stays" if outcome.startswith("left out") else outcome, before, NEW, edit)
     if "reject" in decision:
@@ -206,17 +198,10 @@ def _check(wiki: Wiki, outcome: str, before: dict[str, bytes], value: str, edit:
         assert lines[0] == lines[1]
         assert (outcome == "written over") == edit.startswith("our field")
     if outcome != "stays":
-        assert wiki.run("plan", "--exit-code") in (0, 10)
+        assert wiki.run("plan", "--exit-code").exit in (0, 10)
         assert wikis.states(wikis.reopened(wiki.root)) == {}, "what was applied leaves the proposal"
         lock = wikis.reopened(wiki.root).shared(LockFile).read()
         assert [len(line.fields) for line in lock] == [1]
-
-
-def test_a_value_that_changed_on_the_page_is_shown_beside_both_others(tmp_path: Path) -> None:
-    wiki = Wiki(tmp_path / "wiki")
-    EDITS["our field: other words"](wiki.file or Path())
-    text = word_text([wiki.sit().shown], coloured=False)
-    assert f"[-{EARLIER['summary']}-]" in text and f"on the page now: {PERSONS}" in text and NEW.split(";")[0] in text
 
 
 def test_bulk_decisions_leave_moved_and_stale_fields_out(tmp_path: Path) -> None:
@@ -246,7 +231,7 @@ def test_taking_over_can_be_undone_and_is_void_once_the_page_moves_again(tmp_pat
     wiki.sit().take_over()
     file = wiki.file or Path()
     file.write_text(file.read_text(encoding="utf-8").replace(PERSONS, "Words again."), encoding="utf-8")
-    assert wiki.run("apply") == 3
+    assert wiki.run("apply").exit == 3
     assert wiki.summary == "Words again."
 
 
@@ -257,16 +242,9 @@ def test_all_or_nothing_per_page(tmp_path: Path) -> None:
     file = workspace.by_id["bay"].file
     EDITS["our field: other words"](file)
     before = file.read_bytes()
-    with pytest.raises(SystemExit) as left:
-        main(["--wiki", str(workspace.config.root), "apply", "--all"])
-    assert left.value.code == 3
+    assert wikis.run(workspace, "apply", "--all").exit == 3
     assert file.read_bytes() == before
     assert "novelty: 5.0" in workspace.by_id["cove"].file.read_text(encoding="utf-8")
-
-
-def test_decided_keeps_who_and_when(tmp_path: Path) -> None:
-    change = Wiki(tmp_path / "wiki").sit().change
-    assert decided(change, "skip", by="ann", when=NOW).decided == {"by": "ann", "when": NOW, "decision": "skip"}
 
 
 def test_words_that_moved_can_be_taken_over_and_then_edited(tmp_path: Path) -> None:
@@ -279,11 +257,11 @@ def test_words_that_moved_can_be_taken_over_and_then_edited(tmp_path: Path) -> N
     assert "n keeps it" in session.blocked()
     session.take_over()
     assert session.edit(form)
-    assert wiki.run("apply") == 0
+    assert wiki.run("apply").exit == 0
     assert wiki.summary == MINE
 
 
-def test_nobody_gives_up_words_they_have_not_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nobody_gives_up_words_they_have_not_seen(tmp_path: Path) -> None:
     wiki = Wiki(tmp_path / "wiki")
     session = wiki.sit()
     assert not session.moved  # seen before the page moved
@@ -296,5 +274,7 @@ def test_nobody_gives_up_words_they_have_not_seen(tmp_path: Path, capsys: pytest
     session.decide("accept")
     assert session.shown_field.current == "Words again.", "what y refuses to overwrite is on the screen"
     # Without a terminal they are printed.
-    assert wiki.run("accept", "bay:llmSummary", "--overwrite") == 0
-    assert capsys.readouterr().err == 'warning: bay:llmSummary replaces the value on the page: "Words again."\n'
+    assert (
+        wiki.run("accept", "bay:llmSummary", "--overwrite").err
+        == 'warning: bay:llmSummary replaces the value on the page: "Words again."\n'
+    )

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from enrich import Wiki
-from enrich.cli.main import main  # the command line, in this process
 from tests.review import wikis
+from tests.review.wikis import run
 
 # The formula on these pages: 8 times the mean of the four ratings, no citations, few words.
 RATINGS = {"novelty": 2.5, "rigor": 5, "actionability": 5, "completeness": 5}
@@ -24,18 +24,9 @@ def wiki(tmp_path: Path) -> Wiki:
     return made
 
 
-def run(wiki: Wiki, *arguments: str) -> int:
-    with pytest.raises(SystemExit) as left:
-        main(["--wiki", str(wiki.config.root), *arguments])
-    assert isinstance(left.value.code, int)
-    return left.value.code
-
-
-def proposed(wiki: Wiki, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+def proposed(wiki: Wiki) -> dict[str, Any]:
     """Field -> its part of `diff --json`."""
-    capsys.readouterr()
-    run(wiki, "diff", "--json")
-    return {field["field"]: field for page in json.loads(capsys.readouterr().out)["pages"] for field in page["fields"]}
+    return {field["field"]: field for page in run(wiki, "diff", "--json").json["pages"] for field in page["fields"]}
 
 
 def on_page(wiki: Wiki) -> dict[str, str]:
@@ -44,31 +35,29 @@ def on_page(wiki: Wiki) -> dict[str, str]:
     return dict(line.strip().split(": ", 1) for line in head.splitlines() if ": " in line)
 
 
-def test_the_formulas_value_is_offered_over_a_persons(wiki: Wiki, capsys: pytest.CaptureFixture[str]) -> None:
-    fields = proposed(wiki, capsys)
+def test_the_formulas_value_is_offered_over_a_persons(wiki: Wiki) -> None:
+    fields = proposed(wiki)
     assert list(fields) == ["ratings.novelty", "ratings.rigor", "quality"]
     quality = fields["quality"]
     assert (quality["old"], quality["new"], quality["flags"], quality["stage"]) == (55, AFTER, ["over-human"], "ratings")
     assert "ratings" in quality["reason"] and quality["provenance"]["model"] == "fake-model"
-    run(wiki, "diff")
-    assert f"+quality: {AFTER}" in capsys.readouterr().out
-    run(wiki, "accept", "bay", "--json")
-    assert {(one["field"], one["flag"]) for one in json.loads(capsys.readouterr().out)["left_out"]} >= {("quality", "over-human")}
+    assert f"+quality: {AFTER}" in run(wiki, "diff").out
+    assert {(one["field"], one["flag"]) for one in run(wiki, "accept", "bay", "--json").json["left_out"]} >= {("quality", "over-human")}
 
 
-def test_it_is_written_only_after_it_was_accepted_by_name(wiki: Wiki, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_written_only_after_it_was_accepted_by_name(wiki: Wiki) -> None:
     run(wiki, "accept", "bay:ratings.novelty", "bay:ratings.rigor")
     run(wiki, "apply")
     assert (on_page(wiki)["quality"], on_page(wiki)["ratings"]) == (
         "55",
         '{"novelty": 4.5, "rigor": 8.0, "actionability": 5, "completeness": 5}',
     )
-    assert list(proposed(wiki, capsys)) == ["quality"], "the difference is still shown"
-    assert run(wiki, "accept", "bay:quality") == run(wiki, "apply") == 0
+    assert list(proposed(wiki)) == ["quality"], "the difference is still shown"
+    assert run(wiki, "accept", "bay:quality").exit == run(wiki, "apply").exit == 0
     assert on_page(wiki)["quality"] == str(AFTER)
     lock = [json.loads(line) for line in wiki.config.lock.read_text(encoding="utf-8").splitlines()]
     assert list(lock[0]["fields"]) == ["quality", "ratings.novelty", "ratings.rigor"]
-    assert proposed(wiki, capsys) == {}
+    assert proposed(wiki) == {}
 
 
 @pytest.mark.parametrize(
@@ -83,19 +72,19 @@ def test_its_value_is_that_of_the_ratings_that_are_on_the_page(wiki: Wiki, accep
     file = next(wiki.config.proposals.glob("*.json"))
     run(wiki, "accept", *(f"bay:{name}" for name in accepted))
     decided = file.read_bytes()
-    assert run(wiki, "apply") == 0
+    assert run(wiki, "apply").exit == 0
     assert on_page(wiki)["quality"] == str(quality)
     page = wiki.by_id["bay"].file.read_bytes()
     file.write_bytes(decided)  # killed before the proposal was written: the second apply finds nothing left to write
-    assert run(wiki, "apply") == 0
+    assert run(wiki, "apply").exit == 0
     assert wiki.by_id["bay"].file.read_bytes() == page
     assert {name for page_fields in wikis.states(wikis.reopened(wiki.config.root)).values() for name in page_fields}.isdisjoint(accepted)
 
 
-def test_overwrite_writes_it_and_a_rejection_keeps_the_persons(wiki: Wiki, capsys: pytest.CaptureFixture[str]) -> None:
+def test_overwrite_writes_it_and_a_rejection_keeps_the_persons(wiki: Wiki) -> None:
     run(wiki, "reject", "bay:quality")
     wikis.answer(wiki, "bay", {"ratings": wikis.ratings_answer(novelty=4.5, rigor=8)})
-    assert proposed(wiki, capsys)["quality"]["state"] == "rejected"
+    assert proposed(wiki)["quality"]["state"] == "rejected"
     run(wiki, "apply", "--all", "--overwrite")
     assert on_page(wiki)["quality"] == "55"
     run(wiki, "accept", "bay:quality")
@@ -106,23 +95,21 @@ def test_overwrite_writes_it_and_a_rejection_keeps_the_persons(wiki: Wiki, capsy
 @pytest.mark.parametrize(
     ("front", "toml"), [({"ratings": RATINGS}, ""), ({"quality": AFTER, "ratings": RATINGS}, ""), ({"quality": 55}, "off")]
 )
-def test_it_is_not_offered_where_there_is_nothing_to_decide(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], front: dict[str, Any], toml: str
-) -> None:
+def test_it_is_not_offered_where_there_is_nothing_to_decide(tmp_path: Path, front: dict[str, Any], toml: str) -> None:
     wiki = wikis.make_wiki(tmp_path / "wiki", {"bay": wikis.page_text("Bay", front)})
     if toml:
         (tmp_path / "wiki" / "enrich.toml").write_text(f'{wikis.TOML}[stages.ratings]\nquality = "{toml}"\n', encoding="utf-8")
         wiki = wikis.reopened(tmp_path / "wiki")
     wikis.answer(wiki, "bay", {"ratings": wikis.ratings_answer(novelty=4.5, rigor=8)})
-    assert "quality" not in proposed(wiki, capsys)
+    assert "quality" not in proposed(wiki)
     run(wiki, "apply", "--all", "--overwrite")
     assert on_page(wiki)["quality"] == {"": str(AFTER), "off": "55"}[toml]
 
 
-def test_it_cannot_be_edited(wiki: Wiki, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    field = proposed(wiki, capsys)["quality"]
+def test_it_cannot_be_edited(wiki: Wiki, tmp_path: Path) -> None:
+    field = proposed(wiki)["quality"]
     file = tmp_path / "decisions.json"
     entry = {"page": "bay", "field": "quality", "decision": "edit", "value": 9, "new_hash": field["new_hash"]}
     file.write_text(json.dumps({"schema": 1, "decisions": [entry]}), encoding="utf-8")
-    assert run(wiki, "review", "--from", str(file)) == 3
-    assert "computed from the ratings" in capsys.readouterr().err
+    refused = run(wiki, "review", "--from", str(file))
+    assert (refused.exit, "computed from the ratings" in refused.err) == (3, True)

@@ -94,11 +94,7 @@ def browser(server: ReviewServer) -> Browser:
 
 
 def decision(workspace: Wiki, page: str, field: str, word: str, **more: Any) -> dict[str, Any]:
-    proposal = workspace.shared(ProposalStore).get(page)
-    assert proposal is not None
-    change = proposal.change(field)
-    assert change is not None
-    return {"page": page, "field": field, "decision": word, "new_hash": value_hash(change.new), **more}
+    return {"page": page, "field": field, "decision": word, "new_hash": value_hash(wikis.change_of(workspace, page, field).new), **more}
 
 
 def test_the_address_opens_once_and_leaves_a_cookie_no_script_can_read(server: ReviewServer) -> None:
@@ -182,9 +178,7 @@ def test_decisions_land_in_the_proposals_and_rejections_in_the_lock(workspace: W
     assert stored["dover"]["ratings.rigor"] == "reject/rejected"
     assert stored["brest"]["llmSummary"] == "skip/pending"
     brest = workspace.shared(ProposalStore).get("brest")
-    assert brest is not None
     insights = brest.change("insights")
-    assert insights is not None
     assert (insights.state, [item["type"] for item in insights.new]) == ("accepted", ["quantitative", "disagreement"])
     assert insights.decided["by"] == "ann"
     lines = [json.loads(row) for row in workspace.config.lock.read_text(encoding="utf-8").splitlines()]

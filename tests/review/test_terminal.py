@@ -22,11 +22,12 @@ from rich.console import Console
 from textual.pilot import Pilot
 
 # Inner names: the application is driven in this process, and decisions are read from the store it writes.
-from enrich.review.proposals import FieldChange, ProposalStore
+from enrich.review.proposals import ProposalStore
 from enrich.review.review_session import ReviewSession
 from enrich.review.terminal_app import ReviewApp, help_table
 from enrich.wiki.wiki import Wiki
 from tests.review import wikis
+from tests.review.wikis import change_of
 
 ENRICH = Path(sys.executable).with_name("enrich")
 RATINGS = ("ratings.novelty", "ratings.rigor", "ratings.actionability", "ratings.completeness")
@@ -108,14 +109,6 @@ def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Non
             (answers / f"{number:03}").write_text(text, encoding="utf-8")
 
     return will_save
-
-
-def change_of(wiki: Wiki, page: str, field: str) -> FieldChange:
-    proposal = wiki.shared(ProposalStore).get(page)
-    assert proposal is not None
-    change = proposal.change(field)
-    assert change is not None
-    return change
 
 
 def test_seventeen_proposals_with_every_key(seventeen: Wiki, editor: Callable[..., None], tmp_path: Path) -> None:

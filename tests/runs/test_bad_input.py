@@ -6,15 +6,24 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.demo import DemoWiki, honest, page_text
-from tests.fake_server import Act, FakeServer, Seen, bad_key, filtered, invalid_json, no_model, no_quota, refusal, status, unsupported
-
-Serve = Callable[..., FakeServer]
+from tests.fake_server import (
+    Act,
+    Seen,
+    Serve,
+    bad_key,
+    filtered,
+    invalid_json,
+    no_model,
+    no_quota,
+    refusal,
+    status,
+    unsupported,
+)
 
 
 @pytest.fixture
@@ -63,30 +72,20 @@ def test_two_pages_with_one_id_are_both_enriched_under_names_of_their_own(wiki: 
     assert wiki.enrich("run", "--json").json["due"] == 0
 
 
-def test_a_page_below_the_word_limit_is_never_asked_about(wiki: DemoWiki) -> None:
-    wiki.file(1).write_text(page_text(1, body="Ten words are not enough to ask anything about it."))
-    run = wiki.enrich("run", "--refresh", "--json").json
-    assert {item["page"] for item in run["proposed"]} == {"park-0", "park-2"}
-    assert run["skipped"] == 1
-    assert wiki.states()["park-1", "summary"] == ("skipped", ("too-short",))
-
-
 @pytest.mark.parametrize(
     ("act", "words"),
     [(bad_key("sk-secret-99"), "OPENAI_API_KEY"), (no_model("gpt-none"), "model"), (no_quota(), "quota")],
     ids=["wrong-key", "unknown-model", "quota"],
 )
 def test_what_no_later_request_can_fix_ends_the_run_with_one_line(wiki: DemoWiki, serve: Serve, act: Act, words: str) -> None:
-    server = serve(lambda seen: act if seen.number >= 1 else honest(seen))
-    wiki.server = server.base_url
+    server = wiki.asks(serve(lambda seen: act if seen.number >= 1 else honest(seen)))
     run = wiki.enrich("run", ENRICH_LLM__CONCURRENCY="1", OPENAI_API_KEY="sk-secret-99")
     assert run.exit == 1
     assert len(lines_about(run.err, "ended early")) == 1
     assert words in run.err
     assert "sk-secret-99" not in run.out + run.err
     assert server.requests == 2
-    again = serve(honest)
-    wiki.server = again.base_url
+    again = wiki.asks(serve(honest))
     assert wiki.enrich("run", "--json").exit == 0
     assert again.requests == 2  # the first page was kept
 
@@ -99,8 +98,7 @@ def test_no_server_at_all_is_one_line(wiki: DemoWiki) -> None:
 
 
 def test_a_refused_parameter_is_dropped_once_for_the_whole_run(wiki: DemoWiki, serve: Serve) -> None:
-    server = serve(lambda seen: unsupported("temperature") if "temperature" in seen.body else honest(seen))
-    wiki.server = server.base_url
+    server = wiki.asks(serve(lambda seen: unsupported("temperature") if "temperature" in seen.body else honest(seen)))
     run = wiki.enrich("run", "--json", ENRICH_STAGES__RATINGS__TEMPERATURE="0.2", ENRICH_LLM__CONCURRENCY="1")
     assert run.exit == 0
     assert server.statuses[400] == 1
@@ -109,7 +107,7 @@ def test_a_refused_parameter_is_dropped_once_for_the_whole_run(wiki: DemoWiki, s
 
 @pytest.mark.parametrize(("act", "cause"), [(refusal(), "refused"), (filtered(), "filtered")], ids=["refused", "filtered"])
 def test_a_refusal_is_a_failure_of_that_page_and_never_an_answer(wiki: DemoWiki, serve: Serve, act: Act, cause: str) -> None:
-    wiki.server = serve(lambda seen: act if "Park 1" in seen.text else honest(seen)).base_url
+    wiki.asks(serve(lambda seen: act if "Park 1" in seen.text else honest(seen)))
     run = wiki.enrich("run", "--json")
     assert run.exit == 3
     assert {(item["page"], item["cause"]) for item in run.json["failed"]} == {("park-1", cause)}
@@ -123,8 +121,7 @@ def test_failed_questions_are_taken_up_again(wiki: DemoWiki, serve: Serve) -> No
     def script(seen: Seen) -> Act:
         return status(500) if broken and "Park 1" in seen.text else honest(seen)
 
-    server = serve(script)
-    wiki.server = server.base_url
+    wiki.asks(serve(script))
     wiki.file(2).write_text(page_text(2, "draft: true\n"))
     first = wiki.enrich("run", "--json")
     assert first.exit == 3
@@ -231,16 +228,16 @@ def test_every_encoding_can_be_printed_in(wiki: DemoWiki, encoding: str) -> None
 
 
 def test_stages_that_failed_alike_are_one_line_and_pages_not_asked_say_so(wiki: DemoWiki, serve: Serve) -> None:
-    wiki.server = serve(lambda seen: invalid_json()).base_url
+    wiki.asks(serve(lambda seen: invalid_json()))
     done = wiki.enrich("run", "--limit", "1")
     assert done.err.count("park-0") == 2
     assert "park-0 summary, insights, ratings: invalid" in done.err
     assert "(again with: enrich run park-0 --stage summary --stage insights --stage ratings)" in done.err
-    wiki.server = serve(lambda seen: bad_key()).base_url
+    wiki.asks(serve(lambda seen: bad_key()))
     done = wiki.enrich("run", "--limit", "1")
     assert "not asked, still due" in done.out
     assert "nothing new" not in done.out
-    wiki.server = serve(honest).base_url
+    wiki.asks(serve(honest))
     assert wiki.enrich("run", "--budget", "0").err.startswith("warning: ended early: ")
 
 
@@ -248,8 +245,7 @@ def test_a_link_out_of_the_content_folder_is_neither_sent_nor_in_the_way(wiki: D
     secret = wiki.root / "secret.md"
     secret.write_text(page_text(7, body="The secret is told to nobody at all, least of all here. " * 20), encoding="utf-8")
     (wiki.docs / "aaa.md").symlink_to(secret)
-    server = serve(honest)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest))
     done = wiki.enrich("run", "--apply")
     assert done.exit == 0
     assert "aaa.md: it is a link that leads out of content; left out" in done.err

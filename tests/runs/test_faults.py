@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.demo import DemoWiki, honest, parts_of
-from tests.fake_server import Act, FakeServer, Seen, completion, cut_off, invalid_json, status, too_many
+from tests.fake_server import Act, Seen, Serve, completion, cut_off, invalid_json, status, too_many
 from tests.runs.wikiserver import at
-
-Serve = Callable[..., FakeServer]
 
 # What a night brings, of 100 requests.
 SHARES = {"429": 8, "500": 4, "hang": 1, "reset": 2, "invalid-json": 3, "schema-invalid": 3, "cut-off": 2}
@@ -52,8 +49,7 @@ def test_a_bad_night_wastes_no_request_and_loses_no_question(tmp_path: Path, ser
         met[name] += 1
         return fault(name, seen)
 
-    server = serve(night)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(night))
     run = wiki.enrich("run", "--json").json
     questions = 34 * 3
     assert run["due"] == questions
@@ -78,8 +74,7 @@ def test_what_failed_is_named_with_how_to_retry_and_asked_by_failed_alone(tmp_pa
     def failing(seen: Seen) -> Act:
         return invalid_json() if broken and "Park 2" in seen.text else honest(seen)
 
-    server = serve(failing)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(failing))
     run = wiki.enrich("run", "--json")
     assert run.exit == 3
     assert [(item["page"], item["stage"], item["cause"]) for item in run.json["failed"]] == [
@@ -106,7 +101,7 @@ def test_an_answer_that_invented_something_stays_when_asking_again_fails(tmp_pat
         content = act.body["choices"][0]["message"]["content"].replace("deliver 10 megawatts", "deliver 999 megawatts")
         return Act(body=completion(content))
 
-    wiki.server = serve(inventing).base_url
+    wiki.asks(serve(inventing))
     run = wiki.enrich("run", "--json").json
     assert run["failed"] == []
     assert {"page": "park-0", "field": "llmSummary", "flag": "needs-look"} in run["held"]
@@ -115,8 +110,7 @@ def test_an_answer_that_invented_something_stays_when_asking_again_fails(tmp_pat
 def test_a_budget_is_kept_and_the_next_run_goes_on(tmp_path: Path, serve: Serve) -> None:
     prices = '[prices."demo"]\ninput = 1000\noutput = 1000\n[llm]\nmodel = "demo"\n'
     wiki = DemoWiki(tmp_path, 30, prices)
-    server = serve(honest)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest))
     # A page costs 1.20 here: 1,000 tokens in, 200 out. What is reserved for one is a few times that.
     stopped = wiki.enrich("run", "--budget", "24", "--json")
     assert stopped.exit == 4
@@ -130,8 +124,7 @@ def test_a_budget_is_kept_and_the_next_run_goes_on(tmp_path: Path, serve: Serve)
 
 def test_the_journal_tells_what_each_page_took(tmp_path: Path, serve: Serve) -> None:
     wiki = DemoWiki(tmp_path, 2)
-    server = serve(at({0: status(500, "no")}))
-    wiki.server = server.base_url
+    server = wiki.asks(serve(at({0: status(500, "no")})))
     run = wiki.enrich("run", "--json").json
     rows = [json.loads(row) for row in next((wiki.root / "cache" / "runs").glob("*/journal.jsonl")).read_text().splitlines()]
     pages = [row for row in rows if row["event"] == "page"]
@@ -144,7 +137,7 @@ def test_the_journal_tells_what_each_page_took(tmp_path: Path, serve: Serve) -> 
 
 def test_a_plan_learns_from_what_the_model_counted(tmp_path: Path, serve: Serve) -> None:
     wiki = DemoWiki(tmp_path, 12, '[llm]\nmodel = "demo"\n')
-    wiki.server = serve(honest).base_url
+    wiki.asks(serve(honest))
     first = wiki.enrich("plan", "--json").json
     wiki.enrich("run")
     again = wiki.enrich("plan", "--refresh", "--json").json

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,9 @@ from enrich.grounding import PageIndex
 from enrich.wiki.data import SCORES
 from enrich.wiki.pages import PageFile, parse_page
 from tests.demo import PROSE, DemoWiki, answering, honest_parts, page_of, parts_of
-from tests.fake_server import Act, FakeServer, Seen
+from tests.fake_server import Act, Seen, Serve
 from tests.runs.hostile import hostile_pages, obeyed
 
-Serve = Callable[..., FakeServer]
 OURS = {"llmSummary", "insights", "ratings", "quality"}
 
 
@@ -36,7 +34,7 @@ def wiki(tmp_path: Path, serve: Serve) -> DemoWiki:
         (wiki.docs / f"{name}.mdx").write_text(
             f"---\ntitle: {name}\n{description}---\n\n## Overview\n\n{prose}\n\n{paragraph}\n", encoding="utf-8"
         )
-    wiki.server = serve(obedient).base_url
+    wiki.asks(serve(obedient))
     return wiki
 
 
@@ -102,8 +100,7 @@ def test_no_answer_reaches_another_page_or_another_key(wiki: DemoWiki, order: st
 
 
 def test_the_closing_fence_of_a_page_stands_nowhere_in_it(wiki: DemoWiki, serve: Serve) -> None:
-    server = serve(obedient)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(obedient))
     wiki.enrich("run", "fence_end-*", "--json")
     assert len(server.seen) >= 5
     for seen in server.seen:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,16 +13,12 @@ import pytest
 # The progress display depends on time: its lines are tested without a run.
 from enrich.cli.output import Lines, status
 from enrich.cli.session import Session
-from enrich.llm.limits import LimitState
 from enrich.llm.messages import Tally
 from enrich.runs.results import FailedQuestion, RunResult
-from enrich.runs.service import Service
 from tests.demo import DemoWiki, answering, changed, honest, honest_parts
-from tests.fake_server import Act, FakeServer, Seen, invalid_json, refusal
-from tests.review.fixtures import HOSTILE
+from tests.fake_server import Act, Seen, Serve, invalid_json, refusal
 from tests.review.test_formats import assert_harmless
-
-Serve = Callable[..., FakeServer]
+from tests.review.wikis import HOSTILE
 
 
 @pytest.fixture
@@ -55,7 +49,7 @@ def troubled(seen: Seen) -> Act:
 
 
 def test_the_report_tells_what_was_asked_proposed_held_and_failed(wiki: DemoWiki, serve: Serve) -> None:
-    wiki.server = serve(troubled).base_url
+    wiki.asks(serve(troubled))
     run = wiki.enrich("run", "--json", ENRICH_LLM__MODEL="gpt-5-mini").json
     text = report(wiki)
     shown = words(text)
@@ -73,7 +67,7 @@ def test_the_report_tells_what_was_asked_proposed_held_and_failed(wiki: DemoWiki
 
 
 def test_spending_by_stage_and_model_adds_up(wiki: DemoWiki, serve: Serve) -> None:
-    wiki.server = serve(honest).base_url
+    wiki.asks(serve(honest))
     run = wiki.enrich("run", "--json", ENRICH_LLM__MODEL="gpt-5-mini", ENRICH_STAGES__SUMMARY__MODEL="gpt-5-nano").json
     spent = json.loads(report(wiki, "report.json"))["spent"]
     assert {(one["stage"], one["model"], one["requests"]) for one in spent} == {
@@ -88,7 +82,7 @@ def test_spending_by_stage_and_model_adds_up(wiki: DemoWiki, serve: Serve) -> No
 
 
 def test_what_was_applied_stays_in_the_report_and_cached_answers_are_not_spent_again(wiki: DemoWiki, serve: Serve) -> None:
-    wiki.server = serve(honest).base_url
+    wiki.asks(serve(honest))
     run = wiki.enrich("run", "--apply", "--json").json
     changes = json.loads(report(wiki, "report.json"))["changes"]
     assert [(one["page"], field["field"]) for one in changes for field in one["fields"]] == [
@@ -100,7 +94,7 @@ def test_what_was_applied_stays_in_the_report_and_cached_answers_are_not_spent_a
 
 
 def test_reports_for_programs_and_in_markdown_are_complete(wiki: DemoWiki, serve: Serve) -> None:
-    wiki.server = serve(lambda seen: invalid_json() if "Park 3" in seen.text else honest(seen)).base_url
+    wiki.asks(serve(lambda seen: invalid_json() if "Park 3" in seen.text else honest(seen)))
     run = wiki.enrich("run", "--json", ENRICH_LLM__MODEL="gpt-5-mini").json
     data = json.loads(report(wiki, "report.json"))
     assert {key: data[key] for key in run} == run
@@ -119,13 +113,6 @@ def test_reports_for_programs_and_in_markdown_are_complete(wiki: DemoWiki, serve
         assert line in text
 
 
-def test_a_page_with_a_blank_in_its_name_can_be_retried_as_shown(wiki: DemoWiki, serve: Serve) -> None:
-    wiki.file(1).rename(wiki.docs / "a b; rm -rf.md")
-    wiki.server = serve(lambda seen: refusal()).base_url
-    run = wiki.enrich("run", "--json").json
-    assert "enrich run 'a b; rm -rf' --stage summary" in {one["retry"] for one in run["failed"]}
-
-
 def body(wiki: DemoWiki, *arguments: str) -> str:
     result = wiki.enrich("run", "--apply", "--pr-body", "body.md", *arguments)
     assert result.exit in (0, 3), result.err
@@ -133,7 +120,7 @@ def body(wiki: DemoWiki, *arguments: str) -> str:
 
 
 def test_the_pull_request_tells_what_was_applied_held_and_failed(wiki: DemoWiki, serve: Serve) -> None:
-    wiki.server = serve(troubled).base_url
+    wiki.asks(serve(troubled))
     text = body(wiki)
     assert text.startswith("### 17 fields on 3 pages\n")
     applied, _, rest = text.partition("#### Held back")
@@ -163,7 +150,7 @@ def test_many_pages_still_fit_into_one_request(tmp_path: Path, serve: Serve) -> 
         number = int(re.search(r"Title: Park (\d+)", seen.text)[1])  # type: ignore[index]
         return refusal() if number % 2 else honest(seen)
 
-    wiki.server = serve(half_refused).base_url
+    wiki.asks(serve(half_refused))
     text = body(wiki)
     assert len(text.encode("utf-16-le")) // 2 < 60_000
     assert re.search(r"the details of \d+ of 75 pages are left out", text)
@@ -185,7 +172,7 @@ def test_hostile_titles_and_answers_do_nothing_in_reports(tmp_path: Path, serve:
         if "summary" in parts and len(seen.raw) % 2:
             parts["summary"] = {"summary": words}  # invalid: the error names what came
 
-    wiki.server = serve(changed(spoil)).base_url
+    wiki.asks(serve(changed(spoil)))
     text = body(wiki)
     assert_harmless(text)
     page = report(wiki)
@@ -195,15 +182,9 @@ def test_hostile_titles_and_answers_do_nothing_in_reports(tmp_path: Path, serve:
     assert not re.search("[\u202a-\u202e\u2066-\u2069\x1b\x9b]", page)
 
 
-def test_an_offline_run_has_a_report_too(wiki: DemoWiki) -> None:
-    wiki.enrich("run")
-    assert "Spent nothing" in words(report(wiki))
-    assert "Spent by stage" not in words(report(wiki))
-
-
 def test_a_held_field_that_was_applied_elsewhere_is_no_longer_held(wiki: DemoWiki, serve: Serve) -> None:
     """A nightly job keeps its proposals; a reviewer accepts on another machine, pages and lock come back through git."""
-    wiki.server = serve(troubled).base_url
+    wiki.asks(serve(troubled))
     assert "#### Held back" in body(wiki)
     kept = (wiki.root / "proposals/park-2.json").read_bytes()
     assert "#### Held back" in body(wiki, "park-2")
@@ -227,14 +208,3 @@ def test_progress_is_one_line_now_and_then(capsys: pytest.CaptureFixture[str]) -
     line = status(120, 600, 60.0, result, "8 of 8 at once")
     assert line == "120/600 pages, 2.0 a second, $0.0321, 4 min 0 s left, 1 failed, 8 of 8 at once"
     assert "2 h 46 min left" in status(1, 1001, 10.0, RunResult("r", "openai"))
-
-
-def test_the_limit_of_requests_is_shown_per_model() -> None:
-    free, held = LimitState("small", 16, 12, 3, 0.0, "requests in flight"), LimitState("large", 4, 0, 9, 12.4, "the server said to wait")
-
-    def throttle(*lanes: LimitState) -> str:
-        client: Any = SimpleNamespace(limits=SimpleNamespace(state=lambda: lanes))
-        return Service(client=client).throttle()
-
-    assert throttle(free) == "12 of 16 at once (requests in flight)"
-    assert throttle(free, held) == "small: 12 of 16 at once (requests in flight), large: held 12 s: the server said to wait"

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import json
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +13,8 @@ from ruamel.yaml import YAML
 
 from enrich.wiki.pages import PageFile, parse_page, split
 from tests.demo import DemoWiki, answering, honest_parts, page_of
-from tests.fake_server import Act, FakeServer, Seen
+from tests.fake_server import Act, Seen, Serve
 
-Serve = Callable[..., FakeServer]
 TOUCHED = {"quality", "llmSummary", "insights", "ratings"}
 NODE = Path(__file__).resolve().parents[1] / "node"
 NASTY = [
@@ -59,7 +55,7 @@ def nasty(seen: Seen) -> Act:
 def applied(tmp_path: Path, sample: Path, serve: Serve) -> tuple[DemoWiki, dict[str, bytes]]:
     wiki = sample_wiki(sample, tmp_path)
     before = wiki.content()
-    wiki.server = serve(nasty).base_url
+    wiki.asks(serve(nasty))
     run = wiki.enrich("run", "--refresh", "--overwrite", "--apply", "--json", ENRICH_LLM__CONCURRENCY="16")
     assert run.exit == 0, run.err
     # What grounding holds back is accepted by name here: this test is about writing.
@@ -106,26 +102,6 @@ def test_only_touched_keys_change_and_every_reader_agrees(applied: tuple[DemoWik
     assert wiki.enrich("run", "--json").json["requests"] == 0
 
 
-@pytest.mark.node
-def test_a_javascript_reader_reads_the_same_values(applied: tuple[DemoWiki, dict[str, bytes]], tmp_path: Path) -> None:
-    if shutil.which("node") is None or not (NODE / "node_modules" / "yaml").is_dir():
-        pytest.skip("needs node and the npm package yaml (tests/needs.sh)")
-    wiki, _ = applied
-    heads = {path: head for path, raw in wiki.content().items() if (head := split(raw.decode())[0]) is not None}
-    (tmp_path / "heads.json").write_text(json.dumps(heads))
-    program = (
-        "const YAML = require(process.argv[1]); const heads = JSON.parse(require('fs').readFileSync(process.argv[2]));"
-        "console.log(JSON.stringify(Object.fromEntries(Object.entries(heads).map(([path, text]) => [path, YAML.parse(text)]))));"
-    )
-    module = str(NODE / "node_modules" / "yaml")
-    done = subprocess.run(["node", "-e", program, module, str(tmp_path / "heads.json")], capture_output=True, check=True, timeout=60)
-    theirs = json.loads(done.stdout)
-    for path, raw in wiki.content().items():
-        ours = dict(parse_page(PageFile("x", path, wiki.docs / path), raw).frontmatter)
-        for key in TOUCHED & set(ours):
-            assert ours[key] == theirs[path][key], f"{path}: {key}"
-
-
 _LIES = [
     ("The programme cost 987,654 dollars and saved 31.7% of all cases.", "The programme cost 987,654 dollars."),
     ("I'm sorry, but I cannot summarise this page.", "I cannot help with that."),
@@ -148,7 +124,7 @@ def lying(seen: Seen) -> Act:
 def test_what_a_model_invents_reaches_no_page_and_is_shown(tmp_path: Path, sample: Path, serve: Serve) -> None:
     wiki = sample_wiki(sample, tmp_path)
     before = {path: parse_page(PageFile("x", path, wiki.docs / path), raw).frontmatter for path, raw in wiki.content().items()}
-    wiki.server = serve(lying).base_url
+    wiki.asks(serve(lying))
     run = wiki.enrich("run", "--refresh", "--overwrite", "--apply", "--json", ENRICH_LLM__CONCURRENCY="16").json
     for path, raw in wiki.content().items():
         now = parse_page(PageFile("x", path, wiki.docs / path), raw).frontmatter

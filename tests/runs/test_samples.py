@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from enrich.stages.matching import kept, pairs  # their rules are many, and a run shows only the sum
+from enrich.stages.matching import kept  # their rules are many, and a run shows only the sum
 from tests.demo import DemoWiki, answering, honest, honest_parts, parts_of
-from tests.fake_server import Act, FakeServer, Seen
+from tests.fake_server import Act, Seen, Serve
 
-Serve = Callable[..., FakeServer]
 SAMPLED = '[stages.ratings]\nsamples = 3\ntemperature = 0.7\ndimensions = ["rigor"]\n'
 
 
@@ -43,8 +42,7 @@ def scoring(*scores: float) -> Callable[[Seen], Act]:
 
 def test_the_median_of_three_samples_is_proposed_with_its_spread(tmp_path: Path, serve: Serve) -> None:
     wiki = DemoWiki(tmp_path, 1, SAMPLED)
-    server = serve(scoring(7.0, 2.0, 4.5))
-    wiki.server = server.base_url
+    server = wiki.asks(serve(scoring(7.0, 2.0, 4.5)))
     run = wiki.enrich("run", "--json").json
     # Ratings go out apart from stages without a temperature, three times.
     assert sorted(parts_of(seen) for seen in server.seen) == [["ratings"]] * 3 + [["summary", "insights"]]
@@ -63,8 +61,7 @@ def test_each_sample_is_an_answer_of_its_own_in_the_cache(tmp_path: Path, serve:
     def acting(seen: Seen) -> Act:
         return Act(body={"no": "answer"}) if failing and server.acts["honest"] == 3 else honest(seen)
 
-    server = serve(acting)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(acting))
     run = wiki.enrich("run", "--json").json
     assert [(item["page"], item["stage"]) for item in run["failed"]] == [("park-0", "ratings")]
     failing, before = False, server.requests
@@ -74,27 +71,11 @@ def test_each_sample_is_an_answer_of_its_own_in_the_cache(tmp_path: Path, serve:
 
 def test_samples_without_a_temperature_are_a_mistake_in_the_configuration(tmp_path: Path, serve: Serve) -> None:
     wiki = DemoWiki(tmp_path, 1, "[stages.ratings]\nsamples = 3\n")
-    wiki.server = serve(honest).base_url
+    wiki.asks(serve(honest))
     result = wiki.enrich("run")
     assert result.exit == 1
     assert "stages.ratings.samples" in result.err
     assert "temperature" in result.err
-
-
-def test_a_summary_is_taken_from_the_sample_with_the_fewest_findings(tmp_path: Path, serve: Serve) -> None:
-    wiki = DemoWiki(tmp_path, 1, "[stages.summary]\nsamples = 2\ntemperature = 1\n")
-    good = "Wind turbines of this type deliver 10 megawatts in a steady breeze."
-
-    def acting(seen: Seen) -> Act:
-        parts = honest_parts(seen)
-        if "summary" in parts and server.acts["honest"] == 0:
-            parts["summary"]["summary"] = "One. Two. Three sentences too many."
-        return answering(parts)
-
-    server = serve(acting)
-    wiki.server = server.base_url
-    wiki.enrich("run", "--stage", "summary")
-    assert proposal(wiki, "park-0", "llmSummary")["new"] == good
 
 
 def test_insight_scores_are_medians_over_the_samples_that_give_the_same_insight(tmp_path: Path, serve: Serve) -> None:
@@ -106,7 +87,7 @@ def test_insight_scores_are_medians_over_the_samples_that_give_the_same_insight(
         parts["insights"]["insights"][0]["surprising"] = next(turn)
         return answering(parts)
 
-    wiki.server = serve(acting).base_url
+    wiki.asks(serve(acting))
     wiki.enrich("run", "--stage", "insights")
     found = proposal(wiki, "park-0", "insights")
     assert found["new"][0]["surprising"] == 4.0
@@ -118,7 +99,7 @@ def test_insight_scores_are_medians_over_the_samples_that_give_the_same_insight(
 def test_a_rating_that_moved_by_less_than_the_noise_is_not_proposed(tmp_path: Path, serve: Serve, score: float, proposed: bool) -> None:
     wiki = DemoWiki(tmp_path, 1)
     now = 4.5
-    wiki.server = serve(lambda seen: answering(honest_parts(seen, now))).base_url
+    wiki.asks(serve(lambda seen: answering(honest_parts(seen, now))))
     wiki.enrich("run", "--apply")
     wiki.append(0)
     now = score
@@ -144,7 +125,7 @@ def test_insights_that_were_only_scored_again_change_nothing(tmp_path: Path, ser
                 parts["insights"]["insights"] = [{**other, "important": other["important"] - 0.5}, reworded]
         return answering(parts)
 
-    wiki.server = serve(acting).base_url
+    wiki.asks(serve(acting))
     wiki.enrich("run", "--apply")
     before = wiki.frontmatter(0)["insights"]
     assert len(before) == 2
@@ -189,14 +170,3 @@ def test_an_insight_that_says_something_else_is_a_new_one(changed: str) -> None:
 def test_the_same_evidence_makes_other_words_for_it_the_same_insight() -> None:
     old = insight("Cabling the second park is dear, and nobody has ordered it.", evidence=CLAIM)
     assert kept([old], [insight("Nobody has ordered the costly cable.", evidence=CLAIM)], 1.0) == [old]
-
-
-def test_one_old_insight_stands_for_one_new_one_only() -> None:
-    twin = insight(CLAIM)
-    assert pairs([twin], [twin, dict(twin)]) == {0: 0}
-    assert pairs(["no insight", None], [twin]) == {}
-
-
-def test_insights_with_findings_are_shown_in_their_own_words() -> None:
-    old, new = [insight(CLAIM, 2, 2, 2)], [insight(CLAIM.replace("yet", "so far"), 3, 3, 3)]
-    assert kept(old, new, 1.0, frozenset({0})) == new

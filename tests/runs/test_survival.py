@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,8 @@ from enrich.llm.cache import AnswerCache
 from enrich.review import propose
 from enrich.review.lock import LockFile
 from tests.demo import DemoWiki, answering, honest, honest_parts, page_of, page_text, parts_of
-from tests.fake_server import Act, FakeServer, Seen
+from tests.fake_server import Act, Seen, Serve
 from tests.runs.wikiserver import held, until
-
-Serve = Callable[..., FakeServer]
 
 
 def ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
@@ -46,8 +43,7 @@ def end_state(wiki: DemoWiki) -> dict[str, Any]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_finishes_what_is_out_and_stores_it(tmp_path: Path, serve: Serve, number: signal.Signals) -> None:
     wiki = DemoWiki(tmp_path, 40)
-    server = serve(honest, latency=1.0)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest, latency=1.0))
     process = wiki.start("run", "--json")
     until(server, 8)
     process.send_signal(number)
@@ -65,12 +61,10 @@ def test_the_first_signal_finishes_what_is_out_and_stores_it(tmp_path: Path, ser
 
 def test_the_second_signal_ends_at_once(tmp_path: Path, serve: Serve) -> None:
     wiki = DemoWiki(tmp_path, 3)
-    server = serve(lambda seen: Act(wire="hang"))
-    wiki.server = server.base_url
+    server = wiki.asks(serve(lambda seen: Act(wire="hang")))
     process = wiki.start("run")
     until(server, 3)
     process.send_signal(signal.SIGINT)
-    assert process.stderr is not None
     assert b"stopping" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     code, _, err = ended(process)
@@ -80,10 +74,8 @@ def test_the_second_signal_ends_at_once(tmp_path: Path, serve: Serve) -> None:
 
 def test_a_run_that_waits_for_the_limit_is_stopped_at_once(tmp_path: Path, serve: Serve) -> None:
     wiki = DemoWiki(tmp_path, 3)
-    server = serve(lambda seen: Act(429, {"error": {"message": "slow down"}}, {"retry-after": "600"}))
-    wiki.server = server.base_url
+    wiki.asks(serve(lambda seen: Act(429, {"error": {"message": "slow down"}}, {"retry-after": "600"})))
     process = wiki.start("run", "--json")
-    assert process.stderr is not None
     while b"waits" not in process.stderr.readline():
         pass
     process.send_signal(signal.SIGINT)
@@ -131,8 +123,7 @@ def test_a_run_killed_while_it_asks_again_goes_on_at_that_place(tmp_path: Path, 
             parts["summary"]["summary"] = "It delivers 999 megawatts."
         return answering(parts)
 
-    server = serve(inventing)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(inventing))
     process = wiki.start("run")
     until(server, 2)
     process.kill()
@@ -148,12 +139,10 @@ def test_a_run_killed_while_it_asks_again_goes_on_at_that_place(tmp_path: Path, 
 
 def test_a_second_run_says_so_and_waits(tmp_path: Path, serve: Serve) -> None:
     wiki, gate = DemoWiki(tmp_path, 3), threading.Event()
-    server = serve(held(gate))
-    wiki.server = server.base_url
+    server = wiki.asks(serve(held(gate)))
     first = wiki.start("run", "--json")
     until(server, 1)
     second = wiki.start("run", "--json")
-    assert second.stderr is not None
     assert b"is at work on this wiki: waiting" in second.stderr.readline()
     gate.set()
     assert ended(first)[0] == 0
@@ -163,8 +152,7 @@ def test_a_second_run_says_so_and_waits(tmp_path: Path, serve: Serve) -> None:
 
 def test_a_page_on_demand_shares_its_answer_with_the_run_beside_it(tmp_path: Path, serve: Serve) -> None:
     wiki = DemoWiki(tmp_path, 1)
-    server = serve(honest, latency=1.0)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest, latency=1.0))
     everybody = [wiki.start("run", "--json"), *(wiki.start("page", "park-0", "--json") for _ in range(3))]
     results = [ended(process) for process in everybody]
     assert [code for code, _, _ in results] == [0] * 4
@@ -182,8 +170,7 @@ def test_a_page_that_moved_while_its_question_was_out_keeps_its_answer_for_later
             wiki.file(0).unlink() if deleted else wiki.file(0).write_text(text + "\nSomebody wrote this meanwhile.\n")
         return honest(seen)
 
-    server = serve(meddling)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(meddling))
     run = wiki.enrich("run", "--json")
     assert run.exit == 3
     assert {(item["page"], item["cause"]) for item in run.json["failed"]} == {("park-0", "page-gone" if deleted else "page-changed")}
@@ -197,8 +184,7 @@ def test_no_room_for_proposals_ends_the_run_in_one_line_and_loses_no_answer(
     tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wiki = DemoWiki(tmp_path, 4)
-    server = serve(honest)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest))
     with monkeypatch.context() as broken:
         broken.setattr("enrich.review.proposals.write_text_atomically", lambda file, text, durable=True: _full(file))
         result = wiki.enrich("run", "--json")
@@ -216,8 +202,7 @@ def _full(file: Path) -> None:
 
 def test_no_room_for_answers_stops_asking(tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     wiki = DemoWiki(tmp_path, 60)
-    server = serve(honest)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest))
 
     def full(self: AnswerCache, key: str, value: dict[str, Any]) -> None:
         del key, value
@@ -247,8 +232,7 @@ def test_a_damaged_answer_is_asked_for_again(tmp_path: Path, serve: Serve) -> No
     import sqlite3
 
     wiki = DemoWiki(tmp_path, 2)
-    server = serve(honest)
-    wiki.server = server.base_url
+    wiki.asks(serve(honest))
     wiki.enrich("run")
     with sqlite3.connect(wiki.root / "cache" / "answers" / "cache.db") as database:
         database.execute("UPDATE Cache SET value = x'00ff' WHERE rowid = 1")
@@ -262,7 +246,7 @@ def test_a_damaged_answer_is_asked_for_again(tmp_path: Path, serve: Serve) -> No
 
 def test_a_renewal_never_overwrites_what_was_applied_meanwhile(tmp_path: Path, serve: Serve) -> None:
     wiki = DemoWiki(tmp_path, 1)
-    wiki.server = serve(honest).base_url
+    wiki.asks(serve(honest))
     wiki.enrich("run", "--apply")
     lock = LockFile(Wiki.open(load_config(wiki.root, env={})))
     line = next(line for line in lock.read() if line.stage == "summary")
@@ -278,12 +262,10 @@ def test_a_renewal_never_overwrites_what_was_applied_meanwhile(tmp_path: Path, s
 def test_an_edit_made_while_the_run_waits_is_seen(tmp_path: Path, serve: Serve) -> None:
     """The plan is made once the run is alone: what the run before it did, and what people did meanwhile, counts."""
     wiki, gate = DemoWiki(tmp_path, 2), threading.Event()
-    server = serve(held(gate))
-    wiki.server = server.base_url
+    server = wiki.asks(serve(held(gate)))
     first = wiki.start("run", "--json")
     until(server, 1)
     second = wiki.start("run", "--json")
-    assert second.stderr is not None
     second.stderr.readline()
     wiki.file(1).write_text(page_text(5))
     gate.set()
@@ -296,8 +278,7 @@ def test_an_edit_made_while_the_run_waits_is_seen(tmp_path: Path, serve: Serve) 
 def test_a_disk_that_fills_up_ends_the_run_in_one_line(tmp_path: Path, serve: Serve) -> None:
     """A real limit on the size of files, in a child process: every file that grows reaches it."""
     wiki = DemoWiki(tmp_path, 120)
-    server = serve(honest)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest))
     limited = "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
     limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2); sys.argv = ['enrich', 'run']; "
     limited += "runpy.run_module('enrich', run_name='__main__')"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.demo import DemoWiki, answering, honest, honest_parts, page_text, parts_of
-from tests.fake_server import Act, FakeServer, Seen
-
-Serve = Callable[..., FakeServer]
+from tests.fake_server import Act, Seen, Serve
 
 
 @pytest.fixture
@@ -19,7 +16,7 @@ def wiki(tmp_path: Path) -> DemoWiki:
 
 
 def test_pages_stay_untouched_until_apply_and_then_hold_what_was_proposed(wiki: DemoWiki, serve: Serve) -> None:
-    wiki.server = serve(honest).base_url
+    wiki.asks(serve(honest))
     before = wiki.content()
     run = wiki.enrich("run", "--json").json
     assert wiki.content() == before
@@ -35,8 +32,7 @@ def test_pages_stay_untouched_until_apply_and_then_hold_what_was_proposed(wiki: 
 
 
 def test_a_second_run_asks_and_proposes_nothing_before_and_after_apply(wiki: DemoWiki, serve: Serve) -> None:
-    server = serve(honest)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest))
     wiki.enrich("run")
     for command in (["run", "--json"], ["apply", "--all"], ["run", "--json"], ["run", "--json", "--apply"]):
         result = wiki.enrich(*command)
@@ -51,7 +47,7 @@ def test_a_second_run_asks_and_proposes_nothing_before_and_after_apply(wiki: Dem
 
 
 def test_an_edited_body_makes_exactly_that_pages_stages_due(wiki: DemoWiki, serve: Serve) -> None:
-    wiki.server = serve(honest).base_url
+    wiki.asks(serve(honest))
     wiki.enrich("run", "--apply")
     wiki.append(1)
     states = wiki.states()
@@ -62,8 +58,7 @@ def test_an_edited_body_makes_exactly_that_pages_stages_due(wiki: DemoWiki, serv
 
 
 def test_an_edited_prompt_makes_exactly_its_stage_due(wiki: DemoWiki, serve: Serve) -> None:
-    server = serve(honest)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest))
     wiki.enrich("init")
     wiki.enrich("run", "--apply")
     prompt = wiki.root / "prompts" / "insights.md"
@@ -77,7 +72,7 @@ def test_an_edited_prompt_makes_exactly_its_stage_due(wiki: DemoWiki, serve: Ser
 
 
 def test_a_value_written_by_hand_is_safe_from_refresh_and_apply(wiki: DemoWiki, serve: Serve) -> None:
-    wiki.server = serve(honest).base_url
+    wiki.asks(serve(honest))
     wiki.enrich("run", "--apply")
     file = wiki.file(0)
     file.write_text(file.read_text().replace("deliver 10 megawatts in a steady breeze", "deliver something", 1))
@@ -93,17 +88,9 @@ def test_a_value_written_by_hand_is_safe_from_refresh_and_apply(wiki: DemoWiki, 
     assert "deliver 10 megawatts" in file.read_text().split("---")[1]
 
 
-def test_a_deleted_value_is_a_persons_decision(wiki: DemoWiki, serve: Serve) -> None:
-    wiki.server = serve(honest).base_url
-    wiki.enrich("run", "--apply")
-    lines = wiki.file(2).read_text().splitlines(keepends=True)
-    wiki.file(2).write_text("".join(line for line in lines if not line.startswith("llmSummary")))
-    assert wiki.states()["park-2", "summary"][0] == "human-edited"
-
-
 def test_a_value_that_was_there_before_is_unmanaged_until_it_is_adopted(tmp_path: Path, serve: Serve) -> None:
     wiki = DemoWiki(tmp_path)
-    wiki.server = serve(honest).base_url
+    wiki.asks(serve(honest))
     wiki.file(0).write_text(page_text(0, 'llmSummary: "An old one."\n'))
     assert wiki.states()["park-0", "summary"][0] == "unmanaged"
     assert wiki.enrich("adopt", "park-0", "--json").json == {"adopted": [{"page": "park-0", "field": "llmSummary"}]}
@@ -115,8 +102,7 @@ def test_a_value_that_was_there_before_is_unmanaged_until_it_is_adopted(tmp_path
 
 
 def test_a_rejected_field_does_not_come_back_until_the_page_changes(wiki: DemoWiki, serve: Serve) -> None:
-    server = serve(honest)
-    wiki.server = server.base_url
+    wiki.asks(serve(honest))
     wiki.enrich("run")
     assert wiki.enrich("reject", "park-0:llmSummary").exit == 0
     assert wiki.states()["park-0", "summary"] == ("rejected", ())
@@ -132,7 +118,7 @@ def test_a_rejected_field_does_not_come_back_until_the_page_changes(wiki: DemoWi
 
 def test_a_rejected_change_leaves_the_value_that_stands_ours(wiki: DemoWiki, serve: Serve) -> None:
     score = 4.5
-    wiki.server = serve(lambda seen: answering(honest_parts(seen, score))).base_url
+    wiki.asks(serve(lambda seen: answering(honest_parts(seen, score))))
     wiki.enrich("run", "--apply")
     wiki.append(0)
     score = 6.0
@@ -149,8 +135,7 @@ def test_a_rejected_change_leaves_the_value_that_stands_ours(wiki: DemoWiki, ser
 
 
 def test_an_equal_answer_renews_the_lock_and_is_not_due_again(wiki: DemoWiki, serve: Serve) -> None:
-    server = serve(honest)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest))
     wiki.enrich("run", "--apply")
     wiki.append(0)
     run = wiki.enrich("run", "--json").json
@@ -160,8 +145,7 @@ def test_an_equal_answer_renews_the_lock_and_is_not_due_again(wiki: DemoWiki, se
 
 
 def test_cached_answers_serve_again_when_proposals_are_gone(wiki: DemoWiki, serve: Serve) -> None:
-    server = serve(honest)
-    wiki.server = server.base_url
+    wiki.asks(serve(honest))
     wiki.enrich("run")
     for file in (wiki.root / "proposals").glob("*.json"):
         file.unlink()
@@ -175,7 +159,7 @@ def test_a_model_change_asks_again_and_the_way_back_to_offline_asks_nothing(wiki
     offline = wiki.frontmatter(0)
     assert offline["llmSummary"]
     assert {state for state, _ in wiki.states().values()} <= {"current"}
-    wiki.server = serve(lambda seen: answering(honest_parts(seen, 9.0))).base_url
+    wiki.asks(serve(lambda seen: answering(honest_parts(seen, 9.0))))
     assert "model-changed" in wiki.states()["park-0", "ratings"][1]
     wiki.enrich("run", "--apply")
     assert wiki.frontmatter(0)["ratings"] != offline["ratings"]
@@ -190,8 +174,7 @@ def test_an_answer_without_insights_is_an_answer(wiki: DemoWiki, serve: Serve) -
     def nothing_new(seen: Seen) -> Act:
         return answering({name: {"insights": []} if name == "insights" else part for name, part in honest_parts(seen).items()})
 
-    server = serve(nothing_new)
-    wiki.server = server.base_url
+    wiki.asks(serve(nothing_new))
     wiki.enrich("run", "--apply")
     assert "insights" not in wiki.frontmatter(0)
     assert wiki.states()["park-0", "insights"] == ("current", ())
@@ -199,8 +182,7 @@ def test_an_answer_without_insights_is_an_answer(wiki: DemoWiki, serve: Serve) -
 
 def test_stage_by_stage_keeps_the_leading_messages_identical(tmp_path: Path, serve: Serve) -> None:
     wiki = DemoWiki(tmp_path, 1, "[llm]\nfuse = false\n")
-    server = serve(honest)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest))
     assert wiki.enrich("run", "--json").json["requests"] == 3
     assert len({str(seen.body["messages"][:2]) for seen in server.seen}) == 1
     assert [parts_of(seen) for seen in server.seen] == [["summary"], ["insights"], ["ratings"]]
@@ -208,8 +190,7 @@ def test_stage_by_stage_keeps_the_leading_messages_identical(tmp_path: Path, ser
 
 def test_fused_and_single_questions_share_their_answers(tmp_path: Path, serve: Serve) -> None:
     wiki = DemoWiki(tmp_path, 2)
-    server = serve(honest)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest))
     wiki.enrich("run")
     for file in (wiki.root / "proposals").glob("*.json"):
         file.unlink()
@@ -218,15 +199,14 @@ def test_fused_and_single_questions_share_their_answers(tmp_path: Path, serve: S
 
 
 def test_limit_takes_pages_in_page_order_and_stage_narrows(wiki: DemoWiki, serve: Serve) -> None:
-    server = serve(honest)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest))
     run = wiki.enrich("run", "--limit", "2", "--stage", "summary", "--json").json
     assert [(item["page"], item["field"]) for item in run["proposed"]] == [("park-0", "llmSummary"), ("park-1", "llmSummary")]
     assert [parts_of(seen) for seen in server.seen] == [["summary"], ["summary"]]
 
 
 def test_run_apply_writes_only_what_this_run_asked_or_found_again(wiki: DemoWiki, serve: Serve) -> None:
-    wiki.server = serve(honest).base_url
+    wiki.asks(serve(honest))
     wiki.enrich("run")
     run = wiki.enrich("run", "park-1", "--apply", "--json").json
     assert {item["page"] for item in run["applied"]} == {"park-1"}
@@ -235,8 +215,7 @@ def test_run_apply_writes_only_what_this_run_asked_or_found_again(wiki: DemoWiki
 
 def test_the_key_appears_nowhere(wiki: DemoWiki, serve: Serve) -> None:
     key = "sk-test-7f3a9c1e5b2d"
-    server = serve(honest)
-    wiki.server = server.base_url
+    server = wiki.asks(serve(honest))
     said = ""
     for command in (["plan"], ["run", "-v"], ["diff", "--json"], ["apply", "--all"], ["cache", "stats"]):
         result = wiki.enrich(*command, OPENAI_API_KEY=key)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from enrich.wiki.markup import inline
 from enrich.wiki.pages import find_pages, read_page
-from enrich.wiki.visible import Line, split_sentences, visible
+from enrich.wiki.visible import Line, visible
 
 
 def seen(body: str) -> list[tuple[int, str, str]]:
@@ -152,10 +152,6 @@ def test_an_unclosed_fence_runs_to_the_end_and_keeps_line_numbers() -> None:
     assert seen("a\n~~~\ncode\n\n# no heading\n") == [(1, "prose", "a"), (3, "code", "code"), (5, "code", "# no heading")]
 
 
-def test_a_longer_fence_holds_a_shorter_one() -> None:
-    assert seen("````\n```\ninner\n````\nafter") == [(2, "code", "```"), (3, "code", "inner"), (5, "prose", "after")]
-
-
 def test_words_count_what_is_read() -> None:
     assert visible("# One two\n\nthree `four`\n\n| five | six |\n|---|---|\n").words == 6
     assert visible("```\nnot these\n```\n<!-- nor these -->").words == 0
@@ -175,11 +171,6 @@ def test_sentences_keep_abbreviations_decimals_and_versions_whole() -> None:
     ]
     assert [(one.start_line, one.end_line) for one in found] == [(1, 1), (1, 2), (2, 2), (2, 2)]
     assert [one.text for one in visible(body).sentences(("list",))] == ["An item.", "Not prose."]
-
-
-def test_sentences_in_scripts_without_spaces() -> None:
-    text = "第一句。第二句！Third one."
-    assert [text[start:end] for start, end in split_sentences(text)] == ["第一句。", "第二句！", "Third one."]
 
 
 HOSTILE = {
@@ -244,10 +235,6 @@ def test_any_body_gives_ordered_lines_within_it(body: str) -> None:
 @given(st.lists(PIECES, max_size=30).map("".join))
 def test_inline_marks_never_move_a_line(text: str) -> None:
     assert inline(text).count("\n") == text.count("\n")
-
-
-def test_line_ends_of_any_kind_count_alike() -> None:
-    assert seen("a\r\n\r\nb\rc") == seen("a\n\nb\nc")
 
 
 @pytest.mark.sample
