@@ -21,8 +21,7 @@ from enrich.evaluation.answers import AnswerSet, PageAnswers
 from enrich.evaluation.drift import Drift, compare
 from enrich.evaluation.evaluation import evaluate
 from enrich.evaluation.report import estimate_text
-from enrich.evaluation.sources import baseline_answers
-from enrich.evaluation.stored import stored_answers
+from enrich.evaluation.sources import baseline_answers, stored_answers
 from enrich.wiki.pages import Page, find_pages, read_page
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "wiki-sample"

@@ -8,7 +8,7 @@ from enrich import UserError
 
 # Floors of every form are read by an inner function; the command is tested with two.
 from enrich.evaluation.evaluation import evaluate
-from enrich.evaluation.floors import Floor, read_floors
+from enrich.evaluation.metrics import Floor, read_floors
 from tests.evaluation.sets import page, rated
 
 PAGES = [page("A page about nothing much, in a few plain words.", f"p{at}") for at in range(4)]

@@ -10,7 +10,7 @@ import pytest
 # A page with hostile names and every plot is made from sets in memory.
 from enrich.evaluation.answers import AnswerSet
 from enrich.evaluation.evaluation import evaluate
-from enrich.evaluation.floors import read_floors
+from enrich.evaluation.metrics import read_floors
 from enrich.evaluation.plots import Scored, distribution, interval, reliability, scatter
 from enrich.evaluation.report import report_html
 from tests.browser import CONTRAST, browser_page

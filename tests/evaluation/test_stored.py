@@ -9,7 +9,7 @@ import pytest
 
 from enrich.config import Config, load_config
 from enrich.errors import UserError
-from enrich.evaluation.stored import stored_answers, stored_at
+from enrich.evaluation.sources import stored_answers, stored_at
 from enrich.review.lock import LockFile
 from enrich.wiki.pages import find_pages
 from enrich.wiki.wiki import Wiki

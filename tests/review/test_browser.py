@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enrich.review.decision_file import read_decisions, take
+from enrich.review.browser import ReviewServer, ReviewSite, review_html
+from enrich.review.decisions import read_decisions, take
 from enrich.review.proposals import ProposalStore
-from enrich.review.review_page import review_html
-from enrich.review.server import ReviewServer, ReviewSite
 from enrich.runs.run import RunOptions, run
 from enrich.wiki.wiki import Wiki
 from tests.browser import CONTRAST, launched

@@ -14,12 +14,24 @@ import pytest
 from enrich import AnswerError, UserError, Wiki
 from enrich.grounding import Finding
 from enrich.review.applying import MEANWHILE, apply
-from enrich.review.decision_file import read_decisions, take
-from enrich.review.decisions import Step, accept, decided, is_small_move, record, reject, undecided
-from enrich.review.editing import candidates, chosen_insights, edited, form_text, read_form
-from enrich.review.line_marks import changed_lines, line_marks
+from enrich.review.decisions import (
+    Step,
+    accept,
+    candidates,
+    chosen_insights,
+    decided,
+    edited,
+    form_text,
+    is_small_move,
+    read_decisions,
+    read_form,
+    record,
+    reject,
+    take,
+    undecided,
+)
 from enrich.review.lock import LockFile, lock_entry
-from enrich.review.proposals import Proposal, ProposalStore
+from enrich.review.proposals import Proposal, ProposalStore, changed_lines, line_marks
 from enrich.review.review_session import ReviewSession
 from enrich.stages.field_values import value_hash
 from enrich.wiki.pages import Page, PageFile, parse_page, read_page

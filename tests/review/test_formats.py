@@ -14,13 +14,12 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-# Inner names: hostile proposals are written past everything that cleans answers, and limits are set that no command takes.
-from enrich.review.diff_document import DiffDocument, diff_document, schema_text
-from enrich.review.lines import word_text
-from enrich.review.markdown import code, markdown_comment
+from enrich.review.browser import review_html
+from enrich.review.lines import code, markdown_comment, word_text
 from enrich.review.proposals import ProposalStore
-from enrich.review.review_page import review_html
-from enrich.review.views import page_views
+
+# Inner names: hostile proposals are written past everything that cleans answers, and limits are set that no command takes.
+from enrich.review.views import DiffDocument, diff_document, page_views, schema_text
 from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki
 from tests.review.wikis import HOSTILE, hostile, make_wiki, many, page_text, views, with_old_values

@@ -9,8 +9,7 @@ import pytest
 
 # Below the public API: keys at the terminal are calls of `ReviewSession`; a decision is stored without a command.
 from enrich.errors import AnswerError
-from enrich.review.decisions import Step, record
-from enrich.review.editing import with_new_value
+from enrich.review.decisions import Step, record, with_new_value
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
 from enrich.review.review_session import ReviewSession

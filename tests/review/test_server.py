@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 import pexpect
 import pytest
 
+from enrich.review.browser import ReviewServer, ReviewSite
+
 # Below the public API: the server is asked in this process, so that a test sees what it stored.
 from enrich.review.proposals import ProposalStore
-from enrich.review.server import ReviewServer, ReviewSite
 from enrich.stages.field_values import value_hash
 from enrich.wiki.wiki import Wiki
 from tests.review import wikis

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 # Inner names: the view model is what all forms of `diff` show, so it is tested once, below them.
-from enrich.review.review_page import page_data, review_html
+from enrich.review.browser import page_data, review_html
 from enrich.review.views import PageView, age, word_diff
 from tests.review.wikis import answer, make_wiki, many, page_text, ratings_answer, summary_answer, views, with_old_values
 

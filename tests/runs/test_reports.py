@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 # The progress display depends on time: its lines are tested without a run.
-from enrich.cli.output import Lines, status
-from enrich.cli.session import Session
+from enrich.cli.session import Lines, Session, status
 from enrich.llm.messages import Tally
 from enrich.runs.results import FailedQuestion, RunResult
 from tests.demo import DemoWiki, answering, changed, honest, honest_parts

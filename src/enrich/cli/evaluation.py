@@ -12,12 +12,11 @@ from typing import Annotated, Literal
 from rich.text import Text
 from typer import Context, Exit, Option, Typer, echo
 
-from enrich.cli.output import console, progress_of_run
-from enrich.cli.session import TO_REPORT, Backend, BaseUrl, Budget, Output, Pages, Session, Stages
+from enrich.cli.session import TO_REPORT, Backend, BaseUrl, Budget, Output, Pages, Session, Stages, console, progress_of_run
 from enrich.evaluation.answers import write_answers
 from enrich.evaluation.evaluation import Evaluation, to_json
 from enrich.evaluation.evaluation import evaluate as measure
-from enrich.evaluation.floors import read_floors
+from enrich.evaluation.metrics import read_floors
 from enrich.evaluation.report import report_html, text_lines
 from enrich.evaluation.sources import Sources
 from enrich.runs.answers import collect

@@ -23,7 +23,7 @@ from enrich.text import escaped
 
 # Command: (its module, its line in `enrich --help`). Only the module of the invoked command is imported.
 COMMANDS = {
-    "init": ("maintenance", "Start a wiki: enrich.toml, prompts, git files."),
+    "init": ("wiki", "Start a wiki: enrich.toml, prompts, git files."),
     "plan": ("runs", "Show what is due, why, and at what cost."),
     "run": ("runs", "The batch job: ask what is due and leave proposals."),
     "page": ("page", "One page on demand: status card, findings and diff."),
@@ -33,11 +33,11 @@ COMMANDS = {
     "reject": ("review", "Reject proposed fields."),
     "apply": ("review", "Write accepted fields to their pages."),
     "adopt": ("review", "Take over values that are on pages."),
-    "build": ("records", "Build all records into database.json."),
+    "build": ("wiki", "Build all records into database.json."),
     "show": ("page", "Show the Page Status card of a page."),
-    "check": ("checks", "Check frontmatter, insights and writing rules."),
+    "check": ("wiki", "Check frontmatter, insights and writing rules."),
     "eval": ("evaluation", "Measure how good the answers are."),
-    "cache": ("maintenance", "Show or clean stored answers and runs."),
+    "cache": ("wiki", "Show or clean stored answers and runs."),
 }
 _FLAGS = {"--json", "-q", "--quiet", "-v", "--verbose", "--version"}
 

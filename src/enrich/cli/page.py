@@ -10,9 +10,8 @@ from typing import Annotated, Literal
 
 from typer import Argument, Context, Exit, Option, Typer
 
-from enrich.cli.output import console
 from enrich.cli.runs import Refresh, print_failed, print_stopped, run_with_progress
-from enrich.cli.session import Backend, BaseUrl, Model, Output, Session, Stages
+from enrich.cli.session import Backend, BaseUrl, Model, Output, Session, Stages, console
 from enrich.errors import UserError
 from enrich.records.card import Card, page_card
 from enrich.records.card_rendering import card_html, card_text, print_card

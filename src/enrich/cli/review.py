@@ -17,17 +17,13 @@ from enrich.cli.session import LISTED, TO_REPORT, Output, Pages, Session, Stages
 from enrich.errors import UserError
 from enrich.review import decisions
 from enrich.review.applying import Applied, recover
-from enrich.review.decision_file import read_decisions, take
-from enrich.review.decisions import Decided, apply_decided, named_fields, pending
-from enrich.review.diff_document import diff_document
-from enrich.review.lines import file_text, word_text
+from enrich.review.browser import HOST, ReviewServer, ReviewSite, review_html
+from enrich.review.decisions import Decided, apply_decided, named_fields, pending, read_decisions, take
+from enrich.review.lines import file_text, markdown_comment, word_text
 from enrich.review.lock import LockFile
-from enrich.review.markdown import markdown_comment
 from enrich.review.proposals import Proposal, ProposalStore
-from enrich.review.review_page import review_html
 from enrich.review.review_session import ReviewSession
-from enrich.review.server import HOST, ReviewServer, ReviewSite
-from enrich.review.views import page_views
+from enrich.review.views import diff_document, page_views
 from enrich.stages.answers import QUALITY
 from enrich.stages.stage import load_stages
 from enrich.text import counted

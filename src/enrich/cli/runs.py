@@ -11,8 +11,20 @@ from typing import Annotated
 from rich.text import Text
 from typer import Context, Exit, Option, Typer
 
-from enrich.cli.output import print_table, progress_of_run
-from enrich.cli.session import LISTED, TO_REPORT, Backend, BaseUrl, Budget, Model, Pages, Session, Stages, compact
+from enrich.cli.session import (
+    LISTED,
+    TO_REPORT,
+    Backend,
+    BaseUrl,
+    Budget,
+    Model,
+    Pages,
+    Session,
+    Stages,
+    compact,
+    print_table,
+    progress_of_run,
+)
 from enrich.errors import UserError
 from enrich.files import write_text_atomically
 from enrich.llm.endpoint import host_of

@@ -11,8 +11,7 @@ from enrich import html
 from enrich.evaluation.answers import AnswerSet
 from enrich.evaluation.drift import Drift, Shift
 from enrich.evaluation.evaluation import Evaluation
-from enrich.evaluation.floors import FloorResult
-from enrich.evaluation.metrics import metric_kind
+from enrich.evaluation.metrics import FloorResult, metric_kind
 from enrich.evaluation.plots import distribution, interval, reliability, scatter, scored_fields
 from enrich.evaluation.statistics import Estimate
 from enrich.text import printable

@@ -15,9 +15,8 @@ from typing import Any
 from enrich.errors import UserError
 from enrich.files import PageMoved, replace_file
 from enrich.metrics.quality import content_type, grading_counts, quality_from_ratings
-from enrich.review.line_marks import changed_lines
 from enrich.review.lock import PERSONS, Key, Lock, LockEntry, LockFile, lock_entry, owner
-from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore
+from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, changed_lines
 from enrich.stages.answers import QUALITY
 from enrich.stages.field_values import as_written, canonical, current_value, key_path, same, value_hash
 from enrich.wiki.frontmatter.edit import edit_bytes

@@ -1,19 +1,38 @@
-"""Decisions on proposed fields: accept, reject, skip, undo, and adopt for values that are on pages already (DESIGN.md section 3).
+"""Decisions on proposed fields: accept, reject, skip, edit, undo, and adopt for values that are on pages already (DESIGN.md section 3).
 
 A decision is a step from one form of a field change to another. A step is stored only if the change is still what the person saw, under the folder's
 lock: two reviewers in two processes lose no decision, and the later one is informed.
+
+A person's own value is checked like a model's answer. A person may accept what a model may not: findings on their value are shown and must be
+confirmed, but they do not refuse the value.
+
+Decisions made elsewhere (in the HTML report, by a script) come back as a JSON document (`enrich review --from FILE`):
+
+```json
+{"schema": 1, "decisions": [
+  {"page": "solar", "field": "llmSummary", "decision": "accept", "new_hash": "0f3c…"},
+  {"page": "solar", "field": "insights", "decision": "edit", "insights": [0, 2], "new_hash": "77ab…"},
+  {"page": "wind", "field": "ratings.rigor", "decision": "edit", "value": 5.5, "new_hash": "c1d0…"}]}
+```
+`new_hash` is `stages.field_values.value_hash` of the proposed value that was decided on: an entry whose proposal has changed since then is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from enrich.errors import UserError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from enrich.errors import AnswerError, UserError, invalid_data
+from enrich.grounding import PageIndex
 from enrich.review.applying import FIELD_MOVED, MEANWHILE, Applied, appliable, apply, obstacle, page_of
 from enrich.review.lock import ADOPTED, PERSONS, REJECTED, Key, Lock, LockEntry, LockFile, Question, lock_entry, owner
 from enrich.review.proposals import (
+    NEEDS_LOOK,
     OVER_HUMAN,
     STALE,
     Edit,
@@ -24,9 +43,13 @@ from enrich.review.proposals import (
     State,
     blocking_flag,
 )
-from enrich.stages.answers import QUALITY
-from enrich.stages.field_values import canonical, current_value, is_missing, value_hash
+from enrich.stages.answers import QUALITY, stage_of
+from enrich.stages.field_values import canonical, current_value, is_missing, same, value_hash
+from enrich.stages.judges import form_of, judged, with_value
 from enrich.stages.stage import Stage
+from enrich.wiki import yaml12
+from enrich.wiki.frontmatter.scalars import Indents
+from enrich.wiki.frontmatter.scalars import entry as yaml_entry
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 
@@ -296,3 +319,207 @@ def adopt(
                     entries[page.id, stage.name] = lock_entry(page.id, stage.name, question, entry, written=written, date=today)
         lock_file.update(entries)
     return taken
+
+
+# Findings that mean a person's text was trimmed, rounded or replaced by the page's words: the person looks at the result before it counts.
+_ALTERED = ("blemish", "quote")
+
+
+def form_text(page_id: str, change: FieldChange) -> str:
+    """The text that an editor opens: comments, then the value as YAML."""
+    lines = [
+        f"# {change.field} of {page_id}: change the value, save, and leave the editor.",
+        "# Lines that begin with # do not count; an empty file changes nothing.",
+    ]
+    if stage_of(change.field) == "insights":
+        lines.append("# Delete an insight to leave it out, or write one of your own: each needs a quote of the page as its evidence.")
+    for key, value in _form(change).items():
+        lines += yaml_entry(key, value, Indents())
+    return "\n".join(lines) + "\n"
+
+
+def read_form(text: str) -> dict[str, Any] | None:
+    """The content of an edited form; None if it is empty. Raises `AnswerError("invalid", …)` if it is not a form."""
+    if all(not line.strip() or line.lstrip().startswith("#") for line in text.splitlines()):
+        return None
+    try:
+        data = yaml12.load(text)
+    except yaml12.YamlError as error:
+        raise AnswerError("invalid", f"line {error.line}: {error.reason}" if error.line else error.reason) from None
+    if not isinstance(data, dict):
+        raise AnswerError("invalid", "keep the keys of the form: this is not a mapping of keys to values")
+    return {str(key): value for key, value in data.items()}
+
+
+def edited(change: FieldChange, form: Any, page: Page, *, by: str, when: str, how: str = "edit") -> FieldChange:
+    """The change with the value of a filled-in form, and the findings and evidence of that value; `change` itself if nothing differs.
+
+    It is accepted, unless a finding is hard or something was trimmed or repaired: then it waits for a decision. Raises
+    `AnswerError("invalid", …)` if the form holds no value of the field, or the value that is on the page already.
+    """
+    if change.field == QUALITY:
+        raise AnswerError("invalid", "quality is computed from the ratings: accept or reject it")
+    index = PageIndex(page.body, title=page.title, description=page.description)
+    answer = judged(change.field, form, index)
+    if same(answer.value, change.new) and form == _form(change):
+        return change
+    if same(answer.value, change.old):
+        raise AnswerError("invalid", "this value is on the page already: reject the field to keep it")
+    wait = any(finding.severity == "hard" or finding.kind in _ALTERED for finding in answer.findings)
+    others = tuple(flag for flag in change.flags if flag != NEEDS_LOOK)
+    return replace(
+        change,
+        new=answer.value,
+        state="pending" if wait else "accepted",
+        flags=((NEEDS_LOOK,) if answer.hard else ()) + others,
+        findings=answer.findings,
+        evidence=answer.evidence,
+        reason=answer.reason or change.reason,
+        decided={} if wait else {"by": by, "when": when, "decision": "edit"},
+        edited=Edit(by, when, how, change.proposed),
+    )
+
+
+def with_new_value(change: FieldChange, value: Any, page: Page, *, by: str, when: str) -> FieldChange:
+    """`edited` for a value without a form, as decisions made elsewhere bring it."""
+    return edited(change, with_value(change.field, _form(change), value), page, by=by, when=when)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One insight that could be on the page: a proposed one (`number` is its place in the proposal), or one on the page that would be removed."""
+
+    insight: Mapping[str, Any]
+    number: int | None
+
+    @property
+    def proposed(self) -> bool:
+        return self.number is not None
+
+
+def candidates(change: FieldChange) -> list[Candidate]:
+    """All proposed insights, then those on the page that are not among them."""
+    new = [Candidate(item, number) for number, item in enumerate(change.new or []) if isinstance(item, Mapping)]
+    old = canonical(change.old) or []
+    removed = [item for item in old if isinstance(item, Mapping) and not any(same(item, one.insight) for one in new)]
+    return [*new, *(Candidate(item, None) for item in removed)]
+
+
+def chosen_insights(change: FieldChange, taken: Sequence[Candidate], page: Page, *, by: str, when: str) -> FieldChange:
+    """The change accepted with only `taken` as its value; `change` itself if that is the whole proposal."""
+    if [one.number for one in taken] == list(range(len(change.new or []))):
+        return change
+    kept = sum(one.proposed for one in taken)
+    how = f"took {kept} of {len(change.new or [])} insights"
+    if kept < len(taken):
+        how += f", kept {len(taken) - kept} that stood there"
+    wanted = [dict(one.insight) for one in taken]
+    after = edited(change, {"insights": wanted}, page, by=by, when=when, how=how)
+    # Choosing is deciding: the findings were on the screen. Only if something was trimmed, the person has not seen the result yet.
+    return decided(after, "accept", by=by, when=when) if same(after.new, wanted) else after
+
+
+def _form(change: FieldChange) -> dict[str, Any]:
+    return form_of(change.field, change.new, quotes=[item.quote for item in change.evidence], reason=change.reason)
+
+
+_MOST_BYTES = 50_000_000
+
+
+class Entry(BaseModel):
+    """One decision. `value` belongs to `edit`; `insights` (indices in the proposed list, from 0) to `accept` and `edit`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    page: str
+    field: str
+    decision: Literal["accept", "reject", "edit", "skip", "undo"]
+    value: Any = None
+    insights: list[Annotated[int, Field(ge=0)]] | None = None
+    new_hash: str
+
+
+class DecisionFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    schema_: Literal[1] = Field(alias="schema")
+    decisions: list[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What came of a decisions file: (page, field, decision) that were recorded, and (page, field, why) that were not."""
+
+    taken: tuple[tuple[str, str, str], ...]
+    refused: tuple[tuple[str, str, str], ...]
+
+
+def read_decisions(file: Path) -> DecisionFile:
+    """The decisions of a file. Raises `UserError` that names the place of what is wrong."""
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            raise UserError("too large for a decisions file", where=str(file))
+        return DecisionFile.model_validate(json.loads(file.read_bytes()))
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror})", where=str(file)) from None
+    except ValidationError as error:
+        raise invalid_data(error, DecisionFile, str(file), "export the decisions again") from None
+    except (ValueError, RecursionError):
+        raise UserError("not JSON", where=str(file), do="export the decisions again") from None
+
+
+def take(wiki: Wiki, entries: Iterable[Entry], *, by: str, when: str) -> Imported:
+    """Record the decisions whose proposal is still what it was when they were made. The last entry for a field counts."""
+    steps: list[Step] = []
+    decisions: dict[tuple[str, str], str] = {}
+    refused: list[tuple[str, str, str]] = []
+    known: dict[str, tuple[Proposal | None, Page | None]] = {}
+    for entry in {(entry.page, entry.field): entry for entry in entries}.values():
+        place = (entry.page, entry.field)
+        if entry.page not in known:
+            known[entry.page] = wiki.shared(ProposalStore).get(entry.page), page_of(wiki, entry.page)
+        proposal, page = known[entry.page]
+        change = proposal.change(entry.field) if proposal else None
+        if change is None:
+            refused.append((*place, "nothing is proposed there any more"))
+            continue
+        if value_hash(change.new) != entry.new_hash:
+            refused.append((*place, "the proposal has changed since it was decided on"))
+            continue
+        try:
+            after = _after(entry, change, page, by=by, when=when)
+        except AnswerError as error:
+            refused.append((*place, error.detail))
+            continue
+        steps.append(Step(entry.page, change, after))
+        decisions[place] = entry.decision
+        if entry.decision == "edit" and after.state == "pending":
+            findings = "; ".join(finding.message for finding in after.findings)
+            refused.append((*place, f"the edit is kept and waits for a look: {findings}"))
+    recorded = record(wiki, steps)
+    refused += [(step.page, step.after.field, f"{MEANWHILE}: another process changed it just now") for step in recorded.lost]
+    done = [(step.page, step.after.field) for step in recorded.done]
+    return Imported(tuple((*place, decisions[place]) for place in done), tuple(refused))
+
+
+def _after(entry: Entry, change: FieldChange, page: Page | None, *, by: str, when: str) -> FieldChange:
+    """The change after the entry's decision. Raises `AnswerError` that says why the decision cannot be recorded."""
+    if entry.decision in ("reject", "skip"):
+        return decided(change, entry.decision, by=by, when=when)
+    if entry.decision == "undo":
+        return undecided(change)
+    reach = out_of_reach(change, page)
+    if reach == FIELD_MOVED:
+        raise AnswerError("moved", "it was changed on the page after it was asked about, and the page's value is kept")
+    if reach or page is None:
+        raise AnswerError("stale", f"the page's text changed or is gone; `enrich run {entry.page}` asks again")
+    after = change
+    if entry.insights is not None:
+        if entry.field != "insights":
+            raise AnswerError("invalid", "`insights` belongs to the field insights")
+        unknown = [number for number in entry.insights if number >= len(change.new or [])]
+        if unknown:
+            raise AnswerError("invalid", f"there is no insight {unknown[0]}")
+        taken = [one for one in candidates(change) if one.number in entry.insights]
+        after = chosen_insights(change, taken, page, by=by, when=when)
+    elif entry.decision == "edit":
+        after = with_new_value(change, entry.value, page, by=by, when=when)
+    return decided(after, "accept", by=by, when=when) if after is change else after

@@ -9,9 +9,8 @@ from typing import Any
 
 from enrich.config import STAGES
 from enrich.review.applying import quality_after
-from enrich.review.line_marks import line_marks
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, lock_entry, owner
-from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore
+from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, line_marks
 from enrich.stages.answers import QUALITY, FieldAnswer
 from enrich.stages.field_values import current_value, is_missing, same, value_hash, within
 from enrich.stages.matching import kept, order_kept

@@ -13,8 +13,7 @@ from typing import Any
 
 from enrich.errors import AnswerError
 from enrich.review.applying import FIELD_MOVED, MEANWHILE, page_of
-from enrich.review.decisions import Decision, Step, decided, out_of_reach, record, taken_over, undecided
-from enrich.review.editing import Candidate, chosen_insights, edited
+from enrich.review.decisions import Candidate, Decision, Step, chosen_insights, decided, edited, out_of_reach, record, taken_over, undecided
 from enrich.review.lock import LockFile
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore, blocking_flag
 from enrich.review.views import FieldView, PageView, page_view

@@ -30,8 +30,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Footer, OptionList, Static
 
 from enrich.errors import AnswerError, EnrichError
-from enrich.review.decisions import Decision
-from enrich.review.editing import Candidate, candidates, form_text, read_form
+from enrich.review.decisions import Candidate, Decision, candidates, form_text, read_form
 from enrich.review.lines import STYLES, Line, Span, field_heading, field_lines, history_lines, insight_lines, move_spans, rich_text
 from enrich.review.review_session import Bulk, ReviewSession
 from enrich.review.views import FieldView, insight_text

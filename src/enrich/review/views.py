@@ -1,6 +1,7 @@
 """Proposals as a reviewer reads them: the one view model behind every form of `enrich diff` and both review applications.
 
 A view compares a proposal with the current page. What is expensive (word diffs, quotes in their context) is computed when it is first read.
+`diff_document` is the JSON form, described by the JSON Schema in `docs/diff.schema.json`.
 """
 
 from __future__ import annotations
@@ -9,21 +10,112 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from enrich.grounding import Finding
 from enrich.grounding.likeness import likeness, same_insights
+from enrich.grounding.quotes import QuoteIndex
 from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, obstacle
 from enrich.review.proposals import STALE, FieldChange, Proposal
-from enrich.review.quote_context import PageQuotes, QuoteView
+from enrich.stages.answers import Evidence
 from enrich.stages.field_values import current_value, value_hash
 from enrich.text import counted, usd
 from enrich.wiki.data import SCORES
 from enrich.wiki.pages import Page, read_page
+from enrich.wiki.visible import Line, visible
 from enrich.wiki.wiki import Wiki
+
+# Characters of context on each side: enough to judge a quote, few enough that a review page of 700 pages is a small file.
+_CONTEXT = 280
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteView:
+    """A quote with the text before and after it.
+
+    `where` is the part of the value it supports (`insights[0]`). `lines` are file lines from 1 in the current file; (0, 0) for the title,
+    the description and quotes that are not on the page. `found`: the quote is on the page now. `repaired`: the model's words differed
+    slightly and were replaced by the page's.
+    """
+
+    where: str
+    quote: str
+    section: str
+    lines: tuple[int, int] = (0, 0)
+    before: str = ""
+    after: str = ""
+    found: bool = False
+    repaired: bool = False
+
+
+class PageQuotes:
+    """Finds evidence on one page. The page's visible text is computed when the first quote is looked up."""
+
+    def __init__(self, page: Page | None) -> None:
+        self._page = page
+
+    @cached_property
+    def _lines(self) -> Sequence[Line]:
+        return [line for line in visible(self._page.body).lines if line.kind != "comment"] if self._page else []
+
+    def view(self, item: Evidence) -> QuoteView:
+        """The evidence `item` of a proposal on the current page."""
+        page, (first, last) = self._page, item.lines
+        missing = QuoteView(item.where, item.quote, item.section, repaired=not item.verbatim)
+        if page is None or not item.found:
+            return missing
+        if first == 0:
+            return replace(missing, found=item.quote in f"{page.title}\n{page.description}")
+        places = [place for place, line in enumerate(self._lines) if first <= line.number <= last]
+        inside = [self._lines[place] for place in places]
+        text = " ".join(line.text for line in inside)
+        span = _find(text, item.quote, inside)
+        if span is None:
+            return missing
+        start, end = span
+        above, below = self._paragraph(places[0] - 1), self._paragraph(places[-1] + 1)
+        shift = page.body_line - 1
+        return replace(
+            missing,
+            quote=text[start:end],
+            lines=(first + shift, last + shift),
+            before=_tail((f"{above} ¶ " if above else "") + text[:start]),
+            after=_head(text[end:] + (f" ¶ {below}" if below else "")),
+            found=True,
+        )
+
+    def _paragraph(self, place: int) -> str:
+        """The text of a line next to a quote; "" for a heading and beyond the page."""
+        if not 0 <= place < len(self._lines) or self._lines[place].kind == "heading":
+            return ""
+        return self._lines[place].text
+
+
+def _find(text: str, quote: str, lines: Sequence[Line]) -> tuple[int, int] | None:
+    """(start, end) of the quote in `text`: as it is, or by the rules of grounding (other quotation marks, dashes, white space)."""
+    if quote not in text and lines:
+        match = QuoteIndex(lines).find(quote)
+        if match is None:
+            return None
+        quote = match.text
+        if quote not in text:
+            return 0, len(text)
+    at = text.find(quote)
+    return (at, at + len(quote)) if at >= 0 and quote else None
+
+
+def _tail(text: str) -> str:
+    return text if len(text) <= _CONTEXT else "…" + text[-_CONTEXT:].partition(" ")[2]
+
+
+def _head(text: str) -> str:
+    return text if len(text) <= _CONTEXT else text[:_CONTEXT].rpartition(" ")[0] + "…"
+
 
 Kind = Literal["text", "insights", "rating", "other"]
 InsightStatus = Literal["new", "changed", "same", "gone"]
@@ -296,3 +388,110 @@ def word_diff(old: str, new: str) -> list[Piece]:
 
 def _words(tokens: Sequence[str]) -> int:
     return sum(not token.isspace() for token in tokens)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class FindingPart(_Part):
+    """One finding about a value. A hard one keeps the value off the page until a person accepts it."""
+
+    kind: str = Field(description="What was checked: number, quote, self-talk, blemish, …")
+    severity: Literal["hard", "soft"]
+    message: str
+    where: str = Field(description="The part of the value: a field, or insights[0].")
+
+
+class EvidencePart(_Part):
+    """A quote that supports the value."""
+
+    quote: str
+    where: str = Field(description="The part of the value that the quote supports.")
+    lines: list[int] = Field(description="First and last line of the body, from 1; 0: title, description or not found.")
+    section: str = Field(description="The heading above the quote.")
+    found: bool
+    verbatim: bool = Field(description="False: the model's words differed slightly and were replaced by the page's.")
+    file_lines: list[int] = Field(description="The same lines in the current file.")
+
+
+class ProvenancePart(_Part):
+    """Where a proposed value comes from."""
+
+    model: str
+    prompt_version: str
+    question: str = Field(description="The question key: sha256 over model, schema, messages and settings.")
+    page_hash: str = Field(description="sha256 of the page's text that was asked about.")
+    tokens: dict[str, int]
+    cost_usd: float | None
+    asked: str = Field(description="When, ISO 8601, UTC.")
+    run: str
+
+
+class FieldPart(_Part):
+    """One field of one page."""
+
+    field: str = Field(description="llmSummary, insights, ratings.<dimension> or quality.")
+    stage: str
+    old: Any = Field(description="The value on the page when it was asked about; null if there was none.")
+    new: Any = Field(description="The proposed value.")
+    new_hash: str = Field(description="Hash of `new`; a decision names it.")
+    state: Literal["pending", "accepted", "rejected"]
+    flags: list[str] = Field(description="needs-look, over-human, stale.")
+    findings: list[FindingPart]
+    evidence: list[EvidencePart]
+    reason: str = Field(description="The model's reason, if it gave one.")
+    provenance: ProvenancePart
+    decided: dict[str, str] = Field(description="Who decided and when; empty if it is undecided.")
+
+
+class PagePart(_Part):
+    """One page with proposed changes."""
+
+    page: str
+    path: str = Field(description="Relative to the content folder.")
+    note: str = Field(description="What is wrong with the page itself, or empty.")
+    fields: list[FieldPart]
+
+
+class DiffDocument(_Part):
+    """The document that `enrich diff --json` prints."""
+
+    model_config = ConfigDict(extra="allow", title="enrich diff")
+    version: Literal[1] = Field(alias="schema", description="The version of this form. Keys may be added within it.")
+    pages: list[PagePart]
+
+
+def diff_document(views: Iterable[PageView]) -> dict[str, Any]:
+    """The document of `diff --json`."""
+    pages = [
+        PagePart(page=view.id, path=view.path, note=view.note, fields=[_field(view, field) for field in view.changes]) for view in views
+    ]
+    return DiffDocument(schema=1, pages=pages).model_dump(by_alias=True)
+
+
+def _field(view: PageView, field: FieldView) -> FieldPart:
+    change = field.change
+    shift = view.page.body_line - 1 if view.page else 0
+    return FieldPart(
+        field=change.field,
+        stage=change.stage,
+        old=change.old,
+        new=change.new,
+        new_hash=field.new_hash,
+        state=change.state,
+        flags=list(field.flags),
+        findings=[FindingPart(**asdict(finding)) for finding in change.findings],
+        evidence=[
+            EvidencePart(**asdict(item), file_lines=[line + shift if line else 0 for line in item.lines]) for item in change.evidence
+        ],
+        reason=change.reason,
+        provenance=ProvenancePart(**change.provenance),
+        decided=dict(change.decided),
+    )
+
+
+def schema_text() -> str:
+    """The JSON Schema of the document (draft 2020-12), as `docs/diff.schema.json` holds it."""
+    tree = {"$schema": "https://json-schema.org/draft/2020-12/schema", **DiffDocument.model_json_schema(by_alias=True)}
+    return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"

@@ -114,7 +114,7 @@ def _when(run: str) -> str:
 
 def pull_request_body(wiki: Wiki, result: RunResult) -> str:
     """What a run applied, held back and failed, as Markdown that fits into a pull request. Text from pages and models is in code."""
-    from enrich.review.markdown import LIMIT, comment_body
+    from enrich.review.lines import LIMIT, comment_body
     from enrich.review.views import page_views
 
     cost = "" if result.spent.cost_usd is None else f", {usd(result.spent.cost_usd)}"

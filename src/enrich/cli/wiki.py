@@ -1,0 +1,161 @@
+"""Commands about the wiki as a whole, which ask nothing: `enrich init`, `build`, `check` and `cache`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from typer import Argument, BadParameter, Context, Exit, Option, Typer, echo
+
+from enrich.checks.check import check_wiki
+from enrich.cli.session import TO_REPORT, Pages, Session, progress_of_build
+from enrich.records.database import build as build_database
+from enrich.records.database import generated_at, would_change, write_database
+from enrich.runs.cache_maintenance import cache_clear, cache_prune, cache_stats
+from enrich.runs.init import start_wiki
+from enrich.runs.plan import enrichment_states
+from enrich.text import counted
+
+app = Typer(rich_markup_mode=None)
+cache = Typer(no_args_is_help=True, help="Show or clean stored answers and runs.", rich_markup_mode=None)
+app.add_typer(cache, name="cache")
+
+
+@app.command()
+def init(
+    ctx: Context, folder: Annotated[Path | None, Argument(metavar="[DIR]", help="The wiki's folder (default: here, or --wiki).")] = None
+) -> None:
+    """Write a commented enrich.toml, the prompts, and what git should ignore and merge. Existing files are kept."""
+    session: Session = ctx.obj
+    done = start_wiki(folder or session.wiki or Path.cwd())
+    if session.json:
+        session.document({"written": done.written, "kept": done.kept, "content": done.content, "pages": done.pages})
+        return
+    for name in done.written:
+        session.say(f"wrote {name}")
+    for name in done.kept:
+        session.say(f"kept {name} as it is")
+    session.say(f"{counted(done.pages, 'page')} below {done.content}; next: enrich plan")
+
+
+@cache.command()
+def stats(ctx: Context) -> None:
+    """Show how many answers and runs are stored, and their size."""
+    session: Session = ctx.obj
+    numbers = cache_stats(session.config())
+    if session.json:
+        session.document(numbers)
+    else:
+        for name, value in numbers.items():
+            session.say(f"{name.replace('_', ' ')}: {value:,}")
+
+
+@cache.command()
+def prune(ctx: Context) -> None:
+    """Drop answers that neither lock, proposals nor the present plan name, and all but the last 30 runs."""
+    session: Session = ctx.obj
+    _print_dropped(session, cache_prune(session.open_wiki()))
+
+
+@cache.command()
+def clear(ctx: Context) -> None:
+    """Drop all answers and runs: it costs only the money to ask again."""
+    session: Session = ctx.obj
+    _print_dropped(session, cache_clear(session.config()))
+
+
+def _print_dropped(session: Session, numbers: Mapping[str, int]) -> None:
+    if session.json:
+        session.document(numbers)
+    else:
+        session.say(f"dropped {counted(numbers['answers_dropped'], 'answer')} and {counted(numbers['runs_dropped'], 'run')}")
+
+
+FILE_NAME = "database.json"
+
+
+@app.command()
+def build(
+    ctx: Context,
+    output: Annotated[
+        Path | None, Option("-o", "--output", metavar="FILE", help="Where to write (default: database.json in the wiki's folder).")
+    ] = None,
+    now: Annotated[
+        str | None, Option("--now", metavar="ISO", help="The clock, such as 2026-03-13T20:14:00Z: the same clock gives the same bytes.")
+    ] = None,
+    dates: Annotated[
+        Path | None, Option("--dates", metavar="FILE", help="Dates from a JSON file, {modified: {path: date}, created: …}, not from git.")
+    ] = None,
+    split: Annotated[bool, Option("--split", help="Also write pages.json and backlinks.json beside it.")] = False,
+    exit_code: Annotated[
+        bool, Option("--exit-code", help="Write nothing; exit with 10 if the file would change (by its own clock unless --now is given).")
+    ] = False,
+) -> None:
+    """Build all records: frontmatter, entity data and computed values, into database.json."""
+    session: Session = ctx.obj
+    config = session.config()
+    file = output if output is not None else config.root / FILE_NAME
+    started = time.perf_counter()
+    clock = _clock(now) or (generated_at(file) if exit_code else None) or datetime.now(UTC)
+    with progress_of_build(session) as progress:
+        database = build_database(config, now=clock, enrichment=enrichment_states(config), dates_file=dates, progress=progress)
+        changed = would_change(database, file) if exit_code else False
+        written = [] if exit_code else write_database(database, file, split=split)
+    seconds = time.perf_counter() - started
+    for notice in database.notices:
+        session.warn(str(notice))
+    if session.json:
+        document: dict[str, object] = {
+            "pages": len(database.pages),
+            "files": [str(path) for path in written],
+            "notices": [{"file": notice.file, "line": notice.line, "message": notice.message} for notice in database.notices],
+            "seconds": round(seconds, 3),
+        }
+        session.document({**document, "changed": changed} if exit_code else document)
+    elif exit_code:
+        session.say(f"{file} {'would change' if changed else 'is up to date'}")
+    else:
+        session.say(f"{counted(len(database.pages), 'record')} in {', '.join(str(path) for path in written)} ({seconds:.1f} s)")
+    if changed:
+        raise Exit(TO_REPORT)
+
+
+def _clock(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadParameter(f"{text!r} is not a time such as 2026-03-13T20:14:00Z", param_hint="--now") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+@app.command()
+def check(
+    ctx: Context,
+    pages: Pages = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        Literal["text", "json", "github"],
+        Option("--format", help="text for people, json for scripts, github for annotations in a workflow."),
+    ] = "text",
+    body_lines: Annotated[
+        bool, Option("--body-lines", help="Count lines from the first line after the frontmatter, not from the file's first.")
+    ] = False,
+    exit_code: Annotated[bool, Option("--exit-code", help="Exit with 10 if there is an error or a warning.")] = False,
+) -> None:
+    """Check frontmatter schema, key order, insights and writing rules. Reads only, sends nothing."""
+    session: Session = ctx.obj
+    report = check_wiki(session.config(), pages or [], datetime.now(UTC).date())
+    for warning in report.warnings:
+        session.warn(warning)
+    if session.json or format == "json":
+        session.document(report.as_json(body_lines))
+    elif format == "github":
+        echo(report.as_github(body_lines), nl=bool(report.findings))
+    elif report.findings or not session.quiet:
+        echo(report.as_text(body_lines))
+    if exit_code and (report.count("error") or report.count("warning")):
+        raise Exit(TO_REPORT)
