@@ -1,4 +1,4 @@
-"""The repository's own wiki: every name on its pages resolves, its files keep their odd styles, and its arithmetic and examples are correct.
+"""The repository's own wiki: every name on its pages resolves, its files keep their odd styles, and its examples are correct.
 
 The pages are read as they are in git's index, so that values which `enrich apply` wrote into the checkout do not matter.
 """
@@ -8,10 +8,8 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import math
 import re
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -55,9 +53,6 @@ def fences(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", PAGES[page].body, flags=re.MULTILINE | re.DOTALL)
 
 
-# ---------------------------------------------------------------------------------------------------- whole pages
-
-
 def test_there_is_enough_to_show() -> None:
     assert not WARNINGS
     assert len(PAGES) >= 14
@@ -97,9 +92,6 @@ def test_styles_differ_on_purpose() -> None:
     )  # fmt: skip
     assert [pattern for pattern in frontmatter_styles if not re.search(pattern, heads, re.MULTILINE)] == []
     assert [pattern for pattern in body_forms if not re.search(pattern, bodies, re.MULTILINE)] == []
-
-
-# ---------------------------------------------------------------------------------------------------- names
 
 
 @every_page
@@ -145,73 +137,8 @@ def test_values_that_people_wrote_are_supported_by_the_page(page: Page) -> None:
         assert all(insight[score] in (1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5) for score in ("surprising", "important", "actionable"))
 
 
-# ---------------------------------------------------------------------------------------------------- arithmetic
-
 NUMBER = r"\d+(?:,\d{3})+(?:\.\d+)?%?|\d+(?:\.\d+){2,}|\d+-\d+|\d+(?:\.\d+)?%?"
 
-
-def value(text: str) -> Fraction:
-    plain = text.replace(",", "")
-    return Fraction(plain.rstrip("%")) / (100 if plain.endswith("%") else 1)
-
-
-def evaluate(expression: str) -> Fraction:
-    """`(2.5 + 3.0) ÷ 5`, `2 × 0.5^10`, `1,000 × 2%` as an exact fraction."""
-    assert re.fullmatch(rf"(?:{NUMBER}|[()×÷+−^ ])+", expression), expression
-    python = re.sub(NUMBER, lambda number: f"Fraction({str(value(number[0]))!r})", expression)
-    return Fraction(eval(python.replace("^", "**").translate(str.maketrans("×÷−", "*/-")), {"Fraction": Fraction}))
-
-
-def equations(page: Page) -> list[tuple[str, str, str]]:
-    """All `expression = number` and `expression ≈ number` of a page as (expression, sign, number)."""
-    found = []
-    for run in re.findall(rf"(?:{NUMBER}|[()×÷+−^=≈ ])+", re.sub(r"`[^`]*`", " ", prose(page)) if page.id in CODE_IS_RUN else prose(page)):
-        left, sign, right = re.match(r"(.*?)(?:([=≈])(.*))?$", run).groups()
-        result = re.match(rf" *({NUMBER})", right or "")
-        if sign and result:
-            expression = left.strip().removeprefix(")").strip()
-            while expression.count("(") > expression.count(")") and expression.startswith("("):
-                expression = expression[1:]
-            if re.search(r"[×÷+−^]", expression):
-                found.append((expression.strip(), sign, result[1]))
-    return found
-
-
-CODE_IS_RUN = {"answer-cache", "frontmatter-rewrites", "lossless-edits", "yaml-traps"}  # by the tests of examples below
-
-
-@every_article
-def test_every_equation_holds(page: Page) -> None:
-    for expression, sign, number in equations(page):
-        exact, shown = evaluate(expression), value(number)
-        decimals = len(number.rstrip("%").partition(".")[2]) + (2 if number.endswith("%") else 0)
-        if sign == "=":
-            assert exact == shown, f"{expression} is {float(exact)}, the page says {number}"
-        else:
-            assert abs(exact - shown) <= Fraction(1, 2 * 10**decimals), f"{expression} is {float(exact)}, the page says {number}"
-            assert exact != shown, f"{expression} = {number} is exact"
-
-
-def test_equations_are_found() -> None:
-    """Guards the test above: a reader of equations that finds none would pass everything."""
-    assert sum(len(equations(page)) for page in ARTICLES) > 60
-    assert evaluate("1 − (1 − 0.02)^6") == 1 - Fraction(98, 100) ** 6
-
-
-def test_worked_tables_are_correct() -> None:
-    drift = re.findall(r"^\| [a-e] \| ([\d.]+) \| ([\d.]+) \|$", PAGES["score-drift"].body, flags=re.MULTILINE)
-    assert len(drift) == 5 and {value(before) - value(after) for before, after in drift} == {1}
-    golden = re.findall(r"^\| [a-d] \| ([\d.]+) \| ([\d.]+) \| ([+−][\d.]+) \| ([\d.]+) \|$", PAGES["golden-sets"].body, flags=re.MULTILINE)
-    assert len(golden) == 4
-    for people, model, difference, absolute in golden:
-        assert value(model) - value(people) == Fraction(difference.replace("−", "-"))
-        assert abs(value(model) - value(people)) == value(absolute)
-    cache = PAGES["answer-cache"].body
-    assert "fewer than 2^39" in cache and math.comb(1_000_000, 2) < 2**39
-    assert "one in 2^217" in cache and 256 - 39 == 217
-
-
-# ---------------------------------------------------------------------------------------------------- examples
 
 TRAPS = [
     (heading, [cell.strip("`") for cell in re.findall(r"`[^`]+`", line)])
@@ -250,11 +177,6 @@ def test_a_yaml_trap_is_true(heading: str, cells: list[str]) -> None:
     assert (outcome(yaml.safe_load, text, whole), outcome(read_1_2, text, whole)) == (one, two)
     for literal in instead:
         assert yaml.safe_load(f"v: {literal}") == read_1_2(f"v: {literal}") == {"v": written}
-
-
-def test_all_rows_of_the_trap_tables_are_run() -> None:
-    rows = [line for line in PAGES["yaml-traps"].body.splitlines() if line.startswith("|") and not re.match(r"\|-|\| Written", line)]
-    assert len(rows) == len(TRAPS) > 40
 
 
 def test_the_rewrite_example_is_what_pyyaml_gives() -> None:

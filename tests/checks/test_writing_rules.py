@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.checks.making import PAGE, check
 
 PERSON = "people/ada-finch.md"
 MODEL = "knowledge-base/models/fog.md"
+SENTENCES = yaml.safe_load(Path(__file__).with_name("sentences.yaml").read_text(encoding="utf-8"))
 
 
 Found = Callable[..., list[tuple[str, int]]]
@@ -30,67 +32,13 @@ def found(tmp_path: Path) -> Found:
     return judged
 
 
-@pytest.mark.parametrize(
-    ("rule", "sentence"),
-    [
-        ("insider-jargon", "The lamp was paid for with EA   money."),
-        ("insider-jargon", "A non-EA lamp burned."),
-        ("insider-jargon", "Lamps are an EA cause area."),
-        ("insider-jargon", "The Community likes lamps."),
-        ("insider-jargon", "The movement grew."),
-        ("insider-jargon", "They spent it on community building efforts."),
-        ("false-certainty", "True Cost: nobody knows."),
-        ("false-certainty", "The lamp is CLEARLY brighter."),
-        ("false-certainty", "Undoubtedly a good lamp."),
-        ("false-certainty", "This will lead to fewer wrecks."),
-        ("false-certainty", "The only way is up."),
-        ("false-certainty", "It is obvious that lamps help."),
-        ("false-certainty", "Rescue is guaranteed to follow."),
-        ("prescriptive-language", "Researchers should look at lenses."),
-        ("prescriptive-language", "Fog is common. Governments must pay."),
-        ("prescriptive-language", "It is vital that lamps burn."),
-        ("prescriptive-language", "This is the definitive guide to lenses."),
-        ("prescriptive-language", "Failure to trim the wick will cause smoke."),
-        ("prescriptive-language", "Ships can't afford to wait."),
-        ("tone-markers", "The lamp actually worked."),
-        ("tone-markers", "Surprisingly, it rained."),
-        ("tone-markers", "It rained. Notably the lamp held."),
-        ("tone-markers", "It was not just bright but also cheap."),
-        ("tone-markers", "The key takeaway is light."),
-        ("tone-markers", "A common mistake is to shout."),
-        ("evaluative-framing", "It ended in utter failure."),
-        ("evaluative-framing", "An alarming and sudden rise in fog."),
-        ("evaluative-framing", "This represents a fundamental change."),
-        ("evaluative-framing", "The keeper admitted that it leaked."),
-        ("evaluative-framing", "| North | **Weak** |"),
-        ("evaluative-framing", "| North | ❌ Poor |"),
-        ("structural-quality", "Fog has many factors behind it."),
-        ("structural-quality", "Whether it shines, well, it depends."),
-    ],
-)
+@pytest.mark.parametrize(("rule", "sentence"), [(rule, one) for rule, several in SENTENCES["broken"].items() for one in several])
 def test_each_phrase_is_found_once_on_its_line(found: Found, rule: str, sentence: str) -> None:
     hits = [hit for hit in found(f"---\ntitle: T\n---\nFirst line.\n\n{sentence}\n") if hit[0] == rule]
     assert hits == [(rule, 3)]
 
 
-@pytest.mark.parametrize(
-    "sentence",
-    [
-        "The ea money and the community of keepers.",  # case counts for EA; `the community of` names one
-        "The lamp is clearly visible, and clearly marked.",
-        "The lamp was actually built in spring.",
-        "We shoulder the cost; the keepers should not.",  # only at the start of a sentence, only whole words
-        "It rained notably.",
-        "# Researchers should rest",  # headings are no prose
-        "It depends on the weather.",
-        "Unclearly, factually and in factories.",
-        "| North | Weak link | Poorly |",
-        "> An utter failure, the log says.",
-        "[^log]: It ended in utter failure.",
-        "import Lamp from 'actually'",
-        "<!-- actually a comment -->",
-    ],
-)
+@pytest.mark.parametrize("sentence", SENTENCES["fine"])
 def test_what_only_looks_like_a_phrase_is_left_alone(found: Found, sentence: str) -> None:
     assert found(f"{sentence}\n") == []
 
@@ -131,18 +79,7 @@ def test_an_analysis_needs_a_section_on_its_uncertainties(found: Found, tmp_path
     assert [one.severity for one in check(tmp_path, {MODEL: "## Method\n"})] == ["warning", "info"]
 
 
-@pytest.mark.parametrize(
-    "claim",
-    [
-        "Finch joined the service in 1901.",
-        "The station was co-founded with her brother in 1899.",
-        "She studied optics at the coast school.",
-        "It employs over 40 keepers.",
-        "She won the Golden Lens Award.",
-        "She serves on the board.",
-        "She wrote a short book.",
-    ],
-)
+@pytest.mark.parametrize("claim", SENTENCES["claims"])
 def test_a_claim_about_a_life_needs_a_source_beside_it(found: Found, claim: str) -> None:
     rule = "unsourced-biographical-claims"
     assert found(claim + "\n", PERSON) == [(rule, 1)]
