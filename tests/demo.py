@@ -34,6 +34,12 @@ PROSE = (
 )
 
 
+def cases(test: str) -> dict[str, list[Any]]:
+    """The tables of the tests in a folder, by test: `cases.yaml` beside the test file."""
+    tables: dict[str, list[Any]] = yaml.safe_load(Path(test).with_name("cases.yaml").read_text(encoding="utf-8"))
+    return tables
+
+
 def page_text(number: int, head: str = "", body: str | None = None) -> str:
     """A page with a title, about eighty words, and the numbers `10 + number` and `100 + number`."""
     text = PROSE.format(n=10 + number, m=100 + number) if body is None else body

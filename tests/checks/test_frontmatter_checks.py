@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.checks.making import PAGE, check
+from tests.demo import cases
+
+CASES = cases(__file__)
 
 Found = Callable[..., list[tuple[int, str, str]]]
 
@@ -24,54 +27,14 @@ def found(tmp_path: Path) -> Found:
     return judged
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("quality: 101", "`quality` should be a number from 0 to 100, and is 101"),
-        ("quality: high", "`quality` should be a number from 0 to 100, and is “high”"),
-        ("quality: true", "`quality` should be a number from 0 to 100, and is True"),
-        ("quality: .nan", "`quality` should be a number from 0 to 100, and is nan"),
-        ("llmSummary: 7", "`llmSummary` should be a text, and is 7"),
-        ("ratings: [4]", "`ratings` should be a mapping, and is [4]"),
-        ("insights: none", "`insights` should be a list, and is “none”"),
-        ("draft: yes", "`draft` should be true or false, and is “yes”"),
-        ("update_frequency: 0", "`update_frequency` should be a number above 0, and is 0"),
-        ("evergreen: true", "`evergreen` should be false (leave the key out for pages that age), and is True"),
-        ("template: poster", "`template` should be one of doc, splash, and is “poster”"),
-        ("clusters: [1]", "`clusters` should be a list of texts, and is [1]"),
-        ("sidebar: {order: first}", "`sidebar` should be a mapping whose `order` is a number"),
-        ("lastUpdated: '2026-01-02'", "`lastUpdated` is a date and must be written without quotes"),
-        ("entityId: north", "`entityId` is no longer used: name the file after the entity"),
-        ("importance: 50", "`importance` is no longer used"),
-        ("colour: red", "unknown key `colour`"),
-        ("entityType: rsik", "`entityType` “rsik” is not in the wiki's list; close to it: risk"),
-        ("subcategory: lamps", "`subcategory` “lamps” is not in the wiki's list"),
-        ("contentFormat: poster", "`contentFormat` “poster” is not in the wiki's list"),
-        ("pageType: risk", "`pageType` “risk” is not in the wiki's list"),
-    ],
-)
+@pytest.mark.parametrize(("line", "expected"), CASES["a_wrong_value_is_an_error_on_its_own_line"])
 def test_a_wrong_value_is_an_error_on_its_own_line(found: Found, line: str, expected: str) -> None:
     ((number, severity, message),) = found(f"title: North Light\n{line}")
     assert (number, severity) == (3, "error")
     assert message.startswith(expected)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "quality: 62.5",
-        "quality:",
-        "llmSummary: ''",
-        "entityType: researcher",  # an alias
-        "lastUpdated: 2026-01-02",
-        "lastEdited: 2026-01-02",
-        "evergreen: false",
-        "sidebar: {order: 2, label: North}",
-        "prev: false",
-        "ratings: {rigor: 10, xriskImpact: 90, mood: bad}",
-        "hideSidebar: true",
-    ],
-)
+@pytest.mark.parametrize("line", CASES["a_right_value_is_no_finding"])
 def test_a_right_value_is_no_finding(found: Found, line: str) -> None:
     assert found(f"title: North Light\n{line}") == []
 

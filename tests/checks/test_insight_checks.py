@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.checks.making import PAGE, Finding, check
+from tests.demo import cases
+
+CASES = cases(__file__)
 
 SOUTH = "towers/south-light.md"
 DATA = "insights/claim.yaml"
@@ -59,23 +62,10 @@ def test_sound_insights_in_both_homes_are_no_finding(tmp_path: Path) -> None:
     assert judged(tmp_path, on_page=GOOD, in_data=record) == []
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [
-        ("- type: claim\n  text", "- text", ("insight-fields", "error", "`type` is missing")),
-        ("type: claim", "type: rumour", ("insight-fields", "error", "`type` “rumour” is not one of claim, counterintuitive")),
-        ('  text: "Oil lamps need a keeper every night."\n', "", ("insight-fields", "error", "`text` is missing")),
-        ('  evidence: "burned oil and needed a keeper every night"\n', "", ("insight-fields", "error", "`evidence` is missing")),
-        ("  important: 3.0\n", "", ("insight-fields", "error", "`important` is missing")),
-        ("important: 3.0", "important: high", ("insight-scores", "error", "`important` should be a number from 1 to 5")),
-        ("important: 3.0", "important: 5.5", ("insight-scores", "warning", "`important` should be from 1 to 5, and is 5.5")),
-        ("burned oil and", "burned gas and", ("insight-evidence", "warning", "the evidence is not word for word on the page")),
-        ("burned oil and needed", "was made of brass by", ("insight-evidence", "warning", "the evidence is not on the page")),
-    ],
-)
-def test_what_is_wrong_with_an_insight_on_a_page(tmp_path: Path, old: str, new: str, expected: tuple[str, str, str]) -> None:
+@pytest.mark.parametrize(("old", "new", "expected"), CASES["what_is_wrong_with_an_insight_on_a_page"])
+def test_what_is_wrong_with_an_insight_on_a_page(tmp_path: Path, old: str, new: str, expected: list[str]) -> None:
     (finding,) = judged(tmp_path, on_page=GOOD.replace(old, new))
-    assert (finding.rule, finding.severity) == expected[:2]
+    assert (finding.rule, finding.severity) == tuple(expected[:2])
     assert finding.message.startswith(expected[2])
     assert finding.line == 4
 
@@ -93,24 +83,8 @@ def test_a_sixth_insight_and_an_entry_that_is_none_are_reported_where_they_stand
     assert [(f.rule, f.line) for f in findings] == [("insight-fields", 34), ("insight-fields", 34)]
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [
-        ("- id: lamp-1\n  insight", "- insight", [("insight-fields", "error", "`id` is missing")]),
-        ("id: lamp-1", "id: lamp 1", [("insight-id", "error", "`id` “lamp 1” may hold")]),
-        ("tags: [oil]", "tags: oil", [("insight-fields", "error", "`tags` should be a list, and is “oil”")]),
-        ("  compact: 5\n", "", [("insight-scores", "error", "`compact` is missing")]),
-        ("compact: 5", "compact: 0", [("insight-scores", "warning", "`compact` should be from 1 to 5")]),
-        ("2026-02-01", "91", [("insight-stale", "warning", "last verified 91 days ago")]),
-        ("2026-02-01", "90", []),
-        ("2026-02-01", "spring", [("insight-stale", "warning", "`lastVerified` should be a date")]),
-        ("  lastVerified: '2026-02-01'\n", "", [("insight-stale", "info", "never verified")]),
-        ("/towers/north-light/", "/old/place/south-light", [("insight-source", "warning", "has no page")]),
-        ("/towers/north-light/", "/old/place/north-light", []),  # moved: known by its last part
-        ("/towers/north-light/", "/nowhere/\n  page: north-light", []),
-    ],
-)
-def test_what_is_wrong_with_an_insight_of_the_data_folder(tmp_path: Path, old: str, new: str, expected: list[tuple[str, str, str]]) -> None:
+@pytest.mark.parametrize(("old", "new", "expected"), CASES["what_is_wrong_with_an_insight_of_the_data_folder"])
+def test_what_is_wrong_with_an_insight_of_the_data_folder(tmp_path: Path, old: str, new: str, expected: list[list[str]]) -> None:
     findings = judged(tmp_path, in_data=RECORD.replace(old, ago(int(new)) if new.isdigit() else new))
     assert [(f.rule, f.severity) for f in findings] == [(rule, severity) for rule, severity, _ in expected]
     assert all(f.message.startswith(words) for f, (_, _, words) in zip(findings, expected, strict=True))

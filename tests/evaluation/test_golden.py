@@ -11,6 +11,9 @@ from enrich import UserError
 # Every mistake in a file is checked without a wiki and a command.
 from enrich.evaluation.answers import AnswerSet, PageAnswers, ScoredInsight, read_answers, write_answers
 from enrich.wiki.pages import PageFile
+from tests.demo import cases
+
+CASES = cases(__file__)
 
 PAGES = [PageFile(name, f"towers/{name}.mdx", Path("/w") / f"{name}.mdx") for name in ("north-light", "south-light", "west-light")]
 
@@ -72,22 +75,7 @@ def test_a_saved_set_is_read_as_it_was(tmp_path: Path) -> None:
     assert dict(read_answers(tmp_path / "saved.jsonl", PAGES).pages) == {"north-light": one, "west-light": other}
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "said"),
-    [
-        ("g.yaml", "pages: {north-light: {rating: {rigor: 3}}}", "unknown key `rating`"),
-        ("g.yaml", "pages: {north-light: {ratings: {rigor: 11}}}", "`ratings.rigor`"),
-        ("g.yaml", "pages: {north-light: {ratings: {rigor: high}}}", "`ratings.rigor`"),
-        ("g.yaml", "pages: {north-light: {insights: [{type: rumour, text: x}]}}", "`insights.0.type`"),
-        ("g.yaml", "pages: {north-light: {insights: [{type: claim, text: x, score: 3}]}}", "unknown key `insights.0.score`"),
-        ("g.yaml", "pages: {north-light: {llmSummary: a}, towers/north-light: {llmSummary: b}}", "two entries for page"),
-        ("g.yaml", "pages: {}\npeople: {}", "unknown key `people`"),
-        ("g.yaml", "pages: [", "invalid YAML"),
-        ("g.yaml", "just words", "not a set of answers"),
-        ("g.jsonl", '{"page": "north-light"}\n{"page": ', ":2: invalid JSON"),
-        ("g.jsonl", '{"llmSummary": "whose?"}', ":1: an entry without its `page`"),
-    ],
-)
+@pytest.mark.parametrize(("name", "text", "said"), CASES["mistakes_are_reported_with_their_place"])
 def test_mistakes_are_reported_with_their_place(tmp_path: Path, name: str, text: str, said: str) -> None:
     with pytest.raises(UserError) as error:
         read(tmp_path, text, name)

@@ -9,6 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from enrich import PageIndex
+from tests.demo import cases
+
+CASES = cases(__file__)
 
 BODY = """## Costs
 
@@ -41,59 +44,17 @@ def check(text: str, evidence: list[str] | None = None) -> list[tuple[str, str]]
     return [(one.severity, one.quantity) for one in PAGE.check(text, evidence)]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "It cost 100 million US dollars.",
-        "It cost $0.1B, or USD 100,000,000.",
-        "Errors fell 12% to 78%.",
-        "Errors fell between 12 and 78 percent.",
-        "Reviews were thirty-fold (30x) faster over eight years.",
-        "Of 1500 reports 24.5 percent were open in Nov 2022.",
-        "In 2022 three groups took part; 3 groups.",
-        "GPT-4 took part in the 2031 pilot at 19 sites, and 70% read it.",
-        "North had 40% and \\$12 million; South $250M.",
-        "No numbers here, one of them at most, twice as good.",
-    ],
-)
+@pytest.mark.parametrize("text", CASES["what_the_page_states_in_any_notation_is_supported"])
 def test_what_the_page_states_in_any_notation_is_supported(text: str) -> None:
     assert check(text) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "quantity"),
-    [
-        ("It cost $101M.", "$101M"),
-        ("It cost 100M euros.", "100M euros"),
-        ("It took 8%.", "8%"),
-        ("It cost $8.", "$8"),
-        ("Errors fell by 30%.", "30%"),
-        ("Reviews ran 31x faster.", "31x"),
-        ("It ran in December 2022.", "December 2022"),
-        ("It ended in 2033.", "2033"),
-        ("There were 99 people.", "99"),
-        ("Gauge 77 says so.", "77"),
-        ("Seventeen groups took part.", "Seventeen"),
-        ("It had 1,501 reports.", "1,501"),
-        ("It fell by 7 percentage points.", "7 percentage points"),
-        ("About 1\u200b00 million", "1\\u200b00"),
-    ],
-)
+@pytest.mark.parametrize(("text", "quantity"), CASES["what_it_does_not_state_is_a_hard_finding"])
 def test_what_it_does_not_state_is_a_hard_finding(text: str, quantity: str) -> None:
     assert check(text) == [("hard", quantity)]
 
 
-@pytest.mark.parametrize(
-    ("text", "quantity", "why"),
-    [
-        ("A quarter, 25%, were open.", "25%", "rounded from"),
-        ("The four phases went well.", "four", "counts things"),
-        ("Reviews, costs and groups: 45-78%.", "45-78%", "composed of two values"),
-        ("It rose from 45% to 61%, 16 percentage points more.", "16 percentage points", "difference of"),
-        ("Both sites together made 75%.", "75%", "total of 2 values"),
-        ("GPT-9 was used.", "GPT-9", "name that is not on the page"),
-    ],
-)
+@pytest.mark.parametrize(("text", "quantity", "why"), CASES["what_is_stated_can_explain_a_number"])
 def test_what_is_stated_can_explain_a_number(text: str, quantity: str, why: str) -> None:
     findings = PAGE.check(text)
     assert [(one.severity, one.quantity) for one in findings] == [("soft", quantity)]

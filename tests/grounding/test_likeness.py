@@ -9,6 +9,9 @@ import pytest
 
 from enrich import PageIndex
 from enrich.grounding.likeness import likeness, same_insights, same_statement
+from tests.demo import cases
+
+CASES = cases(__file__)
 
 OIL = ("The lamp burns two barrels of oil a night.", "two barrels of oil")
 FOG = ("Fog hides the lamp on forty days a year.", "forty days")
@@ -31,17 +34,7 @@ def test_the_threshold_and_the_measure_decide() -> None:
     assert likeness("", "oil") == 0
 
 
-@pytest.mark.parametrize(
-    ("other", "same"),
-    [
-        ("A lamp burnt two barrels of the oil.", True),
-        ("The lamp burns three barrels of oil.", False),
-        ("The lamp burns fourteen barrels of oil.", False),
-        ("The lamp never burns two barrels of oil.", False),
-        ("The lamp doesn't burn two barrels of oil.", False),
-        ("The lamp burns two barrels of oil at 5.", False),
-    ],
-)
+@pytest.mark.parametrize(("other", "same"), CASES["numbers_and_turning_words_make_another_statement"])
 def test_numbers_and_turning_words_make_another_statement(other: str, same: bool) -> None:
     assert same_statement("The lamp burns two barrels of oil.", other) is same
 

@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 
 from enrich import PageIndex, Quote
 from enrich.grounding import normalise  # comparing texts as the index does is what makes a quote found
+from tests.demo import cases
+
+CASES = cases(__file__)
 
 BODY = """import {Fact} from '@components/wiki';
 
@@ -43,29 +46,7 @@ def found(quote: str) -> Quote:
     return match
 
 
-@pytest.mark.parametrize(
-    ("quote", "first", "last", "section", "text"),
-    [
-        ("Opening words about careful tools", 3, 3, "", "Opening words about careful tools."),
-        ("Opening words about **careful** tools.", 3, 3, "", "Opening words about careful tools."),
-        ('rose from $5 to "$7" - a jump', 7, 7, "Costs", "rose from $5 to “$7” — a jump"),
-        ("rose from \\$5 to “\\$7”—a jump", 7, 7, "Costs", "rose from $5 to “$7” — a jump"),
-        ("a jump that nobody had expected, they said", 7, 8, "Costs", "a jump that nobody had expected, they said."),
-        ("expected, [they said](https://example.org/5)", 8, 8, "Costs", "expected, they said."),
-        ("2031 | $5 | the first year", 12, 12, "Costs", "2031 | $5 | the first year"),
-        ("| 2031 | \\$5 | the *first* year |", 12, 12, "Costs", "2031 | $5 | the first year"),
-        ("2031 $5 the first year 2032 $7", 12, 13, "Costs", "2031 | $5 | the first year 2032 | $7"),
-        ("Seven of ten readers", 15, 15, "Costs", "Seven of ten readers"),
-        ("Text after the fact.", 15, 15, "Costs", "Text after the fact."),
-        ("- an item with `code` in it", 17, 17, "Costs", "an item with code in it"),
-        ("an item with code in it\n- another item", 17, 18, "Costs", "an item with code in it another item"),
-        ("## Costs", 5, 5, "Costs", "Costs"),
-        ('print("in code")', 23, 23, "Costs", 'print("in code")'),
-        ("A title of its own", 0, 0, "title", "A title of its own"),
-        ("What the page is about", 0, 0, "description", "What the page is about."),
-        ("nobody\u200b had expe\u00adcted", 8, 8, "Costs", "nobody had expected,"),
-    ],
-)
+@pytest.mark.parametrize(("quote", "first", "last", "section", "text"), CASES["a_quote_is_found_through_markup_on_its_lines"])
 def test_a_quote_is_found_through_markup_on_its_lines(quote: str, first: int, last: int, section: str, text: str) -> None:
     match = found(quote)
     assert match.exact
@@ -89,18 +70,7 @@ COMPONENT = PageIndex(
 )
 
 
-@pytest.mark.parametrize(
-    ("quote", "first", "last", "text"),
-    [
-        ('implications: "Costs fall by \\$5 to 12%"', 7, 7, "It does | Costs fall by $5 to 12%"),
-        ('{ view: "It does", implications: "Costs fall by \\$5 to 12%" },', 7, 7, "It does | Costs fall by $5 to 12%"),
-        ('question="Does it scale?"\n  positions={[\n    { view: "It does"', 5, 7, "Does it scale? It does | Costs fall by $5 to 12%"),
-        ('<Crux\n  id="c1"\n  question="Does it scale?"', 3, 5, "Does it scale?"),
-        ('<Fact label="Seven of ten readers" value="70%" id="e5" />', 10, 10, "Seven of ten readers | 70%"),
-        ('value="70%" id="e5" /> Text after the fact', 10, 10, "Seven of ten readers | 70%"),
-        ('id="c1"', 4, 4, 'id="c1"'),
-    ],
-)
+@pytest.mark.parametrize(("quote", "first", "last", "text"), CASES["what_the_model_is_shown_of_a_component_can_be_quoted_with_its_keys"])
 def test_what_the_model_is_shown_of_a_component_can_be_quoted_with_its_keys(quote: str, first: int, last: int, text: str) -> None:
     match = COMPONENT.find_quote(quote)
     assert (match.exact, match.start_line, match.end_line, match.section, match.text) == (True, first, last, "Cruxes", text)
@@ -114,23 +84,7 @@ def test_a_comment_and_other_words_cannot_be_quoted_from_a_component(quote: str)
     assert COMPONENT.find_quote(quote) is None
 
 
-@pytest.mark.parametrize(
-    "quote",
-    [
-        "",
-        "   ",
-        "…",
-        "words that are nowhere on this page",
-        "a hidden sentence nobody can read",
-        "E5 and the id",
-        "https://example.org/5",
-        "the first year … not the last year",
-        "The price rose from $50 to",
-        "rose from $5 to $70",
-        "eadin",
-        "What the page is about. Opening words",
-    ],
-)
+@pytest.mark.parametrize("quote", CASES["what_does_not_stand_there_is_not_found"])
 def test_what_does_not_stand_there_is_not_found(quote: str) -> None:
     assert PAGE.find_quote(quote) is None
 
@@ -175,36 +129,12 @@ def test_one_or_two_words_off_become_the_pages_words(quote: str) -> None:
     assert (match.start_line, match.end_line) == (1, 1)
 
 
-@pytest.mark.parametrize(
-    "quote",
-    [
-        "The early groups had planned for a quiet spring with few notes from the northern stations",  # three words off
-        "teams had planned for a quiet spring",  # too short to be repaired
-        "The later teams did plan for any rain, so 40 of the tents were lost near the possible crossing",  # a negation dropped
-        "The later teams did never plan for any rain, so 40 of the tents were lost near the possible crossing",
-        "The later teams did not plan for any rain, so 50 of the tents were lost near the possible crossing",  # a number changed
-        "The later teams did not plan for any rain, so many of the tents were lost near the possible crossing",
-        "The later teams did not plan for any rain, so 40 of the tents were lost near the impossible crossing",  # turned by a prefix
-        "The early teams had planned for a slow spring with many reports from the northern stations",  # a quantity turned
-    ],
-)
+@pytest.mark.parametrize("quote", CASES["an_edit_that_changes_the_statement_is_refused"])
 def test_an_edit_that_changes_the_statement_is_refused(quote: str) -> None:
     assert LONG.find_quote(quote) is None
 
 
-@pytest.mark.parametrize(
-    ("text", "plain"),
-    [
-        ("“**Costs** rose 10 – 12&nbsp;%” | see [notes](n.md)", '"Costs rose 10-12 %" see notes'),
-        ("&amp;lt;b&amp;gt; stays out", "stays out"),
-        ("10<sup>25</sup>", "10^25"),
-        ("2*3 and a\\*b", "2×3 and ab"),
-        ("1[2]3", "1 2 3"),
-        ("a <br/> b<td>c", "a b c"),
-        ("x\u2028y\tz", "x y z"),
-        ("1\u00a0000", "1000"),
-    ],
-)
+@pytest.mark.parametrize(("text", "plain"), CASES["normalising"])
 def test_normalising(text: str, plain: str) -> None:
     assert normalise(text) == plain
 

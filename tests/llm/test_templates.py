@@ -9,6 +9,9 @@ import pytest
 # Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.errors import UserError
 from enrich.llm.templates import Prompt
+from tests.demo import cases
+
+CASES = cases(__file__)
 
 GOOD = """---
 version: 3
@@ -53,22 +56,7 @@ def test_values_are_data(tmp_path: Path) -> None:
     assert prompt.render(page="{{ 7 * 7 }} {% raw %} <b>&amp;") == "{{ 7 * 7 }} {% raw %} <b>&amp;"
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "words"),
-    [
-        ("no frontmatter", 1, "no frontmatter"),
-        ("---\nmodel: x\n---\n", 1, "version"),
-        ("---\nversion: 1\ntemprature: 1\n---\n", 3, "unknown key `temprature`"),
-        ("---\nversion: 1\ntemperature: hot\n---\n", 3, "`temperature`"),
-        ("---\nversion: 1\ntemperature: 2.5\n---\n", 3, "`temperature`"),
-        ("---\nversion: 1\nmax_output_tokens: 0\n---\n", 3, "greater than or equal to 1"),
-        ("---\nversion: 1\nmodel: 5\n---\n", 3, "`model`"),
-        ("---\nversion: true\n---\n", 2, "`version"),
-        ("---\nversion: 1\nmodel: [\n---\n", 4, "invalid YAML"),
-        ("---\nversion: 1\n---\nfine\n{% if %}\n", 5, "cannot be read"),
-        ("---\nversion: 1\n---\nfine\n{{ open", 5, "cannot be read"),
-    ],
-)
+@pytest.mark.parametrize(("text", "line", "words"), CASES["a_bad_file_is_an_error_with_its_line"])
 def test_a_bad_file_is_an_error_with_its_line(tmp_path: Path, text: str, line: int, words: str) -> None:
     with pytest.raises(UserError, match=words) as caught:
         Prompt.load(write(tmp_path, text))

@@ -7,6 +7,9 @@ import pytest
 from enrich.metrics.javascript import js_round, number, number_text
 from enrich.metrics.links import canonical_href, links, referenced_resources, resource_map, unconverted_links
 from enrich.wiki.data import Resource
+from tests.demo import cases
+
+CASES = cases(__file__)
 
 KNOWN = resource_map([Resource("aa", "https://Example.org/Paper/", "The paper"), Resource("bb", "http://www.other.org:80", None)])
 
@@ -41,25 +44,7 @@ def test_entity_links_are_named_once_in_order() -> None:
     assert links('<Ref id="x">', entity_link_component="Ref").entities == ("x",)
 
 
-@pytest.mark.parametrize(
-    ("url", "href"),
-    [
-        ("HTTP://EXAMPLE.com:80", "http://example.com/"),
-        ('https://a.b/ü?q="x\'y"#f g', "https://a.b/%C3%BC?q=%22x%27y%22#f%20g"),
-        ("http://x/../a/./b/%2e%2E/c/..", "http://x/a/"),
-        ("http:\\\\x\\y", "http://x/y"),
-        ("https://user:pa ss@h:0443/", "https://user:pa%20ss@h/"),
-        ("http://0x7f.1/", "http://127.0.0.1/"),
-        ("https://münchen.de", "https://xn--mnchen-3ya.de/"),
-        (" https://e.org/a\nb ", "https://e.org/ab"),
-        ("http://[::1]:80/x", "http://[::1]/x"),
-        ("http://e.org/a^b|c", "http://e.org/a^b|c"),
-        ("https://e.org:99999/", None),
-        ("http://ex ample.com", None),
-        ("http:///", None),
-        ("no address", None),
-    ],
-)
+@pytest.mark.parametrize(("url", "href"), CASES["addresses_become_what_a_browser_makes_of_them"])
 def test_addresses_become_what_a_browser_makes_of_them(url: str, href: str | None) -> None:
     assert canonical_href(url) == href
 

@@ -7,6 +7,9 @@ import pytest
 from enrich.metrics.risk import RiskReport, hallucination_risk, integrity
 from enrich.metrics.structure import structure
 from enrich.wiki.profile import load_profile
+from tests.demo import cases
+
+CASES = cases(__file__)
 
 PROFILE = load_profile()
 
@@ -48,28 +51,11 @@ def test_citations_are_weighed_by_their_density() -> None:
     assert "well-cited" in cited(9)
 
 
-@pytest.mark.parametrize(
-    ("body", "names"),
-    [
-        ("a[^1] b[^2]\n[^1]: https://e.org", ("orphaned-footnotes",)),
-        ("a[^1] b[^2] c[^3]\n[^1]: https://e.org", ("severe-truncation",)),
-        ("a[^2]\n[^1]: https://e.org", ("severe-truncation",)),  # a definition is no reference
-        ("a[^1]: before a colon within the line", ("severe-truncation",)),
-        ("a[^1]\n[^1]: https://e.org\n[^1]: https://e.org/2", ("duplicate-footnote-defs",)),
-        ("a[^1]\n[^1]: no address", ("mostly-unsourced-footnotes",)),
-        ("a[^1]\n[^1]: wrapped\n    https://e.org", ()),
-        ("a[^1] b[^2]\n[^1]: https://e.org\n[^2]: none", ("some-unsourced-footnotes",)),
-        ("2401.00001 2401.00002 2401.00003", ("suspicious-sequential-ids",)),
-        ("2401.00001 2401.00002 2402.00003", ()),
-        ("2413.00001 2413.00002 2413.00003", ()),  # no such month
-        ("9901.00001 9901.00002 9901.00003", ()),  # no such year yet
-        ("a[^name]", ()),
-    ],
-)
-def test_integrity_is_read_from_the_body(body: str, names: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("body", "names"), CASES["integrity_is_read_from_the_body"])
+def test_integrity_is_read_from_the_body(body: str, names: list[str]) -> None:
     report = risk(body)
-    assert report.integrity == names
-    assert report.factors[len(report.factors) - len(names) :] == names
+    assert report.integrity == tuple(names)
+    assert report.factors[len(report.factors) - len(names) :] == tuple(names)
     assert ("integrityIssues" in report.record()) == bool(names)
 
 

@@ -12,6 +12,9 @@ from enrich.metrics.risk import integrity
 from enrich.metrics.structure import Structure, counted_text, structural_score, structure, word_count
 from enrich.wiki.pages import PageFile, parse_page
 from enrich.wiki.profile import load_profile
+from tests.demo import cases
+
+CASES = cases(__file__)
 
 PROFILE = load_profile()
 
@@ -26,24 +29,7 @@ def made(**values: float | bool) -> Structure:
     return Structure(**(none | values))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("one two three", 3),
-        ("# Title\n\n- item | cell", 6),  # marks between blanks count as words
-        ("one ```py\nnot this\n``` two", 2),
-        ("one `not\nthis` two", 2),
-        ('<Chart values="a b c" /> two', 1),
-        ("<Bare/> two", 1),
-        ('see <EntityLink id="x">lost words</EntityLink> here', 2),
-        ("<Outer>lost <Inner>too</Inner> kept</Outer>", 1),  # up to the first closing tag of any name
-        ("a [link text](https://example.org/x) b", 4),
-        ("a https://example.org/x?y=1 b", 2),
-        ("a <b>bold</b> c", 3),
-        ("a\u00a0b\ufeffc", 3),  # JavaScript's blanks
-        ("a\x85b\x1fc", 1),  # Python's, but not JavaScript's
-    ],
-)
+@pytest.mark.parametrize(("text", "words"), CASES["words"])
 def test_words(text: str, words: int) -> None:
     assert word_count(text) == words
 
@@ -82,20 +68,7 @@ def test_a_profile_names_its_own_components() -> None:
     assert (page.table_count, page.diagram_count, page.internal_links) == (1, 0, 1)
 
 
-@pytest.mark.parametrize(
-    ("content_format", "page", "score"),
-    [
-        ("article", {}, 0),
-        ("article", {"word_count": 800, "table_count": 2, "diagram_count": 1, "h3_count": 4, "internal_links": 4}, 9),
-        ("article", {"footnote_count": 3, "external_links": 3, "bullet_ratio": 0.29, "has_overview": True}, 6),
-        ("article", {"bullet_ratio": 0.3}, 1),
-        ("table", {"table_count": 2, "word_count": 100, "section_count": 3, "bullet_ratio": 0.0}, 7),
-        ("diagram", {"diagram_count": 3, "table_count": 1}, 6),
-        ("index", {"internal_links": 10, "section_count": 6, "word_count": 50, "diagram_count": 1}, 10),
-        ("dashboard", {"internal_links": 20}, 5),
-        ("poem", {"word_count": 800}, 2),
-    ],
-)
+@pytest.mark.parametrize(("content_format", "page", "score"), CASES["the_structural_score_takes_the_first_tier_that_fits"])
 def test_the_structural_score_takes_the_first_tier_that_fits(content_format: str, page: dict[str, float], score: int) -> None:
     assert structural_score(made(**page), content_format) == score
 

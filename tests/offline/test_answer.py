@@ -13,6 +13,9 @@ from enrich.stages.answers import FieldAnswer
 from enrich.stages.baseline import answer
 from enrich.stages.judges import judge_of
 from enrich.wiki.pages import Page, PageFile, find_pages, parse_page, read_page
+from tests.demo import cases
+
+CASES = cases(__file__)
 
 SEVEN = ("focus", "novelty", "rigor", "completeness", "concreteness", "actionability", "objectivity")
 OWN = Path(__file__).resolve().parents[2] / "content" / "docs"
@@ -78,46 +81,12 @@ class TestSummary:
         # What is repeated word for word is boilerplate: it must not become what the page is about.
         assert said(f"{first}\n\n{aside}\n\n{aside}\n\n{aside}\n\n{last}\n") == [first, last]
 
-    @pytest.mark.parametrize(
-        "leaning",
-        [
-            "This leads to night trains that are slower than the timetable says.",
-            "However, night trains are slower than the timetable says.",
-            "For example, night trains are slower than the timetable says.",
-            "It makes night trains slower than the timetable says.",
-            "In these countries night trains are slower than the timetable says.",
-            "Sin embargo, night trains are slower than the timetable says.",
-            "As described above, night trains are slower than the timetable says.",
-            "Night trains are slower than the timetable says, as table 3 shows.",
-            "Are night trains really slower than the timetable says?",
-            "Night trains are slower than the timetable says in three respects:",
-            "and night trains are slower than the timetable says.",
-            "Night Trains And Their Operators In Northern Europe And Beyond.",
-            "Night trains follow $v = \\frac{s}{t}$ more or less all night.",
-            "Night trains are slower (than the timetable says.",
-            "Night trains link to javascript:alert(1) from every second carriage.",
-            "Night trains carry a \u202ehidden word through the dark night.",
-            "Night trains ran 12.5, 14.2, 16.8, 19.3, 22.1, 25.7, 28.4, 31.9, 35.2, 38.8, 41.3 and so on.",
-            "TODO say why night trains are slower than the timetable says.",
-        ],
-    )
+    @pytest.mark.parametrize("leaning", CASES["leaves_out_what_cannot_stand_alone"])
     def test_leaves_out_what_cannot_stand_alone(self, leaning: str) -> None:
         alone = "Sleeper coaches carry beds, tables and lamps through the dark."
         assert said(f"{leaning}\n\n{alone}\n") == [alone]
 
-    @pytest.mark.parametrize(
-        ("body", "expected"),
-        [
-            ("", "Night Trains"),
-            (
-                "- Night trains carry beds, tables and lamps through the dark.\n",
-                "Night trains carry beds, tables and lamps through the dark.",
-            ),
-            ("beds\n\nbeds, tables and lamps\n", "beds, tables and lamps"),
-            ("## Beds\n", "Beds"),
-            ("<Secret hidden />\n", "Night Trains"),
-        ],
-    )
+    @pytest.mark.parametrize(("body", "expected"), CASES["never_invents_and_never_stays_silent"])
     def test_never_invents_and_never_stays_silent(self, body: str, expected: str) -> None:
         assert said(body) == [expected]
 
@@ -135,17 +104,7 @@ class TestSummary:
 
 
 class TestInsights:
-    @pytest.mark.parametrize(
-        ("sentence", "kind"),
-        [
-            ("Operators lost 30% of their sleepers and 12 million euros within two years.", "quantitative"),
-            ("Whether sleepers can be built more cheaply without a subsidy remains unclear.", "research-gap"),
-            ("Operators and ministries disagree because sleepers cost more than coaches.", "disagreement"),
-            ("Small stations are neglected, since their platforms must never cost more.", "neglected"),
-            ("Surprisingly, slower trains are fuller because nobody must change at midnight.", "counterintuitive"),
-            ("Longer trains cannot stop here because platforms limit every operator.", "claim"),
-        ],
-    )
+    @pytest.mark.parametrize(("sentence", "kind"), CASES["type_follows_from_the_cues"])
     def test_type_follows_from_the_cues(self, sentence: str, kind: str) -> None:
         lead = "Night trains are a way of travelling.\n\nNight trains link cities.\n\n"
         item = next(item for item in found(f"{lead}{FILLER}\n\n{sentence}\n") if item["text"] == sentence)

@@ -8,6 +8,9 @@ import pytest
 
 from enrich.errors import UserError
 from enrich.wiki.profile import load_profile
+from tests.demo import cases
+
+CASES = cases(__file__)
 
 
 def own(tmp_path: Path, text: str) -> Path:
@@ -31,18 +34,7 @@ def test_a_wikis_file_is_laid_over_the_default_key_by_key(tmp_path: Path) -> Non
     assert mine.coverage.targets["table"] == default.coverage.targets["table"]
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("riks: 1\n", r"profile\.yaml: unknown key `riks`.*entity_types"),
-        ("coverage: {targets: {article: {tabels: {min: 1}}}}\n", r"unknown key `coverage.targets.article.tabels`.*internalLinks"),
-        ("coverage: {targets: {article: {tables: {max: 1}}}}\n", r"unknown key `coverage.targets.article.tables.max`.*rate"),
-        ("bulk_import_pages: many\n", r"profile\.yaml: `bulk_import_pages` cannot be 'many'"),
-        ("default_content_format: song\n", r"profile\.yaml: .*'song' is not one of content_formats"),
-        ("entity_types: [a\nb: c]\n  d\n", r"profile\.yaml:\d+: broken YAML"),
-        ("- a\n- b\n", r"profile\.yaml: a profile must be a mapping"),
-    ],
-)
+@pytest.mark.parametrize(("text", "said"), CASES["what_does_not_fit_is_named_with_file_and_key"])
 def test_what_does_not_fit_is_named_with_file_and_key(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         load_profile("profile.yaml", own(tmp_path, text))

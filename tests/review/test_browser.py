@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,6 @@ import pytest
 from enrich.review.browser import ReviewServer, ReviewSite, review_html
 from enrich.review.decisions import read_decisions, take
 from enrich.review.proposals import ProposalStore
-from enrich.runs.run import RunOptions, run
 from enrich.wiki.wiki import Wiki
 from tests.browser import CONTRAST, launched
 from tests.review import wikis
@@ -452,24 +449,3 @@ def test_a_decision_that_could_not_be_stored_is_said(chromium: Browser, served: 
     assert tally(page).startswith("0 accepted")
     assert wikis.states(workspace)[name]["llmSummary"] == "-/pending"
     watched.context.close()
-
-
-@pytest.mark.sample
-def test_real_pages(tab: Watched, sample: Path, tmp_path: Path) -> None:
-    root = tmp_path / "sample"
-    shutil.copytree(sample / "content", root / "content")
-    (root / "enrich.toml").write_text('[wiki]\ncontent = "content/docs"\n', encoding="utf-8")
-    workspace = wikis.reopened(root)
-    with ThreadPoolExecutor() as beside:  # Playwright has this thread's event loop
-        result = beside.submit(run, workspace, RunOptions(refresh=True)).result()
-    assert result.failed == []
-    page = tab.open(written(workspace, tmp_path / "r.html"))
-    pages = len({name for name, _ in result.proposed})
-    assert found(page) == f"{pages} of {pages} pages, {len(result.proposed)} fields"
-    assert pages > 140
-    page.select_option("#by-field", "llmSummary")
-    assert 0 < page.locator(".card").count() < pages
-    page.keyboard.press("j")
-    page.keyboard.press("Enter")
-    page.keyboard.press("r")
-    assert " 0 rejected" not in tally(page)

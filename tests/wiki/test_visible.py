@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from enrich.wiki.markup import inline
 from enrich.wiki.pages import find_pages, read_page
 from enrich.wiki.visible import Line, visible
+from tests.demo import cases
+
+CASES = cases(__file__)
 
 
 def seen(body: str) -> list[tuple[int, str, str]]:
@@ -72,32 +75,7 @@ price = 5  # *kept*
     assert {line.section for line in lines[1:]} == {"Costs {#costs}"}
 
 
-@pytest.mark.parametrize(
-    ("body", "text"),
-    [
-        ('<EntityLink id="E1" name="some-slug">The entity</EntityLink> did it', "The entity did it"),
-        ('see <Tip label="Ninety percent" id="x9">this</Tip>', "see this\nNinety percent"),
-        ("10<sup>25</sup> operations", "10^25 operations"),
-        ("H<sub>2</sub>O", "H2O"),
-        ("a<br/>b and <td>c</td><td>d</td>", "a b and c d"),
-        ("p < 5 and q <3 and r<s", "p < 5 and q <3 and r<s"),
-        ("under <5% of <$1M", "under <5% of <$1M"),
-        ("2*3 is 6, *really* __so__ snake_case", "2×3 is 6, really so snake_case"),
-        ("R&amp;D &mdash; 5&nbsp;% &lt; 6", "R&D — 5 % < 6"),
-        ("\\*not emphasis\\* and \\[not a link\\]", "*not emphasis* and [not a link]"),
-        ("[a [nested] label](x_(y).md) ![alt text](z.png)", "a [nested] label alt text"),
-        ("[[Target page|shown]] and [[Other]]", "shown and Other"),
-        ("<https://example.org/a>", "https://example.org/a"),
-        ("`<Tag attr=5>` stays", "<Tag attr=5> stays"),
-        ("unclosed `code and <Tag", "unclosed code and <Tag"),
-        ('{"a string"} and {x}', "a string and {x}"),
-        (":::caution[Mind this]\nwords\n:::", "Mind this\nwords"),
-        ("Title\n=====\ntext", "Title\ntext"),
-        ("a | b\n--|--\n1 | 2", "a | b\n1 | 2"),
-        ("import duties rose by 5 %\nexport followed", "import duties rose by 5 %\nexport followed"),
-        ("export const x = {\n  a: 1,\n}\n\nwords", "words"),
-    ],
-)
+@pytest.mark.parametrize(("body", "text"), CASES["markup_comes_off"])
 def test_markup_comes_off(body: str, text: str) -> None:
     assert texts(body) == text
 
@@ -126,18 +104,7 @@ After."""
     assert {line.kind for line in found.lines[:-1]} == {"component"}
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        "<!-- 77 percent -->\nwords",
-        "{/* 77 percent */}\nwords",
-        "{/* 77\n\npercent */}\nwords",
-        "<div hidden>77 percent</div>\nwords",
-        '<p style="display: none">77\npercent</p>\nwords',
-        "<script>\nlet x = 77;\n</script>\nwords",
-        '<Box data-note="77 percent" aria-label="77 percent">words</Box>',
-    ],
-)
+@pytest.mark.parametrize("body", CASES["hidden_text_is_no_text"])
 def test_hidden_text_is_no_text(body: str) -> None:
     assert "77" not in texts(body)
     assert "words" in texts(body)
