@@ -61,15 +61,6 @@ def test_names_are_text_and_nothing_is_fetched_or_run() -> None:
     assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
 
 
-def test_plots_draw_what_they_are_given() -> None:
-    field = Scored("rigor", 0, 10, (5.0, 5.0, 7.0), (6.0,), ((4.0, 5.0), (6.0, 5.0), (5.0, 5.0), (9.0, 9.0)))
-    assert distribution(field, ("answers", "golden")).count('class="ours"') == 2  # two values, two bars
-    assert scatter(field, ("answers", "golden")).count('class="dot"') == 4
-    assert reliability(field, ("answers", "golden")).count('class="mean"') == 1  # three answers say 5, a single one says 9
-    assert interval(-1.0, -1.1, -0.9, 2.0).count("<circle") == 1
-    assert ['class="typical"' in distribution(field, ("a", "b"), typical) for typical in ((3, 5), None)] == [True, False]
-
-
 @pytest.mark.browser
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (360, "light"), (1200, "dark"), (1200, "light")])
 def test_in_a_browser_it_fits_can_be_read_and_asks_for_nothing(tmp_path: Path, width: int, scheme: str) -> None:

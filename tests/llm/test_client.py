@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -13,7 +14,7 @@ from enrich.llm.messages import Usage
 from enrich.llm.prices import Budget
 from tests import fake_server as fake
 from tests.fake_server import Serve
-from tests.llm.asking import SCHEMA, ask, request
+from tests.llm.asking import SCHEMA, ask, client, request
 
 
 def test_an_answer_arrives_with_its_usage_and_cost(serve: Serve) -> None:
@@ -221,3 +222,34 @@ def test_a_budget_needs_a_price(serve: Serve) -> None:
     assert isinstance(asked.error, UserError)
     assert 'prices."of-unknown-price"' in asked.error.line
     assert server.requests == 0
+
+
+def test_the_first_final_error_ends_what_waits_without_another_request(serve: Serve) -> None:
+    server = serve(lambda seen: fake.bad_key())
+
+    async def run() -> list[object]:
+        async with client(server) as asking:
+            return await asyncio.gather(*(asking.send(request(f"page {number}")) for number in range(200)), return_exceptions=True)
+
+    errors = asyncio.run(run())
+    assert all(isinstance(error, ServiceError) and error.final and error.cause == "auth" for error in errors)
+    assert server.requests <= 8, "only those that were out already"
+
+
+def test_a_cancelled_request_is_settled_and_leaves_nothing_in_flight(serve: Serve) -> None:
+    server = serve(lambda seen: fake.hang())
+    budget = Budget(10.0)
+
+    async def run() -> int:
+        async with client(server, budget=budget) as asking:
+            sending = [asyncio.ensure_future(asking.send(request(f"page {number}"))) for number in range(12)]
+            while server.requests < 8:
+                await asyncio.sleep(0.005)
+            for one in sending:
+                one.cancel()
+            await asyncio.gather(*sending, return_exceptions=True)
+            return asking.limits.in_flight
+
+    assert asyncio.run(run()) == 0
+    assert budget.reserved_usd == 0
+    assert budget.spent_usd > 0, "what was out may have been worked for"

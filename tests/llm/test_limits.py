@@ -80,12 +80,6 @@ def test_a_server_that_works_one_by_one_is_not_flooded() -> None:
     assert max(run.limits) <= 32
 
 
-def test_growth_pauses_while_there_are_faults() -> None:
-    faulty = simulate(60, fault=lambda number: "500" if number % 4 == 0 else "")
-    assert faulty.done == 60
-    assert max(faulty.limits) == START
-
-
 def test_a_server_that_only_says_429_trips_the_breaker_once_its_time_is_over() -> None:
     run = simulate(50, fault=lambda number: "429", breaker_seconds=60.0)
     assert isinstance(run.error, ServiceError)
@@ -162,18 +156,6 @@ def test_a_retry_after_holds_everybody() -> None:
         return sent
 
     assert min(in_virtual_time(run)) == pytest.approx(5.0)
-
-
-def test_a_503_with_retry_after_holds_everybody_too() -> None:
-    async def run(loop: VirtualLoop) -> float:
-        limits = make(loop)
-        turn = await limits.turn("fake", 1)
-        turn.failed(7.0)
-        turn.end()
-        (await limits.turn("fake", 1)).end()
-        return loop.time()
-
-    assert in_virtual_time(run) == pytest.approx(7.0)
 
 
 def test_after_a_429_without_a_time_a_single_request_tries() -> None:

@@ -13,7 +13,7 @@ from enrich.llm.messages import Usage
 from enrich.llm.prices import Budget, BudgetSpent, Prices
 from tests import fake_server as fake
 from tests.fake_server import FakeServer, Seen
-from tests.llm.asking import ask, client, request
+from tests.llm.asking import client, request
 from tests.llm.virtual import VirtualLoop, in_virtual_time
 
 
@@ -75,14 +75,6 @@ def test_a_run_of_requests_stays_below_its_budget_and_uses_it(serve: Callable[..
     assert stopped > 0
     assert 0.45 <= budget.spent_usd <= 0.5
     assert budget.reserved_usd == 0
-
-
-def test_nothing_is_sent_once_the_budget_is_spent(serve: Callable[..., FakeServer]) -> None:
-    server = serve()
-    asked = ask(server, budget=Budget(0.000001))
-    assert isinstance(asked.error, BudgetSpent)
-    assert server.requests == 0
-    assert asked.tally.requests == 0
 
 
 def test_prices_of_our_own_win_over_the_library() -> None:

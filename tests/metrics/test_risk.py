@@ -57,8 +57,3 @@ def test_integrity_is_read_from_the_body(body: str, names: list[str]) -> None:
     assert report.integrity == tuple(names)
     assert report.factors[len(report.factors) - len(names) :] == tuple(names)
     assert ("integrityIssues" in report.record()) == bool(names)
-
-
-def test_levels_change_after_thirty_and_sixty() -> None:
-    assert [risk("word " * n, quality=q).level for n, q in ((200, None), (400, None))] == ["low", "medium"]
-    assert risk("word " * 600, kind="person").level == "high"

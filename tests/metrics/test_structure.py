@@ -55,19 +55,6 @@ def test_links_footnotes_and_headings_are_counted() -> None:
     assert (page.section_count, page.h3_count, page.has_overview) == (3, 1, True)
 
 
-def test_the_bullet_ratio_leaves_out_fences_and_blank_lines() -> None:
-    page = counts("- a\n* b\n 1. c\ntext\n\n```\n- not\n```\n")
-    assert page.bullet_ratio == 3 / 4
-    assert page.record("article")["bulletRatio"] == 0.75
-    assert counts("").bullet_ratio == 0.0
-
-
-def test_a_profile_names_its_own_components() -> None:
-    mine = PROFILE.model_copy(update={"table_components": ["Grid"], "diagram_components": [], "entity_link_component": "Ref"})
-    page = structure('<Grid x>\n<ComparisonTable>\n<Mermaid x>\n<Ref id="a">\n<EntityLink id="b">', mine)
-    assert (page.table_count, page.diagram_count, page.internal_links) == (1, 0, 1)
-
-
 @pytest.mark.parametrize(("content_format", "page", "score"), CASES["the_structural_score_takes_the_first_tier_that_fits"])
 def test_the_structural_score_takes_the_first_tier_that_fits(content_format: str, page: dict[str, float], score: int) -> None:
     assert structural_score(made(**page), content_format) == score

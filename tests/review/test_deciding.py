@@ -176,16 +176,6 @@ def test_two_reviewers_in_two_processes_lose_no_decision(workspace: Wiki) -> Non
     }
 
 
-def test_a_sitting_tells_what_the_other_decided(workspace: Wiki) -> None:
-    session = ReviewSession(workspace, workspace.shared(ProposalStore).all(), "bob", lambda: LATER)
-    accept(wikis.reopened(workspace.config.root), [("bay", ("llmSummary",))], by="ann", when=NOW)
-    session.decide("reject")
-    assert MEANWHILE in session.message and "llmSummary is accepted by ann" in session.message
-    assert session.change.field == "llmSummary" and session.change.state == "accepted"
-    session.decide("reject")  # now it is on the screen: a person may turn it round
-    assert change_of(workspace, "bay", "llmSummary").decided["by"] == "bob"
-
-
 def test_apply_does_not_write_what_was_turned_round_since_it_was_selected(workspace: Wiki) -> None:
     accept(workspace, [("bay", ("llmSummary", "ratings.rigor"))], by="ann", when=NOW)
     proposal = proposal_of(workspace, "bay")
@@ -230,11 +220,6 @@ def test_undoing_an_edit_of_an_edit_gives_the_proposal_back(workspace: Wiki) -> 
     with pytest.raises(AnswerError, match="less than or equal to 10"):
         edited(first, {"score": 11, "reason": ""}, page, by="ann", when=NOW)
     assert edited(first, read_form(form_text("bay", first)), page, by="ann", when=NOW) is first
-
-
-def test_what_stands_on_the_page_is_no_edit(workspace: Wiki) -> None:
-    with pytest.raises(AnswerError, match="on the page already"):
-        edited(change_of(workspace, "cove", "ratings.rigor"), {"score": 1.0, "reason": ""}, page_of(workspace, "cove"), by="ann", when=NOW)
 
 
 @pytest.mark.parametrize("text", ["summary: [", "- a\n", "just words", "summary: a\nsummary: b\n", "a: &x 1\nb: *x\n"])

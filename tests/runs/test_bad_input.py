@@ -22,7 +22,6 @@ from tests.fake_server import (
     no_quota,
     refusal,
     status,
-    unsupported,
 )
 
 
@@ -97,14 +96,6 @@ def test_no_server_at_all_is_one_line(wiki: DemoWiki) -> None:
     assert len(lines_about(run.err, "127.0.0.1:9")) == 1
 
 
-def test_a_refused_parameter_is_dropped_once_for_the_whole_run(wiki: DemoWiki, serve: Serve) -> None:
-    server = wiki.asks(serve(lambda seen: unsupported("temperature") if "temperature" in seen.body else honest(seen)))
-    run = wiki.enrich("run", "--json", ENRICH_STAGES__RATINGS__TEMPERATURE="0.2", ENRICH_LLM__CONCURRENCY="1")
-    assert run.exit == 0
-    assert server.statuses[400] == 1
-    assert len(lines_about(run.err, "temperature")) == 1
-
-
 @pytest.mark.parametrize(("act", "cause"), [(refusal(), "refused"), (filtered(), "filtered")], ids=["refused", "filtered"])
 def test_a_refusal_is_a_failure_of_that_page_and_never_an_answer(wiki: DemoWiki, serve: Serve, act: Act, cause: str) -> None:
     wiki.asks(serve(lambda seen: act if "Park 1" in seen.text else honest(seen)))
@@ -153,12 +144,6 @@ def test_wrong_settings_name_the_key_the_file_and_what_is_allowed(tmp_path: Path
     document = wiki.enrich("plan", "--json")
     assert document.exit == 1
     assert set(json.loads(document.out)["error"]) == {"message", "where", "do"}
-
-
-def test_an_unknown_page_names_the_three_closest(wiki: DemoWiki) -> None:
-    result = wiki.enrich("plan", "park-9")
-    assert result.exit == 1
-    assert all(name in result.err for name in ("park-0", "park-1", "park-2"))
 
 
 def test_pages_are_named_by_id_path_or_glob(wiki: DemoWiki) -> None:

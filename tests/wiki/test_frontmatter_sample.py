@@ -34,6 +34,7 @@ NASTY = [
     "? b",
 ]
 NUMBERS = [4.5, 4.0, 0.0, 10, 1e-05, 1e16, -2.25]
+Rewritten = list[tuple[str, bytes, bytes, Changes]]
 TOUCHED = {"llmSummary", "insights", "ratings", "quality"}
 
 
@@ -75,7 +76,7 @@ def parts(raw: bytes) -> tuple[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def rewritten(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, bytes, bytes, Changes]]:
+def rewritten(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Rewritten:
     """Name, old bytes, new bytes and changes of every page, written through the file system."""
     root = tmp_path_factory.mktemp("wiki") / "content"
     shutil.copytree(sample / "content", root)
@@ -102,7 +103,7 @@ def blocks(head: str) -> Iterator[tuple[str, str]]:
     yield key, lines
 
 
-def check_values(pages: list[tuple[str, bytes, bytes, Changes]], load: Callable[[list[str]], list[Any]]) -> None:
+def check_values(pages: Rewritten, load: Callable[[list[str]], list[Any]]) -> None:
     before = load([parts(old)[0] for _, old, _, _ in pages])
     after = load([parts(new)[0] for _, _, new, _ in pages])
     for (name, _, _, changes), was, now in zip(pages, before, after, strict=True):
@@ -118,7 +119,7 @@ def without_nulls(data: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.sample
 class TestRealPages:
-    def test_no_byte_outside_the_touched_keys_changes(self, rewritten: list[tuple[str, bytes, bytes, Changes]]) -> None:
+    def test_no_byte_outside_the_touched_keys_changes(self, rewritten: Rewritten) -> None:
         for name, old, new, _ in rewritten:
             (old_head, old_body), (new_head, new_body) = parts(old), parts(new)
             assert old_body == new_body, name
@@ -130,26 +131,24 @@ class TestRealPages:
                 others or ["ratings:"]
             ), name
 
-    def test_pyyaml_reads_what_was_written(self, rewritten: list[tuple[str, bytes, bytes, Changes]]) -> None:
-        check_values(rewritten, lambda heads: [yaml.safe_load(head) for head in heads])
-
-    def test_ruamel_reads_what_was_written(self, rewritten: list[tuple[str, bytes, bytes, Changes]]) -> None:
-        check_values(rewritten, lambda heads: [load_core(head) for head in heads])
+    def test_pyyaml_and_ruamel_read_what_was_written(self, rewritten: Rewritten) -> None:
+        for load in (yaml.safe_load, load_core):
+            check_values(rewritten, lambda heads, load=load: [load(head) for head in heads])
 
     @pytest.mark.node
-    def test_javascript_reads_what_was_written(self, rewritten: list[tuple[str, bytes, bytes, Changes]]) -> None:
+    def test_javascript_reads_what_was_written(self, rewritten: Rewritten) -> None:
         check_values(rewritten, load_javascript)
 
-    def test_tools_that_cut_at_the_first_dashes_find_the_same_body(self, rewritten: list[tuple[str, bytes, bytes, Changes]]) -> None:
+    def test_tools_that_cut_at_the_first_dashes_find_the_same_body(self, rewritten: Rewritten) -> None:
         for name, old, new, _ in rewritten:
             old_cut, new_cut = (raw[raw.index(b"---", 4) :] for raw in (old, new))
             assert old_cut == new_cut, name
 
-    def test_a_second_time_changes_nothing(self, rewritten: list[tuple[str, bytes, bytes, Changes]]) -> None:
+    def test_a_second_time_changes_nothing(self, rewritten: Rewritten) -> None:
         for name, _, new, changes in rewritten:
             assert edit_bytes(new, changes) == new, name
 
-    def test_the_way_back_gives_the_old_values(self, rewritten: list[tuple[str, bytes, bytes, Changes]]) -> None:
+    def test_the_way_back_gives_the_old_values(self, rewritten: Rewritten) -> None:
         for name, old, new, changes in rewritten:
             was = load_core(parts(old)[0])
             back: dict[tuple[str, ...], Any] = {}
