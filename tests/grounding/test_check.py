@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
@@ -13,30 +14,7 @@ from tests.demo import cases
 
 CASES = cases(__file__)
 
-BODY = """## Costs
-
-The pilot cost \\$100M over 8 years and cut errors by 12–78%. Reviews ran 30× faster, with 24.5% of 1,500 reports open in November 2022.
-
-The second trial saw 45% in spring and 61% in autumn.
-
-Three groups took part. GPT-4 was used in the first trial.
-
-| Site | Share (%) | Budget ($M) |
-|------|-----------|-------------|
-| North | 40 | 12 |
-| South | 35 | 250 |
-
-### Alpha
-
-- planning
-- doing
-- checking
-- closing
-
-<Gauge label="Readers" value="70%" id="g77" />
-
-{/* nobody reads that 99 people left */}
-"""
+BODY = Path(__file__).with_name("pilot.md").read_text(encoding="utf-8")
 PAGE = PageIndex(BODY, title="The 2031 pilot", description="A pilot with 19 sites.")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -12,31 +14,7 @@ from tests.demo import cases
 
 CASES = cases(__file__)
 
-BODY = """import {Fact} from '@components/wiki';
-
-Opening words about **careful** tools.
-
-## Costs
-
-The price rose from \\$5&nbsp;to “\\$7” — a jump that
-nobody had expected, [they said](https://example.org/5).
-
-| Year | Price | Note |
-|------|-------|------|
-| 2031 | \\$5 | the *first* year |
-| 2032 | \\$7 | not the last year |
-
-<Fact label="Seven of ten readers" value="70%" id="e5" /> Text after the fact.
-
-- an item with `code` in it
-- another item
-
-{/* a hidden sentence nobody can read */}
-
-```
-print("in code")
-```
-"""
+BODY = Path(__file__).with_name("tools.md").read_text(encoding="utf-8")
 PAGE = PageIndex(BODY, title="A title of its own", description="What the page is about.")
 
 
@@ -54,20 +32,7 @@ def test_a_quote_is_found_through_markup_on_its_lines(quote: str, first: int, la
     assert match.text.rstrip(".,") == text.rstrip(".,")
 
 
-COMPONENT = PageIndex(
-    """## Cruxes
-
-<Crux
-  id="c1"
-  question="Does it scale?"
-  positions={[
-    { view: "It does", implications: "Costs fall by \\$5 to 12%" },
-  ]}
-/>
-<Fact label="Seven of ten readers" value="70%" id="e5" /> Text after the fact, see [this](https://example.org/5).
-{/* implications: "hidden" */}
-"""
-)
+COMPONENT = PageIndex(Path(__file__).with_name("component.md").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(("quote", "first", "last", "text"), CASES["what_the_model_is_shown_of_a_component_can_be_quoted_with_its_keys"])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
+import yaml
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -32,38 +33,10 @@ HOSTILE = (
 def card(text: str = "plain", kind_guide: str = "/guide/") -> Card:
     profile = load_profile("reference")
     kinds = {**profile.page_types, "risk": profile.page_types["risk"].model_copy(update={"style_guide": kind_guide, "label": text[:500]})}
-    record: dict[str, Any] = {
-        "id": text,
-        "title": f"North Light {text}",
-        "path": f"/{text}/",
-        "filePath": text,
-        "contentFormat": "article",
-        "quality": 30,
-        "suggestedQuality": 60,
-        "readerImportance": 55.5,
-        "readerRank": 3,
-        "llmSummary": f"Summary {text}",
-        "description": text,
-        "ratings": {text: 4.5, "rigor": 6},
-        "wordCount": 1500,
-        "updateFrequency": 30,
-        "backlinkCount": 1,
-        "unconvertedLinkCount": 2,
-        "entityType": text,
-        "metrics": {"tableCount": 2, "diagramCount": 1, "internalLinks": 1, "bulletRatio": 0.25, "structuralScore": 9, text: 3},
-        "hallucinationRisk": {"level": text, "score": 70, "factors": [text]},
-        "redundancy": {"maxSimilarity": 41, "similarPages": [{"id": text, "title": text, "similarity": 41}]},
-        "coverage": {
-            "passing": 1,
-            "total": 3,
-            "targets": {"tables": 6},
-            "actuals": {"tables": 2},
-            "items": {"llmSummary": "green", "tables": "amber", text: "red"},
-        },
-    }
+    record = Path(__file__).with_name("card.yaml").read_text(encoding="utf-8").replace("TEXT", json.dumps(text)[1:-1])
     insights = [Insight("x", Path("x"), 1, {"text": f"{n} {text}", "type": text, "surprising": n, "evidence": text}) for n in range(1, 5)]
     return status_card(
-        record,
+        yaml.safe_load(record),
         page("---\ntitle: T\nlastEdited: 2026-01-01\n---\n## Overview\n", "knowledge-base/risks/a.md"),
         profile.model_copy(update={"page_types": kinds}),
         NOW,
