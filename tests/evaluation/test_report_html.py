@@ -11,7 +11,6 @@ import pytest
 from enrich.evaluation.answers import AnswerSet
 from enrich.evaluation.evaluation import evaluate
 from enrich.evaluation.metrics import read_floors
-from enrich.evaluation.plots import Scored, distribution, interval, reliability, scatter
 from enrich.evaluation.report import report_html
 from tests.browser import CONTRAST, browser_page
 from tests.evaluation.sets import moved, page, rated, scored
