@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 from pathlib import Path
+
+import pytest
 
 import enrich
 from enrich.runs.run import RunOptions
@@ -28,3 +32,18 @@ def test_a_few_lines_do_what_the_command_line_does(tmp_path: Path) -> None:
     text = page_text(1)
     edited = enrich.edit(text, {("ratings", "rigor"): 4.5})
     assert edited.replace("ratings:\n  rigor: 4.5\n", "") == text
+
+
+SOURCE = Path(enrich.__file__).parent
+MODULES = sorted(
+    ".".join(file.relative_to(SOURCE.parent).with_suffix("").parts)
+    for file in SOURCE.rglob("*.py")
+    if "    >>> " in file.read_text(encoding="utf-8")
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_hold(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.attempted > 0
+    assert result.failed == 0

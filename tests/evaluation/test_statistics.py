@@ -10,17 +10,7 @@ import pytest
 from scipy import stats
 
 # The statistics are checked against scipy and simulations, which needs the functions themselves.
-from enrich.evaluation.statistics import (
-    Resampling,
-    absolute_error,
-    bias,
-    deviation,
-    difference,
-    mean,
-    median,
-    quadratic_kappa,
-    spearman,
-)
+from enrich.evaluation.statistics import Resampling, absolute_error, bias, deviation, difference, mean, median, quadratic_kappa, spearman
 
 
 def plain(statistic: object, *columns: Sequence[float]) -> float:

@@ -79,9 +79,7 @@ def test_a_record_merges_frontmatter_entities_and_computed_values(tmp_path: Path
     assert (owl["lastUpdated"], owl["dateCreated"], records["crow"]["dateCreated"]) == ("2026-03-01", "2026-01-01", None)
     assert owl["redundancy"]["similarPages"][0]["id"] == "crow"
     assert vole["title"] == "vole"
-    assert vole["unconvertedLinks"] == [
-        {"text": "study", "url": "https://e.org/vole", "resourceId": "aa", "resourceTitle": "Vole study"},
-    ]
+    assert vole["unconvertedLinks"] == [{"text": "study", "url": "https://e.org/vole", "resourceId": "aa", "resourceTitle": "Vole study"}]
     assert vole["insights"] == [{"type": "claim", "text": "It digs."}]
     assert list(vole)[-1] == "insights"
     assert "insights" not in owl
@@ -262,11 +260,7 @@ def test_a_named_dates_file_must_be_valid(tmp_path: Path) -> None:
     good = tmp_path / "dates.json"
     good.write_text('{"modified": {"birds/owl.md": "2026-03-09"}}')
     assert by_id(built(root, dates_file=good))["owl"]["lastUpdated"] == "2026-03-09"
-    for text, reason in (
-        ("{", r"dates\.json:1: broken JSON"),
-        ('{"modified": []}', "`modified` must be"),
-        ("[]", "`modified` must be"),
-    ):
+    for text, reason in (("{", r"dates\.json:1: broken JSON"), ('{"modified": []}', "`modified` must be"), ("[]", "`modified` must be")):
         good.write_text(text)
         with pytest.raises(UserError, match=reason):
             built(root, dates_file=good)

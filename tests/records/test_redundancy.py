@@ -70,7 +70,7 @@ def test_it_is_what_the_definition_says(seed: int, rows: int, monkeypatch: pytes
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.lists(st.lists(st.sampled_from([f"{word}{word}{word}" for word in "abcdefghijklmnopqr"] + ["an", "it"]), max_size=40), max_size=9),
+    st.lists(st.lists(st.sampled_from([f"{word}{word}{word}" for word in "abcdefghijklmnopqr"] + ["an", "it"]), max_size=40), max_size=9)
 )
 def test_small_pages_are_what_the_definition_says(pages: list[list[str]]) -> None:
     texts = [" ".join(f"{word}xyz" if len(word) > 2 else word for word in page) for page in pages]

@@ -107,21 +107,6 @@ def test_filters_narrow_pages_and_fields(tab: Watched, crowd: Path) -> None:
     assert found(page) == "62 of 184 pages, 248 fields"
 
 
-def test_moves_sort_and_filter(tab: Watched, tmp_path: Path) -> None:
-    page = tab.open(written(with_old_values(tmp_path / "w"), tmp_path / "r.html"))
-    page.select_option("#by-move", "2 or more")
-    assert found(page) == "2 of 2 pages, 2 fields"
-    assert "3 → 5.5 (+2.5)" in page.locator(".card").first.inner_text()
-    page.select_option("#by-move", "no value before")
-    assert found(page) == "2 of 2 pages, 4 fields"
-    page.click("#clear")
-    page.select_option("#sort", "title")
-    assert page.locator(".card .name b").all_inner_texts() == ["Tidal power at New Bay", "Tidal power at Old Bay"]
-    for text, pages in (("old bay", 1), ("herring avoid", 2), ("no such words anywhere", 0)):
-        page.locator("#search").fill(text)
-        assert found(page).startswith(f"{pages} of 2 pages")
-
-
 def test_the_keyboard_alone_is_enough(tab: Watched, crowd: Path, tmp_path: Path) -> None:
     page = tab.open(crowd)
     for key in ("j", "j", "k", "j"):  # the second card

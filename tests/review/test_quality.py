@@ -62,11 +62,7 @@ def test_it_is_written_only_after_it_was_accepted_by_name(wiki: Wiki) -> None:
 
 @pytest.mark.parametrize(
     ("accepted", "quality"),
-    [
-        (("ratings.novelty", "ratings.rigor", "quality"), AFTER),
-        (("ratings.rigor", "quality"), RIGOR_ONLY),
-        (("quality",), BEFORE),
-    ],
+    [(("ratings.novelty", "ratings.rigor", "quality"), AFTER), (("ratings.rigor", "quality"), RIGOR_ONLY), (("quality",), BEFORE)],
 )
 def test_its_value_is_that_of_the_ratings_that_are_on_the_page(wiki: Wiki, accepted: tuple[str, ...], quality: int) -> None:
     file = next(wiki.config.proposals.glob("*.json"))

@@ -11,18 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.demo import DemoWiki, honest, page_text
-from tests.fake_server import (
-    Act,
-    Seen,
-    Serve,
-    bad_key,
-    filtered,
-    invalid_json,
-    no_model,
-    no_quota,
-    refusal,
-    status,
-)
+from tests.fake_server import Act, Serve, bad_key, filtered, invalid_json, no_model, no_quota, refusal
 
 
 @pytest.fixture
@@ -106,23 +95,6 @@ def test_a_refusal_is_a_failure_of_that_page_and_never_an_answer(wiki: DemoWiki,
     assert "cannot help" not in "".join(file.read_text() for file in (wiki.root / "proposals").glob("*.json"))
 
 
-def test_failed_questions_are_taken_up_again(wiki: DemoWiki, serve: Serve) -> None:
-    broken = True
-
-    def script(seen: Seen) -> Act:
-        return status(500) if broken and "Park 1" in seen.text else honest(seen)
-
-    wiki.asks(serve(script))
-    wiki.file(2).write_text(page_text(2, "draft: true\n"))
-    first = wiki.enrich("run", "--json")
-    assert first.exit == 3
-    broken = False
-    wiki.append(0)
-    second = wiki.enrich("run", "--failed", "--json")
-    assert second.exit == 0
-    assert {item["page"] for item in second.json["proposed"]} == {"park-1"}
-
-
 @pytest.mark.parametrize(
     ("toml", "words"),
     [
@@ -144,12 +116,6 @@ def test_wrong_settings_name_the_key_the_file_and_what_is_allowed(tmp_path: Path
     document = wiki.enrich("plan", "--json")
     assert document.exit == 1
     assert set(json.loads(document.out)["error"]) == {"message", "where", "do"}
-
-
-def test_pages_are_named_by_id_path_or_glob(wiki: DemoWiki) -> None:
-    for argument in ("park-1", "park-1.md", "content/park-1.md", "*-1", str(wiki.docs / "park-1.md")):
-        plan = wiki.enrich("plan", argument, "--json").json
-        assert {item["page"] for item in plan["states"]} == {"park-1"}, argument
 
 
 def test_page_text_goes_only_where_somebody_vouched_for(tmp_path: Path, serve: Serve) -> None:

@@ -11,9 +11,6 @@ from typing import Any
 import pytest
 
 # The progress display depends on time: its lines are tested without a run.
-from enrich.cli.session import Lines, Session, status
-from enrich.llm.messages import Tally
-from enrich.runs.results import FailedQuestion, RunResult
 from tests.demo import DemoWiki, answering, changed, honest, honest_parts
 from tests.fake_server import Act, Seen, Serve, invalid_json, refusal
 from tests.review.test_formats import assert_harmless
@@ -191,19 +188,3 @@ def test_a_held_field_that_was_applied_elsewhere_is_no_longer_held(wiki: DemoWik
     wiki.enrich("apply")
     (wiki.root / "proposals/park-2.json").write_bytes(kept)
     assert "#### Held back" not in body(wiki, "park-2")
-
-
-def test_progress_is_one_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
-    now = 0.0
-    lines = Lines(Session(), clock=lambda: now)
-    lines.start(5)
-    for second in range(1, 31):
-        now = float(second)
-        lines.tick(RunResult("r", "openai"), "held 60 s: too many requests (429)")
-    shown = capsys.readouterr().err.splitlines()
-    assert len(shown) == 3
-    assert shown[0] == "0/5 pages, 0.0 a second, held 60 s: too many requests (429)"
-    result = RunResult("r", "openai", spent=Tally(cost_usd=0.0321), failed=[FailedQuestion("a", "summary", "invalid", "")])
-    line = status(120, 600, 60.0, result, "8 of 8 at once")
-    assert line == "120/600 pages, 2.0 a second, $0.0321, 4 min 0 s left, 1 failed, 8 of 8 at once"
-    assert "2 h 46 min left" in status(1, 1001, 10.0, RunResult("r", "openai"))

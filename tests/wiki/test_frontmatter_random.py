@@ -82,18 +82,7 @@ def heads(draw: st.DrawFn) -> list[Piece]:
         # Below a block scalar without lines, an indented comment would be its first line.
         tail = "" if form in (" |{c}\n", " >+{c}\n\n\n") else draw(st.sampled_from(TAILS))
         one_line = form in INLINE and form != "{c}\n"
-        pieces.append(
-            Piece(
-                spelling.strip("'\""),
-                spelling,
-                text,
-                tail,
-                filler,
-                comment if "{c}" in form else "",
-                one_line,
-                form in BLOCK,
-            )
-        )
+        pieces.append(Piece(spelling.strip("'\""), spelling, text, tail, filler, comment if "{c}" in form else "", one_line, form in BLOCK))
     return pieces
 
 

@@ -16,6 +16,7 @@ from enrich.wiki.pages import find_pages, read_page
 from enrich.wiki.visible import Line, visible
 from tests.demo import cases
 
+HERE = Path(__file__).parent
 CASES = cases(__file__)
 
 
@@ -28,34 +29,7 @@ def texts(body: str) -> str:
 
 
 def test_a_page_gives_its_lines_with_kinds_numbers_and_headings() -> None:
-    body = """import {Fact, Note} from '@components/wiki';
-import Chart from "./chart"
-
-Opening words.
-
-## Costs {#costs}
-
-The price is **\\$5** ([source](https://example.org/2031)), see `run --fast`.[^1]
-
-- first item
-2. second item
-
-| Year | Cost |
-|------|-----:|
-| 2031 | \\$5 |
-
-> quoted words
-
-```python
-price = 5  # *kept*
-```
-
-{/* a hidden note */}
-<!-- another -->
-
-[^1]: The footnote's words.
-[ref]: https://example.org
-"""
+    body = (HERE / "page.md").read_text(encoding="utf-8")
     lines = visible(body).lines
     assert [(line.number, line.kind, line.text) for line in lines] == [
         (4, "prose", "Opening words."),
@@ -81,19 +55,7 @@ def test_markup_comes_off(body: str, text: str) -> None:
 
 
 def test_attributes_that_hold_text_are_seen_technical_ones_are_not() -> None:
-    body = """<Panel
-  title="What it costs"
-  id="cost-99"
-  href="https://example.org/77"
-  items={[
-    { label: "Small plan", value: "12%", url: "https://example.org/88" },
-    { label: 'Large plan', value: 34 },
-  ]}
-  chart={`
-    A[First step] --> B[Second<br/>step]
-  `}
-/>
-After."""
+    body = (HERE / "component.md").read_text(encoding="utf-8")
     found = visible(body)
     shown = "\n".join(line.text for line in found.lines)
     for words in ("What it costs", "Small plan | 12%", "Large plan | 34", "A[First step] --> B[Second step]", "After."):
