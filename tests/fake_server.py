@@ -213,35 +213,23 @@ Script = Iterable[Act] | Callable[[Seen], Act | None]
 class FakeServer:
     """The server; a context manager. `latency`: seconds before a 200 goes out (errors go at once, as real ones do)."""
 
-    def __init__(
-        self,
-        script: Script = (),
-        *,
-        latency: float = 0.0,
-        limit: RateLimit | None = None,
-        slow_refusals: bool = False,
-        keep: bool = True,
-        port: int = 0,
-    ) -> None:
+    def __init__(self, script: Script = (), *, latency: float = 0.0, limit: RateLimit | None = None, keep: bool = True) -> None:
         self._ask: Callable[[Seen], Act | None]
         if callable(script):
             self._ask = script
         else:
             self.queue = list(script)
             self._ask = lambda seen: self.queue.pop(0) if self.queue else None
-        self.latency, self.limit, self.slow_refusals, self.keep = latency, limit, slow_refusals, keep
+        self.latency, self.limit, self.keep = latency, limit, keep
         self.seen: list[Seen] = []
         self.statuses: Counter[int] = Counter()
         self.acts: Counter[str] = Counter()
         self.usage: Counter[str] = Counter()
         self.requests = 0
-        self.in_flight = 0
-        self.most_in_flight = 0
         self._prefixes: set[int] = set()
-        self._default_bodies: dict[int, bytes] = {}
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", port))
+        self._socket.bind(("127.0.0.1", 0))
         self._socket.listen(1024)
         self.port: int = self._socket.getsockname()[1]
         self.base_url = f"http://127.0.0.1:{self.port}/v1"
@@ -293,11 +281,7 @@ class FakeServer:
         if self.limit is not None:
             allowed, told = self.limit.ask(time.time())
             if not allowed:
-                act = too_many()
-                if not self.slow_refusals:
-                    act = replace(act, delay=0.0)
-                else:
-                    act = replace(act, delay=self.latency)
+                act = replace(too_many(), delay=0.0)
         if act is None:
             act = self._ask(seen)
         if act is None:
@@ -400,8 +384,6 @@ class _Connection(asyncio.Protocol):
             self._buffer = self._buffer[end + 4 + length :]
             method, path, _ = first.split(" ", 2)
             server = self._server
-            server.in_flight += 1
-            server.most_in_flight = max(server.most_in_flight, server.in_flight)
             act = server.answer(method, path, headers, body)
             if act.delay:
                 self._timers = [timer for timer in self._timers if not timer.cancelled() and timer.when() > server._loop.time()]
@@ -410,7 +392,6 @@ class _Connection(asyncio.Protocol):
                 self._perform(act)
 
     def _perform(self, act: Act) -> None:
-        self._server.in_flight -= 1
         transport = self._transport
         if transport is None:
             return

@@ -42,18 +42,14 @@ def test_an_answer_comes_back_as_it_was(tmp_path: Path) -> None:
         assert cache.get("c" * 64) is None
         cache.put(KEY, {"text": "newer"})
         assert cache.get(KEY) == {"text": "newer"}
-        assert cache.stats()["answers"] == 2
-        assert cache.stats()["bytes"] > 0
 
 
 def test_prune_keeps_what_is_named(tmp_path: Path) -> None:
     filled(tmp_path)
     with AnswerCache(tmp_path) as cache:
         assert cache.prune({KEY, "never stored"}) == 1
-        assert cache.get(KEY) is not None
-        assert cache.get(OTHER) is None
-        assert cache.clear() == 1
-        assert cache.stats()["answers"] == 0
+        assert cache.get(KEY) is not None and cache.get(OTHER) is None
+        assert (cache.clear(), cache.stats()["answers"]) == (1, 0)
 
 
 @pytest.mark.parametrize(

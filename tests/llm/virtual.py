@@ -63,7 +63,6 @@ def simulate(
     *,
     latency: Callable[[int], float] | float = 0.1,
     server: RateLimit | None = None,
-    slow_refusals: bool = False,
     fault: Callable[[int], str] | None = None,
     tokens: float = 2000,
     offset: float = 0.0,
@@ -98,7 +97,7 @@ def simulate(
                     kind = fault(number) if fault else ""
                     takes = latency(in_flight) if callable(latency) else latency
                     if not allowed or kind == "429":
-                        await asyncio.sleep(takes if slow_refusals else network / 2)
+                        await asyncio.sleep(network / 2)
                         outcome.refused += 1
                         turn.throttled(retry_after(stated))
                         continue
