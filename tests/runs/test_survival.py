@@ -18,9 +18,8 @@ from enrich import UserError, Wiki, load_config
 from enrich.llm.cache import AnswerCache
 from enrich.review import propose
 from enrich.review.lock import LockFile
-from tests.demo import DemoWiki, answering, honest, honest_parts, page_of, page_text, parts_of
+from tests.demo import DemoWiki, answering, held, honest, honest_parts, page_of, page_text, parts_of, until
 from tests.fake_server import Act, Seen, Serve
-from tests.runs.wikiserver import held, until
 
 
 def ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
