@@ -1,4 +1,4 @@
-"""The values of a wiki, now and at an earlier commit."""
+"""Sets of answers: a wiki's values now and at an earlier commit, golden data as people write it, and errors for mistakes in it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from enrich import UserError
 from enrich.config import Config, load_config
-from enrich.errors import UserError
+from enrich.evaluation.answers import AnswerSet, PageAnswers, ScoredInsight, read_answers, write_answers
 from enrich.evaluation.sources import stored_answers, stored_at
 from enrich.review.lock import LockFile
-from enrich.wiki.pages import find_pages
+from enrich.wiki.pages import PageFile, find_pages
 from enrich.wiki.wiki import Wiki
-from tests.demo import DemoWiki
+from tests.demo import DemoWiki, cases
 
 HEAD = """llmSummary: "It yields \\\\$9 a day."
 ratings: {novelty: 3.5, rigor: 12000, completeness: 6, tacticalValue: 40}
@@ -103,3 +104,73 @@ def test_pages_outside_the_wiki_have_no_earlier_commit_here(wiki: DemoWiki) -> N
     config = load_config(wiki.root, {"wiki.content": str(wiki.docs.resolve())}, env={})
     with pytest.raises(UserError, match="is outside the wiki"):
         stored_at(config, "HEAD")
+
+
+CASES = cases(__file__)
+
+PAGES = [PageFile(name, f"towers/{name}.mdx", Path("/w") / f"{name}.mdx") for name in ("north-light", "south-light", "west-light")]
+
+YAML = """
+name: two keepers, March
+pages:
+  towers/south-light.mdx:
+    summary: "The light costs \\\\$5 a night."
+  north-light:
+    llmSummary: A light.
+    insights:
+      - {type: claim, text: "Oil was dear.", surprising: 2.5, important: 3, actionable: 1, evidence: "dear oil"}
+      - {type: neglected, insight: "Nobody counts gulls."}
+    ratings: {novelty: 3, rigor: 6.5}
+  nowhere:
+    ratings: {rigor: 1}
+"""
+
+
+def read(tmp_path: Path, text: str, name: str = "golden.yaml") -> AnswerSet:
+    file = tmp_path / name
+    file.write_text(text, encoding="utf-8")
+    return read_answers(file, PAGES)
+
+
+def test_yaml_names_pages_by_id_or_path_and_gives_them_in_page_order(tmp_path: Path) -> None:
+    found = read(tmp_path, YAML)
+    assert (found.name, list(found.pages)) == ("two keepers, March", ["north-light", "south-light"])
+    assert found.pages["south-light"].summary == "The light costs $5 a night."
+    north = found.pages["north-light"]
+    assert north.ratings == {"novelty": 3.0, "rigor": 6.5}
+    assert north.insights == (
+        ScoredInsight(type="claim", text="Oil was dear.", evidence="dear oil", surprising=2.5, important=3.0, actionable=1.0),
+        ScoredInsight(type="neglected", text="Nobody counts gulls."),
+    )
+    assert "nowhere" in found.notices[0]
+
+
+def test_the_same_as_json_lines_and_as_a_list(tmp_path: Path) -> None:
+    lines = '{"page": "west-light", "ratings": {"rigor": 4}}\n\n{"page": "north-light", "llmSummary": "A light.", "insights": []}\n'
+    found = read(tmp_path, lines, "golden.jsonl")
+    assert list(found.pages) == ["north-light", "west-light"]
+    assert found.pages["north-light"].stages == {"summary", "insights"}
+    assert read(tmp_path, '[{"page": "/towers/west-light/", "ratings": {"rigor": 4}}]', "golden.json").pages["west-light"].ratings == {
+        "rigor": 4.0
+    }
+
+
+def test_a_saved_set_is_read_as_it_was(tmp_path: Path) -> None:
+    one = PageAnswers(
+        page="north-light",
+        summary="A “light” – $5.",
+        summary_evidence=("a quote",),
+        insights=(ScoredInsight(type="claim", text="Oil.", surprising=2.0, evidence="oil"),),
+        ratings={"rigor": 4.5},
+    )
+    other = PageAnswers(page="west-light", insights=())
+    write_answers(AnswerSet("saved", {"north-light": one, "west-light": other}), tmp_path / "saved.jsonl")
+    assert dict(read_answers(tmp_path / "saved.jsonl", PAGES).pages) == {"north-light": one, "west-light": other}
+
+
+@pytest.mark.parametrize(("name", "text", "said"), CASES["mistakes_are_reported_with_their_place"])
+def test_mistakes_are_reported_with_their_place(tmp_path: Path, name: str, text: str, said: str) -> None:
+    with pytest.raises(UserError) as error:
+        read(tmp_path, text, name)
+    assert said in error.value.line
+    assert str(tmp_path / name) in error.value.line

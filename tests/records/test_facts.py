@@ -1,4 +1,4 @@
-"""What is stored of a page is read as it was, whatever is in its frontmatter."""
+"""What is stored of a page is read as it was; a wiki's profile is laid over the default, and errors name file and key."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from enrich.errors import UserError
+
 # No command shows what is stored of a page.
 from enrich.records.backlinks import backlinks
 from enrich.records.facts import KEYS, PageFacts, page_facts
@@ -17,6 +19,7 @@ from enrich.records.record import Surroundings, page_record
 from enrich.wiki.dates import Dates
 from enrich.wiki.pages import PageFile, parse_page
 from enrich.wiki.profile import load_profile
+from tests.demo import cases
 
 PROFILE = load_profile()
 FILE = PageFile("some-page", "a/some-page.md", Path("some-page.md"))
@@ -58,3 +61,40 @@ def test_aliases_that_expand_without_end_are_refused(depth: int) -> None:
     assert circle.problem is not None
     few = parse_page(FILE, b"---\ntags: &t [a, b]\nclusters: *t\n---\n")
     assert (few.problem, few.frontmatter) == (None, {"tags": ["a", "b"], "clusters": ["a", "b"]})
+
+
+CASES = cases(__file__)
+
+
+def own(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "profile.yaml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_wikis_file_is_laid_over_the_default_key_by_key(tmp_path: Path) -> None:
+    root = own(
+        tmp_path,
+        "default_clusters: [birds]\n"
+        "risk: {type_aliases: {lab: null, keeper: person}}\n"
+        "coverage: {targets: {article: {tables: {min: 7}}}}\n",
+    )
+    mine, default = load_profile("profile.yaml", root), load_profile()
+    assert mine.default_clusters == ["birds"]
+    assert mine.risk.type_aliases["keeper"] == "person"
+    assert "lab" not in mine.risk.type_aliases
+    assert mine.coverage.targets["article"].tables.min == 7
+    assert mine.coverage.targets["article"].tables.rate == default.coverage.targets["article"].tables.rate
+    assert mine.coverage.targets["table"] == default.coverage.targets["table"]
+
+
+@pytest.mark.parametrize(("text", "said"), CASES["what_does_not_fit_is_named_with_file_and_key"])
+def test_what_does_not_fit_is_named_with_file_and_key(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        load_profile("profile.yaml", own(tmp_path, text))
+
+
+def test_a_profile_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"missing\.yaml: the profile cannot be read"):
+        load_profile("missing.yaml", tmp_path)
+    with pytest.raises(UserError, match=r"there is no profile 'birds'.*default"):
+        load_profile("birds", tmp_path)
