@@ -36,9 +36,9 @@ PROSE = (
 )
 
 
-def cases(test: str) -> dict[str, list[Any]]:
+def cases(test: str) -> dict[str, Any]:
     """The tables of the tests in a folder, by test: `cases.yaml` beside the test file."""
-    tables: dict[str, list[Any]] = yaml.safe_load(Path(test).with_name("cases.yaml").read_text(encoding="utf-8"))
+    tables: dict[str, Any] = yaml.safe_load(Path(test).with_name("cases.yaml").read_text(encoding="utf-8"))
     return tables
 
 

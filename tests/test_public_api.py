@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import enrich
-from enrich.runs.run import RunOptions
 from tests.demo import DemoWiki, page_text
 
 
@@ -27,7 +26,7 @@ def test_a_few_lines_do_what_the_command_line_does(tmp_path: Path) -> None:
     demo = DemoWiki(tmp_path, 2)
     wiki = enrich.Wiki.open(enrich.load_config(demo.root, env={}))
     assert len(enrich.make_plan(wiki).due) == 2
-    result = enrich.run(wiki, RunOptions(limit=1), env={})
+    result = enrich.run(wiki, enrich.RunOptions(limit=1), env={})
     assert {page for page, _ in result.proposed} == {"park-0"}
     text = page_text(1)
     edited = enrich.edit(text, {("ratings", "rigor"): 4.5})

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from enrich import UserError
+
+# Sets of answers have no public name; every mistake in a file is checked without a command.
 from enrich.config import Config, load_config
 from enrich.evaluation.answers import AnswerSet, PageAnswers, ScoredInsight, read_answers, write_answers
 from enrich.evaluation.sources import stored_answers, stored_at

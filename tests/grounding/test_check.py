@@ -11,6 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from enrich import PageIndex
+
+# The comparison of insights: four packages use it, with thresholds of their own.
 from enrich.grounding.likeness import likeness, same_insights, same_statement
 from tests.demo import cases
 

@@ -19,6 +19,7 @@ from enrich.wiki.data import Insight
 from enrich.wiki.pages import find_pages
 from enrich.wiki.profile import Profile, load_profile
 from tests.checks.making import page
+from tests.demo import cases
 
 NOW = datetime(2026, 3, 12, 9, 30, tzinfo=UTC)
 REFERENCE = load_profile("reference")
@@ -58,33 +59,20 @@ def edited(days: int) -> str:
     return f"lastEdited: {(NOW - timedelta(days=days)).date()}"
 
 
-QUALITIES = {"Comprehensive": (100, 80), "Good": (79.5, 60), "Adequate": (59, 40), "Draft": (39, 20), "Stub": (19, 0)}
-READERS = {"Essential": (100, 90), "High": (89.5, 70), "Useful": (69.5, 50), "Reference": (49.5, 30), "Peripheral": (29.5, 0)}
-RESEARCH = {"Critical": (100, 90), "High": (89.5, 70), "Moderate": (69.5, 50), "Low": (49.5, 30), "Minimal": (29.5, 0)}
-AGES = {"today": (-3, 0), "1 day ago": (1, 1), "13 days ago": (13, 13), "2 weeks ago": (14, 17), "8 weeks ago": (59, 59)}
-AGES |= {"2 months ago": (60, 74), "3 months ago": (75, 75), "12 months ago": (365, 365)}
-FREQUENCIES = {"every 3 days": (1, 3), "weekly": (4, 7), "biweekly": (8, 14), "every 3 weeks": (15, 21), "monthly": (22, 30)}
-FREQUENCIES |= {"every 6 weeks": (31, 45), "bimonthly": (46, 60), "quarterly": (61, 90), "every 3 months": (91, 104)}
-FREQUENCIES |= {"every 4 months": (105, 134), "every 12 months": (365, 365)}
-DUE = {"Overdue by 1970 days": (2000,), "Overdue by 1 day": (31,), "Due today": (30,), "Due in 1 day": (29,), "Due in 7 days": (23,)}
-DUE |= {"Due in 1 week": (22,), "Due in 4 weeks": (0,)}
-WORDS = {"0": (0,), "999": (999,), "1.0k": (1000, 1049), "1.1k": (1050,), "12.3k": (12345,)}
-
-
 @pytest.mark.parametrize(
     ("label", "value", "expected"),
     [
         pytest.param(label, value, expected, id=f"{name}-{value}")
-        for name, label, table in (
-            ("quality", lambda value: card({"quality": value})["quality"]["label"], QUALITIES),
-            ("reader", lambda value: card({"readerImportance": value})["reader_importance"]["label"], READERS),
-            ("research", lambda value: card({"researchImportance": value})["research_importance"]["label"], RESEARCH),
-            ("age", lambda value: card(head=edited(value))["edited"]["age"], AGES),
-            ("every", lambda value: card({"updateFrequency": value})["update"]["every"], FREQUENCIES),
-            ("due", lambda value: card(head=edited(value))["update"]["due"], DUE),
-            ("words", lambda value: card({"wordCount": value})["words_text"], WORDS),
+        for name, label in (
+            ("quality", lambda value: card({"quality": value})["quality"]["label"]),
+            ("reader", lambda value: card({"readerImportance": value})["reader_importance"]["label"]),
+            ("research", lambda value: card({"researchImportance": value})["research_importance"]["label"]),
+            ("age", lambda value: card(head=edited(value))["edited"]["age"]),
+            ("every", lambda value: card({"updateFrequency": value})["update"]["every"]),
+            ("due", lambda value: card(head=edited(value))["update"]["due"]),
+            ("words", lambda value: card({"wordCount": value})["words_text"]),
         )
-        for expected, values in table.items()
+        for expected, values in cases(__file__)["labels"][name].items()
         for value in values
     ],
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+# Inner names: the page and its server are made in this process, so that a test sees what was stored.
 from enrich.review.browser import ReviewServer, ReviewSite, review_html
 from enrich.review.decisions import read_decisions, take
 from enrich.review.proposals import ProposalStore

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+# Inner names: pages are read as the product reads them, to look for what must not be there.
 from enrich.config import FOUR_DIMENSIONS
 from enrich.grounding import PageIndex
 from enrich.wiki.data import SCORES

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from enrich import UserError, Wiki, load_config
+
+# Inner names: a full disk and a renewal that comes too late have no command.
 from enrich.llm.cache import AnswerCache
 from enrich.review import propose
 from enrich.review.lock import LockFile
