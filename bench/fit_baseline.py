@@ -26,9 +26,20 @@ import yaml
 from numpy.typing import NDArray
 
 from enrich.config import FOUR_DIMENSIONS, SEVEN_DIMENSIONS
-from enrich.stages.baseline import cue_counts, insights, summary
-from enrich.stages.baseline_ratings import NAMES, REACH, features
-from enrich.stages.baseline_text import PageSentences, terms, words_of
+from enrich.stages.baseline import (
+    _CONSEQUENCE,
+    _CUE_POINTS,
+    NAMES,
+    REACH,
+    PageSentences,
+    _cue_of,
+    _quantities,
+    features,
+    insights,
+    summary,
+    terms,
+    words_of,
+)
 from enrich.wiki import yaml12
 from enrich.wiki.pages import Page, find_pages, read_page
 
@@ -179,6 +190,13 @@ def fit_ratings(pages: Sequence[Page]) -> tuple[dict[str, Any], dict[str, Result
         "dimensions": parts,
     }
     return data, results
+
+
+def cue_counts(text: str, words: frozenset[str]) -> tuple[float, ...]:
+    """The cues of one statement as numbers, for a fit of its scores: quantities, consequences, length, each type's cue."""
+    cue = _cue_of(text, words)
+    counts = (_quantities(text), len(words & _CONSEQUENCE), len(words), *(cue == kind for kind in _CUE_POINTS))
+    return tuple(map(float, counts))
 
 
 def fit_insights(wiki: Path) -> dict[str, tuple[Result, float]]:

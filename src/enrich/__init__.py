@@ -30,20 +30,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AnswerError": "errors",
-    "Config": "config",
-    "EnrichError": "errors",
-    "Finding": "grounding",
-    "PageIndex": "grounding",
-    "Quote": "grounding",
-    "RunOptions": "runs.run",
-    "ServiceError": "errors",
-    "UserError": "errors",
-    "Wiki": "wiki.wiki",
-    "edit": "wiki.frontmatter.edit",
-    "load_config": "config",
-    "make_plan": "runs.plan",
-    "run": "runs.run",
+    "config": ("Config", "load_config"),
+    "errors": ("AnswerError", "EnrichError", "ServiceError", "UserError"),
+    "grounding": ("Finding", "PageIndex", "Quote"),
+    "runs.plan": ("make_plan",),
+    "runs.run": ("RunOptions", "run"),
+    "wiki.frontmatter.edit": ("edit",),
+    "wiki.wiki": ("Wiki",),
 }
 
 __all__ = [
@@ -65,6 +58,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    home = next((home for home, names in _HOMES.items() if name in names), None)
+    if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{home}"), name)

@@ -165,6 +165,19 @@ class Config(BaseSettings):
     def lock(self) -> Path:
         return self.root / "enrich.lock"
 
+    @property
+    def prompts(self) -> Path:
+        """The wiki's own `prompts/`, else the prompts of the package."""
+        own = self.root / "prompts"
+        return own if own.is_dir() else shipped_prompts()
+
+
+def shipped_prompts() -> Path:
+    """The package's prompts: beside the sources in a checkout, inside the package in a wheel."""
+    package = Path(__file__).parent
+    inside = package / "prompts"
+    return inside if inside.is_dir() else package.parents[1] / "prompts"
+
 
 class _Variables(EnvSettingsSource):
     """Environment variables such as `ENRICH_LLM__MODEL`; lists are written as in TOML."""

@@ -190,59 +190,33 @@ def _translated(file: Path) -> Iterator[None]:
         raise UserError(f"cannot be written ({error.strerror or error})", where=str(file)) from None
 
 
-def take_lock(path: Path, *, wait: bool = True) -> int | None:
-    """Lock the file `path` (made if missing) and return a handle, which releases it when closed; None if `wait` is off and another holder has it.
-
-    The lock excludes other processes and other handles of this process, and ends when the handle is closed or its process ends.
-    """
-    while True:
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            continue
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_open_file(path, handle):
-                return handle
-        except BlockingIOError:
-            os.close(handle)
-            return None
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)  # its last holder removed the file after we opened it
-
-
 @contextlib.contextmanager
 def locked(path: Path, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold the lock file `path`: one process at a time is inside. Raises `UserError` if the file cannot be made.
+    """Hold the lock file `path`, made if missing: one process at a time is inside. Raises `UserError` if the file cannot be made.
 
     `waiting` is called once with the holder's name ("process 12" or "") if another process has the lock. The lock file is kept.
     """
+    handle = -1
     try:
-        handle = take_lock(path, wait=waiting is None)
-        if handle is None and waiting is not None:
-            waiting(path.read_bytes()[:40].decode("ascii", "replace").strip())
-            handle = take_lock(path)
-    except OSError as error:
-        raise UserError(f"cannot be locked ({error.strerror})", where=str(path), do="make the folder writable") from None
-    assert handle is not None
-    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX if waiting is None else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waiting is not None:
+                    waiting(path.read_bytes()[:40].decode("ascii", "replace").strip())
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            raise UserError(f"cannot be locked ({error.strerror})", where=str(path), do="make the folder writable") from None
         if waiting is not None:
             with contextlib.suppress(OSError):  # the name is only for people: a full disk must not stop the holder
                 os.truncate(handle, 0)
                 os.pwrite(handle, f"process {os.getpid()}".encode(), 0)
         yield
     finally:
-        os.close(handle)
-
-
-def _is_open_file(path: Path, handle: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(handle))
-    except FileNotFoundError:
-        return False
+        if handle >= 0:
+            os.close(handle)
 
 
 _LAYOUT = 2  # of the store's table
@@ -267,61 +241,41 @@ class KeyedStore:
         """The key of the value of this `kind` that is computed from `content`."""
         return hashlib.blake2b(kind.encode() + b"\0" + content, digest_size=_DIGEST, key=self._stamp).digest()
 
-    def get(self, key: bytes) -> bytes | None:
-        """The value stored under `key`, or None."""
+    def get(self, key: bytes) -> Any:
+        """The JSON value stored under `key`, or None."""
         self._used.add(key)
         sealed = self._new.get(key) or self._stored(key)
-        if sealed is None:
+        if sealed is None or sealed[:_DIGEST] != _seal(key, sealed[_DIGEST:]):
             return None
-        value = sealed[_DIGEST:]
-        return value if sealed[:_DIGEST] == _seal(key, value) else None
+        return json.loads(sealed[_DIGEST:])
 
-    def put(self, key: bytes, value: bytes) -> None:
-        """Store `value` under `key` with the next `flush`."""
+    def put(self, key: bytes, value: Any) -> None:
+        """Store a JSON value under `key` when the store is closed."""
         self._used.add(key)
         if self._db is not None:
-            self._new[key] = _seal(key, value) + value
-
-    def get_json(self, key: bytes) -> Any:
-        """The JSON value stored under `key`, or None."""
-        try:
-            return json.loads(self.get(key) or b"null")
-        except ValueError:
-            return None
-
-    def put_json(self, key: bytes, value: Any) -> None:
-        self.put(key, json.dumps(value, separators=(",", ":")).encode())
+            data = json.dumps(value, separators=(",", ":")).encode()
+            self._new[key] = _seal(key, data) + data
 
     def remember(self, kind: str, content: bytes, compute: Callable[[], Any]) -> Any:
         """The JSON value that `compute` gives for `content`, from the store if it is there."""
         key = self.key(kind, content)
-        found = self.get_json(key)
+        found = self.get(key)
         if found is None:
             found = compute()
-            self.put_json(key, found)
+            self.put(key, found)
         return found
 
-    def keep(self, key: bytes) -> None:
-        """Exempt the entry `key` from pruning."""
-        self._used.add(key)
-
-    def flush(self) -> None:
-        """Write new values to the file, so that they need not stay in memory."""
-        if self._db is not None:
-            try:
-                with self._db:
-                    self._db.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", self._new.items())
-            except sqlite3.Error:
-                self._disconnect()
-        self._new.clear()
-
     def close(self, *, prune: bool = False) -> None:
-        """Write new values and, with `prune`, drop the entries that were neither read, written nor kept since the store was opened."""
-        self.flush()
-        if self._db is not None and prune:
-            with contextlib.suppress(sqlite3.Error), self._db:
-                stale = [(key,) for (key,) in self._db.execute("SELECT key FROM entries") if key not in self._used]
-                self._db.executemany("DELETE FROM entries WHERE key = ?", stale)
+        """Write new values and, with `prune`, drop the entries that were neither read nor written since the store was opened."""
+        if self._db is None:
+            return
+        with contextlib.suppress(sqlite3.Error):
+            with self._db:
+                self._db.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", self._new.items())
+            if prune:
+                with self._db:
+                    stale = [(key,) for (key,) in self._db.execute("SELECT key FROM entries") if key not in self._used]
+                    self._db.executemany("DELETE FROM entries WHERE key = ?", stale)
         self._disconnect()
 
     def _stored(self, key: bytes) -> bytes | None:

@@ -14,8 +14,8 @@ import pytest
 # Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.errors import AnswerError, UserError
 from enrich.llm.cache import AnswerCache
-from enrich.llm.endpoint import Endpoint
 from enrich.llm.messages import Message
+from enrich.llm.server import Endpoint
 from tests import fake_server as fake
 from tests.demo import DemoWiki, cases, changed, honest
 from tests.fake_server import Seen, Serve
@@ -135,7 +135,7 @@ def test_the_key_appears_in_nothing_we_produce(
 
     async def shown() -> None:
         async with client(serve(), env=ENV) as asking:
-            produced.extend([repr(asking), repr(asking.endpoint), str(asking.endpoint), repr(asking.settings), repr(asking.limits.state())])
+            produced.extend([repr(asking), repr(asking.endpoint), str(asking.endpoint), repr(asking.settings), asking.limits.status()])
 
     asyncio.run(shown())
     output = capfd.readouterr()

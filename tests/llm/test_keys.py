@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 # Internal names: the client's faults and limits cannot all be reached through the command line.
-from enrich.llm.keys import question_key
-from enrich.llm.messages import Message
+from enrich.llm.messages import Message, question_key
 
 SCHEMA = {
     "title": "Summary",

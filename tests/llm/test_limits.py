@@ -12,7 +12,7 @@ import pytest
 # Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.errors import ServiceError
 from enrich.llm.limits import START, Limits, LimitSettings
-from enrich.llm.replies import duration, retry_after
+from enrich.llm.server import duration, retry_after
 from tests.fake_server import RateLimit
 from tests.llm.virtual import VirtualLoop, in_virtual_time, simulate
 
@@ -144,11 +144,10 @@ def test_a_retry_after_holds_everybody() -> None:
 
         asking = asyncio.gather(*(ask() for _ in range(3)))
         await asyncio.sleep(1)
-        state = limits.state()[0]
-        assert (state.waiting, state.in_flight) == (3, 1)
-        assert state.held_seconds == pytest.approx(4.0)
-        assert "wait 5.0 s" in state.why
+        held = "held 4 s: the server said too many requests (429) and to wait 5.0 s"
+        assert limits.status() == held
         other = await limits.turn("another", 1)
+        assert limits.status() == f"fake: {held}, another: 1 of 8 at once"
         assert loop.time() == 1, "another model is not held"
         other.end()
         await asking

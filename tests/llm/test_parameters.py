@@ -11,8 +11,7 @@ import pytest
 
 # Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.errors import AnswerError, ServiceError
-from enrich.llm.messages import Event
-from enrich.llm.parameters import Parameters
+from enrich.llm.messages import Event, Parameters
 from tests import fake_server as fake
 from tests.fake_server import Act, Seen, Serve
 from tests.llm.asking import SCHEMA, ask, client, request

@@ -10,8 +10,7 @@ import pytest
 # Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.config import PriceSection
 from enrich.llm.messages import Usage
-from enrich.llm.prices import Budget, BudgetSpent, Prices
-from enrich.llm.tokens import Correction, estimate_tokens
+from enrich.llm.prices import Budget, BudgetSpent, Correction, Prices, estimate_tokens
 from tests.llm.virtual import VirtualLoop, in_virtual_time
 
 

@@ -35,7 +35,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_prompt_has_its_wishes_and_its_words(tmp_path: Path) -> None:
     prompt = Prompt.load(write(tmp_path, GOOD))
-    assert (prompt.version, prompt.settings.model, prompt.settings.temperature, prompt.settings.max_output_tokens) == (
+    assert (prompt.settings.version, prompt.settings.model, prompt.settings.temperature, prompt.settings.max_output_tokens) == (
         "3",
         "gpt-5-mini",
         0.2,

@@ -12,7 +12,7 @@ from typing import Any
 # Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.errors import ServiceError
 from enrich.llm.limits import Limits, LimitSettings
-from enrich.llm.replies import retry_after
+from enrich.llm.server import retry_after
 from tests.fake_server import RateLimit
 
 
@@ -108,7 +108,7 @@ def simulate(
                         continue
                     outcome.starts.append(started)
                     turn.clean(loop.time() - started)
-                    outcome.limits.append(limits.state()[0].limit)
+                    outcome.limits.append(limits._models["fake"].limit)
                     outcome.done += 1
                     return
                 finally:

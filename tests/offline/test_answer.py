@@ -12,8 +12,8 @@ import pytest
 
 # Internal names: the script fits what the baseline uses; hostile bodies go through the judges without files.
 from enrich.grounding import PageIndex
-from enrich.stages.answers import FieldAnswer
 from enrich.stages.baseline import SCORES, answer
+from enrich.stages.fields import FieldAnswer
 from enrich.stages.judges import judge_of
 from enrich.wiki.pages import Page, PageFile, find_pages, parse_page, read_page
 from tests.demo import ROOT, cases, script

@@ -17,9 +17,9 @@ from enrich import UserError, load_config
 
 # What is parsed and compared again is seen in the modules that do it.
 from enrich.records import database as module
-from enrich.records import facts as facts_module
+from enrich.records import record as facts_module
 from enrich.records.database import Database, build
-from enrich.records.redundancy import redundancy
+from enrich.records.relations import redundancy
 from enrich.wiki.pages import Page, PageFile, parse_page
 
 NOW = datetime(2026, 3, 13, 20, 14, tzinfo=UTC)

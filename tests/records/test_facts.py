@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from enrich.errors import UserError
+from enrich.records.record import KEYS, PageFacts, Surroundings, page_facts, page_record
 
 # No command shows what is stored of a page.
-from enrich.records.backlinks import backlinks
-from enrich.records.facts import KEYS, PageFacts, page_facts
-from enrich.records.record import Surroundings, page_record
-from enrich.wiki.dates import Dates
+from enrich.records.relations import backlinks
+from enrich.wiki.data import Dates
 from enrich.wiki.pages import PageFile, parse_page
 from enrich.wiki.profile import load_profile
 from tests.demo import cases
@@ -41,7 +40,7 @@ def test_facts_and_records_survive_a_round_trip_through_json(frontmatter: dict[s
     # JSON is YAML, so this frontmatter says exactly what was drawn.
     head = "\n".join(f"{key}: {json.dumps(value)}" for key, value in frontmatter.items())
     page = parse_page(FILE, f"---\n{head}\n---\n{chr(10).join(body)}\n".encode())
-    facts = page_facts(page, PROFILE)
+    facts = page_facts(page, PROFILE, b"")
     adapter = TypeAdapter(PageFacts)
     again = adapter.validate_python(json.loads(json.dumps(adapter.dump_python(facts))))
     assert again == facts

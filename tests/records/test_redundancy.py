@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 # The definition is checked on thousands of pairs of texts, without pages around them.
-from enrich.records import redundancy as module
-from enrich.records.redundancy import compared_text, redundancy
+from enrich.records import relations as module
+from enrich.records.relations import compared_text, redundancy
 
 Found = list[tuple[int, list[tuple[int, int]]]]
 

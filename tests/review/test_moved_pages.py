@@ -13,7 +13,7 @@ from enrich.review.decisions import Step, record, with_new_value
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
 from enrich.review.review_session import ReviewSession
-from enrich.stages.field_values import current_value
+from enrich.stages.fields import current_value
 from enrich.wiki.pages import read_page
 from tests.demo import DemoWiki, Result
 from tests.review import wikis

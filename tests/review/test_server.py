@@ -18,7 +18,7 @@ from enrich.review.browser import ReviewServer, ReviewSite
 
 # Below the public API: the server is asked in this process, so that a test sees what it stored.
 from enrich.review.proposals import ProposalStore
-from enrich.stages.field_values import value_hash
+from enrich.stages.fields import value_hash
 from enrich.wiki.wiki import Wiki
 from tests.review import wikis
 from tests.review.test_terminal import ENRICH

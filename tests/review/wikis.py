@@ -100,7 +100,7 @@ def answer(workspace: Wiki, page_id: str, answers: Mapping[str, Any]) -> list[Fi
             stage.name,
             stage.judge(answers[stage.name], index),
             Question.of(page, stage, key=stage.key(page)),
-            prompt_version=str(stage.prompt.version),
+            prompt_version=str(stage.prompt.settings.version),
             tokens={"input": 1234, "cached_input": 0, "cache_write": 0, "output": 210},
             cost_usd=0.0012,
             asked=ASKED,

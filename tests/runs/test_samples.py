@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from enrich.stages.matching import kept  # their rules are many, and a run shows only the sum
+from enrich.stages.judges import kept  # their rules are many, and a run shows only the sum
 from tests.demo import DemoWiki, answering, honest, honest_parts, parts_of
 from tests.fake_server import Act, Seen, Serve
 
@@ -152,4 +152,4 @@ CLAIM = "The cable to the second park costs nine million euros and nobody has or
 def test_an_insight_that_says_something_else_is_a_new_one(changed: str) -> None:
     for evidence in (CLAIM, changed):
         new = insight(changed, evidence=evidence)
-        assert kept([insight(CLAIM)], [new], 1.0) == [new]
+        assert kept([insight(CLAIM)], [new], 1.0)[0] == [new]

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from typing import Any
 
 from enrich.checks.report import PageFinding
@@ -23,6 +24,7 @@ SCHEMA = "frontmatter-schema"
 ORDER = "frontmatter-order"
 BROKEN = "unreadable"
 
+_RANK = {key: place for place, key in enumerate(KEY_ORDER)}
 _Judged = tuple[tuple[str, ...], Severity, str]
 """The path of a key, the severity, and what is wrong."""
 
@@ -40,9 +42,11 @@ def frontmatter(page: Page, profile: Profile) -> list[PageFinding]:
         for key, severity, message in judge(page, profile)
         if severity != "off"
     ]
-    pair = first_out_of_order(page.frontmatter)
-    if pair and profile.checks.key_order != "off":
-        later, earlier = pair
+    # Known keys come first in the order of `KEY_ORDER`, unknown ones after them by name (FIELDS.md section 15).
+    ranked = [(_RANK.get(key, len(_RANK)), key) for key in page.frontmatter]
+    misplaced = next(((later[1], earlier[1]) for earlier, later in pairwise(ranked) if later < earlier), None)
+    if misplaced and profile.checks.key_order != "off":
+        later, earlier = misplaced
         said = f"`{later}` comes after `{earlier}`; the order of keys puts it before"
         findings.append(PageFinding(page.id, file, _key_line(page, later), ORDER, profile.checks.key_order, said, 1))
     return sorted(findings, key=lambda finding: finding.line)
@@ -160,21 +164,6 @@ def _contradictions(page: Page, profile: Profile) -> Iterator[_Judged]:
         yield ("contentFormat",), "off" if checks.closed_lists == "off" else "warning", said
     if _present(front.get("entityType")) and _present(front.get("numericId")) and checks.closed_lists != "off":
         yield ("numericId",), strict, "`entityType` and `numericId` together: the entity's own number counts, so leave `numericId` out"
-
-
-def first_out_of_order(keys: Iterable[str]) -> tuple[str, str] | None:
-    """The first two neighbours in the wrong order, as (the one that should be first, the one that is first), or None.
-
-    Known keys come first in the order of `KEY_ORDER`, unknown ones after them by name (FIELDS.md section 15).
-    """
-    rank = {key: index for index, key in enumerate(KEY_ORDER)}
-    before: tuple[int, str] | None = None
-    for key in keys:
-        place = (rank.get(key, len(rank)), key)
-        if before is not None and place < before:
-            return key, before[1]
-        before = place
-    return None
 
 
 # --- lines and values in messages ---

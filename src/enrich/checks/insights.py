@@ -43,7 +43,9 @@ def page_findings(page: Page) -> Iterator[PageFinding]:
         yield from _scores(insight, SCORES)
         quote = insight.values.get("evidence")
         if isinstance(quote, str) and quote.strip():
-            index = index or _page_index(page)
+            from enrich.grounding import PageIndex  # only pages with evidence pay for its import
+
+            index = index or PageIndex(page.body, title=page.title, description=page.description)
             match = index.find_quote(quote)
             if match is None:
                 said = f"the evidence is not on the page (any more): {shown(quote)}"
@@ -51,12 +53,6 @@ def page_findings(page: Page) -> Iterator[PageFinding]:
             elif not match.exact and match.text != quote:
                 said = f"the evidence is not word for word on the page (any more), which says {shown(match.text)}"
                 yield _finding(insight, "insight-evidence", "warning", said)
-
-
-def _page_index(page: Page) -> PageIndex:
-    from enrich.grounding import PageIndex  # only pages with evidence pay for its import
-
-    return PageIndex(page.body, title=page.title, description=page.description)
 
 
 def data_findings(tied: Sequence[Insight], loose: Sequence[Insight], today: date) -> Iterator[PageFinding]:

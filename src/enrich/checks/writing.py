@@ -13,6 +13,7 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 from enrich.checks.report import PageFinding, Severity
+from enrich.metrics.structure import SPACES, S
 from enrich.wiki import yaml12
 from enrich.wiki.pages import Page
 from enrich.wiki.profile import Checks
@@ -27,8 +28,7 @@ PROSE_THAT_NEEDS_FOOTNOTES = 300  # words
 LONGEST_LINE = 20_000
 
 # JS white space (FIELDS.md, Conventions) without the line feed: no phrase runs over the end of a line.
-_BLANK = "[\\t\\v\\f\\r \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff]"
-_JS_SPACE = "\t\n\v\f\r \u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000\ufeff"
+_BLANK = "[" + S.replace(r"\n", "") + "]"
 _LEADS = rf"(?:^|(?<=\.{_BLANK}))"
 _WORD = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z]+")
 _HEADING = re.compile(r"#{1,3}[ \t]")
@@ -80,7 +80,7 @@ def _lines(body: str) -> Iterator[_Line]:
     in_code = False
     for number, text in enumerate(body.split("\n"), 1):
         text = text[:LONGEST_LINE]
-        trimmed = text.strip(_JS_SPACE)
+        trimmed = text.strip(SPACES)
         fence = trimmed.startswith("```")
         in_code ^= fence
         outside = not in_code and not fence

@@ -19,8 +19,8 @@ from enrich.evaluation.evaluation import evaluate as measure
 from enrich.evaluation.metrics import read_floors
 from enrich.evaluation.report import report_html, text_lines
 from enrich.evaluation.sources import Sources
-from enrich.runs.answers import collect
-from enrich.stages.answers import FieldAnswer
+from enrich.runs.run import collect
+from enrich.stages.fields import FieldAnswer
 from enrich.stages.stage import Stage, load_stages
 from enrich.text import counted, escaped
 from enrich.wiki.pages import PageFile, read_page

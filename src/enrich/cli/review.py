@@ -24,7 +24,7 @@ from enrich.review.lock import LockFile
 from enrich.review.proposals import Proposal, ProposalStore
 from enrich.review.review_session import ReviewSession
 from enrich.review.views import diff_document, page_views
-from enrich.stages.answers import QUALITY
+from enrich.stages.fields import QUALITY
 from enrich.stages.stage import load_stages
 from enrich.text import counted
 from enrich.wiki.pages import read_page

@@ -27,7 +27,7 @@ from enrich.cli.session import (
 )
 from enrich.errors import UserError
 from enrich.files import write_text_atomically
-from enrich.llm.endpoint import host_of
+from enrich.llm.server import host_of
 from enrich.runs.plan import Estimate, Plan, StageState, estimate, make_plan
 from enrich.runs.report import pull_request_body
 from enrich.runs.results import FailedQuestion, RunResult
@@ -71,7 +71,7 @@ def plan(
     made = make_plan(wiki, wiki.select(pages or ()), stages, refresh=refresh)
     cost = estimate(wiki, made, stages)
     for problem in made.problems:
-        session.warn(problem.text)
+        session.warn(problem.detail)
     if session.json:
         session.document({"states": [asdict(state) for state in made.states], **asdict(cost)})
     else:

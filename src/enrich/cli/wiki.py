@@ -10,15 +10,13 @@ from typing import Annotated, Literal
 
 from typer import Argument, BadParameter, Context, Exit, Option, Typer, echo
 
-from enrich.checks.check import check_wiki
 from enrich.cli.session import TO_REPORT, Pages, Session, progress_of_build
+from enrich.records.database import Enrichment, enrichment_states, generated_at, would_change, write_database
 from enrich.records.database import build as build_database
-from enrich.records.database import generated_at, would_change, write_database
-from enrich.runs.cache_maintenance import cache_clear, cache_prune, cache_stats
-from enrich.runs.init import start_wiki
-from enrich.runs.plan import enrichment_states
 from enrich.text import counted
+from enrich.wiki.wiki import Wiki
 
+# What only one of these commands needs is imported in it: a build whose records are stored takes a third of a second.
 app = Typer(rich_markup_mode=None)
 cache = Typer(no_args_is_help=True, help="Show or clean stored answers and runs.", rich_markup_mode=None)
 app.add_typer(cache, name="cache")
@@ -29,6 +27,8 @@ def init(
     ctx: Context, folder: Annotated[Path | None, Argument(metavar="[DIR]", help="The wiki's folder (default: here, or --wiki).")] = None
 ) -> None:
     """Write a commented enrich.toml, the prompts, and what git should ignore and merge. Existing files are kept."""
+    from enrich.runs.maintenance import start_wiki
+
     session: Session = ctx.obj
     done = start_wiki(folder or session.wiki or Path.cwd())
     if session.json:
@@ -44,6 +44,8 @@ def init(
 @cache.command()
 def stats(ctx: Context) -> None:
     """Show how many answers and runs are stored, and their size."""
+    from enrich.runs.maintenance import cache_stats
+
     session: Session = ctx.obj
     numbers = cache_stats(session.config())
     if session.json:
@@ -56,6 +58,8 @@ def stats(ctx: Context) -> None:
 @cache.command()
 def prune(ctx: Context) -> None:
     """Drop answers that neither lock, proposals nor the present plan name, and all but the last 30 runs."""
+    from enrich.runs.maintenance import cache_prune
+
     session: Session = ctx.obj
     _print_dropped(session, cache_prune(session.open_wiki()))
 
@@ -63,6 +67,8 @@ def prune(ctx: Context) -> None:
 @cache.command()
 def clear(ctx: Context) -> None:
     """Drop all answers and runs: it costs only the money to ask again."""
+    from enrich.runs.maintenance import cache_clear
+
     session: Session = ctx.obj
     _print_dropped(session, cache_clear(session.config()))
 
@@ -100,8 +106,15 @@ def build(
     file = output if output is not None else config.root / FILE_NAME
     started = time.perf_counter()
     clock = _clock(now) or (generated_at(file) if exit_code else None) or datetime.now(UTC)
+
+    def states() -> Enrichment:
+        from enrich.runs.plan import make_plan
+
+        return make_plan(Wiki.open(config)).enrichment()
+
     with progress_of_build(session) as progress:
-        database = build_database(config, now=clock, enrichment=enrichment_states(config), dates_file=dates, progress=progress)
+        enrichment = enrichment_states(config, states)
+        database = build_database(config, now=clock, enrichment=enrichment, dates_file=dates, progress=progress)
         changed = would_change(database, file) if exit_code else False
         written = [] if exit_code else write_database(database, file, split=split)
     seconds = time.perf_counter() - started
@@ -147,6 +160,8 @@ def check(
     exit_code: Annotated[bool, Option("--exit-code", help="Exit with 10 if there is an error or a warning.")] = False,
 ) -> None:
     """Check frontmatter schema, key order, insights and writing rules. Reads only, sends nothing."""
+    from enrich.checks.check import check_wiki
+
     session: Session = ctx.obj
     report = check_wiki(session.config(), pages or [], datetime.now(UTC).date())
     for warning in report.warnings:

@@ -25,7 +25,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field,
 
 from enrich.errors import UserError, invalid_data
 from enrich.files import write_text_atomically
-from enrich.stages.answers import FieldAnswer
+from enrich.stages.fields import FieldAnswer
 from enrich.wiki import yaml12
 from enrich.wiki.data import SCORES, TYPES
 from enrich.wiki.pages import PageFile

@@ -18,9 +18,8 @@ from enrich.errors import UserError
 from enrich.evaluation.answers import AnswerSet, PageAnswers, ScoredInsight, from_fields, number, plain, read_answers, read_insight
 from enrich.grounding import PageIndex
 from enrich.review.lock import Lock, LockFile, owner
-from enrich.stages.answers import FieldAnswer, stage_of
 from enrich.stages.baseline import answer
-from enrich.stages.field_values import current_value
+from enrich.stages.fields import FieldAnswer, current_value, stage_of
 from enrich.stages.judges import judge_of
 from enrich.stages.stage import Stage, load_stages
 from enrich.wiki.data import data_insights, page_insights, with_pages
@@ -80,7 +79,7 @@ class Sources:
         files = [file for file in self.files if not golden or file.id in golden]
         name = BASELINE
         if wiki.config.llm.backend != "offline":
-            models, versions = dict.fromkeys(one.model for one in stages), [f"{one.name} v{one.prompt.version}" for one in stages]
+            models, versions = dict.fromkeys(one.model for one in stages), [f"{one.name} v{one.prompt.settings.version}" for one in stages]
             name = f"{', '.join(models)} ({', '.join(versions)})"
         return _answered(name, self.collect(wiki, files, stages))
 

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from enrich.evaluation.answers import ScoredInsight
 from enrich.grounding import PageIndex
 from enrich.grounding.likeness import likeness, same_insights
-from enrich.stages.baseline_text import terms, words_of
+from enrich.stages.baseline import terms, words_of
 from enrich.wiki.pages import Page
 
 RUN = 6

@@ -18,7 +18,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from time import time_ns
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakValueDictionary, finalize
 
@@ -59,10 +58,10 @@ class AnswerCache:
             self._cache()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
+    def __exit__(self, *_: object) -> None:
+        self._close()
 
-    def close(self) -> None:
+    def _close(self) -> None:
         cache, self._open = self._open, None
         if cache is not None:
             cache.close()
@@ -114,10 +113,6 @@ class AnswerCache:
             cache._sql("VACUUM")
             return len(rows)
 
-    def clear(self) -> int:
-        """Drop all answers, and return how many there were."""
-        return self.prune(set())
-
     def _cache(self) -> Cache:
         if self._open is None:
             try:
@@ -152,7 +147,7 @@ class AnswerCache:
         return (self.folder / f"{_DATABASE}{suffix}" for suffix in _COMPANIONS)
 
     def _set_aside(self, why: str) -> None:
-        self.close()
+        self._close()
         stamp = time_ns()
         for file in self._files():
             if file.exists():

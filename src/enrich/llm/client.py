@@ -12,17 +12,23 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from enrich.errors import AnswerError, ServiceError
-from enrich.llm import replies
-from enrich.llm.endpoint import Endpoint
 from enrich.llm.limits import Limits, LimitSettings, Turn
-from enrich.llm.messages import Event, Reply, Request, Tally, Usage
-from enrich.llm.parameters import Parameters, Structured, reasoning_room
+from enrich.llm.messages import Event, Parameters, Reply, Request, Structured, Tally, Usage, reasoning_room
 from enrich.llm.prices import Budget, Price, Prices
-from enrich.llm.replies import Completion, RefusedParameterError, ThrottledError, TransientError, read_completion, shown
+from enrich.llm.server import (
+    Completion,
+    Endpoint,
+    RefusedParameterError,
+    ThrottledError,
+    TransientError,
+    failure_of_status,
+    failure_of_transport,
+    read_completion,
+    shown,
+)
 
 if TYPE_CHECKING:
     import httpx2
@@ -69,19 +75,15 @@ class Client:
         self._stopping = asyncio.Event()
         self._reached = False
         self._ended: ServiceError | None = None
-        self._open = False
         self._sdk: AsyncOpenAI | None = None
         self._options: Any = {}
 
     async def __aenter__(self) -> Self:
-        self._open = True
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._open = False
-        sdk, self._sdk = self._sdk, None
-        if sdk is not None:
-            await sdk.close()
+    async def __aexit__(self, *_: object) -> None:
+        if self._sdk is not None:
+            await self._sdk.close()
 
     def stop(self, why: str) -> None:
         """Send nothing more: requests in flight are finished, all others (waiting, or pausing before a retry) get a final `ServiceError`."""
@@ -157,7 +159,9 @@ class Client:
         """One attempt for the retry layer: waits for its turn and through 429s, and rewrites the request if a 400 asks for it."""
         model = asked.request.model
         while True:
-            turn = await self.limits.turn(model, _estimated_tokens(asked.request) + asked.room)
+            # Roughly: enough for pacing, where a closer estimate would cost too much for every request.
+            tokens = sum(len(message.content) for message in asked.request.messages) // 4
+            turn = await self.limits.turn(model, tokens + asked.room)
             # Written now and not before the wait: it includes what other requests learned meanwhile.
             parameters = self._parameters_of(model)
             try:
@@ -189,9 +193,7 @@ class Client:
             turn.heard(response.headers)
             if response.status_code != 200:
                 unstated = None if most is None else 0.0
-                raise replies.failure_of_status(
-                    response.status_code, response.headers, response.content, model=model, endpoint=self.endpoint
-                )
+                raise failure_of_status(response.status_code, response.headers, response.content, model=model, endpoint=self.endpoint)
             completion = read_completion(response.content)
             usage = _plausible(completion.usage, len(body), ceiling)
             cause = "cut-off" if completion.finish == "length" else ""
@@ -229,8 +231,6 @@ class Client:
 
     async def _post(self, body: bytes) -> httpx2.Response:
         """The HTTP response to `body`, read to its end within the timeout. Raises `TransientError` if there is none."""
-        if not self._open:
-            raise RuntimeError("a Client must be used inside `async with`")
         # Only with the first request: the SDK costs half a second, and a run whose answers are all cached sends none.
         import httpx2
         from openai import APIConnectionError, APIStatusError
@@ -245,13 +245,13 @@ class Client:
         except APIStatusError as error:
             return error.response
         except (APIConnectionError, TimeoutError, OSError) as error:
-            raise replies.failure_of_transport(error, self.endpoint) from None
+            raise failure_of_transport(error, self.endpoint) from None
         except Exception as error:
             import aiohttp
 
             # The SDK's transport does not translate some of aiohttp's errors (a reply that is not HTTP).
             if isinstance(error, aiohttp.ClientError):
-                raise replies.failure_of_transport(error, self.endpoint) from None
+                raise failure_of_transport(error, self.endpoint) from None
             raise
 
     def _check(self, completion: Completion, request: Request) -> None:
@@ -336,8 +336,3 @@ def _plausible(usage: Usage | None, sent_bytes: int, ceiling: int) -> Usage | No
     if usage is None or usage.input > _PLAUSIBLE * sent_bytes + 1000 or usage.output > _PLAUSIBLE * ceiling + 1000:
         return None
     return usage
-
-
-def _estimated_tokens(request: Request) -> int:
-    """Tokens of a request's messages, roughly: enough for pacing, where a closer estimate would cost too much for every request."""
-    return sum(len(message.content) for message in request.messages) // 4

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from enrich.errors import ServiceError
-from enrich.llm.replies import amount, duration
+from enrich.llm.server import amount, duration
 
 START = 8
 # Until the first cut each clean, full round quadruples the limit: two rounds to 64, where doubling takes three.
@@ -66,12 +66,6 @@ class Bucket:
 
     def __post_init__(self) -> None:
         self.level = self.burst
-
-    @classmethod
-    def per_minute(cls, amount: float) -> Bucket:
-        """A bucket that lets at most `amount` single units through in any 60 seconds (a second's worth at once)."""
-        burst = max(1.0, amount / 60)
-        return cls(rate=(amount - burst + 1) / 60, burst=burst)
 
     def wait(self, now: float, units: float = 1.0) -> float:
         """Seconds until `units` may be taken; 0: now."""
@@ -155,18 +149,6 @@ class Pace:
 
     def _change(self, bucket: Bucket, now: float, rate: float) -> None:
         bucket.change_rate(now, rate, max(1.0, rate * _PACE_BURST))
-
-
-@dataclass(frozen=True, slots=True)
-class LimitState:
-    """What a model's requests are doing, for a progress display. `held_seconds` > 0: nothing is sent for so long; `why`: what limits it."""
-
-    model: str
-    limit: int
-    in_flight: int
-    waiting: int
-    held_seconds: float
-    why: str
 
 
 class ModelLimits:
@@ -300,10 +282,11 @@ class ModelLimits:
             bucket.change_rate(now, rate, burst)
             self._granted[name] = bucket, now + reset
 
-    def state(self, now: float, waiting: int) -> LimitState:
-        held = max(0.0, self._gate_until - now)
-        why = self._gate_why if held else self.why if waiting else ""
-        return LimitState(self.model, self.limit, self.in_flight, waiting, held, why)
+    def status(self, now: float, waiting: int) -> str:
+        """The requests in flight and what limits them: `12 of 16 at once (…)`, `held 3 s: …`."""
+        if now < self._gate_until:
+            return f"held {self._gate_until - now:.0f} s: {self._gate_why}"
+        return f"{self.in_flight} of {self.limit} at once{f' ({self.why})' if self.why and waiting else ''}"
 
     def _count(self, *, fault: bool) -> None:
         """One request of the round has ended; with the last one the limit may grow."""
@@ -382,10 +365,15 @@ class Limits:
     def __init__(self, settings: LimitSettings, *, clock: Callable[[], float], rng: random.Random) -> None:
         self.clock, self.in_flight = clock, 0
         self._settings, self._rng = settings, rng
-        requests, tokens = settings.requests_per_minute, settings.tokens_per_minute
-        self._requests = Bucket.per_minute(requests) if requests else None
-        # A whole page must fit through, so a tenth of a minute may be sent at once.
-        self._tokens = Bucket(tokens / 60 * 0.9, tokens / 10) if tokens else None
+        # (bucket, whether it counts tokens, the setting's name)
+        self._ceilings: list[tuple[Bucket, bool, str]] = []
+        if requests := settings.requests_per_minute:
+            # At most so many in any 60 seconds, a second's worth at once.
+            burst = max(1.0, requests / 60)
+            self._ceilings.append((Bucket((requests - burst + 1) / 60, burst), False, "llm.requests_per_minute"))
+        if tokens := settings.tokens_per_minute:
+            # A whole page must fit through, so a tenth of a minute may be sent at once.
+            self._ceilings.append((Bucket(tokens / 60 * 0.9, tokens / 10), True, "llm.tokens_per_minute"))
         self._models: dict[str, ModelLimits] = {}
         self._waiting: dict[str, deque[tuple[float, asyncio.Future[Turn]]]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -413,10 +401,12 @@ class Limits:
                 future.result().end()
             raise
 
-    def state(self) -> tuple[LimitState, ...]:
-        """What each model's requests are doing."""
-        now = self.clock()
-        return tuple(limits.state(now, len(self._waiting[name])) for name, limits in self._models.items())
+    def status(self) -> str:
+        """What each model's requests are doing, on one line."""
+        now, named = self.clock(), len(self._models) > 1
+        return ", ".join(
+            f"{f'{name}: ' if named else ''}{limits.status(now, len(self._waiting[name]))}" for name, limits in self._models.items()
+        )
 
     def stop(self, error: ServiceError) -> None:
         """Give no further turns: all who wait, and all who ask from now on, get `error`. Turns that were given stay valid."""
@@ -468,17 +458,15 @@ class Limits:
         if self.in_flight >= self._settings.concurrency:
             limits.why = "requests in flight"
             return None
-        for bucket, units, name in ((self._requests, 1.0, "requests_per_minute"), (self._tokens, tokens, "tokens_per_minute")):
-            if bucket is not None and (needed := bucket.wait(now, units)) > wait:
-                wait, limits.why = needed, f"llm.{name}"
+        for bucket, of_tokens, name in self._ceilings:
+            if (needed := bucket.wait(now, tokens if of_tokens else 1.0)) > wait:
+                wait, limits.why = needed, name
         return wait
 
     def _start(self, limits: ModelLimits, tokens: float) -> Turn:
         now = self.clock()
         limits.start(now, tokens)
         self.in_flight += 1
-        if self._requests is not None:
-            self._requests.take(now)
-        if self._tokens is not None:
-            self._tokens.take(now, tokens)
+        for bucket, of_tokens, _ in self._ceilings:
+            bucket.take(now, tokens if of_tokens else 1.0)
         return Turn(self, limits, now)

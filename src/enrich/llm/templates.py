@@ -62,10 +62,6 @@ class Prompt:
             raise UserError(f"the template cannot be read: {error.message}", where=where, do="fix that line") from None
         return cls(str(path), settings, hashlib.sha256(text.encode("utf-8")).hexdigest(), template, first_line)
 
-    @property
-    def version(self) -> str:
-        return self.settings.version
-
     def render(self, **values: object) -> str:
         """The prompt with `values` filled in, without white space around it. Raises `UserError` for a name that has no value."""
         from jinja2 import TemplateError, UndefinedError

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import regex
 from ada_url import URL
 
-from enrich.metrics.javascript import S
+from enrich.metrics.structure import S
 from enrich.wiki.data import Resource
 
 _LINK = regex.compile(r"(?<!!)\[([^\]]+)\]\(([^)]+)\)")
@@ -34,14 +33,14 @@ def links(text: str, *, resource_component: str = "R", entity_link_component: st
     """The links of an LF-normalised page text, frontmatter and code included (as the reference build counts)."""
     return Links(
         outside=tuple((label, target) for label, target in _LINK.findall(text) if not target.startswith(_INSIDE)),
-        cited=tuple(dict.fromkeys(_id_of(resource_component, "[a-f0-9]+").findall(text))),
-        entities=tuple(dict.fromkeys(_id_of(entity_link_component, '[^"]+').findall(text))),
+        cited=_ids(text, resource_component, "[a-f0-9]+"),
+        entities=_ids(text, entity_link_component, '[^"]+'),
     )
 
 
-@lru_cache(maxsize=16)
-def _id_of(component: str, value: str) -> regex.Pattern[str]:
-    return regex.compile(rf'<{regex.escape(component)}[{S}][^>]*?\bid="({value})"')
+def _ids(text: str, component: str, value: str) -> tuple[str, ...]:
+    """The distinct `id`s of a component that fit the expression `value`."""
+    return tuple(dict.fromkeys(regex.findall(rf'<{regex.escape(component)}[{S}][^>]*?\bid="({value})"', text)))
 
 
 def resource_map(resources: Iterable[Resource]) -> dict[str, Resource]:

@@ -36,23 +36,6 @@ class Integrity:
     serial_years: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RiskReport:
-    """A risk of 0 to 100, its level and the names of its factors, in order. `integrity`: the factors from footnotes and arXiv ids."""
-
-    score: int
-    level: Level
-    factors: tuple[str, ...]
-    integrity: tuple[str, ...]
-
-    def record(self) -> dict[str, Any]:
-        """The record's `hallucinationRisk`."""
-        record: dict[str, Any] = {"level": self.level, "score": self.score, "factors": list(self.factors)}
-        if self.integrity:
-            record["integrityIssues"] = list(self.integrity)
-        return record
-
-
 def integrity(body: str) -> Integrity:
     """The footnotes and arXiv serials of an LF-normalised body."""
     references = {within or first for within, first in _REFERENCE.findall(body)} if "[^" in body else set()
@@ -78,8 +61,11 @@ def hallucination_risk(
     quality: float | None,
     year: int,
     rules: Risk,
-) -> RiskReport:
-    """The risk of one page. `entity_type` is the type after aliases; arXiv ids more than a year after `year` are ignored."""
+) -> dict[str, Any]:
+    """The record's `hallucinationRisk`: level, score and factors, in order; `integrityIssues` are those from footnotes and arXiv ids.
+
+    `entity_type` is the type after aliases; arXiv ids more than a year after `year` are ignored.
+    """
     factors: list[tuple[str, int]] = []
 
     def weigh(fits: bool, name: str, points: int) -> bool:
@@ -106,8 +92,10 @@ def hallucination_risk(
     found = _integrity_factors(checks, year)
     score = max(0, min(100, START + sum(points for _, points in [*factors, *found])))
     level: Level = "low" if score <= LOW_UP_TO else "medium" if score <= MEDIUM_UP_TO else "high"
-    names = tuple(name for name, _ in found)
-    return RiskReport(score, level, tuple(name for name, _ in factors) + names, names)
+    record: dict[str, Any] = {"level": level, "score": score, "factors": [name for name, _ in [*factors, *found]]}
+    if found:
+        record["integrityIssues"] = [name for name, _ in found]
+    return record
 
 
 def _integrity_factors(checks: Integrity, year: int) -> list[tuple[str, int]]:

@@ -1,19 +1,71 @@
 """What a page consists of, and its structural score (FIELDS.md section 2).
 
-The grader counts words and citations in another way: see `metrics.quality.grading_counts`.
+The grader counts words and citations in another way: see `metrics.quality.grading_counts`. The reference build is a JavaScript program: where
+its results depend on the language, the rule (white space, rounding, numbers as text, truth) is implemented here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, NamedTuple
+from decimal import Decimal
+from typing import Any
 
 import regex
 
-from enrich.metrics.javascript import S, count_tokens, js_round, line_breaks, number, strip
 from enrich.wiki.profile import Profile
+
+# `\s` of JavaScript. Python's `\s` also matches U+001C-1F and U+0085, and does not match U+FEFF.
+SPACES = "\t\n\x0b\x0c\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+S = r"\t\n\x0b\x0c\r \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"  # the same, for use inside a character class
+_TOKEN = regex.compile(rf"[^{S}]+")
+_PYTHON_DIFFERS = regex.compile(r"[\x1c-\x1f\x85\ufeff]")
+
+
+def js_round(value: float) -> int:
+    """The nearest integer, halves rounded up (`Math.round`). Python rounds halves to even."""
+    return math.floor(value + 0.5)
+
+
+def number(value: float) -> int | float:
+    """The number as JavaScript writes it in JSON: 63.0 becomes 63."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e21 else value
+
+
+def number_text(value: float) -> str:
+    """The number as JavaScript text: `7`, `0.5`, `1e-7`."""
+    value = number(value)
+    if isinstance(value, int):
+        return str(value)
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if 1e-6 <= abs(value) < 1e21:
+        return format(Decimal(repr(value)), "f")
+    return repr(value).replace("e-0", "e-")
+
+
+def is_falsy(value: Any) -> bool:
+    """Whether the value is missing, null, "", 0, false or NaN. An empty list or mapping is not falsy."""
+    return value is None or value is False or (isinstance(value, (str, int, float)) and (not value or value != value))
+
+
+def count_tokens(text: str) -> int:
+    """The number of runs of characters that are not JavaScript whitespace."""
+    return len(_TOKEN.findall(text)) if _PYTHON_DIFFERS.search(text) else len(text.split())
+
+
+def strip(text: str) -> str:
+    """The text without JavaScript whitespace at both ends (`trim`)."""
+    return text.strip(SPACES)
+
+
+def line_breaks(text: str) -> str:
+    """The LF-normalised text with U+2028 and U+2029 as LF: JavaScript's `^`, `$` and `.` treat them as line ends."""
+    if "\u2028" in text or "\u2029" in text:
+        return text.replace("\u2028", "\n").replace("\u2029", "\n")
+    return text
+
 
 MAX_SCORE = 15
 
@@ -78,14 +130,14 @@ class Structure:
 def structure(text: str, profile: Profile) -> Structure:
     """The counts of one page. `text` is the LF-normalised text of the whole file, frontmatter included."""
     source = counted_text(text)
-    named = _patterns(tuple(profile.table_components), tuple(profile.diagram_components), profile.entity_link_component)
     lines = [line for line in _FENCE.sub("", source).split("\n") if strip(line)]
-    entity_links, citations = len(named.entity_link.findall(source)), count_citations(source, profile.resource_component)
+    citations = count_citations(source, profile.resource_component)
+    entity_links = len(regex.findall(rf"<{regex.escape(profile.entity_link_component)}[^>]*>", source))
     h3 = len(_H3.findall(source))
     return Structure(
         word_count=word_count(source),
-        table_count=len(_SEPARATOR_ROW.findall(source)) + len(named.tables.findall(source)),
-        diagram_count=source.count("```mermaid") + len(named.diagrams.findall(source)),
+        table_count=len(_SEPARATOR_ROW.findall(source)) + _count_tags(source, profile.table_components),
+        diagram_count=source.count("```mermaid") + _count_tags(source, profile.diagram_components),
         internal_links=len(_INTERNAL_LINK.findall(source)) + entity_links + citations,
         external_links=len(_EXTERNAL_LINK.findall(source)),
         footnote_count=_footnote_count(source),
@@ -127,27 +179,12 @@ def _footnote_count(source: str) -> int:
 
 def count_citations(text: str, component: str) -> int:
     """Occurrences of `<R id=`, the component that cites a resource."""
-    return len(_citation(component).findall(text))
+    return len(regex.findall(rf"<{regex.escape(component)}[{S}]+id=", text))
 
 
-@lru_cache(maxsize=8)
-def _citation(component: str) -> regex.Pattern[str]:
-    return regex.compile(rf"<{regex.escape(component)}[{S}]+id=")
-
-
-class _Patterns(NamedTuple):
-    tables: regex.Pattern[str]
-    diagrams: regex.Pattern[str]
-    entity_link: regex.Pattern[str]
-
-
-@lru_cache(maxsize=8)
-def _patterns(tables: tuple[str, ...], diagrams: tuple[str, ...], entity_link: str) -> _Patterns:
-    def any_of(names: Iterable[str]) -> regex.Pattern[str]:
-        # `(?!)` never matches: a profile may name no component.
-        return regex.compile(rf"<(?:{'|'.join(map(regex.escape, names)) or '(?!)'})[{S}>]")
-
-    return _Patterns(any_of(tables), any_of(diagrams), regex.compile(rf"<{regex.escape(entity_link)}[^>]*>"))
+def _count_tags(text: str, components: Sequence[str]) -> int:
+    # `(?!)` never matches: a profile may name no component.
+    return len(regex.findall(rf"<(?:{'|'.join(map(regex.escape, components)) or '(?!)'})[{S}>]", text))
 
 
 # For each count, pairs (at least, points); the first that fits gives the points.

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from enrich.config import Config
 from enrich.errors import UserError
-from enrich.metrics.javascript import js_round, number_text
+from enrich.metrics.structure import js_round, number_text
 from enrich.records.database import build
 from enrich.text import printable
 from enrich.wiki.data import SCORES, Insight, Notice, data_insights, load_data, page_insights, with_pages

@@ -5,17 +5,18 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
 from enrich import html
-from enrich.metrics.javascript import number_text
+from enrich.metrics.structure import number_text
 from enrich.records.card import Card
 from enrich.text import printable
 from enrich.wiki.data import SCORES
-
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.text import Text
 
 TOP_INSIGHTS = 3
 MAX_SCORE = 15
@@ -44,8 +45,6 @@ def card_html(card: Card) -> str:
 
 def card_text(card: Card, *, width: int = 100, brief: bool = False) -> str:
     """The card as plain text in lines of at most `width` columns; `brief`: without the record."""
-    from rich.console import Console
-
     page = io.StringIO()
     plain = Console(file=page, width=width, color_system=None, force_terminal=False, legacy_windows=False, highlight=False)
     print_card(card, plain, brief=brief)
@@ -54,9 +53,6 @@ def card_text(card: Card, *, width: int = 100, brief: bool = False) -> str:
 
 def print_card(card: Card, console: Console, *, brief: bool = False) -> None:
     """Print the card on a console, in colours if it shows them; `brief`: without the record."""
-    from rich.padding import Padding
-    from rich.text import Text
-
     console.print(Text.assemble((card["title"], "bold"), ("  Page Status", "dim")))
     console.print(Text(f"{card['id']} · {card['path']}", style="dim"))
     console.print()
@@ -68,7 +64,6 @@ def print_card(card: Card, console: Console, *, brief: bool = False) -> None:
 
 
 def _status_rows(card: Card) -> Iterable[tuple[str, Text]]:
-    from rich.text import Text
 
     kind, quality, update, structure = card["kind"], card["quality"], card["update"], card["structure"]
     guide = f"  Style Guide → {kind['style_guide']}" if kind["style_guide"] else ""
@@ -104,8 +99,6 @@ def _status_rows(card: Card) -> Iterable[tuple[str, Text]]:
 
 def _status_parts(card: Card) -> Iterable[tuple[str, Iterable[RenderableType]]]:
     """(heading, paragraphs) for each part of the status that the page has."""
-    from rich.text import Text
-
     if card["summary"]:
         yield "LLM Summary", [Text(card["summary"])]
     if card["insights"]:
@@ -118,7 +111,6 @@ def _status_parts(card: Card) -> Iterable[tuple[str, Iterable[RenderableType]]]:
 
 
 def _record_parts(card: Card) -> Iterable[tuple[str, Iterable[RenderableType]]]:
-    from rich.text import Text
 
     yield "Page Record", [_grid(_record_rows(card))]
     coverage = card["coverage"]
@@ -139,7 +131,6 @@ def _record_parts(card: Card) -> Iterable[tuple[str, Iterable[RenderableType]]]:
 
 
 def _record_rows(card: Card) -> Iterable[tuple[str, Text]]:
-    from rich.text import Text
 
     entity = " ".join(filter(None, (card["entity_type"], card["entity_number"])))
     if entity:
@@ -156,14 +147,12 @@ def _record_rows(card: Card) -> Iterable[tuple[str, Text]]:
 
 
 def _insight(insight: Card) -> Text:
-    from rich.text import Text
 
     scores = " ".join(f"{name}:{score}" for name, score in _scores(insight))
     return Text.assemble(("• ", "dim"), (insight["tag"], "bold magenta"), f"  {insight['text']}  ", (scores, "dim"))
 
 
 def _issue(issue: Card) -> Text:
-    from rich.text import Text
 
     mark, style = ("!", "yellow") if issue["severity"] == "warning" else ("i", "cyan")
     return Text.assemble((f"{mark} ", style), (issue["kind"], f"bold {style}"), f"  {issue['text']}")
@@ -181,8 +170,6 @@ def _value(value: Any) -> str:
 
 
 def _grid(rows: Iterable[tuple[str, Text]]) -> RenderableType:
-    from rich.table import Table
-    from rich.text import Text
 
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
@@ -193,8 +180,6 @@ def _grid(rows: Iterable[tuple[str, Text]]) -> RenderableType:
 
 
 def _backlink_table(card: Card) -> RenderableType:
-    from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     columns = ("id", "title", "type", "relationship")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,17 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from enrich.config import Config
+from enrich.config import STAGES, Config, shipped_prompts
 from enrich.errors import UserError
 from enrich.files import KeyedStore, write_text_atomically
 from enrich.metrics.links import resource_map
-from enrich.records.backlinks import all_entities, backlinks, linking_page, numeric_ids
-from enrich.records.facts import PageFacts, open_store, stored_facts
-from enrich.records.record import Surroundings, complete, page_record
-from enrich.records.redundancy import Similar, compared_text, redundancy
+from enrich.records.record import LoadedPage, Surroundings, complete, load_page, open_store, page_record
+from enrich.records.relations import Similar, all_entities, backlinks, compared_text, numeric_ids, redundancy
 from enrich.text import counted
-from enrich.wiki.data import Notice, Ranking, load_data
-from enrich.wiki.dates import Dates, git_dates, read_dates
+from enrich.wiki.data import Dates, Notice, Ranking, git_dates, load_data, read_dates
 from enrich.wiki.pages import PageFile, find_pages, parse_page
 from enrich.wiki.profile import Profile, load_profile
 
@@ -53,15 +51,6 @@ class Database:
         return "{" + ",\n".join(parts) + "}\n"
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A page as read: its bytes and its facts."""
-
-    file: PageFile
-    raw: bytes
-    facts: PageFacts
-
-
 def build(
     config: Config,
     *,
@@ -89,11 +78,10 @@ def build(
         notices += [Notice(f"{config.wiki.data}/{notice.file}", notice.line, notice.message) for notice in data.notices]
         dates = _dates(config, profile, dates_file, notices)
         loaded = list(_load_pages(files, profile, store, config.wiki.content, notices, progress))
-        linking = [linking_page(page.file, page.facts) for page in loaded]
-        entities = all_entities(data.entities, linking)
-        numbers, said = numeric_ids(data.entities, linking)
+        entities = all_entities(data.entities, loaded)
+        numbers, said = numeric_ids(data.entities, loaded)
         notices += said
-        pointed_at = backlinks(entities, linking, numbers)
+        pointed_at = backlinks(entities, loaded, numbers)
         around = Surroundings(
             profile,
             {entity.id: entity for entity in reversed(entities)},
@@ -117,6 +105,39 @@ def build(
     complete(records, similar, [page.facts.frontmatter.get("insights") for page in loaded], now)
     generated = now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return Database(records, {page: pointed_at[page] for page in pointed_at if page in ids}, enrichment or {}, generated, tuple(notices))
+
+
+def enrichment_states(config: Config, plan: Callable[[], Enrichment]) -> Enrichment:
+    """What `plan` gives (`Plan.enrichment` of the whole wiki), from the last build if nothing that it depends on has changed.
+
+    Planning parses every page. A build that finds its records in the cache should not wait for that.
+    """
+    store = KeyedStore(config.cache / "states.db")
+    try:
+        states: Enrichment = store.remember("states", _inputs(config), plan)
+        return states
+    finally:
+        store.close(prune=True)
+
+
+def _inputs(config: Config) -> bytes:
+    """A hash of everything that states depend on: configuration, code, prompts, lock, proposals and pages."""
+    digest = hashlib.blake2b(config.model_dump_json().encode())
+    package = Path(__file__).parents[1]
+    named = [config.root / prompt for name in STAGES if (prompt := config.stages[name].prompt)]
+    prompts = [file for folder in (shipped_prompts(), config.prompts) for file in sorted(folder.glob("*.md"))]
+    proposals = sorted(config.proposals.glob("*.json"))
+    pages = find_pages(config.content, config.wiki.roots)[0]
+    own = [*sorted(package.rglob("*.py")), *prompts, *named, config.lock, *proposals]
+    for name, file in [*((str(file), file) for file in own), *((f"{page.id}\0{page.path}", page.file) for page in pages)]:
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            content = f"{error.errno}".encode()
+            name += "\0missing"
+        # The lengths mark where one entry ends and the next begins.
+        digest.update(f"{len(name)} {len(content)} {name}".encode("utf-8", "surrogateescape") + content)
+    return digest.digest()
 
 
 def write_database(database: Database, file: Path, *, split: bool = False) -> list[Path]:
@@ -181,29 +202,29 @@ def _dates(config: Config, profile: Profile, dates_file: Path | None, notices: l
 
 def _load_pages(
     files: Sequence[PageFile], profile: Profile, store: KeyedStore, content: str, notices: list[Notice], progress: Progress | None
-) -> Iterable[_Loaded]:
+) -> Iterable[LoadedPage]:
     for count, file in enumerate(files, 1):
         try:
             raw = file.file.read_bytes()
         except OSError as error:
             notices.append(Notice(f"{content}/{file.path}", 0, f"cannot be read ({error.strerror or error}); it gets no record"))
             continue
-        facts = stored_facts(file, raw, profile, store)
-        if facts.problem is not None:
-            _, reason, line = facts.problem
+        page = load_page(file, raw, profile, store)
+        if page.facts.problem is not None:
+            _, reason, line = page.facts.problem
             notices.append(Notice(f"{content}/{file.path}", line, reason))
         if progress is not None:
             progress("pages", count, len(files))
-        yield _Loaded(file, raw, facts)
+        yield page
 
 
 def _similar(
-    loaded: Sequence[_Loaded], formats: Sequence[str], store: KeyedStore, progress: Progress | None
+    loaded: Sequence[LoadedPage], formats: Sequence[str], store: KeyedStore, progress: Progress | None
 ) -> Sequence[Sequence[Similar]]:
     """The redundancy of all pages, from the store if no page's words and format changed."""
 
     def compute() -> list[list[Similar]]:
-        texts = (compared_text(parse_page(page.file, page.raw).text) for page in loaded)
+        texts = (compared_text(parse_page(page.file, page.raw).text) if page.compared is None else page.compared for page in loaded)
         return redundancy(texts, formats, None if progress is None else lambda done, total: progress("redundancy", done, total))
 
     inputs = [(page.facts.words, content_format) for page, content_format in zip(loaded, formats, strict=True)]

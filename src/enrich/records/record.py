@@ -1,24 +1,176 @@
-"""One page's record: frontmatter, entity data and computed values in the reference's key order (FIELDS.md sections 1 to 9)."""
+"""One page's record: frontmatter, entity data and computed values in the reference's key order (FIELDS.md sections 1 to 9).
+
+What the page alone gives (`PageFacts`) is kept from build to build under `cache/pages/`.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
-from enrich.metrics.coverage import CoverageFacts, coverage
-from enrich.metrics.javascript import is_falsy, js_round, number
-from enrich.metrics.links import referenced_resources, unconverted_links
-from enrich.metrics.quality import suggested_quality
-from enrich.metrics.risk import hallucination_risk
-from enrich.records.facts import PageFacts
-from enrich.records.redundancy import Similar
-from enrich.wiki.data import Entity, Notice, Resource
-from enrich.wiki.dates import Dates
-from enrich.wiki.pages import PageFile
+from pydantic import TypeAdapter, ValidationError
+
+from enrich.files import KeyedStore
+from enrich.metrics.links import Links, links, referenced_resources, unconverted_links
+from enrich.metrics.quality import coverage, suggested_quality
+from enrich.metrics.risk import Integrity, hallucination_risk, integrity
+from enrich.metrics.structure import Structure, count_citations, is_falsy, js_round, number, number_text, structure
+from enrich.records.relations import Similar, compared_text
+from enrich.wiki.data import Dates, Entity, Notice, Resource
+from enrich.wiki.pages import Page, PageFile, parse_page
 from enrich.wiki.profile import Profile
+
+# The frontmatter keys that records are made from (FIELDS.md section 1), and those that the status card adds.
+KEYS = (
+    "title",
+    "numericId",
+    "quality",
+    "readerImportance",
+    "researchImportance",
+    "tacticalValue",
+    "contentFormat",
+    "tractability",
+    "neglectedness",
+    "uncertainty",
+    "causalLevel",
+    "lastUpdated",
+    "lastEdited",
+    "createdAt",
+    "dateCreated",
+    "llmSummary",
+    "description",
+    "ratings",
+    "subcategory",
+    "clusters",
+    "update_frequency",
+    "evergreen",
+    "entityType",
+    "entityId",
+    "pageType",
+    "insights",
+)
+# A few YAML aliases can expand to billions of values: a value larger than this is not used.
+_MAX_PARTS = 100_000
+_MAX_DEPTH = 50
+
+
+class TooLargeError(ValueError):
+    """A frontmatter value whose aliases expand to too many values."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageFacts:
+    """The facts of one page.
+
+    `problem` is (kind, reason, line) if its frontmatter could not be used. `title` is its own title or one made from the file name. `words`
+    is a hash of the words that redundancy compares.
+    """
+
+    title: str
+    frontmatter: Mapping[str, Any]
+    structure: Structure
+    links: Links
+    converted_links: int
+    integrity: Integrity
+    problem: tuple[str, str, int] | None
+    words: str
+
+
+_FACTS = TypeAdapter(PageFacts)
+
+
+def open_store(folder: Path, profile: Profile) -> KeyedStore:
+    """The store of what builds compute from pages and data files. Its entries depend on the profile and on the code that computes them."""
+    code = hashlib.blake2b(digest_size=16)
+    for package in ("metrics", "records", "wiki"):
+        for entry in sorted(resources.files("enrich").joinpath(package).iterdir(), key=lambda entry: entry.name):
+            if entry.name.endswith(".py"):
+                code.update(entry.name.encode() + b"\0" + entry.read_bytes() + b"\0")
+    return KeyedStore(folder / "pages.sqlite", f"{code.hexdigest()}\0{profile.model_dump_json()}")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPage:
+    """A page as read: its bytes and its facts; `compared` are the words that redundancy compares, if this build computed them."""
+
+    file: PageFile
+    raw: bytes
+    facts: PageFacts
+    compared: bytes | None = None
+
+
+def load_page(file: PageFile, raw: bytes, profile: Profile, store: KeyedStore) -> LoadedPage:
+    """The page with the bytes `raw`, its facts from the store if they are there."""
+    # The file name is part of the key because a page without a title gets its title from it.
+    key = store.key("page", os.fsencode(file.path.rpartition("/")[2]) + b"\0" + raw)
+    try:
+        return LoadedPage(file, raw, _FACTS.validate_python(store.get(key)))
+    except ValidationError:
+        page = parse_page(file, raw)
+        compared = compared_text(page.text)
+        facts = page_facts(page, profile, compared)
+        store.put(key, _FACTS.dump_python(facts))
+        return LoadedPage(file, raw, facts, compared)
+
+
+def page_facts(page: Page, profile: Profile, compared: bytes) -> PageFacts:
+    """The facts of one page; `compared` is its `compared_text`."""
+    problem = None if page.problem is None else (page.problem.kind, page.problem.reason, page.problem.line)
+    frontmatter: dict[str, Any] = {}
+    try:
+        budget = [_MAX_PARTS]
+        frontmatter = {key: _plain(page.frontmatter[key], budget, 0) for key in KEYS if key in page.frontmatter}
+    except TooLargeError as error:
+        problem = ("yaml", str(error), 1)
+    return PageFacts(
+        _title(frontmatter.get("title"), page.file.path),
+        frontmatter,
+        structure(page.text, profile),
+        links(page.text, resource_component=profile.resource_component, entity_link_component=profile.entity_link_component),
+        count_citations(page.text, profile.resource_component),
+        integrity(page.body),
+        problem,
+        hashlib.blake2b(compared, digest_size=16).hexdigest(),
+    )
+
+
+def _title(value: Any, path: str) -> str:
+    """The page's own title, or its file name with spaces for hyphens."""
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return number_text(value)
+    return path.rpartition("/")[2].rpartition(".")[0].replace("-", " ")
+
+
+def _plain(value: Any, budget: list[int], depth: int) -> Any:
+    """The value as JSON can hold it, numbers as JavaScript prints them. Raises `TooLargeError`."""
+    budget[0] -= 1
+    if budget[0] < 0 or depth > _MAX_DEPTH:
+        raise TooLargeError("the aliases of a frontmatter value expand to too many values; the frontmatter is not used")
+    if isinstance(value, dict):
+        return {_key(key): _plain(inner, budget, depth + 1) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner, budget, depth + 1) for inner in value]
+    if isinstance(value, bool) or value is None or isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return number(value) if math.isfinite(value) else None
+    return str(value)
+
+
+def _key(key: Any) -> str:
+    if key is None or isinstance(key, bool):
+        return {None: "null", True: "true", False: "false"}[key]
+    return str(number(key)) if isinstance(key, float) else str(key)
+
 
 _NUMBERS = ("quality", "readerImportance", "researchImportance", "tacticalValue", "tractability", "neglectedness", "uncertainty")
 NO_CATEGORY = "other"
@@ -85,7 +237,7 @@ def page_record(file: PageFile, facts: PageFacts, around: Surroundings) -> tuple
     }
     entity_type = _entity_type(entity, category, profile)
     rigor = ratings.get("rigor") if isinstance(ratings, Mapping) else None
-    risk = hallucination_risk(
+    record["hallucinationRisk"] = hallucination_risk(
         facts.structure,
         facts.integrity,
         entity_type=None if entity is None else entity_type,
@@ -95,18 +247,20 @@ def page_record(file: PageFile, facts: PageFacts, around: Surroundings) -> tuple
         year=around.year,
         rules=profile.risk,
     )
-    record["hallucinationRisk"] = risk.record()
     if entity_type is not None:
         record["entityType"] = entity_type
     record["redundancy"] = None  # only its position in the order of keys; `complete` sets the value
-    given = CoverageFacts(
+    record["coverage"] = coverage(
+        facts.structure,
+        content_format,
+        profile.coverage,
+        profile.default_content_format,
         has_summary=not is_falsy(front.get("llmSummary")),
         has_schedule=frequency is not None,
         is_entity=entity is not None,
         references=len(referenced_resources(facts.links, around.resources, around.resource_ids)),
         ratings=ratings,
     )
-    record["coverage"] = coverage(facts.structure, given, content_format, profile.coverage, profile.default_content_format)
     return record, notices
 
 

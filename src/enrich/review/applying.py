@@ -17,8 +17,7 @@ from enrich.files import PageMoved, replace_file
 from enrich.metrics.quality import content_type, grading_counts, quality_from_ratings
 from enrich.review.lock import PERSONS, Key, Lock, LockEntry, LockFile, lock_entry, owner
 from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, changed_lines
-from enrich.stages.answers import QUALITY
-from enrich.stages.field_values import as_written, canonical, current_value, key_path, same, value_hash
+from enrich.stages.fields import QUALITY, as_written, canonical, current_value, key_path, same, value_hash
 from enrich.wiki.frontmatter.edit import edit_bytes
 from enrich.wiki.frontmatter.spans import EditRefused
 from enrich.wiki.pages import Page, read_page

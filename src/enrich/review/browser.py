@@ -28,7 +28,7 @@ from enrich.errors import EnrichError, invalid_keys
 from enrich.review.decisions import DecisionFile, take
 from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, STALE, Proposal, ProposalStore
 from enrich.review.views import FieldView, PageView, as_text, finding_name, page_views, provenance
-from enrich.stages.answers import QUALITY
+from enrich.stages.fields import QUALITY
 from enrich.text import escaped, usd
 from enrich.wiki.wiki import Wiki
 

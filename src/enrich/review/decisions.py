@@ -43,13 +43,12 @@ from enrich.review.proposals import (
     State,
     blocking_flag,
 )
-from enrich.stages.answers import QUALITY, stage_of
-from enrich.stages.field_values import canonical, current_value, is_missing, same, value_hash
+from enrich.stages.fields import QUALITY, canonical, current_value, is_missing, same, stage_of, value_hash
 from enrich.stages.judges import form_of, judged, with_value
 from enrich.stages.stage import Stage
 from enrich.wiki import yaml12
-from enrich.wiki.frontmatter.scalars import Indents
-from enrich.wiki.frontmatter.scalars import entry as yaml_entry
+from enrich.wiki.frontmatter.cuts import Indents
+from enrich.wiki.frontmatter.cuts import entry as yaml_entry
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 

@@ -23,7 +23,7 @@ from pydantic import Field, TypeAdapter
 
 from enrich.errors import UserError
 from enrich.files import locked, write_text_atomically
-from enrich.stages.field_values import current_value, is_missing, value_hash
+from enrich.stages.fields import current_value, is_missing, value_hash
 from enrich.stages.stage import OFFLINE, Stage
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki

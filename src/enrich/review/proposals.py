@@ -29,7 +29,7 @@ from enrich.errors import UserError
 from enrich.files import locked, write_text_atomically
 from enrich.grounding import Finding
 from enrich.review.lock import IF_ANY, Question
-from enrich.stages.answers import Evidence
+from enrich.stages.fields import Evidence
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 

@@ -11,9 +11,8 @@ from enrich.config import STAGES
 from enrich.review.applying import quality_after
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, lock_entry, owner
 from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, line_marks
-from enrich.stages.answers import QUALITY, FieldAnswer
-from enrich.stages.field_values import current_value, is_missing, same, value_hash, within
-from enrich.stages.matching import kept, order_kept
+from enrich.stages.fields import QUALITY, FieldAnswer, current_value, is_missing, same, value_hash, within
+from enrich.stages.judges import kept
 from enrich.stages.stage import OFFLINE
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
@@ -148,7 +147,8 @@ def _matched(given: FieldAnswer, old: Any, noise: float) -> FieldAnswer:
     ]
     # A person must see the exact text that a finding is about.
     marked = frozenset(int(place[1]) for finding in given.findings if (place := _PLACE.match(finding.where)))
-    places = {before: now for now, before in enumerate(order_kept(old, given.value, marked))}
+    value, order = kept(old, given.value, noise, marked)
+    places = {before: now for now, before in enumerate(order)}
 
     def follow(where: str) -> str:
         place = _PLACE.match(where)
@@ -156,7 +156,7 @@ def _matched(given: FieldAnswer, old: Any, noise: float) -> FieldAnswer:
 
     return replace(
         given,
-        value=kept(old, given.value, noise, marked),
+        value=value,
         findings=tuple(replace(finding, where=follow(finding.where)) for finding in given.findings),
         evidence=tuple(replace(item, where=follow(item.where)) for item in given.evidence),
         spread={follow(part): ends for part, ends in given.spread.items()},

@@ -17,7 +17,7 @@ from enrich.review.decisions import Candidate, Decision, Step, chosen_insights, 
 from enrich.review.lock import LockFile
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore, blocking_flag
 from enrich.review.views import FieldView, PageView, page_view
-from enrich.stages.field_values import current_value, same
+from enrich.stages.fields import current_value, same
 from enrich.text import counted
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki

@@ -22,8 +22,7 @@ from enrich.grounding.likeness import likeness, same_insights
 from enrich.grounding.quotes import QuoteIndex
 from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, obstacle
 from enrich.review.proposals import STALE, FieldChange, Proposal
-from enrich.stages.answers import Evidence
-from enrich.stages.field_values import current_value, value_hash
+from enrich.stages.fields import Evidence, current_value, value_hash
 from enrich.text import counted, usd
 from enrich.wiki.data import SCORES
 from enrich.wiki.pages import Page, read_page

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from enrich.config import STAGES, Config
 from enrich.errors import UserError
-from enrich.files import KeyedStore
 from enrich.llm.messages import Usage
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, owner
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore, blocking_flag
-from enrich.runs.service import TokenUse, endpoint_of, input_tokens, output_tokens
-from enrich.stages.field_values import current_value, same
-from enrich.stages.request import fused_request, groups
-from enrich.stages.stage import OFFLINE, Stage, load_stages, prompts_folder, shipped_prompts
-from enrich.wiki.pages import Page, PageFile, find_pages, read_page
+from enrich.runs.results import FailedQuestion
+from enrich.runs.service import TokenUse, input_tokens, output_tokens
+from enrich.stages.fields import current_value, same
+from enrich.stages.stage import OFFLINE, Stage, fused_request, groups, load_stages
+from enrich.wiki.pages import Page, PageFile, read_page
 from enrich.wiki.visible import visible
 from enrich.wiki.wiki import Wiki
 
 State = Literal["skipped", "human-edited", "unmanaged", "rejected", "proposed", "due", "current"]
 # A page with one of these problems is broken and must be fixed. Other problems mean a page without usable frontmatter.
-_BROKEN = ("unreadable", "encoding", "yaml")
+BROKEN = ("unreadable", "encoding", "yaml", "proposal")
 # A paragraph without code, tags and expressions: each of its words is visible.
 _PLAIN = re.compile(r"\s*(?!import|export)[^\W_][^`~<{]*")
 
@@ -42,22 +38,6 @@ class StageState:
     reasons: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PageProblem:
-    """Why a page cannot be enriched. `path` is relative to the wiki, `failed` is True if the page is broken."""
-
-    page: str
-    path: str
-    line: int
-    kind: str
-    reason: str
-    failed: bool
-
-    @property
-    def text(self) -> str:
-        return f"{self.path}:{self.line}: {self.reason}" if self.line else f"{self.path}: {self.reason}"
-
-
 @dataclass(slots=True)
 class Plan:
     """All states, the pages with due stages (in page order) and the pages with problems.
@@ -70,7 +50,7 @@ class Plan:
     due: list[tuple[PageFile, tuple[str, ...]]] = field(default_factory=list)
     waiting: list[tuple[str, str]] = field(default_factory=list)
     held: list[tuple[str, str, str]] = field(default_factory=list)
-    problems: list[PageProblem] = field(default_factory=list)
+    problems: list[FailedQuestion] = field(default_factory=list)
     applied: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
 
     def left_alone(self) -> dict[str, str]:
@@ -107,13 +87,14 @@ def make_plan(wiki: Wiki, files: Iterable[PageFile] | None = None, stages: Seque
         try:
             proposal = store.get(file.id) if has_proposals else None
         except UserError as error:
-            plan.problems.append(PageProblem(file.id, error.where, 0, "proposal", f"{error.what}: {error.do}", True))
+            plan.problems.append(FailedQuestion(file.id, "", "proposal", f"{error.where}: {error.what}: {error.do}"))
             continue
         states = list(_page_states(wiki, page, stages, lock, proposal, refresh))
         plan.states += states
         if (problem := page.problem) is not None and not wiki.is_skipped(file):
-            path = f"{wiki.config.wiki.content}/{file.path}"
-            plan.problems.append(PageProblem(file.id, path, problem.line, problem.kind, problem.reason, problem.kind in _BROKEN))
+            line = f":{problem.line}" if problem.line else ""
+            detail = f"{wiki.config.wiki.content}/{file.path}{line}: {problem.reason}"
+            plan.problems.append(FailedQuestion(file.id, "", problem.kind, detail))
         if due := tuple(state.stage for state in states if state.state == "due"):
             plan.due.append((file, due))
         if proposal is not None:
@@ -194,41 +175,6 @@ def _field_state(name: str, now: Question, entry: LockEntry | None, proposal: Pr
     return ("due", reasons) if reasons else ("current", ())
 
 
-def enrichment_states(config: Config) -> Mapping[str, Mapping[str, Any]]:
-    """`Plan.enrichment` of the whole wiki, from the last build if nothing that it depends on has changed.
-
-    Planning parses every page. A build that finds its records in the cache should not wait for that.
-    """
-    store = KeyedStore(config.cache / "states.db")
-    try:
-        states: Mapping[str, Mapping[str, Any]] = store.remember(
-            "states", _inputs(config), lambda: make_plan(Wiki.open(config)).enrichment()
-        )
-        return states
-    finally:
-        store.close(prune=True)
-
-
-def _inputs(config: Config) -> bytes:
-    """A hash of everything that states depend on: configuration, code, prompts, lock, proposals and pages."""
-    digest = hashlib.blake2b(config.model_dump_json().encode())
-    package = Path(__file__).parents[1]
-    named = [config.root / prompt for name in STAGES if (prompt := config.stages[name].prompt)]
-    prompts = [file for folder in (shipped_prompts(), prompts_folder(config)) for file in sorted(folder.glob("*.md"))]
-    proposals = sorted(config.proposals.glob("*.json"))
-    pages = find_pages(config.content, config.wiki.roots)[0]
-    own = [*sorted(package.rglob("*.py")), *prompts, *named, config.lock, *proposals]
-    for name, file in [*((str(file), file) for file in own), *((f"{page.id}\0{page.path}", page.file) for page in pages)]:
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            content = f"{error.errno}".encode()
-            name += "\0missing"
-        # The lengths mark where one entry ends and the next begins.
-        digest.update(f"{len(name)} {len(content)} {name}".encode("utf-8", "surrogateescape") + content)
-    return digest.digest()
-
-
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """The part of `plan --json` beside the states. `cost_usd` is None if a model's price is unknown, `host` is "" if nothing leaves the machine."""
@@ -243,6 +189,7 @@ class Estimate:
 def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage]) -> Estimate:
     """The cost of asking what is due, if no answer is cached and none is asked for again."""
     from enrich.llm.prices import Prices
+    from enrich.llm.server import Endpoint
 
     config = wiki.config
     if config.llm.backend == OFFLINE:
@@ -264,5 +211,5 @@ def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage]) -> Estimate:
                 price = prices.price_of(request.model)
                 known = known and price is not None
                 cost += price.cost(one) if price else 0.0
-    host = endpoint_of(config, {"OPENAI_API_KEY": "none", **os.environ}).host
+    host = Endpoint.from_settings(config.llm.base_url, config.base_url_from, {"OPENAI_API_KEY": "none", **os.environ}).host
     return Estimate(requests, usage, round(cost, 6) if known else None, host, config.llm.model)

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from enrich.config import Config
 from enrich.errors import UserError
 from enrich.files import write_text_atomically
 from enrich.llm.messages import Event, Reply, Request
-from enrich.llm.tokens import PER_MESSAGE, PER_REQUEST, Correction, estimate_tokens
+from enrich.llm.prices import PER_MESSAGE, PER_REQUEST, Correction, estimate_tokens
 from enrich.stages.stage import OFFLINE, Stage
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
@@ -25,7 +24,6 @@ from enrich.wiki.wiki import Wiki
 if TYPE_CHECKING:
     from enrich.llm.cache import AnswerCache, SingleFlight
     from enrich.llm.client import Client
-    from enrich.llm.endpoint import Endpoint
 
 Baseline = Callable[[str, Page], Mapping[str, Any]]
 # Shorter waits are normal under a rate limit (seconds).
@@ -93,25 +91,8 @@ class Service:
             self.client.stop(why)
 
     def throttle(self) -> str:
-        """The requests in flight and what limits them, per model: `12 of 16 at once (…)`, `held 3 s: …`."""
-        lanes = [] if self.client is None else self.client.limits.state()
-        shown = []
-        for lane in lanes:
-            name = f"{lane.model}: " if len(lanes) > 1 else ""
-            why = f" ({lane.why})" if lane.why and lane.waiting else ""
-            held = f"held {lane.held_seconds:.0f} s: {lane.why}"
-            shown.append(name + (held if lane.held_seconds > 0 else f"{lane.in_flight} of {lane.limit} at once{why}"))
-        return ", ".join(shown)
-
-
-@asynccontextmanager
-async def open_service(wiki: Wiki, stages: Sequence[Stage], note: Callable[[str], None], env: Mapping[str, str]) -> AsyncIterator[Service]:
-    """The service that the wiki's configuration names, until the end of the block."""
-    if wiki.config.llm.backend == OFFLINE:
-        yield offline(wiki)
-        return
-    async with openai(wiki, stages, note, env) as service:
-        yield service
+        """The requests in flight and what limits them, per model."""
+        return "" if self.client is None else self.client.limits.status()
 
 
 def offline(wiki: Wiki) -> Service:
@@ -122,14 +103,18 @@ def offline(wiki: Wiki) -> Service:
 
 
 @asynccontextmanager
-async def openai(wiki: Wiki, stages: Sequence[Stage], note: Callable[[str], None], env: Mapping[str, str]) -> AsyncIterator[Service]:
-    """A model behind a server that speaks OpenAI's chat completions. `note` is called with lines for the user.
+async def open_service(wiki: Wiki, stages: Sequence[Stage], note: Callable[[str], None], env: Mapping[str, str]) -> AsyncIterator[Service]:
+    """The service that the wiki's configuration names, until the end of the block. `note` is called with lines for the user.
 
     Raises `UserError` for a server that is not trusted, for a missing key, and with a budget for a model without a known price.
     """
+    if wiki.config.llm.backend == OFFLINE:
+        yield offline(wiki)
+        return
     from enrich.llm.cache import AnswerCache, SingleFlight
     from enrich.llm.client import Client, ClientSettings
     from enrich.llm.prices import Budget, Prices
+    from enrich.llm.server import Endpoint
 
     config, llm = wiki.config, wiki.config.llm
     prices, budget = Prices(config.prices), None
@@ -156,17 +141,10 @@ async def openai(wiki: Wiki, stages: Sequence[Stage], note: Callable[[str], None
         breaker_seconds=llm.breaker_seconds,
         structured_output=llm.structured_output,
     )
-    tokens, endpoint = TokenUse(config.cache), endpoint_of(config, env)
+    tokens, endpoint = TokenUse(config.cache), Endpoint.from_settings(llm.base_url, config.base_url_from, env)
     with AnswerCache(config.cache / "answers", note) as answers:
         try:
             async with Client(endpoint, settings, prices, budget, on_event) as client:
                 yield Service(answers=answers, client=client, flight=SingleFlight(config.cache / "locks"), tokens=tokens)
         finally:
             tokens.save()
-
-
-def endpoint_of(config: Config, env: Mapping[str, str]) -> Endpoint:
-    """The server that page text goes to. Raises `UserError` for one that is not trusted, and for a missing key."""
-    from enrich.llm.endpoint import Endpoint
-
-    return Endpoint.from_settings(config.llm.base_url, config.base_url_from, env)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
+from functools import partial
 from importlib import resources
 
 from enrich.wiki import yaml12
@@ -144,7 +144,7 @@ class Scan:
             line_end = len(body)
         if fence[0] == "`" and "`" in body[found.end() : line_end]:
             return -1
-        close = _fence_end(fence[0], len(fence)).search(body, line_end)
+        close = re.compile(rf"^[ \t>]*{fence[0]}{{{len(fence)},}}[ \t]*$", re.M).search(body, line_end)
         inner_end, end = (close.start(), close.end()) if close else (len(body), len(body))
         if inner_end > line_end + 1:
             self.spans.append((line_end + 1, inner_end, "code"))
@@ -294,11 +294,6 @@ class Scan:
 def _is_shown(key: str, component: bool) -> bool:
     """Whether an attribute's text is shown to readers."""
     return not key.startswith(("data-", "aria-", "on")) and (key not in _TECHNICAL if component else key in _HTML_TEXT)
-
-
-@lru_cache(maxsize=64)
-def _fence_end(char: str, length: int) -> re.Pattern[str]:
-    return re.compile(rf"^[ \t>]*{char}{{{length},}}[ \t]*$", re.M)
 
 
 # Marks within lines.

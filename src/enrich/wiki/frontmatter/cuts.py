@@ -1,17 +1,107 @@
 """Changes as cuts: which part of the text is replaced by what.
 
-A comment behind a replaced value stays, and so do comment lines above a key. A comment inside a replaced value is removed with it.
+A comment behind a replaced value stays, and so do comment lines above a key. A comment inside a replaced value is removed with it. Values are
+written so that YAML 1.1 and 1.2 readers, and tools that only look for `---`, read the same.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from enrich.wiki.frontmatter import scalars, spans
-from enrich.wiki.frontmatter.scalars import Indents
+from enrich.wiki.frontmatter import spans
 from enrich.wiki.frontmatter.spans import EditRefused, Node, Pair, Tree
+
+_SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+# C0, DEL, C1 (with U+0085), line and paragraph separator, byte-order mark, and two noncharacters.
+_ESCAPED = re.compile('["\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]')
+_WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:-[A-Za-z0-9_]+)*")
+# Words that one YAML version or another does not read as text (https://yaml.org/type/bool.html, null.html).
+_TAKEN = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+_CONSTANTS = {None: "null", True: "true", False: "false"}
+
+
+@dataclass(frozen=True, slots=True)
+class Indents:
+    """How far a list and a mapping are indented relative to their key."""
+
+    sequence: int = 2
+    mapping: int = 2
+
+
+def quoted(text: str) -> str:
+    """The text double-quoted on one line.
+
+    Line breaks of any kind, control characters and byte-order marks are escaped. `---` is written `--\\x2d`, because some tools cut
+    frontmatter at the first `---`.
+    """
+    body = _ESCAPED.sub(_escape, text).replace("---", "--\\x2d")
+    return f'"{body}"'
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return _SHORT.get(match[0]) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+
+
+def key_text(key: str, *, quote: bool = False) -> str:
+    """A key as it is written before its colon: without quotes where that is safe."""
+    return quoted(key) if quote or not _KEY.fullmatch(key) or key.lower() in _TAKEN else key
+
+
+def in_flow(value: Any, *, inner: bool = False) -> str:
+    """A value on one line. Texts inside a list or mapping (`inner`) that are one lower-case word have no quotes."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key_text(key)}: {in_flow(below, inner=True)}" for key, below in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(in_flow(below, inner=True) for below in value) + "]"
+    if isinstance(value, str):
+        return value if inner and _WORD.fullmatch(value) and value not in _TAKEN else quoted(value)
+    if isinstance(value, float):
+        # YAML 1.1 needs a point before the exponent: it reads `1e-05` as text.
+        mantissa, exponent, power = repr(value).partition("e")
+        return f"{mantissa}.0e{power}" if exponent and "." not in mantissa else repr(value)
+    return _CONSTANTS[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def is_block(value: Any) -> bool:
+    """Whether a value is written on lines below its key: a list or mapping that is not empty."""
+    return isinstance(value, list | dict) and bool(value)
+
+
+def is_flat(value: Any) -> bool:
+    """Whether a list or mapping contains no list and no mapping."""
+    parts = value.values() if isinstance(value, dict) else value
+    return not any(isinstance(part, list | dict) for part in parts)
+
+
+def in_block(value: Any, column: int, indents: Indents) -> list[str]:
+    """The lines, without line breaks, of a list or mapping that is not empty, its first character at `column`."""
+    margin = " " * column
+    lines: list[str] = []
+    if isinstance(value, dict):
+        for key, below in value.items():
+            lines += [margin + line for line in entry(key, below, indents, inner=True)]
+        return lines
+    for below in value:
+        if is_block(below):
+            first, *rest = in_block(below, column + 2, indents)
+            lines += [f"{margin}- {first[column + 2 :]}", *rest]
+        else:
+            lines.append(f"{margin}- {in_flow(below, inner=True)}")
+    return lines
+
+
+def entry(key: str, value: Any, indents: Indents, *, inner: bool = False) -> list[str]:
+    """The lines of a key and its value, the key at column 0."""
+    if not is_block(value):
+        return [f"{key_text(key)}: {in_flow(value, inner=inner)}"]
+    column = indents.mapping if isinstance(value, dict) else indents.sequence
+    return [f"{key_text(key)}:", *in_block(value, column, indents)]
+
 
 Path: TypeAlias = tuple[str, ...]
 
@@ -63,7 +153,7 @@ class Cutter:
         """Plan all changes. Of two changes, none may be inside the other."""
         if self.tree.root is None:
             entries = self._ranked(applied({}, changes).items())
-            lines = [line for key, value in entries for line in scalars.entry(key, value, Indents())]
+            lines = [line for key, value in entries for line in entry(key, value, Indents())]
             self.cuts.append(Cut(len(self.text), len(self.text), "".join(line + self.newline for line in lines)))
         else:
             self._change(self.tree.root, changes, ())
@@ -97,15 +187,15 @@ class Cutter:
                     f"the value of `{pair.key.value}` contains the anchor &{anchor}, which is used elsewhere", self._line(node)
                 )
         if mapping.flow:
-            self._replace_in_line(pair, scalars.in_flow(value))
+            self._replace_in_line(pair, in_flow(value))
             return
         start = pair.key.start
         if pair.colon < 0 or self.text[spans.line_start(self.text, start) : start].strip(" "):
             raise EditRefused(f"the key {pair.key.value!r} is written in a form that cannot be edited here", self._line(pair.key))
         old = pair.value
-        keeps_flow = old.flow and (old.pairs or old.items) and isinstance(value, list | dict) and scalars.is_flat(value)
-        if not scalars.is_block(value) or keeps_flow:
-            self._replace_in_line(pair, scalars.in_flow(value))
+        keeps_flow = old.flow and (old.pairs or old.items) and isinstance(value, list | dict) and is_flat(value)
+        if not is_block(value) or keeps_flow:
+            self._replace_in_line(pair, in_flow(value))
         else:
             self._replace_by_block(mapping, pair, value)
 
@@ -129,7 +219,7 @@ class Cutter:
         old = pair.value
         indents = self._indents(mapping, pair)
         column = self._column(mapping) + (indents.mapping if isinstance(value, dict) else indents.sequence)
-        lines = "".join(line + self.newline for line in scalars.in_block(value, column, indents))
+        lines = "".join(line + self.newline for line in in_block(value, column, indents))
         if old.is_block:
             properties = spans.properties_end(self.text, old)
             if properties > old.start:
@@ -196,13 +286,13 @@ class Cutter:
             return
         margin = " " * self._column(mapping)
         indents = self._indents(mapping)
-        lines = [margin + line for key, value in entries for line in scalars.entry(key, value, indents)]
+        lines = [margin + line for key, value in entries for line in entry(key, value, indents)]
         at = self._block_end(mapping, mapping.pairs[index]) if index >= 0 else self._top(mapping)
         self.cuts.append(Cut(at, at, "".join(line + self.newline for line in lines)))
 
     def _insert_in_flow(self, mapping: Node, index: int, entries: Sequence[tuple[str, Any]]) -> None:
         quote = bool(mapping.pairs) and all(pair.key.style == '"' for pair in mapping.pairs)
-        new = ", ".join(f"{scalars.key_text(key, quote=quote)}: {scalars.in_flow(value)}" for key, value in entries)
+        new = ", ".join(f"{key_text(key, quote=quote)}: {in_flow(value)}" for key, value in entries)
         if index >= 0:
             pair = mapping.pairs[index]
             gap = " " if pair.value.start == pair.value.end and pair.colon >= 0 else ""

@@ -1,15 +1,22 @@
-"""`enrich init`: the files that a wiki starts with."""
+"""`enrich init`: the files that a wiki starts with. `enrich cache`: count, prune and clear what is kept of answers and runs."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from enrich.config import FILE_NAME, load_config
+from enrich.config import FILE_NAME, Config, load_config, shipped_prompts
 from enrich.errors import UserError
 from enrich.files import write_text_atomically
-from enrich.stages.stage import shipped_prompts
-from enrich.wiki.pages import find_pages
+from enrich.llm.cache import AnswerCache
+from enrich.review.lock import LockFile
+from enrich.review.proposals import ProposalStore
+from enrich.runs.plan import make_plan
+from enrich.runs.results import run_folders
+from enrich.stages.stage import load_stages
+from enrich.wiki.pages import find_pages, read_page
+from enrich.wiki.wiki import Wiki
 
 _IGNORED = ("/cache/", "/proposals/", ".enrich-*")
 _MERGED = ("enrich.lock merge=union",)
@@ -67,3 +74,48 @@ def _add_lines(root: Path, name: str, lines: tuple[str, ...], done: Started) -> 
     newline = "" if not before or before.endswith("\n") else "\n"
     write_text_atomically(file, before + newline + "\n".join(missing) + "\n")
     done.written.append(name)
+
+
+# The contract of `cache prune` (DESIGN.md section 4.2).
+KEPT_RUNS = 30
+
+
+def cache_stats(config: Config) -> dict[str, int]:
+    """`answers`, `answer_bytes` and `runs`."""
+    runs = len(run_folders(config.cache / "runs"))
+    if not (config.cache / "answers").exists():
+        return {"answers": 0, "answer_bytes": 0, "runs": runs}
+    with AnswerCache(config.cache / "answers") as answers:
+        stats = answers.stats()
+    return {"answers": stats["answers"], "answer_bytes": stats["bytes"], "runs": runs}
+
+
+def cache_prune(wiki: Wiki) -> dict[str, int]:
+    """Drop answers that neither lock, proposals nor the present plan name, and all but the last 30 runs."""
+    keep = {line.key for line in wiki.shared(LockFile).read()}
+    keep |= {origin.key for line in wiki.shared(LockFile).read() for origin in line.older.values()}
+    keep |= {change.question.key for proposal in wiki.shared(ProposalStore).all() for change in proposal.changes}
+    stages = {stage.name: stage for stage in load_stages(wiki.config)}
+    for file, names in make_plan(wiki, wiki.files, list(stages.values()), refresh=True).due:
+        page = read_page(file)
+        for name in names:
+            keep |= {stages[name].key(page, sample) for sample in range(stages[name].samples)}
+    return _drop(wiki.config, keep, KEPT_RUNS)
+
+
+def cache_clear(config: Config) -> dict[str, int]:
+    """Drop all answers and all runs."""
+    return _drop(config, set(), 0)
+
+
+def _drop(config: Config, keep: set[str], runs: int) -> dict[str, int]:
+    """Drop all answers but those with the keys `keep`, and all but the newest `runs`."""
+    dropped = 0
+    if (config.cache / "answers").exists():
+        with AnswerCache(config.cache / "answers") as answers:
+            dropped = answers.prune(keep)
+    folders = run_folders(config.cache / "runs")
+    old = folders[: max(0, len(folders) - runs)]
+    for folder in old:
+        shutil.rmtree(folder, ignore_errors=True)
+    return {"answers_dropped": dropped, "runs_dropped": len(old)}

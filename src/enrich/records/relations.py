@@ -1,22 +1,91 @@
-"""How much pages repeat each other: every pair of pages of one content format, exactly (FIELDS.md section 7).
+"""Numbers across pages: what points to a page (FIELDS.md section 5), and how much pages repeat each other (section 7).
 
-similarity = max(Jaccard index of runs of five words, 0.8 · Jaccard index of long words). Both need the number of members (words or runs) that
-two pages share, which is an entry of the product of a pages × members matrix with its transpose. Words on many pages are counted by a dense
-product (float32 holds such counts exactly), rarer words and runs by sparse ones.
+Redundancy is computed exactly for every pair of pages of one content format: similarity = max(Jaccard index of runs of five words, 0.8 ·
+Jaccard index of long words). Both need the number of members (words or runs) that two pages share, which is an entry of the product of a
+pages × members matrix with its transpose. Words on many pages are counted by a dense product (float32 holds such counts exactly), rarer words
+and runs by sparse ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import regex
 
-from enrich.metrics.javascript import S, line_breaks
+from enrich.metrics.structure import S, is_falsy, line_breaks
+from enrich.wiki.data import Entity, Notice
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from enrich.records.record import LoadedPage
+
+
+DEFAULT_TYPE = "concept"
+
+
+def _declared(page: LoadedPage, key: str) -> str | None:
+    """A value of the page's frontmatter as text."""
+    value = page.facts.frontmatter.get(key)
+    return None if is_falsy(value) else str(value)
+
+
+def all_entities(entities: Iterable[Entity], pages: Iterable[LoadedPage]) -> list[Entity]:
+    """The data files' entities, then one for each page that declares itself an entity and is not among them."""
+    found = list(entities)
+    ids = {entity.id for entity in found}
+    for page in pages:
+        own, kind = _declared(page, "entityId") or page.file.id, _declared(page, "entityType")
+        if kind and not page.file.is_index and own not in ids:
+            ids.add(own)
+            found.append(Entity(own, kind, page.facts.title, _declared(page, "numericId")))
+    return found
+
+
+def numeric_ids(entities: Iterable[Entity], pages: Iterable[LoadedPage]) -> tuple[dict[str, str], list[Notice]]:
+    """Entity or page id by numeric id (`E42`), and a notice for each number that two of them claim: the first keeps it."""
+    found: dict[str, str] = {}
+    notices: list[Notice] = []
+    for entity in entities:
+        if entity.numeric_id:
+            owner = found.setdefault(entity.numeric_id, entity.id)
+            if owner != entity.id:
+                notices.append(Notice("", 0, f"{entity.numeric_id} is the number of {owner!r} and of {entity.id!r}; the first keeps it"))
+    for page in pages:
+        if number := _declared(page, "numericId"):
+            owner = found.setdefault(number, page.file.id)
+            if owner not in (page.file.id, _declared(page, "entityId")):
+                notices.append(Notice(page.file.path, 1, f"{number} is already the number of {owner!r}, which keeps it"))
+    return found, notices
+
+
+def backlinks(entities: Sequence[Entity], pages: Sequence[LoadedPage], numbers: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+    """For each target the entries {id, type, title, relationship} of its sources: entities' related entries first, then pages' links.
+
+    `entities` are those of `all_entities`. `relationship` is the source's own text and missing if it gives none.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    sources: dict[str, set[str]] = {}
+    for entity in entities:
+        for related in entity.related:
+            entry: dict[str, Any] = {"id": entity.id, "type": entity.type, "title": entity.title}
+            if related.relationship is not None:
+                entry["relationship"] = related.relationship
+            found.setdefault(related.id, []).append(entry)
+            sources.setdefault(related.id, set()).add(entity.id)
+    types = {entity.id: entity.type for entity in entities}
+    for page in pages:
+        own = page.file.id
+        for link in page.facts.links.entities:
+            target = numbers.get(link, link)
+            known = sources.setdefault(target, set())
+            if target != own and own not in known:
+                known.add(own)
+                found.setdefault(target, []).append({"id": own, "type": types.get(own) or DEFAULT_TYPE, "title": page.facts.title})
+    return found
+
 
 MIN_LETTERS = 5  # of a long word; shorter words say nothing about a page's subject
 RUN = 5  # words in a run
