@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 # Inner names: the page and its server are made in this process, so that a test sees what was stored.
-from enrich.review.browser import ReviewServer, ReviewSite, review_html
+from enrich.review.browser import ReviewServer, review_html
 from enrich.review.decisions import read_decisions, take
 from enrich.review.proposals import ProposalStore
 from enrich.wiki.wiki import Wiki
@@ -162,8 +162,8 @@ def test_exported_decisions_are_what_review_from_reads(tab: Watched, tmp_path: P
         ("ratings.novelty", "skip"): None,
         ("insights", "accept"): [0, 2],
     }
-    done = take(workspace, read_decisions(tmp_path / "decisions.json").decisions, by="ann", when=NOW)
-    assert done.refused == ()
+    _, refused = take(workspace, read_decisions(tmp_path / "decisions.json").decisions, by="ann", when=NOW)
+    assert refused == []
     name = data["decisions"][0]["page"]
     stored = wikis.states(workspace)[name]
     assert (stored["llmSummary"], stored["ratings.rigor"], stored["ratings.novelty"]) == (
@@ -308,7 +308,7 @@ def test_markup_that_reaches_the_page_is_stopped_by_its_policy(chromium: Browser
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Wiki, ReviewServer]]:
     workspace = many(tmp_path / "wiki", 4)
-    with ReviewServer(ReviewSite(workspace, workspace.shared(ProposalStore).all, "tides", "ann", lambda: NOW)) as server:
+    with ReviewServer(workspace, workspace.shared(ProposalStore).all, by="ann", now=lambda: NOW) as server:
         yield workspace, server
 
 
@@ -409,7 +409,7 @@ def test_leaving_with_a_click_unanswered_asks_first(chromium: Browser, served: t
 def test_all_fields_of_many_pages_are_decided_at_once(tab: Watched, tmp_path: Path) -> None:
     """A browser sends no more than 64 KiB from a page that may be left (`keepalive`): a decision on everything is larger."""
     workspace = many(tmp_path / "wiki", 150)
-    with ReviewServer(ReviewSite(workspace, workspace.shared(ProposalStore).all, "tides", "ann", lambda: NOW)) as server:
+    with ReviewServer(workspace, workspace.shared(ProposalStore).all, by="ann", now=lambda: NOW) as server:
         page = tab.open(server.address)
         with page.expect_request("**/decisions") as sent:
             page.locator("#reject-shown").click()

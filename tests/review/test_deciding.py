@@ -16,9 +16,9 @@ from enrich.grounding import Finding
 from enrich.review.applying import MEANWHILE, apply
 from enrich.review.decisions import (
     Step,
-    accept,
     candidates,
     chosen_insights,
+    decide,
     decided,
     edited,
     form_text,
@@ -26,7 +26,6 @@ from enrich.review.decisions import (
     read_decisions,
     read_form,
     record,
-    reject,
     take,
     undecided,
 )
@@ -73,19 +72,19 @@ def rejected(workspace: Wiki) -> dict[tuple[str, str], tuple[str, ...]]:
 
 
 def test_unnamed_decisions_leave_earlier_ones_alone_and_named_ones_turn_them(workspace: Wiki) -> None:
-    reject(workspace, [("bay", ("llmSummary",))], by="ann", when=NOW)
-    done = accept(workspace, [("bay", ())], by="bob", when=LATER)
+    decide(workspace, [("bay", ("llmSummary",))], "reject", by="ann", when=NOW)
+    done = decide(workspace, [("bay", ())], "accept", by="bob", when=LATER)
     assert ("bay", "llmSummary", "rejected") in done.left_out and ("bay", "insights") in done.fields
     assert change_of(workspace, "bay", "llmSummary").decided == {"by": "ann", "when": NOW, "decision": "reject"}
     assert rejected(workspace) == {("bay", "summary"): ("llmSummary",)}
-    accept(workspace, [("bay", ("llmSummary",))], by="bob", when=LATER)
+    decide(workspace, [("bay", ("llmSummary",))], "accept", by="bob", when=LATER)
     assert change_of(workspace, "bay", "llmSummary").decided["by"] == "bob"
     assert rejected(workspace) == {}, "nothing is left of a rejection that was turned round"
 
 
 def test_safe_takes_small_moves_of_ratings_only(workspace: Wiki) -> None:
     # novelty moves by half a point, rigor by six; both stand over a person's values until they are adopted.
-    over = accept(workspace, [("cove", ())], safe=True, by="ann", when=NOW)
+    over = decide(workspace, [("cove", ())], "accept", safe=True, by="ann", when=NOW)
     assert over.fields == () and {flag for _, _, flag in over.left_out} == {"over-human"}
     small = replace(change_of(workspace, "cove", "ratings.novelty"), flags=())
     assert is_small_move(small)
@@ -117,7 +116,7 @@ def _without_date(text: str) -> list[dict[str, Any]]:
 
 def test_a_rejected_field_is_not_asked_again_until_the_page_changes(workspace: Wiki) -> None:
     assert summary_state(workspace) == "proposed"
-    reject(workspace, [("bay", ("llmSummary",))], by="ann", when=NOW)
+    decide(workspace, [("bay", ("llmSummary",))], "reject", by="ann", when=NOW)
     assert summary_state(workspace) == "rejected"
     file = workspace.by_id["bay"].file
     file.write_text(file.read_text(encoding="utf-8").replace("9 cents", "8 cents"), encoding="utf-8")
@@ -139,12 +138,12 @@ def _reviewer(root: str, name: str, fields: list[str], start: Any, results: Any)
         for field in fields:
             before = change_of(workspace, "bay", field)
             after = decided(before, "accept" if turn % 2 else "reject", by=name, when=f"{name} {turn}")
-            lost += len(record(workspace, [Step("bay", before, after)]).lost)
+            lost += len(record(workspace, [Step("bay", before, after)])[1])
     told = []
     proposal = proposal_of(workspace, "cove")
     for before in proposal.changes:
         current = change_of(workspace, "cove", before.field)
-        if current.state == "pending" and record(workspace, [Step("cove", current, decided(current, "reject", by=name, when=NOW))]).done:
+        if current.state == "pending" and record(workspace, [Step("cove", current, decided(current, "reject", by=name, when=NOW))])[0]:
             told.append(before.field)
     results.put((name, lost, told))
 
@@ -176,10 +175,10 @@ def test_two_reviewers_in_two_processes_lose_no_decision(workspace: Wiki) -> Non
 
 
 def test_apply_does_not_write_what_was_turned_round_since_it_was_selected(workspace: Wiki) -> None:
-    accept(workspace, [("bay", ("llmSummary", "ratings.rigor"))], by="ann", when=NOW)
+    decide(workspace, [("bay", ("llmSummary", "ratings.rigor"))], "accept", by="ann", when=NOW)
     proposal = proposal_of(workspace, "bay")
     selected = [one for one in proposal.changes if one.state == "accepted"]
-    reject(workspace, [("bay", ("llmSummary",))], by="bob", when=LATER)
+    decide(workspace, [("bay", ("llmSummary",))], "reject", by="bob", when=LATER)
     done = apply(workspace, [(proposal, selected)])
     assert done.fields == [("bay", "ratings.rigor")] and done.held == [("bay", "llmSummary", MEANWHILE)]
     assert "llmSummary" not in page_of(workspace, "bay").frontmatter
@@ -248,7 +247,7 @@ def test_single_insights_are_taken_left_and_given_back(workspace: Wiki) -> None:
     assert (one.state, len(one.asked_for)) == ("accepted", 3)
     assert [item.where for item in one.evidence] == ["insights[0]", "insights[1]"]
     assert undecided(one) == first
-    assert chosen_insights(first, listed[:3], page, by="ann", when=NOW) is first
+    assert chosen_insights(first, listed[:3], page, by="ann", when=NOW) == decided(first, "accept", by="ann", when=NOW)
 
 
 def test_an_applied_edit_is_ours_and_the_next_run_leaves_it(workspace: Wiki) -> None:
@@ -295,8 +294,8 @@ def test_decisions_come_from_a_file(workspace: Wiki, tmp_path: Path) -> None:
         entry(workspace, "bay", "ratings.actionability", "skip"),
         entry(workspace, "cove", "insights", "accept", insights=[0, 1, 2]),
     )
-    done = take(workspace, read_decisions(file).decisions, by="ann", when=NOW)
-    assert done.refused == () and len(done.taken) == 6
+    taken, refused = take(workspace, read_decisions(file).decisions, by="ann", when=NOW)
+    assert refused == [] and len(taken) == 6
     assert wikis.states(workspace)["bay"] == {
         "llmSummary": "accept/accepted",
         "insights": "accept/accepted",
@@ -324,14 +323,14 @@ def test_what_has_changed_since_is_refused_with_one_line_each(workspace: Wiki, t
         entry(workspace, "cove", "ratings.rigor", "accept"),
     ]
     wikis.answer(workspace, "bay", {"summary": wikis.summary_answer("It has worked since 1984.", "worked since 1984")})
-    done = take(workspace, read_decisions(written(tmp_path, *entries)).decisions, by="ann", when=NOW)
-    reasons = {(page, field): why for page, field, why in done.refused}
+    taken, refused = take(workspace, read_decisions(written(tmp_path, *entries)).decisions, by="ann", when=NOW)
+    reasons = {(page, field): why for page, field, why in refused}
     assert "has changed since" in reasons["bay", "llmSummary"]
     assert "less than or equal to 10" in reasons["bay", "ratings.rigor"]
     assert "no insight 7" in reasons["bay", "insights"]
     assert "waits for a look" in reasons["cove", "llmSummary"] and "4711" in reasons["cove", "llmSummary"]
     assert "nothing is proposed" in reasons["cove", "ratings.style"] and "nothing is proposed" in reasons["nowhere", "ratings.novelty"]
-    assert [(page, field) for page, field, _ in done.taken] == [("cove", "llmSummary"), ("cove", "ratings.rigor")]
+    assert [(page, field) for page, field, _ in taken] == [("cove", "llmSummary"), ("cove", "ratings.rigor")]
     assert change_of(workspace, "cove", "llmSummary").new == "It makes 4711 megawatts."
     assert set(wikis.states(workspace)["bay"].values()) == {"-/pending"}
 
@@ -396,7 +395,7 @@ def test_lock_lines_of_two_merged_branches_survive_a_rejection(workspace: Wiki) 
     right = lock_entry("cove", "ratings", question, None, written={"ratings.novelty": value_hash(4.5)}, date=NOW[:10])
     wrong = lock_entry("cove", "ratings", question, None, written={"ratings.novelty": value_hash(9.5)}, date=NOW[:10])
     workspace.config.lock.write_text("".join(json.dumps(asdict(entry)) + "\n" for entry in (right, wrong)), encoding="utf-8")
-    reject(workspace, [("cove", ("ratings.rigor",))], by="ann", when=NOW)
+    decide(workspace, [("cove", ("ratings.rigor",))], "reject", by="ann", when=NOW)
     (line,) = workspace.shared(LockFile).read()
     assert line.written == right.written and line.rejected == ("ratings.rigor",)
 
@@ -440,7 +439,7 @@ def test_a_full_disk_between_lock_and_proposal_leaves_the_field_on_the_table(wor
     with monkeypatch.context() as patch:
         patch.setattr("enrich.review.proposals.write_text_atomically", full)
         with pytest.raises(UserError):
-            reject(workspace, [("bay", ("llmSummary",))], by="ann", when=NOW)
+            decide(workspace, [("bay", ("llmSummary",))], "reject", by="ann", when=NOW)
     assert change_of(workspace, "bay", "llmSummary").state == "pending"
-    reject(workspace, [("bay", ("llmSummary",))], by="ann", when=NOW)
+    decide(workspace, [("bay", ("llmSummary",))], "reject", by="ann", when=NOW)
     assert change_of(workspace, "bay", "llmSummary").state == "rejected" and rejected(workspace) == {("bay", "summary"): ("llmSummary",)}

@@ -263,11 +263,11 @@ def test_words_that_moved_can_be_taken_over_and_then_edited(tmp_path: Path) -> N
 def test_nobody_gives_up_words_they_have_not_seen(tmp_path: Path) -> None:
     wiki = Wiki(tmp_path / "wiki")
     session = wiki.sit()
-    assert not session.moved  # seen before the page moved
+    assert not session.shown_field.edited_on_page  # seen before the page moved
     EDITS["our field: other words"](wiki.file or Path())
     session.take_over()
     assert "changed again just now" in session.message and session.change.state == "pending"
-    assert session.moved and session.shown_field.current == PERSONS
+    assert session.shown_field.edited_on_page and session.shown_field.current == PERSONS
     file = wiki.file or Path()
     file.write_text(file.read_text(encoding="utf-8").replace(PERSONS, "Words again."), encoding="utf-8")
     session.decide("accept")

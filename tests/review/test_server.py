@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pexpect
 import pytest
 
-from enrich.review.browser import ReviewServer, ReviewSite
+from enrich.review.browser import ReviewServer
 
 # Below the public API: the server is asked in this process, so that a test sees what it stored.
 from enrich.review.proposals import ProposalStore
@@ -82,8 +82,7 @@ def workspace(tmp_path: Path) -> Wiki:
 
 @pytest.fixture
 def server(workspace: Wiki) -> Iterator[ReviewServer]:
-    site = ReviewSite(workspace, workspace.shared(ProposalStore).all, "tides", "ann", lambda: NOW)
-    with ReviewServer(site) as made:
+    with ReviewServer(workspace, workspace.shared(ProposalStore).all, by="ann", now=lambda: NOW) as made:
         yield made
 
 

@@ -15,10 +15,10 @@ from typer import Argument, Context, Exit, Option, Typer
 
 from enrich.cli.session import LISTED, TO_REPORT, Output, Pages, Session, Stages, compact, first_few
 from enrich.errors import UserError
-from enrich.review import decisions
 from enrich.review.applying import Applied, recover
-from enrich.review.browser import HOST, ReviewServer, ReviewSite, review_html
-from enrich.review.decisions import Decided, apply_decided, named_fields, pending, read_decisions, take
+from enrich.review.browser import HOST, ReviewServer, review_html
+from enrich.review.decisions import Decided, apply_decided, decide, named_fields, pending, read_decisions, take
+from enrich.review.decisions import adopt as adopt_values
 from enrich.review.lines import file_text, markdown_comment, word_text
 from enrich.review.lock import LockFile
 from enrich.review.proposals import Proposal, ProposalStore
@@ -156,9 +156,8 @@ def _review_in_terminal(session: Session, wiki: Wiki, pages: Sequence[str] | Non
 def _serve(session: Session, wiki: Wiki, pages: Sequence[str], port: int) -> None:
     """Serve the review page until Ctrl-C."""
     _proposals(session, wiki, pages)  # an unknown page is an error before the server starts
-    site = ReviewSite(wiki, lambda: pending(wiki, pages), wiki.config.root.name, _who(), now_iso)
     try:
-        server = ReviewServer(site, port)
+        server = ReviewServer(wiki, lambda: pending(wiki, pages), by=_who(), now=now_iso, port=port)
     except (OSError, OverflowError) as error:
         raise UserError(f"cannot listen on {HOST}:{port} ({error})", do="name another port, or none") from None
     with server:
@@ -168,7 +167,7 @@ def _serve(session: Session, wiki: Wiki, pages: Sequence[str], port: int) -> Non
             server.wait()
         except KeyboardInterrupt:
             session.note("")
-    session.say(f"{counted(site.stored, 'decision')} stored; `enrich apply` writes what was accepted")
+    session.say(f"{counted(server.stored, 'decision')} stored; `enrich apply` writes what was accepted")
 
 
 def _import_decisions(session: Session, wiki: Wiki, pages: Sequence[str] | None, source: Path) -> None:
@@ -176,19 +175,19 @@ def _import_decisions(session: Session, wiki: Wiki, pages: Sequence[str] | None,
     if pages:
         wanted = {file.id for file in wiki.select(pages)}
         entries = [entry for entry in entries if entry.page in wanted]
-    done = take(wiki, entries, by=_who(), when=now_iso())
+    taken, refused = take(wiki, entries, by=_who(), when=now_iso())
     if session.json:
         session.document(
             {
-                "decided": [{"page": page, "field": name, "decision": decision} for page, name, decision in done.taken],
-                "refused": [{"page": page, "field": name, "cause": why} for page, name, why in done.refused],
+                "decided": [{"page": page, "field": name, "decision": decision} for page, name, decision in taken],
+                "refused": [{"page": page, "field": name, "cause": why} for page, name, why in refused],
             }
         )
     else:
-        for page, name, why in done.refused:
+        for page, name, why in refused:
             session.warn(" ".join(f"{page}:{name}: {why}".split()))
-        session.say(f"{_on_pages(len(done.taken), 'decision', done.taken)}; `enrich apply` writes what is accepted")
-    if done.refused or wiki.shared(ProposalStore).damaged:
+        session.say(f"{_on_pages(len(taken), 'decision', taken)}; `enrich apply` writes what is accepted")
+    if refused or wiki.shared(ProposalStore).damaged:
         raise Exit(3)
 
 
@@ -204,8 +203,7 @@ def accept(
 ) -> None:
     """Accept proposed fields; `apply` then writes them."""
     session, wiki, named = _decision(ctx, pages, everything or safe)
-    done = decisions.accept(wiki, named, safe=safe, overwrite=overwrite, by=_who(), when=now_iso())
-    _print_decided(session, "accepted", done, named)
+    _print_decided(session, "accepted", decide(wiki, named, "accept", safe=safe, overwrite=overwrite, by=_who(), when=now_iso()), named)
 
 
 @app.command()
@@ -214,7 +212,7 @@ def reject(
 ) -> None:
     """Reject proposed fields; they do not come back until the page, the prompt or the model changes."""
     session, wiki, named = _decision(ctx, pages, everything)
-    _print_decided(session, "rejected", decisions.reject(wiki, named, by=_who(), when=now_iso()), named)
+    _print_decided(session, "rejected", decide(wiki, named, "reject", by=_who(), when=now_iso()), named)
 
 
 def _decision(ctx: Context, pages: list[str] | None, everything: bool) -> tuple[Session, Wiki, list[tuple[str, tuple[str, ...]]]]:
@@ -309,7 +307,7 @@ def adopt(
         if name not in known:
             raise UserError(f"unknown field {name!r}", do=f"use one of {', '.join(sorted(known))}", exit_code=2)
     loaded = (read_page(file) for file in wiki.select(pages or ()) if not wiki.is_skipped(file))
-    taken = decisions.adopt(
+    taken = adopt_values(
         wiki.shared(LockFile), (page for page in loaded if page.problem is None), stages, fields=field or (), today=wiki.today
     )
     if session.json:

@@ -14,7 +14,7 @@ import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -165,43 +165,17 @@ _HEADERS = {
 }
 
 
-@dataclass
-class ReviewSite:
-    """What is served: `proposals` returns those to show now, `now` the time as ISO 8601. `by` is who decides; `stored` counts decisions."""
-
-    wiki: Wiki
-    proposals: Callable[[], Sequence[Proposal]]
-    name: str
-    by: str
-    now: Callable[[], str]
-    stored: int = 0
-    _turn: threading.Lock = field(default_factory=threading.Lock)
-
-    def page(self) -> str:
-        """The review page as it is now."""
-        return review_html(page_views(self.wiki, self.proposals()), wiki=self.name, generated=self.now(), serve=True)
-
-    def decide(self, body: bytes) -> dict[str, Any]:
-        """Record a decisions document. Returns the pages it names as they are then, and what was refused. Raises `ValueError` if it is not one."""
-        entries = DecisionFile.model_validate(json.loads(body)).decisions
-        with self._turn:
-            done = take(self.wiki, entries, by=self.by, when=self.now())
-            self.stored += len(done.taken)
-            named = dict.fromkeys(entry.page for entry in entries)
-            held = [proposal for page in named if (proposal := self.wiki.shared(ProposalStore).get(page)) is not None]
-            views = {view.id: page_data(view) for view in page_views(self.wiki, held)}
-        return {
-            "pages": [views.get(page, {"page": page, "fields": []}) for page in named],
-            "refused": [{"page": page, "field": name, "why": why} for page, name, why in done.refused],
-        }
-
-
 class ReviewServer:
-    """Serves a `ReviewSite` from a thread while its context is open. `address` is to be opened once, in one browser."""
+    """Serves the review page from a thread while its context is open. `address` is to be opened once, in one browser.
 
-    def __init__(self, site: ReviewSite, port: int = 0) -> None:
+    `proposals` returns those to show now, `now` the time as ISO 8601. `by` is who decides; `stored` counts decisions.
+    """
+
+    def __init__(self, wiki: Wiki, proposals: Callable[[], Sequence[Proposal]], *, by: str, now: Callable[[], str], port: int = 0) -> None:
         """Raises `OSError` if the port is taken."""
-        self.site = site
+        self._wiki, self._proposals, self._by, self._now = wiki, proposals, by, now
+        self.stored = 0
+        self._turn = threading.Lock()
         self._token = secrets.token_urlsafe(24)
         self._session = secrets.token_urlsafe(24)
         self._token_left = threading.Lock()  # acquired by the first request with the token
@@ -214,6 +188,25 @@ class ReviewServer:
         self._http.daemon_threads = True
         self.port: int = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.2,), name="review", daemon=True)
+
+    def page(self) -> str:
+        """The review page as it is now."""
+        views = page_views(self._wiki, self._proposals())
+        return review_html(views, wiki=self._wiki.config.root.name, generated=self._now(), serve=True)
+
+    def decide(self, body: bytes) -> dict[str, Any]:
+        """Record a decisions document. Returns the pages it names as they are then, and what was refused. Raises `ValueError` if it is not one."""
+        entries = DecisionFile.model_validate(json.loads(body)).decisions
+        with self._turn:
+            taken, refused = take(self._wiki, entries, by=self._by, when=self._now())
+            self.stored += len(taken)
+            named = dict.fromkeys(entry.page for entry in entries)
+            held = [proposal for page in named if (proposal := self._wiki.shared(ProposalStore).get(page)) is not None]
+            views = {view.id: page_data(view) for view in page_views(self._wiki, held)}
+        return {
+            "pages": [views.get(page, {"page": page, "fields": []}) for page in named],
+            "refused": [{"page": page, "field": name, "why": why} for page, name, why in refused],
+        }
 
     @property
     def origin(self) -> str:
@@ -278,7 +271,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.FORBIDDEN, "open the address that `enrich review --serve` printed")
         else:
             self._guarded(
-                lambda: self._answer(HTTPStatus.OK, self.server_.site.page().encode("utf-8", "replace"), "text/html; charset=utf-8", {})
+                lambda: self._answer(HTTPStatus.OK, self.server_.page().encode("utf-8", "replace"), "text/html; charset=utf-8", {})
             )
 
     def do_POST(self) -> None:
@@ -293,7 +286,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too long")
         else:
             body = self.rfile.read(int(length))
-            self._guarded(lambda: self._json(HTTPStatus.OK, self.server_.site.decide(body)))
+            self._guarded(lambda: self._json(HTTPStatus.OK, self.server_.decide(body)))
 
     def _guarded(self, answer: Callable[[], None]) -> None:
         """Answer; an error goes to the page and does not end the server."""

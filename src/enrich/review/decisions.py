@@ -20,7 +20,7 @@ Decisions made elsewhere (in the HTML report, by a script) come back as a JSON d
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -47,8 +47,7 @@ from enrich.stages.fields import QUALITY, canonical, current_value, is_missing, 
 from enrich.stages.judges import form_of, judged, with_value
 from enrich.stages.stage import Stage
 from enrich.wiki import yaml12
-from enrich.wiki.frontmatter.cuts import Indents
-from enrich.wiki.frontmatter.cuts import entry as yaml_entry
+from enrich.wiki.frontmatter.cuts import Indents, entry
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 
@@ -66,19 +65,6 @@ class Step:
     page: str
     before: FieldChange
     after: FieldChange
-
-    @property
-    def back(self) -> Step:
-        """The step that undoes this one."""
-        return Step(self.page, self.after, self.before)
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """Steps that were stored, and those that were not because the change is no longer what the person saw."""
-
-    done: tuple[Step, ...]
-    lost: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +116,10 @@ def out_of_reach(change: FieldChange, page: Page | None) -> str:
     return "" if stuck is None else FIELD_MOVED if stuck[0] == FIELD_MOVED else STALE
 
 
-def record(wiki: Wiki, steps: Iterable[Step]) -> Recorded:
-    """Store decisions in the proposals, and rejections in the lock too. Durable when it returns.
+def record(wiki: Wiki, steps: Iterable[Step]) -> tuple[list[Step], list[Step]]:
+    """Store decisions in the proposals, and rejections in the lock too. Returns (stored steps, lost steps). Durable when it returns.
 
-    A step whose change is no longer what the person saw (decided, asked again or applied by another process) is not stored: it is `lost`.
+    A step is lost if its change is no longer what the person saw (decided, asked again or applied by another process).
     """
     by_page: dict[str, list[Step]] = {}
     for step in steps:
@@ -153,7 +139,7 @@ def record(wiki: Wiki, steps: Iterable[Step]) -> Recorded:
         lock_file.update(_rejections(wiki, lock_file, done))
         for proposal, fits in fitting:
             store.put(proposal.with_changes(step.after for step in fits), durable=True)
-    return Recorded(tuple(done), tuple(lost))
+    return done, lost
 
 
 def _rejections(wiki: Wiki, lock_file: LockFile, steps: Iterable[Step]) -> dict[Key, LockEntry | None]:
@@ -220,60 +206,48 @@ def named_fields(wiki: Wiki, arguments: Iterable[str]) -> list[tuple[str, tuple[
     return named or [(page, ()) for page in proposals]
 
 
-def accept(
-    wiki: Wiki, named: Iterable[tuple[str, Sequence[str]]], *, safe: bool = False, overwrite: bool = False, by: str, when: str
+def decide(
+    wiki: Wiki,
+    named: Iterable[tuple[str, Sequence[str]]],
+    decision: Decision,
+    *,
+    safe: bool = False,
+    overwrite: bool = False,
+    by: str,
+    when: str,
 ) -> Decided:
-    """Accept fields of proposals: `named` pairs a page with fields of it ((): every undecided one).
+    """Accept or reject fields of proposals: `named` pairs a page with fields of it ((): every undecided one).
 
     Fields that carry `needs-look` or `over-human` are accepted only by name; a field whose value on the page changed only by name and with
-    `overwrite`; one whose page text changed never. `safe` accepts small moves only (`is_small_move`).
+    `overwrite`; one whose page text changed never. `safe` accepts small moves only (`is_small_move`). Rejected fields do not come back until the
+    page, the prompt or the model changes. What was decided otherwise stays decided unless it is named.
     """
     steps: list[Step] = []
     left: list[tuple[str, str, str]] = []
     lock = wiki.shared(LockFile).read() if overwrite else Lock()
-    for page_id, page, change, by_name in _chosen(wiki, named, "accepted", left):
-        reach = out_of_reach(change, page)
-        if reach == FIELD_MOVED and by_name and overwrite and page is not None:
-            steps.append(Step(page_id, change, taken_over(change, page, lock, by=by, when=when)))
-        elif reach or (not by_name and blocking_flag(change)):
-            left.append((page_id, change.field, reach or blocking_flag(change)))
-        elif not safe or is_small_move(change):
-            steps.append(Step(page_id, change, decided(change, "accept", by=by, when=when)))
-    return _recorded(wiki, steps, left)
-
-
-def reject(wiki: Wiki, named: Iterable[tuple[str, Sequence[str]]], *, by: str, when: str) -> Decided:
-    """Reject fields of proposals: they do not come back until the page, the prompt or the model changes."""
-    left: list[tuple[str, str, str]] = []
-    steps = [
-        Step(page_id, change, decided(change, "reject", by=by, when=when))
-        for page_id, _, change, _ in _chosen(wiki, named, "rejected", left)
-    ]
-    return _recorded(wiki, steps, left)
-
-
-def _chosen(
-    wiki: Wiki, named: Iterable[tuple[str, Sequence[str]]], state: State, left: list[tuple[str, str, str]]
-) -> Iterator[tuple[str, Page | None, FieldChange, bool]]:
-    """(page id, page, change, whether it was named) of what a command means. What was decided otherwise stays decided unless it is named."""
     for page_id, fields in named:
-        proposal = wiki.shared(ProposalStore).get(page_id)
-        page = page_of(wiki, page_id)
+        proposal, page = wiki.shared(ProposalStore).get(page_id), page_of(wiki, page_id)
         for change in proposal.changes if proposal else ():
-            if change.state == state or (fields and change.field not in fields):
+            if change.state == _STATES[decision] or (fields and change.field not in fields):
                 continue
+            after, reason = decided(change, decision, by=by, when=when), ""
             if not fields and change.state != "pending":
-                left.append((page_id, change.field, change.state))
+                reason = change.state
+            elif decision == "accept":
+                reason = out_of_reach(change, page) or ("" if fields else blocking_flag(change))
+            if reason == FIELD_MOVED and fields and overwrite and page is not None:
+                after, reason = taken_over(change, page, lock, by=by, when=when), ""
+            elif safe and not reason and not is_small_move(change):
+                continue
+            if reason:
+                left.append((page_id, change.field, reason))
             else:
-                yield page_id, page, change, bool(fields)
-
-
-def _recorded(wiki: Wiki, steps: Sequence[Step], left: Sequence[tuple[str, str, str]]) -> Decided:
-    recorded = record(wiki, steps)
+                steps.append(Step(page_id, change, after))
+    done, lost = record(wiki, steps)
     return Decided(
-        fields=tuple((step.page, step.after.field) for step in recorded.done),
-        left_out=(*left, *((step.page, step.after.field, MEANWHILE) for step in recorded.lost)),
-        over=tuple((step.page, step.after.field, step.after.old) for step in recorded.done if step.after.old != step.before.old),
+        fields=tuple((step.page, step.after.field) for step in done),
+        left_out=(*left, *((step.page, step.after.field, MEANWHILE) for step in lost)),
+        over=tuple((step.page, step.after.field, step.after.old) for step in done if step.after.old != step.before.old),
     )
 
 
@@ -333,7 +307,7 @@ def form_text(page_id: str, change: FieldChange) -> str:
     if stage_of(change.field) == "insights":
         lines.append("# Delete an insight to leave it out, or write one of your own: each needs a quote of the page as its evidence.")
     for key, value in _form(change).items():
-        lines += yaml_entry(key, value, Indents())
+        lines += entry(key, value, Indents())
     return "\n".join(lines) + "\n"
 
 
@@ -405,9 +379,9 @@ def candidates(change: FieldChange) -> list[Candidate]:
 
 
 def chosen_insights(change: FieldChange, taken: Sequence[Candidate], page: Page, *, by: str, when: str) -> FieldChange:
-    """The change accepted with only `taken` as its value; `change` itself if that is the whole proposal."""
+    """The change accepted with only `taken` as its value."""
     if [one.number for one in taken] == list(range(len(change.new or []))):
-        return change
+        return decided(change, "accept", by=by, when=when)
     kept = sum(one.proposed for one in taken)
     how = f"took {kept} of {len(change.new or [])} insights"
     if kept < len(taken):
@@ -443,14 +417,6 @@ class DecisionFile(BaseModel):
     decisions: list[Entry]
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What came of a decisions file: (page, field, decision) that were recorded, and (page, field, why) that were not."""
-
-    taken: tuple[tuple[str, str, str], ...]
-    refused: tuple[tuple[str, str, str], ...]
-
-
 def read_decisions(file: Path) -> DecisionFile:
     """The decisions of a file. Raises `UserError` that names the place of what is wrong."""
     try:
@@ -465,60 +431,60 @@ def read_decisions(file: Path) -> DecisionFile:
         raise UserError("not JSON", where=str(file), do="export the decisions again") from None
 
 
-def take(wiki: Wiki, entries: Iterable[Entry], *, by: str, when: str) -> Imported:
-    """Record the decisions whose proposal is still what it was when they were made. The last entry for a field counts."""
+def take(wiki: Wiki, entries: Iterable[Entry], *, by: str, when: str) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]:
+    """Record the decisions whose proposal is still what it was when they were made. The last entry for a field counts.
+
+    Returns the (page, field, decision) that were recorded, and the (page, field, why) that were not.
+    """
     steps: list[Step] = []
     decisions: dict[tuple[str, str], str] = {}
     refused: list[tuple[str, str, str]] = []
     known: dict[str, tuple[Proposal | None, Page | None]] = {}
-    for entry in {(entry.page, entry.field): entry for entry in entries}.values():
-        place = (entry.page, entry.field)
-        if entry.page not in known:
-            known[entry.page] = wiki.shared(ProposalStore).get(entry.page), page_of(wiki, entry.page)
-        proposal, page = known[entry.page]
-        change = proposal.change(entry.field) if proposal else None
-        if change is None:
-            refused.append((*place, "nothing is proposed there any more"))
-            continue
-        if value_hash(change.new) != entry.new_hash:
-            refused.append((*place, "the proposal has changed since it was decided on"))
-            continue
+    for given in {(given.page, given.field): given for given in entries}.values():
+        place = (given.page, given.field)
+        if given.page not in known:
+            known[given.page] = wiki.shared(ProposalStore).get(given.page), page_of(wiki, given.page)
+        proposal, page = known[given.page]
         try:
-            after = _after(entry, change, page, by=by, when=when)
+            step = _step(given, proposal.change(given.field) if proposal else None, page, by=by, when=when)
         except AnswerError as error:
             refused.append((*place, error.detail))
             continue
-        steps.append(Step(entry.page, change, after))
-        decisions[place] = entry.decision
-        if entry.decision == "edit" and after.state == "pending":
-            findings = "; ".join(finding.message for finding in after.findings)
+        steps.append(step)
+        decisions[place] = given.decision
+        if given.decision == "edit" and step.after.state == "pending":
+            findings = "; ".join(finding.message for finding in step.after.findings)
             refused.append((*place, f"the edit is kept and waits for a look: {findings}"))
-    recorded = record(wiki, steps)
-    refused += [(step.page, step.after.field, f"{MEANWHILE}: another process changed it just now") for step in recorded.lost]
-    done = [(step.page, step.after.field) for step in recorded.done]
-    return Imported(tuple((*place, decisions[place]) for place in done), tuple(refused))
+    done, lost = record(wiki, steps)
+    refused += [(step.page, step.after.field, f"{MEANWHILE}: another process changed it just now") for step in lost]
+    return [(step.page, step.after.field, decisions[step.page, step.after.field]) for step in done], refused
 
 
-def _after(entry: Entry, change: FieldChange, page: Page | None, *, by: str, when: str) -> FieldChange:
-    """The change after the entry's decision. Raises `AnswerError` that says why the decision cannot be recorded."""
-    if entry.decision in ("reject", "skip"):
-        return decided(change, entry.decision, by=by, when=when)
-    if entry.decision == "undo":
-        return undecided(change)
+def _step(given: Entry, change: FieldChange | None, page: Page | None, *, by: str, when: str) -> Step:
+    """The step of a decision. Raises `AnswerError` that says why it cannot be recorded."""
+    if change is None:
+        raise AnswerError("gone", "nothing is proposed there any more")
+    if value_hash(change.new) != given.new_hash:
+        raise AnswerError("stale", "the proposal has changed since it was decided on")
+    if given.decision in ("reject", "skip"):
+        return Step(given.page, change, decided(change, given.decision, by=by, when=when))
+    if given.decision == "undo":
+        return Step(given.page, change, undecided(change))
     reach = out_of_reach(change, page)
     if reach == FIELD_MOVED:
         raise AnswerError("moved", "it was changed on the page after it was asked about, and the page's value is kept")
     if reach or page is None:
-        raise AnswerError("stale", f"the page's text changed or is gone; `enrich run {entry.page}` asks again")
-    after = change
-    if entry.insights is not None:
-        if entry.field != "insights":
+        raise AnswerError("stale", f"the page's text changed or is gone; `enrich run {given.page}` asks again")
+    after = decided(change, "accept", by=by, when=when)
+    if given.insights is not None:
+        if given.field != "insights":
             raise AnswerError("invalid", "`insights` belongs to the field insights")
-        unknown = [number for number in entry.insights if number >= len(change.new or [])]
+        unknown = [number for number in given.insights if number >= len(change.new or [])]
         if unknown:
             raise AnswerError("invalid", f"there is no insight {unknown[0]}")
-        taken = [one for one in candidates(change) if one.number in entry.insights]
+        taken = [one for one in candidates(change) if one.number in given.insights]
         after = chosen_insights(change, taken, page, by=by, when=when)
-    elif entry.decision == "edit":
-        after = with_new_value(change, entry.value, page, by=by, when=when)
-    return decided(after, "accept", by=by, when=when) if after is change else after
+    elif given.decision == "edit":
+        new = with_new_value(change, given.value, page, by=by, when=when)
+        after = after if new is change else new
+    return Step(given.page, change, after)

@@ -54,7 +54,7 @@ class ReviewSession:
     page_at: int = 0
     field_at: int = 0
     message: str = ""
-    _done: list[tuple[Step, ...]] = field(default_factory=list)
+    _done: list[list[Step]] = field(default_factory=list)
     _shown: PageView | None = None
 
     def __post_init__(self) -> None:
@@ -86,11 +86,6 @@ class ReviewSession:
     def shown_field(self) -> FieldView:
         """The field under the cursor."""
         return self.shown.changes[self.field_at]
-
-    @property
-    def moved(self) -> bool:
-        """Whether the field under the cursor was changed on its page after it was asked about."""
-        return self.shown_field.edited_on_page
 
     def counts(self) -> Counter[str]:
         """How many fields are `open`, `skipped`, `accepted`, `rejected`."""
@@ -154,13 +149,8 @@ class ReviewSession:
         """Take some insights and leave the others; to take none is a rejection. Raises `AnswerError` if the choice is no value."""
         if not taken:
             self.decide("reject")
-            return
-
-        def chosen(page: Page) -> FieldChange:
-            after = chosen_insights(self.change, taken, page, by=self.by, when=self.now())
-            return decided(after, "accept", by=self.by, when=self.now()) if after is self.change else after
-
-        self._take(chosen)
+        else:
+            self._take(lambda page: chosen_insights(self.change, taken, page, by=self.by, when=self.now()))
 
     def bulk(self, decision: Decision, *, page_only: bool) -> Bulk:
         """The decision on all open fields from the cursor to the end of the page, or of the last page. Nothing is decided yet.
@@ -189,7 +179,7 @@ class ReviewSession:
     def undo(self) -> None:
         """Undo the last decision of this session; if there is none, the one on the field under the cursor."""
         if self._done:
-            self._record([step.back for step in reversed(self._done.pop())], undoing=True)
+            self._record([Step(step.page, step.after, step.before) for step in reversed(self._done.pop())], undoing=True)
         elif self.change.decided or self.change.edited or self.change.state != "pending":
             self._record([self._step(undecided(self.change))], undoing=True)
         else:
@@ -210,21 +200,19 @@ class ReviewSession:
 
     def _record(self, steps: Sequence[Step], *, undoing: bool = False) -> bool:
         """Store the steps, say what happened, move the cursor. Returns whether all were stored."""
-        recorded = record(self.wiki, steps)
+        stored, lost = record(self.wiki, steps)
         pages = {step.page for step in steps}
         for at, proposal in enumerate(self.proposals):
             if proposal.page in pages:
                 self._reload(at)
-        if recorded.done and not undoing:
-            self._done.append(recorded.done)
-        lost = self._lost_message(recorded.lost[0]) if recorded.lost else ""
-        done = _done_message(recorded.done, undoing) if recorded.done else ""
-        self.message = f"{lost} {done}".strip()
-        if recorded.done and undoing:
-            self._go_to(recorded.done[-1])
-        elif recorded.done and not recorded.lost:
+        if stored and not undoing:
+            self._done.append(stored)
+        self.message = " ".join([*map(self._lost_message, lost[:1]), *([_done_message(stored, undoing)] if stored else [])])
+        if stored and undoing:
+            self._go_to(stored[-1])
+        elif stored and not lost:
             self._go_on()
-        return not recorded.lost
+        return not lost
 
     def _lost_message(self, step: Step) -> str:
         name = step.after.field

@@ -184,7 +184,7 @@ class ReviewApp(App[None]):
         """Show a key only if it applies to the current field."""
         if action == "insights":
             return self.session.change.stage == "insights"
-        return self.session.moved if parameters == ("take_over",) else True
+        return self.session.shown_field.edited_on_page if parameters == ("take_over",) else True
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """A click on a page or a field."""
