@@ -60,6 +60,12 @@ def test_names_are_text_and_nothing_is_fetched_or_run() -> None:
     assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
 
 
+def test_every_plot_is_drawn() -> None:
+    text = document()
+    assert all(text.count(f'class="{style}"') for style in ("typical", "ours", "theirs", "dot", "even", "doubt", "mean", "means", "tick"))
+    assert text.count('aria-label="shift') == text.count('<td class="why">') > 0
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (360, "light"), (1200, "dark"), (1200, "light")])
 def test_in_a_browser_it_fits_can_be_read_and_asks_for_nothing(tmp_path: Path, width: int, scheme: str) -> None:

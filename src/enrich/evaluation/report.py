@@ -1,24 +1,23 @@
-"""An evaluation as lines of text for a terminal or a log, and as one HTML file that needs no network and no script."""
+"""An evaluation as lines of text for a terminal or a log, and as one HTML file that needs no network and no script.
+
+What plots show is computed here; `templates/plots.html.j2` draws them.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil, sqrt
 
 from enrich import html
 from enrich.evaluation.answers import AnswerSet
 from enrich.evaluation.drift import Drift, Shift
 from enrich.evaluation.evaluation import Evaluation
-from enrich.evaluation.metrics import FloorResult, metric_kind
-from enrich.evaluation.plots import distribution, interval, reliability, scatter, scored_fields
+from enrich.evaluation.metrics import FloorResult, common_insights, metric_kind
 from enrich.evaluation.statistics import Estimate
 from enrich.text import printable
 from enrich.wiki.data import SCORES
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 HEADINGS = {"answers": "answers", "baseline": "offline", "against": "against", "golden": "golden"}
 _STAGES = {"summary": "Summaries", "insights": "Insights", "ratings": "Ratings"}
@@ -97,18 +96,13 @@ def report_html(evaluation: Evaluation) -> str:
         floor_text=floor_text,
         shift_text=shift_text,
         description=lambda name: kind.description if (kind := metric_kind(name)) else name,
-        strip=_strip,
+        # The axis is ten times the least shift that matters, or longer if needed.
+        reach=lambda shift: max(10 * shift.least_shift, abs(shift.shift), abs(shift.low), abs(shift.high)),
         golden_figures=_figures(evaluation, evaluation.golden, "golden"),
         against_figures=_figures(evaluation, evaluation.against, "before") if evaluation.against else [],
         counts={"better": 0, "worse": 0, "same": 0} | Counter(evaluation.versus.values()),
         text=printable,
     )
-
-
-def _strip(shift: Shift) -> Markup:
-    """The shift on an axis of ten times the least shift that matters, or longer if needed."""
-    reach = max(10 * shift.least_shift, abs(shift.shift), abs(shift.low), abs(shift.high))
-    return interval(shift.shift, shift.low, shift.high, reach)
 
 
 def _figures(evaluation: Evaluation, other: AnswerSet, label: str) -> list[Mapping[str, object]]:
@@ -158,3 +152,141 @@ def shift_text(shift: Shift) -> str:
     chance = "< 0.001" if shift.chance < 0.001 else f"{shift.chance:.3f}"
     moved = round(shift.shift * scale, digits) + 0.0
     return f"{shift.before * scale:.{digits}f} → {shift.after * scale:.{digits}f}{unit} ({moved:+.{digits}f}, chance {chance})"
+
+
+_STEP = 0.5  # between the bars of a distribution
+_LARGEST_DOT = 9.0
+_LEAST_IN_BIN = 3  # a mean of fewer values is not drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One scored field in two sets: all values of either (`ours`, `theirs`), and pairs (theirs, ours) of the same item."""
+
+    name: str
+    low: float
+    high: float
+    ours: tuple[float, ...]
+    theirs: tuple[float, ...]
+    pairs: tuple[tuple[float, float], ...]
+
+    @property
+    def ticks(self) -> range:
+        return range(ceil(self.low), int(self.high) + 1, 1 if self.high - self.low <= 6 else 2)
+
+
+@dataclass
+class Plot:
+    """A drawing in values of its axes; values beyond an end are drawn at that end. `square`: both axes have the same scale, and a diagonal.
+
+    `bars` are (left, right, height), `ranges` (x, low, high), `paths` (style, points), `dots` (style, x, y, radius), `grid` (y, label).
+    """
+
+    description: str
+    across: str
+    up: str
+    low_x: float
+    high_x: float
+    low_y: float
+    high_y: float
+    ticks: Sequence[int]
+    grid: Sequence[tuple[float, str]]
+    square: bool = False
+    typical: tuple[float, float] | None = None
+    bars: list[tuple[float, float, float]] = field(default_factory=list)
+    ranges: list[tuple[float, float, float]] = field(default_factory=list)
+    paths: list[tuple[str, list[tuple[float, float]]]] = field(default_factory=list)
+    dots: list[tuple[str, float, float, float]] = field(default_factory=list)
+
+    def x(self, value: float) -> float:
+        return 34 + self._share(value, self.low_x, self.high_x) * 256
+
+    def y(self, value: float) -> float:
+        return 186 - self._share(value, self.low_y, self.high_y) * 176
+
+    def _share(self, value: float, low: float, high: float) -> float:
+        room = (high - low) * 0.05 if self.square else 0.0  # between the ends of the axes and the border
+        return min(1.0, max(0.0, (value - low + room) / (high - low + 2 * room)))
+
+
+def scored_fields(ours: AnswerSet, theirs: AnswerSet) -> Iterator[Scored]:
+    """The scores of insights, then each rating, as far as `ours` has them."""
+    common = list(common_insights(ours, theirs))
+    for score in SCORES:
+        mine, other = (
+            tuple(one.scores[score] for page in side.pages.values() for one in page.insights or () if score in one.scores)
+            for side in (ours, theirs)
+        )
+        if mine:
+            pairs = tuple((b.scores[score], a.scores[score]) for _, a, b in common if score in a.scores and score in b.scores)
+            # A comparison must show scores that left the scale, so the axis grows with them.
+            yield Scored(score, min(1.0, *mine, *other), max(5.0, *mine, *other), mine, other, pairs)
+    for name in dict.fromkeys(name for page in ours.pages.values() for name in page.ratings):
+        rated, others = ({page: one.ratings[name] for page, one in side.pages.items() if name in one.ratings} for side in (ours, theirs))
+        pairs = tuple((others[page], value) for page, value in rated.items() if page in others)
+        yield Scored(name, 0.0, 10.0, tuple(rated.values()), tuple(others.values()), pairs)
+
+
+def distribution(scored: Scored, labels: tuple[str, str], typical: tuple[float, float] | None = None) -> Plot:
+    """How the values are spread: the answers as bars, the other set as a line of steps. `typical`: a range to shade."""
+    bins = max(1, round((scored.high - scored.low) / _STEP) + 1)
+    ours, theirs = (
+        Counter(min(bins - 1, max(0, round((value - scored.low) / _STEP))) for value in side) for side in (scored.ours, scored.theirs)
+    )
+    bars = [
+        (scored.low + (place - 0.42) * _STEP, scored.low + (place + 0.42) * _STEP, count / ours.total())
+        for place, count in sorted(ours.items())
+    ]
+    steps = [
+        (scored.low + (place + side) * _STEP, theirs[place] / theirs.total())
+        for place in range(bins if theirs else 0)
+        for side in (-0.5, 0.5)
+    ]
+    top = max([*(height for *_, height in bars), *(share for _, share in steps)], default=1.0)
+    return Plot(
+        f"Distribution of {scored.name}: {labels[0]} as bars, {labels[1]} as a line",
+        scored.name,
+        "",
+        scored.low - _STEP / 2,
+        scored.high + _STEP / 2,
+        0.0,
+        top * 1.08,
+        scored.ticks,
+        [(top, f"{top:.0%}")],
+        typical=typical,
+        bars=bars,
+        paths=[("theirs", steps)],
+    )
+
+
+def scatter(scored: Scored, labels: tuple[str, str]) -> Plot:
+    """Each item's value in the other set (across) and in the answers (up); a dot's area grows with the items on it."""
+    plot = _square(scored, f"{scored.name} of the same items: {labels[1]} across, {labels[0]} up", labels[1], labels[0])
+    counts = Counter(scored.pairs).most_common()
+    most = max([6, *(count for _, count in counts[:1])])
+    plot.dots = [("dot", x, y, max(1.8, _LARGEST_DOT * sqrt(count / most))) for (x, y), count in counts]
+    return plot
+
+
+def reliability(scored: Scored, labels: tuple[str, str]) -> Plot:
+    """For each value of the answers the mean of the other set with its 95 % range; on the diagonal the answers are reliable."""
+    description = f"Reliability of {scored.name}: what {labels[1]} says on average for each value of {labels[0]}"
+    plot = _square(scored, description, f"{labels[0]} say", f"{labels[1]}, on average")
+    width = max(_STEP, (scored.high - scored.low) / 10)
+    bins: dict[int, list[tuple[float, float]]] = {}
+    for theirs, ours in scored.pairs:
+        bins.setdefault(round((ours - scored.low) / width), []).append((ours, theirs))
+    for _, held in sorted(bins.items()):
+        if len(held) >= _LEAST_IN_BIN:
+            x, y = (sum(column) / len(held) for column in zip(*held, strict=True))
+            reach = 1.96 * sqrt(sum((theirs - y) ** 2 for _, theirs in held) / (len(held) - 1) / len(held))
+            plot.ranges.append((x, max(scored.low, y - reach), min(scored.high, y + reach)))
+            plot.dots.append(("mean", x, y, 3.2))
+    plot.paths = [("means", [(x, y) for _, x, y, _ in plot.dots])]
+    return plot
+
+
+def _square(scored: Scored, description: str, across: str, up: str) -> Plot:
+    """A plot with the field's scale on both axes."""
+    low, high, ticks = scored.low, scored.high, scored.ticks
+    return Plot(description, across, up, low, high, low, high, ticks, [(value, str(value)) for value in ticks], square=True)
