@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from typer import Argument, Context, Exit, Option, Typer
 
@@ -176,17 +176,12 @@ def _import_decisions(session: Session, wiki: Wiki, pages: Sequence[str] | None,
         wanted = {file.id for file in wiki.select(pages)}
         entries = [entry for entry in entries if entry.page in wanted]
     taken, refused = take(wiki, entries, by=_who(), when=now_iso())
-    if session.json:
-        session.document(
-            {
-                "decided": [{"page": page, "field": name, "decision": decision} for page, name, decision in taken],
-                "refused": [{"page": page, "field": name, "cause": why} for page, name, why in refused],
-            }
-        )
-    else:
-        for page, name, why in refused:
-            session.warn(" ".join(f"{page}:{name}: {why}".split()))
-        session.say(f"{_on_pages(len(taken), 'decision', taken)}; `enrich apply` writes what is accepted")
+    for page, name, why in () if session.json else refused:
+        session.warn(" ".join(f"{page}:{name}: {why}".split()))
+    session.result(
+        {"decided": _rows(taken, "decision"), "refused": _rows(refused, "cause")},
+        f"{_on_pages(len(taken), 'decision', taken)}; `enrich apply` writes what is accepted",
+    )
     if refused or wiki.shared(ProposalStore).damaged:
         raise Exit(3)
 
@@ -229,13 +224,7 @@ def _decision(ctx: Context, pages: list[str] | None, everything: bool) -> tuple[
 
 def _print_decided(session: Session, word: str, done: Decided, named: Sequence[tuple[str, Sequence[str]]]) -> None:
     if session.json:
-        session.document(
-            {
-                word: _fields(done.fields),
-                "left_out": [{"page": page, "field": name, "flag": flag} for page, name, flag in done.left_out],
-                "over": [{"page": page, "field": name, "value": value} for page, name, value in done.over],
-            }
-        )
+        session.document({word: _rows(done.fields), "left_out": _rows(done.left_out, "flag"), "over": _rows(done.over, "value")})
     else:
         session.say(f"{word} {_on_pages(len(done.fields), 'field', done.fields)}")
         for page, name, value in done.over:
@@ -263,8 +252,8 @@ def apply(
     if session.json:
         session.document(
             {
-                "applied": _fields(done.fields),
-                "held": [{"page": page, "field": name, "flag": flag} for page, name, flag in done.held],
+                "applied": _rows(done.fields),
+                "held": _rows(done.held, "flag"),
                 "refused": [{"page": item.page, "cause": item.cause, "detail": item.detail} for item in done.refused],
             }
         )
@@ -310,14 +299,12 @@ def adopt(
     taken = adopt_values(
         wiki.shared(LockFile), (page for page in loaded if page.problem is None), stages, fields=field or (), today=wiki.today
     )
-    if session.json:
-        session.document({"adopted": _fields(taken)})
-    else:
-        session.say(f"adopted {_on_pages(len(taken), 'value', taken)}")
+    session.result({"adopted": _rows(taken)}, f"adopted {_on_pages(len(taken), 'value', taken)}")
 
 
-def _fields(fields: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
-    return [{"page": page, "field": name} for page, name in fields]
+def _rows(items: Iterable[tuple[Any, ...]], *more: str) -> list[dict[str, Any]]:
+    """(page, field, …) as JSON objects; `more` are the keys after those two."""
+    return [dict(zip(("page", "field", *more), item, strict=True)) for item in items]
 
 
 def _on_pages(number: int, noun: str, fields: Iterable[tuple[str, ...]]) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
@@ -69,6 +69,14 @@ class Session:
     def document(self, data: Mapping[str, Any]) -> None:
         """Print one JSON document on stdout."""
         sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=None if not sys.stdout.isatty() else 1) + "\n")
+
+    def result(self, data: Mapping[str, Any], *lines: str) -> None:
+        """Print a result: `data` under --json, else `lines`."""
+        if self.json:
+            self.document(data)
+        else:
+            for line in lines:
+                self.say(line)
 
     def say(self, line: str) -> None:
         """Print a line of the result: on stdout, or on stderr under --json."""
@@ -134,13 +142,14 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str | Text]]) ->
     out.print(table, soft_wrap=False)
 
 
-class Lines:
-    """Progress as plain lines on stderr: one every ten seconds, also while nothing moves."""
+class RunProgress:
+    """Progress of a run on stderr: in `bar`, or else as one line every ten seconds, also while nothing moves."""
 
-    def __init__(self, session: Session, clock: Callable[[], float] = time.monotonic) -> None:
-        self._session, self._clock = session, clock
-        self._pages = self._done = 0
-        self._started = self._last = clock()
+    def __init__(self, session: Session, bar: RichProgress | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._session, self._bar, self._clock = session, bar, clock
+        if bar is not None:
+            self._task = bar.add_task("", total=None)
+        self.start(0)
 
     def start(self, pages: int) -> None:
         self._pages, self._done = pages, 0
@@ -150,54 +159,33 @@ class Lines:
         del result
         self._done += 1
         if self._session.verbose:
-            self._session.note(f"done {page}")
+            self.note(f"done {page}")
 
     def note(self, line: str) -> None:
-        self._session.note(line)
+        if self._bar is not None:
+            self._bar.console.print(escaped(line), style="dim")
+        else:
+            self._session.note(line)
 
     def tick(self, result: RunResult, throttle: str) -> None:
         now = self._clock()
-        if now - self._last >= _EVERY:
+        line = status(self._done, self._pages, now - self._started, result, throttle)
+        if self._bar is not None:
+            self._bar.update(self._task, total=self._pages, completed=self._done, description=escaped(line))
+        elif now - self._last >= _EVERY:
             self._last = now
-            self._session.note(status(self._done, self._pages, now - self._started, result, throttle))
-
-
-class Bar:
-    """Progress as a bar with pages, rate, cost, the time that is left, and what holds the run back."""
-
-    def __init__(self, bar: RichProgress, task: TaskID) -> None:
-        self._bar, self._task = bar, task
-        self._done, self._started = 0, time.monotonic()
-
-    def start(self, pages: int) -> None:
-        self._done, self._started = 0, time.monotonic()
-        self._bar.update(self._task, total=pages, completed=0)
-
-    def page_done(self, page: str, result: RunResult) -> None:
-        del page
-        self._done += 1
-        self._bar.update(self._task, advance=1, cost=_cost(result), failed=f"{len(result.failed)} failed" if result.failed else "")
-
-    def note(self, line: str) -> None:
-        self._bar.console.print(escaped(line), style="dim")
-
-    def tick(self, result: RunResult, throttle: str) -> None:
-        del result
-        seconds = time.monotonic() - self._started
-        self._bar.update(self._task, rate=f"{self._done / seconds:.1f}/s" if seconds > 0 else "", throttle=escaped(throttle))
+            self._session.note(line)
 
 
 @contextmanager
 def progress_of_run(session: Session) -> Iterator[Progress]:
     """A bar on a terminal, lines elsewhere."""
     if session.quiet or not sys.stderr.isatty():
-        yield Lines(session)
+        yield RunProgress(session)
         return
-    fields = [TextColumn(f"{{task.fields[{name}]}}", style=style) for name, style in (("failed", "red"), ("throttle", "dim"))]
-    rate, cost = TextColumn("{task.fields[rate]}"), TextColumn("{task.fields[cost]}")
-    columns = (SpinnerColumn(), BarColumn(24), MofNCompleteColumn(), TextColumn("pages"), rate, cost, TimeRemainingColumn(), *fields)
+    columns = (SpinnerColumn(), BarColumn(24), TextColumn("{task.description}", markup=False))
     with RichProgress(*columns, console=_error_console(), transient=True) as bar:
-        yield Bar(bar, bar.add_task("", total=None, rate="", cost="", failed="", throttle=""))
+        yield RunProgress(session, bar)
 
 
 @contextmanager
@@ -219,7 +207,11 @@ def _error_console() -> Console:
 def status(done: int, pages: int, seconds: float, result: RunResult, throttle: str = "") -> str:
     """One line of progress: pages, rate, cost, time left, failures, and what limits the requests in flight."""
     rate = done / seconds if seconds > 0 else 0.0
-    parts = [f"{done:,}/{counted(pages, 'page')}", f"{rate:.1f} a second", _cost(result)]
+    parts = [
+        f"{done:,}/{counted(pages, 'page')}",
+        f"{rate:.1f} a second",
+        "" if result.spent.cost_usd is None else usd(result.spent.cost_usd),
+    ]
     if rate and pages > done:
         parts.append(f"{_duration((pages - done) / rate)} left")
     if result.failed:
@@ -230,7 +222,3 @@ def status(done: int, pages: int, seconds: float, result: RunResult, throttle: s
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _cost(result: RunResult) -> str:
-    return "" if result.spent.cost_usd is None else usd(result.spent.cost_usd)

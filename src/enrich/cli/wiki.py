@@ -31,14 +31,12 @@ def init(
 
     session: Session = ctx.obj
     done = start_wiki(folder or session.wiki or Path.cwd())
-    if session.json:
-        session.document({"written": done.written, "kept": done.kept, "content": done.content, "pages": done.pages})
-        return
-    for name in done.written:
-        session.say(f"wrote {name}")
-    for name in done.kept:
-        session.say(f"kept {name} as it is")
-    session.say(f"{counted(done.pages, 'page')} below {done.content}; next: enrich plan")
+    session.result(
+        {"written": done.written, "kept": done.kept, "content": done.content, "pages": done.pages},
+        *(f"wrote {name}" for name in done.written),
+        *(f"kept {name} as it is" for name in done.kept),
+        f"{counted(done.pages, 'page')} below {done.content}; next: enrich plan",
+    )
 
 
 @cache.command()
@@ -48,11 +46,7 @@ def stats(ctx: Context) -> None:
 
     session: Session = ctx.obj
     numbers = cache_stats(session.config())
-    if session.json:
-        session.document(numbers)
-    else:
-        for name, value in numbers.items():
-            session.say(f"{name.replace('_', ' ')}: {value:,}")
+    session.result(numbers, *(f"{name.replace('_', ' ')}: {value:,}" for name, value in numbers.items()))
 
 
 @cache.command()
@@ -74,10 +68,7 @@ def clear(ctx: Context) -> None:
 
 
 def _print_dropped(session: Session, numbers: Mapping[str, int]) -> None:
-    if session.json:
-        session.document(numbers)
-    else:
-        session.say(f"dropped {counted(numbers['answers_dropped'], 'answer')} and {counted(numbers['runs_dropped'], 'run')}")
+    session.result(numbers, f"dropped {counted(numbers['answers_dropped'], 'answer')} and {counted(numbers['runs_dropped'], 'run')}")
 
 
 FILE_NAME = "database.json"
@@ -120,18 +111,18 @@ def build(
     seconds = time.perf_counter() - started
     for notice in database.notices:
         session.warn(str(notice))
-    if session.json:
-        document: dict[str, object] = {
-            "pages": len(database.pages),
-            "files": [str(path) for path in written],
-            "notices": [{"file": notice.file, "line": notice.line, "message": notice.message} for notice in database.notices],
-            "seconds": round(seconds, 3),
-        }
-        session.document({**document, "changed": changed} if exit_code else document)
-    elif exit_code:
-        session.say(f"{file} {'would change' if changed else 'is up to date'}")
+    document = {
+        "pages": len(database.pages),
+        "files": [str(path) for path in written],
+        "notices": [{"file": notice.file, "line": notice.line, "message": notice.message} for notice in database.notices],
+        "seconds": round(seconds, 3),
+        **({"changed": changed} if exit_code else {}),
+    }
+    if exit_code:
+        session.result(document, f"{file} {'would change' if changed else 'is up to date'}")
     else:
-        session.say(f"{counted(len(database.pages), 'record')} in {', '.join(str(path) for path in written)} ({seconds:.1f} s)")
+        records = counted(len(database.pages), "record")
+        session.result(document, f"{records} in {', '.join(map(str, written))} ({seconds:.1f} s)")
     if changed:
         raise Exit(TO_REPORT)
 
