@@ -212,7 +212,7 @@ def test_undoing_an_edit_of_an_edit_gives_the_proposal_back(workspace: Wiki) -> 
     page = page_of(workspace, "bay")
     second = edited(first, {"score": 3.0, "reason": "Mine."}, page, by="ann", when=NOW)
     third = edited(second, {"score": 2.04, "reason": "Mine."}, page, by="bob", when=LATER)
-    assert (third.new, third.asked_for, third.reason) == (2.0, 7.0, "Mine.")
+    assert (third.new, third.proposed.new, third.reason) == (2.0, 7.0, "Mine.")
     assert third.provenance["edited"] == {"by": "bob", "when": LATER, "how": "edit"}
     assert undecided(third) == first
     with pytest.raises(AnswerError, match="less than or equal to 10"):
@@ -244,7 +244,7 @@ def test_single_insights_are_taken_left_and_given_back(workspace: Wiki) -> None:
     assert [item["type"] for item in one.new] == ["disagreement", "quantitative"]
     assert one.new[1]["text"] == "Building it cost a quarter more than planned."
     assert one.edited and one.edited.how == "took 1 of 3 insights, kept 1 that stood there"
-    assert (one.state, len(one.asked_for)) == ("accepted", 3)
+    assert (one.state, len(one.proposed.new)) == ("accepted", 3)
     assert [item.where for item in one.evidence] == ["insights[0]", "insights[1]"]
     assert undecided(one) == first
     assert chosen_insights(first, listed[:3], page, by="ann", when=NOW) == decided(first, "accept", by="ann", when=NOW)

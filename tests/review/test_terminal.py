@@ -215,9 +215,9 @@ def test_seventeen_proposals_with_every_key(seventeen: Wiki, editor: Callable[..
     # Values: two of three insights; an edit with its author and what it replaced; an edit with a finding, accepted by hand.
     taken = change_of(seventeen, "bay-01", "insights")
     assert [item["type"] for item in taken.new] == ["quantitative", "disagreement"]
-    assert len(taken.asked_for) == 3 and [item.where for item in taken.evidence] == ["insights[0]", "insights[1]"]
+    assert len(taken.proposed.new) == 3 and [item.where for item in taken.evidence] == ["insights[0]", "insights[1]"]
     mine = change_of(seventeen, "bay-02", "llmSummary")
-    assert mine.new == "Building it cost 40 million dollars." and mine.asked_for == wikis.SUMMARY["summary"]
+    assert mine.new == "Building it cost 40 million dollars." and mine.proposed.new == wikis.SUMMARY["summary"]
     assert mine.provenance["edited"]["by"] == "ann" and mine.decided["by"] == "ann" and not mine.findings
     by_hand = change_of(seventeen, "bay-04", "llmSummary")
     assert by_hand.new == "It makes 4711 megawatts." and by_hand.flags == ("needs-look",)

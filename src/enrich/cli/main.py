@@ -134,30 +134,24 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         # Our own files are written elsewhere, with their own errors: this is the file that stdout was redirected to.
         _discard(stdout)
-        code = _failed(UserError("the output cannot be written: the disk is full", where="stdout", do="free some space, then run again"))
+        full = UserError("the output cannot be written: the disk is full", where="stdout", do="free some space, then run again")
+        code = _report(full, [])
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _report(error: BaseException, given: list[str]) -> int:
     """Print an error as one line or, under --json, as a document; return the exit code."""
-    as_json = "--json" in given
     if isinstance(error, Abort | KeyboardInterrupt):
         return 130
-    if isinstance(error, UserError):
-        return _failed(error, as_json)
-    if isinstance(error, ServiceError):
-        return _failed(UserError(str(error), do=error.do), as_json)
-    if not isinstance(error, TyperException):
-        return _failed(UserError(str(error)), as_json)
-    message = error.format_message()
-    if given and "\n" not in message:
-        return _failed(UserError(message, do="see `enrich --help`", exit_code=2), as_json)
-    print(message)  # no arguments: the message is the help
-    return 2
-
-
-def _failed(error: UserError, as_json: bool = False) -> int:
-    if as_json:
+    if isinstance(error, TyperException):
+        message = error.format_message()
+        if not given or "\n" in message:
+            print(message)  # no arguments: the message is the help
+            return 2
+        error = UserError(message, do="see `enrich --help`", exit_code=2)
+    elif not isinstance(error, UserError):
+        error = UserError(str(error), do=error.do if isinstance(error, ServiceError) else "")
+    if "--json" in given:
         print(json.dumps({"error": {"message": error.what, "where": error.where, "do": error.do}}, ensure_ascii=False))
     else:
         print("error: " + " ".join(escaped(error.line).split()), file=sys.stderr)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from typer import Argument, Context, Exit, Option, Typer
 
-from enrich.cli.session import LISTED, TO_REPORT, Output, Pages, Session, Stages, compact, first_few
+from enrich.cli.session import LISTED, TO_REPORT, Output, Pages, Session, Stages, by_page, compact, first_few
 from enrich.errors import UserError
 from enrich.review.applying import Applied, recover
 from enrich.review.browser import HOST, ReviewServer, review_html
@@ -266,14 +266,11 @@ def apply(
 def _print_applied(session: Session, done: Applied) -> None:
     for item in done.refused:
         session.warn(f"{item.path}: nothing written: {item.detail}")
-    by_page: dict[str, list[str]] = {}
-    for page, name in done.fields:
-        by_page.setdefault(page, []).append(name)
-    listed = list(by_page.items())[: None if session.verbose else LISTED]
+    names_by_page = by_page(done.fields)
+    listed = list(names_by_page.items())[: None if session.verbose else LISTED]
     for page, names in listed:
         session.say(f"{page}: {compact(names)}")
-    if len(listed) < len(by_page):
-        session.say(f"… and {counted(len(by_page) - len(listed), 'more page')} (-v lists all)")
+    session.say_more_pages(len(names_by_page) - len(listed))
     session.say(f"applied {_on_pages(len(done.fields), 'field', done.fields)}")
     if done.held:
         held = first_few([f"{page}:{name} ({flag})" for page, name, flag in done.held])

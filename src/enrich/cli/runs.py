@@ -21,6 +21,7 @@ from enrich.cli.session import (
     Pages,
     Session,
     Stages,
+    by_page,
     compact,
     print_table,
     progress_of_run,
@@ -82,23 +83,20 @@ def plan(
 
 def _print_plan(session: Session, plan: Plan, cost: Estimate) -> None:
     """Totals, the first pages with something to do, and the cost; with -v every page."""
-    by_page: dict[str, dict[str, StageState]] = {}
+    by_id: dict[str, dict[str, StageState]] = {}
     for state in plan.states:
-        by_page.setdefault(state.page, {})[state.stage] = state
+        by_id.setdefault(state.page, {})[state.stage] = state
     listed = {
-        page: row
-        for page, row in by_page.items()
-        if session.verbose or any(one.state not in ("current", "skipped") for one in row.values())
+        page: row for page, row in by_id.items() if session.verbose or any(one.state not in ("current", "skipped") for one in row.values())
     }
     if listed and not session.quiet:
         names = list(dict.fromkeys(state.stage for state in plan.states))
         shown = list(listed)[: None if session.verbose else _PLANNED]
         print_table(["page", *names], ([page, *(_state_cell(listed[page].get(name)) for name in names)] for page in shown))
-        if len(shown) < len(listed):
-            session.say(f"… and {counted(len(listed) - len(shown), 'more page')} (-v lists all)")
+        session.say_more_pages(len(listed) - len(shown))
     counts = plan.counts()
     states = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
-    session.say(f"{counted(len(by_page), 'page')}: {states or 'nothing to ask'}")
+    session.say(f"{counted(len(by_id), 'page')}: {states or 'nothing to ask'}")
     if kept := counts.get("human-edited", 0) + counts.get("unmanaged", 0):
         session.say(f"{counted(kept, 'value')} written or changed by a person: kept (`enrich adopt` hands them over)")
     if waiting := counts.get("proposed", 0):
@@ -179,8 +177,7 @@ def _print_run(session: Session, wiki: Wiki, result: RunResult) -> None:
     shown = rows if session.verbose else rows[: 4 * LISTED]
     if rows and not session.quiet:
         print_table(["page", "proposed", "held", "failed"], shown)
-        if len(shown) < len(rows):
-            session.say(f"… and {counted(len(rows) - len(shown), 'more page')} (-v lists all)")
+        session.say_more_pages(len(rows) - len(shown))
     print_failed(session, result)
     held = f", {len(result.held)} held back for a person" if result.held else ""
     applied = f", {len(result.applied)} applied" if result.applied else ""
@@ -210,15 +207,9 @@ def _spent(wiki: Wiki, result: RunResult) -> str:
 
 def _page_rows(wiki: Wiki, result: RunResult) -> list[list[str]]:
     """Per page that the run touched: its id, the fields proposed, held back and failed."""
-    proposed: dict[str, list[str]] = {}
-    held: dict[str, list[str]] = {}
-    failed: dict[str, list[str]] = {}
-    for page, name in result.proposed:
-        proposed.setdefault(page, []).append(name)
-    for page, name, flag in result.held:
-        held.setdefault(page, []).append(f"{name} ({flag})")
-    for failure in result.failed:
-        failed.setdefault(failure.page, []).append(f"{failure.stage or 'page'}: {failure.cause}")
+    proposed = by_page(result.proposed)
+    held = by_page((page, f"{name} ({flag})") for page, name, flag in result.held)
+    failed = by_page((failure.page, f"{failure.stage or 'page'}: {failure.cause}") for failure in result.failed)
     rows = []
     touched = {page.page for page in result.pages} | set(proposed) | set(failed) | set(result.left_alone)
     for page in (file.id for file in wiki.files if file.id in touched):

@@ -83,6 +83,11 @@ class Session:
         if not self.quiet:
             print(escaped(line), file=sys.stderr if self.json else sys.stdout)
 
+    def say_more_pages(self, number: int) -> None:
+        """Print how many pages a list leaves out."""
+        if number:
+            self.say(f"… and {counted(number, 'more page')} (-v lists all)")
+
     def warn(self, line: str) -> None:
         """Print a warning."""
         print(escaped(f"warning: {line}"), file=sys.stderr)
@@ -104,6 +109,14 @@ class Session:
 def first_few(items: Sequence[str], limit: int = 5) -> str:
     """The first items, and how many more there are."""
     return ", ".join(items[:limit]) + (f" and {len(items) - limit} more" if len(items) > limit else "")
+
+
+def by_page(items: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The second of each pair in a list for its page."""
+    found: dict[str, list[str]] = {}
+    for page, item in items:
+        found.setdefault(page, []).append(item)
+    return found
 
 
 def compact(fields: Sequence[str]) -> str:

@@ -116,11 +116,6 @@ class FieldChange:
         return self.edited.proposed if self.edited else Proposed(*(getattr(self, name) for name in Proposed.__slots__))
 
     @property
-    def asked_for(self) -> Any:
-        """The value as it was proposed, before a person edited it."""
-        return self.proposed.new
-
-    @property
     def provenance(self) -> dict[str, Any]:
         """Where the new value comes from, as `diff --json` shows it."""
         return {

@@ -168,7 +168,7 @@ def _with_decision(change: FieldChange, before: Proposal | None) -> FieldChange:
     earlier = before.change(change.field) if before else None
     if (
         earlier is None
-        or not same(earlier.asked_for, change.new)
+        or not same(earlier.proposed.new, change.new)
         or not same(earlier.old, change.old)
         or earlier.question.reasons(change.question)
     ):

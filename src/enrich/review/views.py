@@ -20,12 +20,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from enrich.grounding import Finding
 from enrich.grounding.likeness import likeness, same_insights
 from enrich.grounding.quotes import QuoteIndex
-from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, obstacle
+from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, obstacle, page_of
 from enrich.review.proposals import STALE, FieldChange, Proposal
 from enrich.stages.fields import Evidence, current_value, value_hash
 from enrich.text import counted, usd
 from enrich.wiki.data import SCORES
-from enrich.wiki.pages import Page, read_page
+from enrich.wiki.pages import Page
 from enrich.wiki.visible import Line, visible
 from enrich.wiki.wiki import Wiki
 
@@ -284,8 +284,7 @@ def page_views(wiki: Wiki, proposals: Iterable[Proposal]) -> list[PageView]:
 
 def page_view(wiki: Wiki, proposal: Proposal) -> PageView:
     """One proposal beside its page as it is on the disk now."""
-    file = wiki.by_id.get(proposal.page)
-    page = read_page(file) if file is not None and file.file.exists() else None
+    page = page_of(wiki, proposal.page)
     note = GONE if page is None else page.problem.reason if page.problem else ""
     if page is None or page.problem is not None:
         page = None
