@@ -9,9 +9,8 @@ from enrich import UserError
 # Values are worked out by hand for sets that no model would give.
 from enrich.evaluation.answers import AnswerSet, PageAnswers, ScoredInsight
 from enrich.evaluation.evaluation import Evaluation, evaluate, to_json
-from enrich.evaluation.metrics import Floor, metric_kind, read_floors
+from enrich.evaluation.metrics import Floor, PageTexts, insight_pairs, metric_kind, read_floors, repeated
 from enrich.evaluation.report import text_lines
-from enrich.evaluation.texts import PageTexts, insight_pairs, repeated
 from enrich.wiki.pages import Page
 from tests.evaluation.sets import page, rated
 
@@ -155,7 +154,7 @@ def test_every_metric_has_words_and_every_table_holds_every_metric() -> None:
     golden = one_page(summary="A lamp of 40 litres.", insights=(GAP,), ratings={"rigor": 4.0, "focus": 7.0})
     found = evaluate(one_page(summary="A lamp.", insights=(OIL, AGAIN), ratings={"rigor": 5.0, "focus": 7.0}), golden, pages(), draws=50)
     assert all(metric_kind(name) is not None for name in found.names)
-    lines = "\n".join(line.text for line in text_lines(found))
+    lines = "\n".join(line.plain for line in text_lines(found))
     document = to_json(found)
     for name in found.names:
         assert f"\n{name} " in lines

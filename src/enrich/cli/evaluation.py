@@ -26,9 +26,6 @@ from enrich.text import counted, escaped
 from enrich.wiki.pages import PageFile, read_page
 from enrich.wiki.wiki import Wiki
 
-# The styles on a terminal for the tones of `report.TextLine`.
-_STYLES = {"bad": "bold red", "good": "green", "head": "bold", "soft": "dim"}
-
 app = Typer(rich_markup_mode=None)
 
 
@@ -122,12 +119,12 @@ def _show(session: Session, evaluation: Evaluation, format: str, output: Path | 
     document = json.dumps(to_json(evaluation), ensure_ascii=False, indent=1) + "\n"
     if output is None and not session.json and format == "text" and sys.stdout.isatty():
         for line in lines:
-            console().print(Text(escaped(line.text), _STYLES.get(line.tone, ""), no_wrap=True, overflow="fold"))
+            console().print(Text(escaped(line.plain), line.style, no_wrap=True, overflow="fold"))
         return
     if format == "html":
         text = report_html(evaluation)
     else:
-        text = document if format == "json" or session.json else "".join(f"{escaped(line.text)}\n" for line in lines)
+        text = document if format == "json" or session.json else "".join(f"{escaped(line.plain)}\n" for line in lines)
     if output is not None:
         session.write(text, output)
     if output is None or session.json:

@@ -19,8 +19,8 @@ from typing import Any, Literal
 import numpy as np
 
 from enrich.evaluation.answers import AnswerSet, PageAnswers
+from enrich.evaluation.metrics import PageTexts, insight_pairs, words_in_order
 from enrich.evaluation.statistics import Floats, Resampling, mean
-from enrich.evaluation.texts import PageTexts, insight_pairs, words_in_order
 from enrich.wiki.data import SCORES, TYPES
 
 ALPHA = 0.01

@@ -9,10 +9,9 @@ from typing import Any, Literal
 from enrich.config import STAGES
 from enrich.evaluation.answers import AnswerSet
 from enrich.evaluation.drift import Drift, compare
-from enrich.evaluation.metrics import Floor, FloorResult, Metrics, check_floors, metric_kind, metrics
+from enrich.evaluation.metrics import Floor, FloorResult, Metrics, PageTexts, check_floors, metric_kind, metrics
 from enrich.evaluation.sources import baseline_answers
 from enrich.evaluation.statistics import DRAWS, Estimate, Resampling, difference
-from enrich.evaluation.texts import PageTexts
 from enrich.wiki.pages import Page
 
 Role = Literal["answers", "baseline", "golden", "against"]

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, sqrt
 
+from rich.text import Text
+
 from enrich import html
 from enrich.evaluation.answers import AnswerSet
 from enrich.evaluation.drift import Drift, Shift
@@ -24,61 +26,57 @@ _STAGES = {"summary": "Summaries", "insights": "Insights", "ratings": "Ratings"}
 _LEAST_PAIRS = 5  # fewer pairs are not drawn
 
 
-@dataclass(frozen=True, slots=True)
-class TextLine:
-    """One line; `tone` is "good", "bad", "head", "soft" or ""."""
-
-    text: str
-    tone: str = ""
+# The styles of lines on a terminal.
+_BAD, _GOOD, _HEAD, _SOFT = "bold red", "green", "bold", "dim"
 
 
-def text_lines(evaluation: Evaluation, *, verbose: bool = False) -> Iterator[TextLine]:
+def text_lines(evaluation: Evaluation, *, verbose: bool = False) -> Iterator[Text]:
     """What `enrich eval` prints: the verdicts first, then the table. `verbose`: all fields of a comparison, not only those that drifted."""
     counts = ", ".join(f"{stage} {count}" for stage, count in evaluation.counts.items() if count)
-    yield TextLine(f"{printable(evaluation.answers.name)} (pages: {counts or 'none'})", "head")
+    yield Text(f"{printable(evaluation.answers.name)} (pages: {counts or 'none'})", _HEAD)
     if evaluation.drift is not None:
-        yield TextLine("")
+        yield Text("")
         yield from _drift_lines(evaluation.drift, verbose)
     if evaluation.floors:
-        yield TextLine("")
+        yield Text("")
         for one in evaluation.floors:
-            yield TextLine(f"floor {floor_text(one)}", "" if one.held else "bad")
+            yield Text(f"floor {floor_text(one)}", "" if one.held else _BAD)
     if evaluation.names:
-        yield TextLine("")
+        yield Text("")
         yield from _table(evaluation)
         if evaluation.baseline is not None:
             versus = Counter(evaluation.versus.values())
-            yield TextLine("")
-            yield TextLine(
+            yield Text("")
+            yield Text(
                 f"against the offline baseline: {versus['better']} better, {versus['worse']} worse, {versus['same']} too close to call "
                 "(the 95 % interval of the difference contains zero)",
-                "bad" if versus["worse"] > versus["better"] else "",
+                _BAD if versus["worse"] > versus["better"] else "",
             )
     for row in evaluation.rows[1:]:
-        yield TextLine(f"{HEADINGS[row.role]}: {printable(row.name)}", "soft")
+        yield Text(f"{HEADINGS[row.role]}: {printable(row.name)}", _SOFT)
 
 
-def _drift_lines(drift: Drift, verbose: bool) -> Iterator[TextLine]:
+def _drift_lines(drift: Drift, verbose: bool) -> Iterator[Text]:
     pair = f"{printable(drift.before)} → {printable(drift.after)}"
     if not drift.shifts:
-        yield TextLine(f"drift: nothing in common to compare ({pair})", "bad")
+        yield Text(f"drift: nothing in common to compare ({pair})", _BAD)
     elif drift.called:
-        yield TextLine(f"DRIFT in {len(drift.called)} of {len(drift.shifts)} fields: {pair}", "bad")
+        yield Text(f"DRIFT in {len(drift.called)} of {len(drift.shifts)} fields: {pair}", _BAD)
     else:
-        yield TextLine(f"no drift in {len(drift.shifts)} fields: {pair}", "good")
+        yield Text(f"no drift in {len(drift.shifts)} fields: {pair}", _GOOD)
     for shift in drift.shifts:
         if verbose or shift.verdict != "steady":
-            yield TextLine(f"  {shift.field:<26} {shift_text(shift):<38} {shift.reason}", "bad" if shift.verdict == "drift" else "soft")
+            yield Text(f"  {shift.field:<26} {shift_text(shift):<38} {shift.reason}", _BAD if shift.verdict == "drift" else _SOFT)
 
 
-def _table(evaluation: Evaluation) -> Iterator[TextLine]:
+def _table(evaluation: Evaluation) -> Iterator[Text]:
     rows = [["metric", *(HEADINGS[row.role] for row in evaluation.rows), "to offline" if evaluation.baseline else ""]]
     for name in evaluation.names:
         cells = [estimate_text(name, row.metrics.get(name), interval=row.role in ("answers", "baseline")) for row in evaluation.rows]
         rows.append([name, *cells, evaluation.versus.get(name, "").replace("same", "")])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for place, row in enumerate(rows):
-        yield TextLine("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), "" if place else "head")
+        yield Text("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), "" if place else _HEAD)
 
 
 def report_html(evaluation: Evaluation) -> str:
