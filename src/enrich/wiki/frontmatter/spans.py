@@ -27,6 +27,7 @@ _NO_BREAKS = str.maketrans(dict.fromkeys("\x85\u2028\u2029\ufeff", "\ufffd"))
 _ODD = re.compile("[\x85\u2028\u2029\ufeff]")
 _BLOCK_HEADER = re.compile(r"[|>][-+0-9]*")
 _PROPERTY = re.compile(r"[&!][^\s,\[\]{}]*")
+_NAME = re.compile(r"[&*]([^\s,\[\]{}]*)")  # an anchor's or alias's name in YAML 1.2
 _GAP = re.compile(r"(?:[ \t\r\n]|(?<![^ \t\r\n])#[^\r\n]*)*")
 _SURE_KEY = re.compile(r"(?!(?:null|true|false)\Z)[A-Za-z_][A-Za-z0-9_-]*", re.IGNORECASE)
 _MAX_DEPTH = 60  # parsers and readers recurse
@@ -188,6 +189,7 @@ class _Builder:
         else:
             return None
         if node.anchor:
+            self._check_name(node.anchor, self._anchor_start(start), event.start_mark.line + 1)
             self.anchors[node.anchor] = node
         if node.kind != "scalar":
             self._fill(node, event.start_mark.line + 1)
@@ -215,10 +217,23 @@ class _Builder:
 
     def _alias(self, event: Any, node: Node) -> Node:
         target = self.anchors.get(event.anchor or "")
+        self._check_name(event.anchor, node.start, event.start_mark.line + 1)
         if target is None or any(target is outer for outer in self.open):
             raise EditRefused(f"the alias *{event.anchor} refers to no anchor, or to itself", event.start_mark.line + 1)
         self.aliases.append((node, target))
         return node
+
+    def _anchor_start(self, start: int) -> int:
+        """Where the anchor in front of a value is: a tag may be before it."""
+        while self.text[start : start + 1] == "!" and (tag := _PROPERTY.match(self.text, start)):
+            start = gap_end(self.text, tag.end())
+        return start
+
+    def _check_name(self, name: str, start: int, line: int) -> None:
+        """Refuse `&title: A`: to YAML 1.2 readers it is an anchor `title:` of the value A, to the parser used here a key with the anchor `title`."""
+        found = _NAME.match(self.text, start)
+        if found is None or found[1] != name:
+            raise EditRefused(f"YAML readers disagree about the anchor or alias {self.text[start : start + 20].split()[0]!r}", line)
 
     def _pair(self, key: Node, value: Node, flow: bool) -> Pair:
         after = gap_end(self.text, key.end) if flow else blanks_end(self.text, key.end)
