@@ -19,8 +19,21 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
-# Characters that could end a `<script>` element, start a comment in it, or break a JavaScript line.
-_ISLAND_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+# What could end a `<script>` element, start a comment in it, break a JavaScript line, or hide and reverse text (control and format characters).
+_ISLAND_ESCAPES = {
+    code: f"\\u{code:04x}"
+    for code in (
+        *map(ord, "<>&"),
+        *range(0x7F, 0xA0),
+        0xAD,
+        0x61C,
+        *range(0x200B, 0x2010),
+        *range(0x2028, 0x202F),
+        *range(0x2060, 0x2070),
+        *range(0xD800, 0xE000),
+        0xFEFF,
+    )
+}
 
 
 def render(
