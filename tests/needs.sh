@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetches what some tests need beyond Python: the npm package `yaml`, and Debian's Chromium.
+# Fetches what some tests need beyond Python: the npm package `yaml`, strace, and Debian's Chromium.
 # Quick where nothing is missing. Whatever cannot be had is no failure: those tests then skip by name and say why.
 cd "$(dirname "$0")" || exit 0
 
@@ -12,6 +12,11 @@ if [ ! -f node/node_modules/yaml/package.json ] || [ node/package.json -nt node/
     else
         note 'no npm here; tests marked `node` will skip'
     fi
+fi
+
+if ! command -v strace >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    DEBIAN_FRONTEND=noninteractive timeout 120 apt-get install -y -qq --no-install-recommends strace >/dev/null 2>&1 \
+        || note 'strace could not be installed; the tests of hostile wikis watch files, not system calls'
 fi
 
 if ! command -v chromium >/dev/null 2>&1; then

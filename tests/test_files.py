@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,8 +17,20 @@ from typing import Any
 
 import pytest
 
-from enrich import UserError
-from enrich.files import PageMoved, locked, remove_leftovers, replace_file, write_text_atomically
+from enrich import UserError, files
+from enrich.files import (
+    Folders,
+    KeyedStore,
+    PageMoved,
+    locked,
+    names_in,
+    read_bytes,
+    remove_file,
+    remove_folder,
+    remove_leftovers,
+    replace_file,
+    write_text_atomically,
+)
 
 OLD, NEW = b"---\ntitle: old\n---\n", b"---\ntitle: new\n---\n"
 
@@ -111,14 +124,14 @@ def test_loops_of_links_and_folders_are_refused(page: Path) -> None:
         ("open", errno.EROFS, "folder is not writable"),
         ("write", errno.ENOSPC, "disk is full"),
         ("fsync", errno.EDQUOT, "disk is full"),
-        ("replace", errno.EPERM, "folder is not writable"),
+        ("exchange", errno.EPERM, "folder is not writable"),
         ("write", errno.EIO, "cannot be written"),
     ],
 )
 def test_a_fault_of_the_disk_is_one_line_and_leaves_no_trace(
     page: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: int, says: str
 ) -> None:
-    real: Callable[..., Any] = getattr(os, call)
+    real: Callable[..., Any] = getattr(os, call, None) or files._exchange
 
     def failing(*args: Any, **kwargs: Any) -> Any:
         if call == "open" and not str(args[0]).endswith(".tmp"):
@@ -127,7 +140,7 @@ def test_a_fault_of_the_disk_is_one_line_and_leaves_no_trace(
             return real(args[0], args[1][:5])  # the first bytes still fit
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(os, call, failing)
+    monkeypatch.setattr(*((files, "_exchange") if call == "exchange" else (os, call)), failing)
     with pytest.raises(UserError, match=says) as caught:
         replaced(page)
     monkeypatch.undo()
@@ -318,3 +331,156 @@ def test_a_lock_excludes_other_processes_and_ends_with_its_holder(tmp_path: Path
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be locked"), locked(tmp_path / "file" / "lock"):
         pass
+
+
+@pytest.mark.parametrize("saves", [1, 2])
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_save_between_the_last_check_and_the_exchange_is_kept(
+    page: Path, monkeypatch: pytest.MonkeyPatch, saves: int, in_place: bool
+) -> None:
+    exchange, left = files._exchange, [f"save {number}".encode() for number in range(saves)]
+
+    def save_then_exchange(folder: int, one: str, other: str) -> bool:
+        if left:
+            if in_place:
+                page.write_bytes(left.pop(0))
+            else:
+                (page.parent / "editor").write_bytes(left.pop(0))
+                (page.parent / "editor").replace(page)
+        return exchange(folder, one, other)
+
+    monkeypatch.setattr(files, "_exchange", save_then_exchange)
+    with pytest.raises(PageMoved, match="it changed"):
+        replaced(page)
+    assert page.read_bytes() == f"save {saves - 1}".encode()
+    assert names(page.parent) == ["page.mdx"]
+
+
+def test_without_an_exchange_the_page_is_replaced_as_before(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_renameat2", lambda: None)
+    replaced(page)
+    assert page.read_bytes() == NEW
+
+
+class TestFolders:
+    """A wiki with links: where they may lead depends on what is done there."""
+
+    @pytest.fixture
+    def wiki(self, tmp_path: Path) -> Folders:
+        for name in ("wiki/inside/file", "outside/file", "outside/20240101T000000Z-abcdef/file"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(name)
+        root = tmp_path / "wiki"
+        for name, target in (
+            ("in", "inside"), ("out", "../outside"), ("file-in", "inside/file"), ("file-out", "../outside/file"), ("new-out", "../outside/new"),
+            ("chain", "out"), ("loop", "loop"), ("absolute", str(tmp_path / "outside")),
+        ):  # fmt: skip
+            (root / name).symlink_to(target)
+        return Folders(root)
+
+    OUT = ("out/file", "file-out", "chain/file", "absolute/file", "inside/../../outside/file", "../outside/file")
+
+    def test_reading_follows_links_that_stay_inside(self, wiki: Folders) -> None:
+        for name in ("inside/file", "in/file", "file-in", "inside/../in/file"):
+            assert read_bytes(wiki.root / name, wiki, 100) == b"wiki/inside/file", name
+        assert names_in(wiki.root / "in", wiki) == ["file"]
+        for name in (*self.OUT, "loop", "loop/file"):
+            with pytest.raises(OSError, match="leads outside|symbolic links|Not a directory"):
+                read_bytes(wiki.root / name, wiki, 100)
+        with pytest.raises(OSError, match="leads outside"):
+            names_in(wiki.root / "out", wiki)
+        trusting = Folders(wiki.root, (wiki.root.parent / "outside",))
+        assert {read_bytes(wiki.root / name, trusting, 100) for name in self.OUT} == {b"outside/file"}
+
+    def test_what_is_written_locked_and_removed_is_behind_no_link(self, wiki: Folders) -> None:
+        outside = wiki.root.parent / "outside"
+        before = sorted(outside.rglob("*"))
+        for name in (*self.OUT, "new-out", "in/file", "file-in", "loop", "out/new/new"):
+            file = wiki.root / name
+            with pytest.raises(UserError):
+                write_text_atomically(file, "x", within=wiki)
+            with pytest.raises(UserError), locked(file, within=wiki):
+                pass
+        for name in ("out/file", "chain/file"):
+            with pytest.raises(OSError):
+                remove_file(wiki.root / name, wiki)
+        for name in ("out", "out/20240101T000000Z-abcdef", "absolute"):
+            remove_folder(wiki.root / name, wiki)
+        for name in ("file-out", "out/file", "out/store.db"):
+            with KeyedStoreCloser(KeyedStore(wiki.root / name, within=wiki)) as store:
+                store.put(b"k", b"v")
+        (outside / ".enrich-1.tmp").write_text("x")
+        for name in ("out", "."):
+            assert remove_leftovers(wiki.root / name, older_than=0, now=2**40, within=wiki) == []
+        (outside / ".enrich-1.tmp").unlink()
+        assert sorted(outside.rglob("*")) == before
+        assert (outside / "file").read_text() == "outside/file"
+        assert (wiki.root / "inside" / "file").read_text() == "wiki/inside/file"
+        remove_file(wiki.root / "file-out", wiki)
+        assert not (wiki.root / "file-out").is_symlink() and (outside / "file").exists()
+
+    def test_a_trusted_folder_may_be_behind_a_link(self, wiki: Folders) -> None:
+        outside = wiki.root.parent / "outside"
+        trusting = Folders(wiki.root, (outside,))
+        write_text_atomically(wiki.root / "out" / "deep" / "report", "x", within=trusting)
+        write_text_atomically(wiki.root / "file-out", "y", within=trusting)
+        assert ((outside / "deep" / "report").read_text(), (outside / "file").read_text()) == ("x", "y")
+        remove_folder(wiki.root / "out" / "deep", trusting)
+        assert not (outside / "deep").exists()
+        with pytest.raises(UserError, match="not links"):
+            write_text_atomically(wiki.root / "file-in", "x", within=trusting)
+
+    @pytest.mark.parametrize("kind", ["pipe", "folder", "/dev/zero", "large", "endless"])
+    def test_what_is_not_a_regular_file_of_a_bounded_size_is_not_read(self, wiki: Folders, kind: str) -> None:
+        file = wiki.root / "special"
+        if kind == "pipe":
+            os.mkfifo(file)
+        elif kind == "folder":
+            file.mkdir()
+        elif kind == "large":
+            with file.open("wb") as stream:
+                stream.truncate(10_000_000_000)
+        elif kind == "endless":
+            file.symlink_to("/proc/self/mem")
+        else:
+            file.symlink_to(kind)
+        for within in (wiki, None):
+            with pytest.raises(OSError):
+                read_bytes(file, within, 1_000_000)
+        if kind in ("pipe", "folder"):
+            with pytest.raises(UserError, match="not a regular file"):
+                write_text_atomically(file, "x", within=wiki)
+
+
+class KeyedStoreCloser:
+    def __init__(self, store: KeyedStore) -> None:
+        self.store = store
+
+    def __enter__(self) -> KeyedStore:
+        return self.store
+
+    def __exit__(self, *_: object) -> None:
+        self.store.close()
+
+
+def test_all_files_are_opened_in_one_place() -> None:
+    """`enrich.files` knows about links, pipes and sizes: whoever opens a file in another way must be known here."""
+    package = Path(files.__file__).parent
+    known = {
+        "files.py": "this is the place",
+        "cli/main.py": "the null device",
+        "review/terminal_app.py": "a draft in the system's temporary folder",
+        "evaluation/sources.py": "pages of a revision, in a temporary folder",
+        "wiki/git.py": "a temporary repository",
+        "records/database.py": "the package's code",
+        "runs/maintenance.py": "the package's templates",
+        "records/record.py": "the package's code",
+    }
+    opening = re.compile(
+        r"(?<![\w.])open\(|\.(?:read_bytes|read_text|write_bytes|write_text|unlink|rmdir|mkdir|touch)\(|os\.open\(|rmtree\("
+    )
+    of_package = re.compile(r"def open|resources\.|_TEMPLATES|_FILE\.|\(folder / f\"\{")
+    for file in sorted(package.rglob("*.py")):
+        name = file.relative_to(package).as_posix()
+        found = [line for line in file.read_text(encoding="utf-8").split("\n") if opening.search(line) and not of_package.search(line)]
+        assert name in known or found == [], name

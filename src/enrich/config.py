@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,12 +20,14 @@ from pydantic_settings import (
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from enrich.errors import UserError, invalid_data
+from enrich.files import SETTINGS_BYTES, Folders, read_text
 
 FILE_NAME = "enrich.toml"
+# Folders that a wiki's settings and links may lead to, separated like PATH (docs/security.md).
+TRUST_FOLDER = "ENRICH_TRUST_FOLDER"
 STAGES = ("summary", "insights", "ratings")
 FOUR_DIMENSIONS = ("novelty", "rigor", "actionability", "completeness")
 SEVEN_DIMENSIONS = ("focus", "novelty", "rigor", "completeness", "concreteness", "actionability", "objectivity")
@@ -119,6 +121,7 @@ class Config(BaseSettings):
     eval: EvalSection = EvalSection()
     prices: dict[str, PriceSection] = {}
     _root: Path = PrivateAttr(Path())
+    _trusted: tuple[Path, ...] = PrivateAttr(())
     _base_url_from: str = PrivateAttr("")
 
     @classmethod
@@ -133,12 +136,31 @@ class Config(BaseSettings):
         """The same configuration for the wiki in `root`."""
         config = self.model_copy()
         config._root = root
+        # A Config that is made in code has only paths that the caller named; `load_config` knows where each path comes from.
+        config._trusted = tuple(path.resolve() for _, path in config._paths() if not Folders(root).allow(path))
         return config
+
+    def _paths(self) -> Iterator[tuple[tuple[str, ...], Path]]:
+        """The settings that name a file or folder: (key, path)."""
+        for name in ("content", "data", "profile"):
+            yield ("wiki", name), self._root / getattr(self.wiki, name)
+        for stage in STAGES:
+            yield ("stages", stage, "prompt"), self._root / (self.stages[stage].prompt or "")
+        yield ("eval", "golden"), self._root / self.eval.golden
 
     @property
     def root(self) -> Path:
         """The wiki's folder."""
         return self._root
+
+    @property
+    def folders(self) -> Folders:
+        """The folders that the wiki's files may be in: the wiki's own, and those that the user named by flag or environment."""
+        return Folders(self._root, self._trusted)
+
+    def folders_of(self, file: Path) -> Folders | None:
+        """The folders for a file that the user named: None (anywhere), unless its path is inside the wiki, where no link may lead it out."""
+        return self.folders if Path(os.path.normpath(file.absolute())).is_relative_to(self._root) else None
 
     @property
     def base_url_from(self) -> str:
@@ -164,12 +186,6 @@ class Config(BaseSettings):
     @property
     def lock(self) -> Path:
         return self.root / "enrich.lock"
-
-    @property
-    def prompts(self) -> Path:
-        """The wiki's own `prompts/`, else the prompts of the package."""
-        own = self.root / "prompts"
-        return own if own.is_dir() else shipped_prompts()
 
 
 def shipped_prompts() -> Path:
@@ -228,6 +244,7 @@ def load_config(root: Path, flags: Mapping[str, Any] | None = None, env: Mapping
     except ValidationError as error:
         raise invalid_data(error, Config, _source(error.errors()[0]["loc"], given, env, file)) from None
     config = config.with_root(root.resolve())
+    config._trusted = _trusted(config, given, env, file)
     if config.llm.base_url:
         source = _source(("llm", "base_url"), given, env, file)
         config._base_url_from = "flag" if source == "command line" else "file" if source == str(file) else "environment"
@@ -237,12 +254,27 @@ def load_config(root: Path, flags: Mapping[str, Any] | None = None, env: Mapping
     return config
 
 
-def _read_file(file: Path) -> TomlConfigSettingsSource:
+def _trusted(config: Config, flags: Mapping[str, Any], env: Mapping[str, str], file: Path) -> tuple[Path, ...]:
+    """The folders outside of the wiki's that its files may be in. Raises `UserError` if only the wiki's file names one."""
+    trusted = [Path(name).resolve() for name in env.get(TRUST_FOLDER, "").split(os.pathsep) if name]
+    for loc, path in config._paths():
+        if Folders(config.root, tuple(trusted)).allow(path):
+            continue
+        if _source(loc, flags, env, file) == str(file):
+            what = f"`{'.'.join(loc)}` leads outside of the wiki's folder, to {path.resolve()}"
+            raise UserError(what, where=str(file), do=f"name it by flag or environment, or set {TRUST_FOLDER} to that folder")
+        trusted.append(path.resolve())
+    return tuple(trusted)
+
+
+def _read_file(file: Path) -> InitSettingsSource:
+    if not file.exists():
+        raise UserError(f"no {FILE_NAME}", where=str(file.parent), do="run `enrich init` there, or name the wiki with --wiki DIR")
     try:
-        if not file.exists():
-            raise UserError(f"no {FILE_NAME}", where=str(file.parent), do="run `enrich init` there, or name the wiki with --wiki DIR")
-        return TomlConfigSettingsSource(Config, file)
-    except (OSError, UnicodeDecodeError) as error:
+        return InitSettingsSource(Config, tomllib.loads(read_text(file, Folders(file.parent), SETTINGS_BYTES)))
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror or error})", where=str(file)) from None
+    except (UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"cannot be read ({error})", where=str(file)) from None
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"invalid TOML: {error}", where=str(file), do="fix that line") from None

@@ -105,7 +105,9 @@ def checked(root: Path, sample: Path, data: str) -> list[dict[str, Any]]:
     (root / "enrich.toml").write_text(
         f'[wiki]\ncontent = "content/docs"\ndata = "{data}"\nroots = {json.dumps(ROOTS)}\nprofile = "reference"\n', encoding="utf-8"
     )
-    code, out = run("--wiki", str(root), "check", "--json", "--body-lines")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ENRICH_TRUST_FOLDER", str(sample))
+        code, out = run("--wiki", str(root), "check", "--json", "--body-lines")
     assert code == 0
     findings: list[dict[str, Any]] = json.loads(out)["findings"]
     return findings

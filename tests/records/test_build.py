@@ -272,11 +272,11 @@ def test_a_named_dates_file_must_be_valid(tmp_path: Path) -> None:
 def test_all_records_and_backlinks_of_the_sample_equal_the_reference_build(sample: Path, tmp_path: Path) -> None:
     roots = ["knowledge-base", "analysis", "getting-started", "tools", "internal", "style-guides", "guides", "insight-hunting"]
     roots += ["dashboard", "project", "kb", "sources"]
-    where = f'content = "{sample}/content/docs"\ndata = "{sample}/data"\nroots = {json.dumps(roots)}\n'
-    (tmp_path / "enrich.toml").write_text(f"[wiki]\n{where}")
+    (tmp_path / "enrich.toml").write_text(f"[wiki]\nroots = {json.dumps(roots)}\n")
+    config = load_config(tmp_path, {"wiki.content": f"{sample}/content/docs", "wiki.data": f"{sample}/data"}, env={})
     expected = json.loads((sample / "expected/pages.json").read_text())
     for _ in range(2):  # computed, then from the cache
-        document = json.loads(built(tmp_path).text())
+        document = json.loads(build(config, now=NOW).text())
         assert [record["id"] for record in document["pages"]] == [record["id"] for record in expected]
         for record, wanted in zip(document["pages"], expected, strict=True):
             assert json.dumps(record) == json.dumps(wanted), record["id"]  # values, their number text and the key order

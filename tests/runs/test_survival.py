@@ -187,7 +187,7 @@ def test_no_room_for_proposals_ends_the_run_in_one_line_and_loses_no_answer(
     wiki = DemoWiki(tmp_path, 4)
     server = wiki.asks(serve(honest))
     with monkeypatch.context() as broken:
-        broken.setattr("enrich.review.proposals.write_text_atomically", lambda file, text, durable=True: _full(file))
+        broken.setattr("enrich.review.proposals.write_text_atomically", lambda file, text, **_: _full(file))
         result = wiki.enrich("run", "--json")
     assert result.exit == 1
     assert "No space left" in result.json["stopped"]

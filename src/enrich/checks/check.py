@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 
 from enrich.checks.frontmatter import BROKEN, frontmatter
 from enrich.checks.insights import data_findings, duplicate_findings, page_findings
 from enrich.checks.report import CheckReport, PageFinding, in_order
 from enrich.checks.writing import writing
 from enrich.config import Config
+from enrich.files import DATA_BYTES, read_bytes
 from enrich.wiki.data import Insight, data_insights, page_insights, with_pages
 from enrich.wiki.pages import PageFile, read_page
 from enrich.wiki.wiki import Wiki
@@ -34,9 +34,9 @@ def check_wiki(config: Config, names: Sequence[str], today: date) -> CheckReport
         page = read_page(file)
         findings += in_order([*frontmatter(page, wiki.profile), *page_findings(page), *writing(page, wiki.profile.checks)])
         insights += page_insights(page)
-    found, notices = data_insights(config.data)
+    found, notices = data_insights(config.data, config.folders)
     tied, loose = with_pages(found, wiki.files)
-    notices = [one for one in notices if not names or _names_one(config.data / one.file, chosen)]
+    notices = [one for one in notices if not names or _names_one(config, one.file, chosen)]
     findings += [PageFinding("", config.data / one.file, max(one.line, 1), BROKEN, "error", one.message) for one in notices]
     if names:
         of_pages = [insight for insight in tied if insight.page in wanted]
@@ -50,10 +50,10 @@ def check_wiki(config: Config, names: Sequence[str], today: date) -> CheckReport
     return CheckReport(config.root, len(chosen), in_order(findings), () if names else tuple(wiki.warnings))
 
 
-def _names_one(file: Path, pages: Sequence[PageFile]) -> bool:
+def _names_one(config: Config, file: str, pages: Sequence[PageFile]) -> bool:
     """Whether a data file mentions one of the pages, by its id or by the last part of its address."""
     try:
-        raw = file.read_bytes()
+        raw = read_bytes(config.data / file, config.folders, DATA_BYTES)
     except OSError:
         return False
     return any(name.encode() in raw for page in pages for name in (page.id, page.url.rstrip("/").rpartition("/")[2]) if name)

@@ -67,11 +67,11 @@ def evaluate(
     files = wiki.select(pages or ())
     collecting = _Collecting(session, ask, limit)
     sources = Sources(wiki, files, names, collecting)
-    gold = sources.golden(golden or config.eval.golden)
+    gold = sources.golden(golden)
     measured = sources.read(answers)
     earlier = sources.read(against) if against is not None else None
     if save is not None:
-        write_answers(measured, save)
+        write_answers(measured, save, config.folders_of(save))
         session.note(f"wrote {save}")
     evaluation = measure(
         measured,

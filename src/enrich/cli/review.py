@@ -171,7 +171,7 @@ def _serve(session: Session, wiki: Wiki, pages: Sequence[str], port: int) -> Non
 
 
 def _import_decisions(session: Session, wiki: Wiki, pages: Sequence[str] | None, source: Path) -> None:
-    entries = read_decisions(source).decisions
+    entries = read_decisions(source, wiki.config.folders_of(source)).decisions
     if pages:
         wanted = {file.id for file in wiki.select(pages)}
         entries = [entry for entry in entries if entry.page in wanted]

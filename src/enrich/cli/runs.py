@@ -155,7 +155,7 @@ def run(
     )
     result = run_with_progress(session, wiki, options)
     if pr_body is not None:
-        write_text_atomically(pr_body, pull_request_body(wiki, result))
+        write_text_atomically(pr_body, pull_request_body(wiki, result), within=wiki.config.folders_of(pr_body))
     if session.json:
         session.document(result.document())
     else:

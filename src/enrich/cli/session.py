@@ -53,11 +53,13 @@ class Session:
     json: bool = False
     quiet: bool = False
     verbose: bool = False
+    _config: Config | None = None
 
     def config(self, **flags: Any) -> Config:
         """The wiki's configuration; `flags` are dotted keys with `__` for the dot."""
         root = self.wiki if self.wiki is not None else find_wiki(Path.cwd())
-        return load_config(root, {key.replace("__", "."): value for key, value in flags.items()})
+        self._config = load_config(root, {key.replace("__", "."): value for key, value in flags.items()})
+        return self._config
 
     def open_wiki(self, *, warn: bool = False, **flags: Any) -> Wiki:
         """The wiki; `warn` prints what is wrong with its pages as a whole."""
@@ -102,7 +104,7 @@ class Session:
         if output is None:
             print(text, end="")
         else:
-            write_text_atomically(output, text)
+            write_text_atomically(output, text, within=None if self._config is None else self._config.folders_of(output))
             self.note(f"wrote {what} to {output}" if what else f"wrote {output}")
 
 

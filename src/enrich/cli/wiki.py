@@ -96,7 +96,7 @@ def build(
     config = session.config()
     file = output if output is not None else config.root / FILE_NAME
     started = time.perf_counter()
-    clock = _clock(now) or (generated_at(file) if exit_code else None) or datetime.now(UTC)
+    clock = _clock(now) or (generated_at(file, config.folders_of(file)) if exit_code else None) or datetime.now(UTC)
 
     def states() -> Enrichment:
         from enrich.runs.plan import make_plan
@@ -106,8 +106,8 @@ def build(
     with progress_of_build(session) as progress:
         enrichment = enrichment_states(config, states)
         database = build_database(config, now=clock, enrichment=enrichment, dates_file=dates, progress=progress)
-        changed = would_change(database, file) if exit_code else False
-        written = [] if exit_code else write_database(database, file, split=split)
+        changed = would_change(database, file, config.folders_of(file)) if exit_code else False
+        written = [] if exit_code else write_database(database, file, split=split, within=config.folders_of(file))
     seconds = time.perf_counter() - started
     for notice in database.notices:
         session.warn(str(notice))

@@ -24,7 +24,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from enrich.errors import UserError, invalid_data
-from enrich.files import write_text_atomically
+from enrich.files import DATA_BYTES, Folders, read_text, write_text_atomically
 from enrich.stages.fields import FieldAnswer
 from enrich.wiki import yaml12
 from enrich.wiki.data import SCORES, TYPES
@@ -153,7 +153,7 @@ def number(value: Any, high: float) -> float | None:
     return float(value)
 
 
-def read_answers(file: Path, pages: Sequence[PageFile]) -> AnswerSet:
+def read_answers(file: Path, pages: Sequence[PageFile], within: Folders | None = None) -> AnswerSet:
     """The set in `file`, tied to `pages` by id, else by path inside the content folder, else by site path.
 
     Entries of unknown pages are left out with a notice. Raises `UserError` with file, place and what is allowed.
@@ -163,7 +163,7 @@ def read_answers(file: Path, pages: Sequence[PageFile]) -> AnswerSet:
     names |= {page.id: page.id for page in pages}
     found: dict[str, PageAnswers] = {}
     unknown: list[str] = []
-    name, entries = _read_file(file)
+    name, entries = _read_file(file, within)
     for page, entry, where in entries:
         known = names.get(page.strip("/"))
         if known is None:
@@ -179,19 +179,19 @@ def read_answers(file: Path, pages: Sequence[PageFile]) -> AnswerSet:
     return AnswerSet(name, {page.id: found[page.id] for page in pages if page.id in found}, notices)
 
 
-def write_answers(answers: AnswerSet, file: Path) -> None:
+def write_answers(answers: AnswerSet, file: Path, within: Folders | None = None) -> None:
     """Write the set as JSON lines that `read_answers` reads. Raises `UserError` if it cannot be written."""
     entries = [given.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True) for given in answers.pages.values()]
-    write_text_atomically(file, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries))
+    write_text_atomically(file, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries), within=within)
 
 
 _Entries = Iterator[tuple[str, Mapping[str, Any], str]]  # (page as named in the file, its answers, place in the file)
 
 
-def _read_file(file: Path) -> tuple[str, _Entries]:
+def _read_file(file: Path, within: Folders | None) -> tuple[str, _Entries]:
     """(the set's name, its entries)."""
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_text(file, within, DATA_BYTES).removeprefix("\ufeff")
     except OSError as error:
         do = "name a file of answers, or `frontmatter`"
         raise UserError(f"cannot be read ({error.strerror or error})", where=str(file), do=do) from None

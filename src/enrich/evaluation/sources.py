@@ -6,7 +6,6 @@ The values that a wiki holds are on its pages and in `insights/*.yaml` of its da
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from enrich.stages.fields import FieldAnswer, current_value, stage_of
 from enrich.stages.judges import judge_of
 from enrich.stages.stage import Stage, load_stages
 from enrich.wiki.data import data_insights, page_insights, with_pages
+from enrich.wiki.git import NoHistory, history
 from enrich.wiki.pages import Page, PageFile, find_pages, read_page
 from enrich.wiki.wiki import Wiki
 
@@ -42,14 +42,15 @@ class Sources:
     collect: Collect
     _golden: AnswerSet | None = field(default=None, init=False)
 
-    def golden(self, source: str) -> AnswerSet:
-        """The golden set. Values that `enrich` wrote into the frontmatter are left out of it."""
+    def golden(self, named: str | None = None) -> AnswerSet:
+        """The golden set (default: the configured one). Values that `enrich` wrote into the frontmatter are left out of it."""
+        source = self.wiki.config.eval.golden if named is None else named
         if source.partition(":")[0] in ("model", "offline"):
             raise UserError(f"{source!r} is not golden data", do="name a file, or frontmatter", exit_code=2)
         if source == "frontmatter":
             found = stored_answers(self.wiki.config, self.files, lock=self.wiki.shared(LockFile).read())
         else:
-            found = self.read(source)
+            found = self.read(source, in_wiki=named is None)
         self._golden = self._restricted(found)
         return self._golden
 
@@ -57,8 +58,9 @@ class Sources:
         """Whether the answers of `source` are the baseline's own."""
         return source == "offline" or (source == "model" and self.wiki.config.llm.backend == "offline")
 
-    def read(self, source: str) -> AnswerSet:
-        """The set that `source` names. Raises `UserError` if it cannot be read."""
+    def read(self, source: str, *, in_wiki: bool = False) -> AnswerSet:
+        """The set that `source` names. Raises `UserError` if it cannot be read. `in_wiki`: a file's path is relative to the wiki's folder."""
+        config = self.wiki.config
         word, _, rest = source.partition(":")
         if source == "frontmatter":
             return self._restricted(stored_answers(self.wiki.config, self.files))
@@ -66,7 +68,8 @@ class Sources:
             return self._restricted(stored_at(self.wiki.config, source.partition("@")[2]))
         if source in ("model", "offline") or (word == "model" and rest):
             return self._collected(source, rest)
-        return self._restricted(read_answers(Path(source), self.wiki.files))
+        file = config.root / source if in_wiki else Path(source)
+        return self._restricted(read_answers(file, self.wiki.files, config.folders if in_wiki else config.folders_of(file)))
 
     def _restricted(self, found: AnswerSet) -> AnswerSet:
         return found.restricted({file.id: self.stages for file in self.files})
@@ -116,16 +119,13 @@ def _answered(name: str, fields: Mapping[str, Sequence[FieldAnswer]]) -> AnswerS
     return AnswerSet(name, {page: one for page, one in given.items() if one.stages})
 
 
-_GIT_SECONDS = 300
-
-
 def stored_answers(config: Config, files: Sequence[PageFile], *, name: str = "frontmatter", lock: Lock | None = None) -> AnswerSet:
     """The values on `files` and in the data folder; unusable ones are left out with a notice.
 
     Insights of the data folder are tied to pages by `wiki.data.with_pages`; a page's own list replaces them. With `lock`, values that `enrich`
     wrote are left out: a model must not be measured against its own earlier answers.
     """
-    listed, said = data_insights(config.data)
+    listed, said = data_insights(config.data, config.folders)
     tied, loose = with_pages(listed, files)
     from_data: dict[str, list[ScoredInsight]] = {}
     unusable = written = 0
@@ -201,24 +201,24 @@ def _check_out(config: Config, revision: str, root: Path) -> None:
     """Write the pages and insight files of a revision below `root`, from its blobs: no link, filter or hook of the repository has an effect."""
     if revision.startswith("-"):
         raise UserError(f"not a revision: {revision!r}", where=str(config.root), do="name a commit, a tag or a branch")
-    wanted = [config.wiki.content, f"{config.wiki.data}/insights"]
-    for folder in map(PurePosixPath, wanted):
+    wanted = [PurePosixPath(config.wiki.content), PurePosixPath(config.wiki.data, "insights")]
+    for folder in wanted:
         if folder.is_absolute() or ".." in folder.parts:
             raise UserError(f"{folder} is outside the wiki's folder", where=str(config.root), do="compare with a file that --save wrote")
-    # `ls-tree` in a subfolder gives paths relative to it, as the configuration's are.
-    listed = _git(config.root, "ls-tree", "-r", "-z", revision, "--", *wanted)
-    if listed is None:
-        raise UserError(
-            f"git does not know {revision!r} here", where=str(config.root), do="name a commit, a tag or a branch of the wiki's repository"
-        )
     blobs: list[tuple[str, str]] = []
-    for row in listed.split(b"\0"):
-        meta, _, path = os.fsdecode(row).partition("\t")
-        if meta.startswith("100") and path.endswith((".md", ".mdx", ".yaml", ".yml")) and ".." not in PurePosixPath(path).parts:
-            blobs.append((meta.split()[2], path))
-    contents = _git(config.root, "cat-file", "--batch", given="".join(f"{blob}\n" for blob, _ in blobs).encode())
-    if contents is None:
-        raise UserError("git cannot read its objects", where=str(config.root), do="run `git fsck`")
+    try:
+        with history(config.root) as repository:
+            inside = [str(PurePosixPath(repository.prefix) / folder) for folder in wanted]
+            listed = repository.git("ls-tree", "-r", "-z", revision, "--", *([] if "." in inside else inside))
+            for row in listed.split(b"\0"):
+                meta, _, path = os.fsdecode(row).partition("\t")
+                path = path.removeprefix(repository.prefix)
+                if meta.startswith("100") and path.endswith((".md", ".mdx", ".yaml", ".yml")) and ".." not in PurePosixPath(path).parts:
+                    blobs.append((meta.split()[2], path))
+            contents = repository.git("cat-file", "--batch", given="".join(f"{blob}\n" for blob, _ in blobs))
+    except NoHistory as why:
+        do = "name a commit, a tag or a branch of the wiki's repository"
+        raise UserError(f"git does not know {revision!r} here: {why}", where=str(config.root), do=do) from None
     at = 0
     for _, path in blobs:
         end = contents.index(b"\n", at)
@@ -227,19 +227,3 @@ def _check_out(config: Config, revision: str, root: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(contents[end + 1 : end + 1 + size])
         at = end + size + 2
-
-
-def _git(folder: Path, *arguments: str, given: bytes = b"") -> bytes | None:
-    """The output of git, None if it fails or is missing."""
-    try:
-        done = subprocess.run(
-            ["git", "--no-pager", *arguments],
-            cwd=folder,
-            input=given,
-            capture_output=True,
-            timeout=_GIT_SECONDS,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout if done.returncode == 0 else None

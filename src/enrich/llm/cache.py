@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakValueDictionary, finalize
 
 from enrich.errors import UserError
+from enrich.files import Folders, check_database, open_file
 
 if TYPE_CHECKING:
     from diskcache import Cache
@@ -48,8 +49,9 @@ class AnswerCache:
     `note` is called with one line for a person if something is damaged.
     """
 
-    def __init__(self, folder: Path, note: Callable[[str], None] | None = None) -> None:
+    def __init__(self, folder: Path, note: Callable[[str], None] | None = None, within: Folders | None = None) -> None:
         self.folder = folder
+        self._within = within or Folders(folder)
         self._note = note or (lambda line: None)
         self._open: Cache | None = None
 
@@ -127,7 +129,7 @@ class AnswerCache:
     def _connect(self) -> Cache:
         from diskcache import Cache
 
-        self.folder.mkdir(parents=True, exist_ok=True)
+        check_database(self.folder / _DATABASE, self._within)
         return Cache(
             str(self.folder.resolve()),
             timeout=_BUSY_SECONDS,
@@ -219,8 +221,8 @@ class SingleFlight:
     each other. After a wait, the answer is usually in the cache.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, within: Folders | None = None) -> None:
+        self.folder, self._within = folder, within
         self._here: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._handle: int | None = None
 
@@ -238,8 +240,7 @@ class SingleFlight:
         pause = _FIRST_LOOK
         try:
             if self._handle is None:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                self._handle = os.open(self.folder / "questions", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                self._handle = open_file(self.folder / "questions", os.O_RDWR | os.O_CREAT, self._within)
                 finalize(self, os.close, self._handle)
             while not _set_lock(self._handle, place, fcntl.F_WRLCK):
                 await asyncio.sleep(pause)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from enrich.errors import UserError, invalid_data
+from enrich.files import SETTINGS_BYTES, Folders, read_text
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -44,15 +45,16 @@ class Prompt:
     _first_line: int = field(repr=False, compare=False)
 
     @classmethod
-    def load(cls, path: Path) -> Prompt:
+    def load(cls, path: Path, within: Folders | None = None) -> Prompt:
         """The prompt in the file `path`. Raises `UserError` with file and line."""
         from jinja2 import StrictUndefined, TemplateSyntaxError
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
         try:
-            text = path.read_text(encoding="utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
+            text = read_text(path, within, SETTINGS_BYTES).removeprefix("\ufeff").replace("\r\n", "\n")
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot be read ({error})", where=str(path), do="restore the prompt file") from None
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise UserError(f"cannot be read ({reason})", where=str(path), do="restore the prompt file") from None
         settings, body, first_line = _split(text, str(path))
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
         try:

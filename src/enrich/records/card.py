@@ -76,15 +76,17 @@ def page_card(
     if record is None:
         raise UserError("the page cannot be read", where=str(file.file), do="see `enrich check` for the reason")
     page = read_page(file)
-    found, notices = data_insights(config.data)
+    found, notices = data_insights(config.data, config.folders)
     tied, loose = with_pages(found, files)
     number = ""
     if "entityType" in record:
-        number = next((entity.numeric_id or "" for entity in load_data(config.data).entities if entity.id == file.id), "")
+        number = next(
+            (entity.numeric_id or "" for entity in load_data(config.data, within=config.folders).entities if entity.id == file.id), ""
+        )
     card = status_card(
         record,
         page,
-        load_profile(config.wiki.profile, config.root),
+        load_profile(config.wiki.profile, config.root, config.folders),
         now,
         insights=[*page_insights(page), *(insight for insight in tied if insight.page == file.id)],
         backlinks=database.backlinks.get(file.id, ()),

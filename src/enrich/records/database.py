@@ -6,14 +6,16 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from enrich.config import STAGES, Config, shipped_prompts
 from enrich.errors import UserError
-from enrich.files import KeyedStore, write_text_atomically
+from enrich.files import LOCK_BYTES, Folders, KeyedStore, names_in, open_file, read_bytes, write_text_atomically
 from enrich.metrics.links import resource_map
 from enrich.records.record import LoadedPage, Surroundings, complete, load_page, open_store, page_record
 from enrich.records.relations import Similar, all_entities, backlinks, compared_text, numeric_ids, redundancy
@@ -67,14 +69,14 @@ def build(
     """
     if not config.content.is_dir():
         raise UserError("the content folder does not exist", where=str(config.content), do="set [wiki] content in enrich.toml")
-    profile = load_profile(config.wiki.profile, config.root)
+    profile = load_profile(config.wiki.profile, config.root, config.folders)
     notices: list[Notice] = []
     files = _page_files(config, notices)
     ids = {file.id for file in files}
-    store = open_store(config.cache / "pages", profile)
+    store = open_store(config.cache / "pages", profile, config.folders)
     complete_build = False
     try:
-        data = load_data(config.data, store.remember)
+        data = load_data(config.data, store.remember, config.folders)
         notices += [Notice(f"{config.wiki.data}/{notice.file}", notice.line, notice.message) for notice in data.notices]
         dates = _dates(config, profile, dates_file, notices)
         loaded = list(_load_pages(files, profile, store, config.wiki.content, notices, progress))
@@ -112,7 +114,7 @@ def enrichment_states(config: Config, plan: Callable[[], Enrichment]) -> Enrichm
 
     Planning parses every page. A build that finds its records in the cache should not wait for that.
     """
-    store = KeyedStore(config.cache / "states.db")
+    store = KeyedStore(config.cache / "states.db", within=config.folders)
     try:
         states: Enrichment = store.remember("states", _inputs(config), plan)
         return states
@@ -125,13 +127,16 @@ def _inputs(config: Config) -> bytes:
     digest = hashlib.blake2b(config.model_dump_json().encode())
     package = Path(__file__).parents[1]
     named = [config.root / prompt for name in STAGES if (prompt := config.stages[name].prompt)]
-    prompts = [file for folder in (shipped_prompts(), config.prompts) for file in sorted(folder.glob("*.md"))]
-    proposals = sorted(config.proposals.glob("*.json"))
+    prompts = [config.root / "prompts" / f"{name}.md" for name in ("system", *STAGES)]
+    with suppress(OSError):
+        named += sorted(config.proposals / name for name in names_in(config.proposals, config.folders, own=True))
     pages = find_pages(config.content, config.wiki.roots)[0]
-    own = [*sorted(package.rglob("*.py")), *prompts, *named, config.lock, *proposals]
-    for name, file in [*((str(file), file) for file in own), *((f"{page.id}\0{page.path}", page.file) for page in pages)]:
+    ours = [*package.rglob("*.py"), *shipped_prompts().glob("*.md")]
+    reads = [(str(file), file.read_bytes) for file in sorted(ours)]
+    reads += [(str(file), partial(read_bytes, file, config.folders, LOCK_BYTES)) for file in (*prompts, *named, config.lock)]
+    for name, read in [*reads, *((f"{page.id}\0{page.path}", page.read) for page in pages)]:
         try:
-            content = file.read_bytes()
+            content = read()
         except OSError as error:
             content = f"{error.errno}".encode()
             name += "\0missing"
@@ -140,29 +145,29 @@ def _inputs(config: Config) -> bytes:
     return digest.digest()
 
 
-def write_database(database: Database, file: Path, *, split: bool = False) -> list[Path]:
+def write_database(database: Database, file: Path, *, split: bool = False, within: Folders | None = None) -> list[Path]:
     """Write `database.json` and, with `split`, `pages.json` and `backlinks.json` beside it; return their paths."""
     texts = {file: database.text()}
     if split:
         texts[file.parent / "pages.json"] = f"{_array(database.pages)}\n"
         texts[file.parent / "backlinks.json"] = f"{_object(database.backlinks)}\n"
     for path, text in texts.items():
-        write_text_atomically(path, text)
+        write_text_atomically(path, text, within=within)
     return list(texts)
 
 
-def would_change(database: Database, file: Path) -> bool:
+def would_change(database: Database, file: Path, within: Folders | None = None) -> bool:
     """Whether writing would change the file."""
     try:
-        return file.read_bytes() != database.text().encode()
+        return read_bytes(file, within, LOCK_BYTES) != database.text().encode()
     except OSError:
         return True
 
 
-def generated_at(file: Path) -> datetime | None:
+def generated_at(file: Path, within: Folders | None = None) -> datetime | None:
     """The time of the build that wrote this file; None if no build wrote it."""
     try:
-        with file.open("rb") as stream:
+        with os.fdopen(open_file(file, os.O_RDONLY, within, own=False), "rb") as stream:
             stream.seek(0, os.SEEK_END)
             stream.seek(max(0, stream.tell() - 200))
             tail = stream.read().decode("utf-8", "replace")
@@ -189,13 +194,13 @@ def _page_files(config: Config, notices: list[Notice]) -> list[PageFile]:
 
 def _dates(config: Config, profile: Profile, dates_file: Path | None, notices: list[Notice]) -> Dates:
     if dates_file is not None:
-        return read_dates(dates_file)
-    if (config.data / DATES_FILE).is_file():
+        return read_dates(dates_file, config.folders_of(dates_file))
+    if os.path.lexists(config.data / DATES_FILE):
         try:
-            return read_dates(config.data / DATES_FILE)
+            return read_dates(config.data / DATES_FILE, config.folders)
         except UserError as error:
             notices.append(Notice(f"{config.wiki.data}/{DATES_FILE}", 0, f"{error.what}; git is asked instead"))
-    dates, said = git_dates(config.content, profile.bulk_import_pages)
+    dates, said = git_dates(config.root, config.content, profile.bulk_import_pages)
     notices += said
     return dates
 
@@ -205,7 +210,7 @@ def _load_pages(
 ) -> Iterable[LoadedPage]:
     for count, file in enumerate(files, 1):
         try:
-            raw = file.file.read_bytes()
+            raw = file.read()
         except OSError as error:
             notices.append(Notice(f"{content}/{file.path}", 0, f"cannot be read ({error.strerror or error}); it gets no record"))
             continue

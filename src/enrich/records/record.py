@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from enrich.files import KeyedStore
+from enrich.files import Folders, KeyedStore
 from enrich.metrics.links import Links, links, referenced_resources, unconverted_links
 from enrich.metrics.quality import coverage, suggested_quality
 from enrich.metrics.risk import Integrity, hallucination_risk, integrity
@@ -86,14 +86,14 @@ class PageFacts:
 _FACTS = TypeAdapter(PageFacts)
 
 
-def open_store(folder: Path, profile: Profile) -> KeyedStore:
+def open_store(folder: Path, profile: Profile, within: Folders | None = None) -> KeyedStore:
     """The store of what builds compute from pages and data files. Its entries depend on the profile and on the code that computes them."""
     code = hashlib.blake2b(digest_size=16)
     for package in ("metrics", "records", "wiki"):
         for entry in sorted(resources.files("enrich").joinpath(package).iterdir(), key=lambda entry: entry.name):
             if entry.name.endswith(".py"):
                 code.update(entry.name.encode() + b"\0" + entry.read_bytes() + b"\0")
-    return KeyedStore(folder / "pages.sqlite", f"{code.hexdigest()}\0{profile.model_dump_json()}")
+    return KeyedStore(folder / "pages.sqlite", f"{code.hexdigest()}\0{profile.model_dump_json()}", within)
 
 
 @dataclass(frozen=True, slots=True)

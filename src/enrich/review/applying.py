@@ -34,7 +34,7 @@ FIELD_MOVED = "field-moved"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing was written to a page. `cause` is a stable word: gone, unreadable, body-changed, field-moved, edit-refused."""
+    """Why nothing was written to a page. `cause`: gone, unreadable, body-changed, field-moved, edit-refused or not-writable."""
 
     page: str
     path: str
@@ -116,7 +116,7 @@ def _apply_batch(wiki: Wiki, batch: Sequence[tuple[Proposal, Sequence[FieldChang
             else:
                 edits.append(edit)
     lock_file.append_intents(entry for edit in edits if edit.raw != edit.page.raw for entry in edit.entries)
-    written, failure = _write_pages(wiki, edits, done)
+    written = _write_pages(wiki, edits, done)
     on_page = {edit.page.id for edit in written}
     # Intents of pages that were not written are void: their earlier entries are restored.
     updates: dict[Key, LockEntry | None] = {
@@ -133,14 +133,10 @@ def _apply_batch(wiki: Wiki, batch: Sequence[tuple[Proposal, Sequence[FieldChang
                 gone = [change.field for change in edit.changes if (now := current.change(change.field)) and same(now.new, change.new)]
                 store.put(current.without(gone))
             done.fields.extend((edit.page.id, change.field) for change in edit.changes)
-    if failure is not None:
-        cure = failure.do.partition(",")[0] or "fix that"
-        do = f"{len(written)} pages of this batch were written; {cure} and run `enrich apply` again"
-        raise UserError(failure.what, where=failure.where, do=do)
 
 
-def _write_pages(wiki: Wiki, edits: Sequence[_PageEdit], done: Applied) -> tuple[list[_PageEdit], UserError | None]:
-    """Replace the pages. Returns the edits whose values are on their pages now, and the error that ended it (full disk, read-only folder)."""
+def _write_pages(wiki: Wiki, edits: Sequence[_PageEdit], done: Applied) -> list[_PageEdit]:
+    """Replace the pages. Returns the edits whose values are on their pages now; a page that cannot be written does not stop the others."""
     written: list[_PageEdit] = []
     for edit in edits:
         page = edit.page
@@ -150,10 +146,11 @@ def _write_pages(wiki: Wiki, edits: Sequence[_PageEdit], done: Applied) -> tuple
         except PageMoved as error:
             done.refused.append(Refusal(page.id, page.file.path, FIELD_MOVED, str(error)))
         except UserError as error:
-            return written, error
+            reason = f"{error.what}; {error.do}" if error.do else error.what
+            done.refused.append(Refusal(page.id, page.file.path, "not-writable", reason))
         else:
             written.append(edit)
-    return written, None
+    return written
 
 
 def page_of(wiki: Wiki, page: str) -> Page | None:

@@ -28,6 +28,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from enrich.errors import AnswerError, UserError, invalid_data
+from enrich.files import DATA_BYTES, Folders, read_bytes
 from enrich.grounding import PageIndex
 from enrich.review.applying import FIELD_MOVED, MEANWHILE, Applied, appliable, apply, obstacle, page_of
 from enrich.review.lock import ADOPTED, PERSONS, REJECTED, Key, Lock, LockEntry, LockFile, Question, lock_entry, owner
@@ -396,9 +397,6 @@ def _form(change: FieldChange) -> dict[str, Any]:
     return form_of(change.field, change.new, quotes=[item.quote for item in change.evidence], reason=change.reason)
 
 
-_MOST_BYTES = 50_000_000
-
-
 class Entry(BaseModel):
     """One decision. `value` belongs to `edit`; `insights` (indices in the proposed list, from 0) to `accept` and `edit`."""
 
@@ -417,12 +415,10 @@ class DecisionFile(BaseModel):
     decisions: list[Entry]
 
 
-def read_decisions(file: Path) -> DecisionFile:
+def read_decisions(file: Path, within: Folders | None = None) -> DecisionFile:
     """The decisions of a file. Raises `UserError` that names the place of what is wrong."""
     try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise UserError("too large for a decisions file", where=str(file))
-        return DecisionFile.model_validate(json.loads(file.read_bytes()))
+        return DecisionFile.model_validate(json.loads(read_bytes(file, within, DATA_BYTES)))
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", where=str(file)) from None
     except ValidationError as error:

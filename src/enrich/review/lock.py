@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from enrich.errors import UserError
-from enrich.files import locked, write_text_atomically
+from enrich.files import LOCK_BYTES, locked, open_file, read_bytes, read_text, write_text_atomically
 from enrich.stages.fields import current_value, is_missing, value_hash
 from enrich.stages.stage import OFFLINE, Stage
 from enrich.wiki.pages import Page
@@ -207,15 +207,17 @@ class LockFile:
 
     def __init__(self, wiki: Wiki) -> None:
         self.path, self._mutex = wiki.config.lock, wiki.config.cache / "locks" / "wiki"
+        self._within = wiki.config.folders
 
     def read(self) -> Lock:
         """The entries of the file. Raises `UserError` that names the line for anything that is not a lock entry."""
         try:
-            text = self.path.read_text(encoding="utf-8")
+            text = read_text(self.path, self._within, LOCK_BYTES)
         except FileNotFoundError:
             return Lock()
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot be read ({error})", where=str(self.path), do="restore it from version control") from None
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise UserError(f"cannot be read ({reason})", where=str(self.path), do="restore it from version control") from None
         entries = []
         rows = text.split("\n")
         for number, row in enumerate(rows, 1):
@@ -232,13 +234,13 @@ class LockFile:
     def may_hold_intents(self) -> bool:
         """False if an interrupted apply cannot have left any; much cheaper than `read`. Raises nothing."""
         try:
-            return b'"intent"' in self.path.read_bytes()
+            return b'"intent"' in read_bytes(self.path, self._within, LOCK_BYTES)
         except OSError:
             return False
 
     def writing(self) -> AbstractContextManager[None]:
         """Hold the mutex: one process at a time changes pages and lock."""
-        return locked(self._mutex)
+        return locked(self._mutex, within=self._within)
 
     def append_intents(self, entries: Iterable[LockEntry]) -> None:
         """Write durably what is about to be written on pages. To be called within `writing`."""
@@ -246,7 +248,8 @@ class LockFile:
         if not rows:
             return
         try:
-            with self.path.open("a+b") as handle:
+            with os.fdopen(open_file(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, self._within), "a+b") as handle:
+                handle.seek(0, os.SEEK_END)
                 if handle.tell() > 0:
                     handle.seek(-1, os.SEEK_END)
                     if handle.read(1) != b"\n":  # the rest of a line that was cut off
@@ -268,7 +271,7 @@ class LockFile:
         kept = [entry for entry in self.read() if (entry.page, entry.stage) not in changes]
         new = [entry for entry in changes.values() if entry is not None]
         rows = map(_row, sorted([*kept, *new], key=lambda entry: (entry.page, entry.stage)))
-        write_text_atomically(self.path, "".join(rows))
+        write_text_atomically(self.path, "".join(rows), within=self._within)
 
 
 def _row(entry: LockEntry) -> str:

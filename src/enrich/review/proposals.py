@@ -12,7 +12,6 @@ import dataclasses
 import difflib
 import hashlib
 import json
-import os
 import unicodedata
 import zlib
 from base64 import b64decode, b64encode
@@ -26,7 +25,7 @@ from urllib.parse import quote
 from pydantic import Field, TypeAdapter
 
 from enrich.errors import UserError
-from enrich.files import locked, write_text_atomically
+from enrich.files import DATA_BYTES, locked, names_in, read_bytes, remove_file, write_text_atomically
 from enrich.grounding import Finding
 from enrich.review.lock import IF_ANY, Question
 from enrich.stages.fields import Evidence
@@ -189,7 +188,7 @@ class ProposalStore:
     """The folder `proposals/`. Reading needs no lock; changes are made within `writing`, so that two reviewers lose no decision."""
 
     def __init__(self, wiki: Wiki) -> None:
-        self.folder = wiki.config.proposals
+        self.folder, self._within = wiki.config.proposals, wiki.config.folders
         self.damaged: list[UserError] = []
         self._names: dict[str, str] | None = None  # casefolded file name -> file name
 
@@ -215,7 +214,7 @@ class ProposalStore:
 
     def writing(self) -> AbstractContextManager[None]:
         """Hold the folder: one process at a time changes proposals."""
-        return locked(self.folder / ".mutex")
+        return locked(self.folder / ".mutex", within=self._within)
 
     def put(self, proposal: Proposal, *, durable: bool = False) -> None:
         """Write one proposal, or remove it if it has no changes left. To be called within `writing`.
@@ -224,10 +223,10 @@ class ProposalStore:
         """
         file = self.folder / self._name(proposal.page)
         if not proposal.changes:
-            file.unlink(missing_ok=True)
+            remove_file(file, self._within)
             self._listing().pop(file.name.casefold(), None)
             return
-        write_text_atomically(file, _text(proposal), durable=durable)
+        write_text_atomically(file, _text(proposal), durable=durable, within=self._within)
         self._listing()[file.name.casefold()] = file.name
 
     def _name(self, page: str) -> str:
@@ -243,15 +242,19 @@ class ProposalStore:
     def _listing(self) -> dict[str, str]:
         if self._names is None:
             try:
-                names = [name for name in os.listdir(self.folder) if name.endswith(".json") and not name.startswith(".")]
-            except OSError:
+                names = [
+                    name for name in names_in(self.folder, self._within, own=True) if name.endswith(".json") and not name.startswith(".")
+                ]
+            except FileNotFoundError:
                 names = []
+            except OSError as error:
+                raise UserError(f"cannot be read ({error.strerror})", where=str(self.folder), do="make it a readable folder") from None
             self._names = {name.casefold(): name for name in names}
         return self._names
 
     def _read(self, file: Path) -> Proposal | None:
         try:
-            return Proposal.load(json.loads(file.read_bytes()))
+            return Proposal.load(json.loads(read_bytes(file, self._within, DATA_BYTES)))
         except FileNotFoundError:
             return None
         except OSError as error:

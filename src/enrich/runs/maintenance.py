@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from enrich.config import FILE_NAME, Config, load_config, shipped_prompts
 from enrich.errors import UserError
-from enrich.files import write_text_atomically
+from enrich.files import SETTINGS_BYTES, Folders, read_text, remove_folder, write_text_atomically
 from enrich.llm.cache import AnswerCache
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
@@ -55,16 +55,22 @@ def start_wiki(root: Path) -> Started:
 
 
 def _write_new(root: Path, name: str, text: str, done: Started) -> None:
-    if (root / name).exists():
+    if os.path.lexists(root / name):
         done.kept.append(name)
         return
-    write_text_atomically(root / name, text)
+    write_text_atomically(root / name, text, within=Folders(root))
     done.written.append(name)
 
 
 def _add_lines(root: Path, name: str, lines: tuple[str, ...], done: Started) -> None:
     file = root / name
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    try:
+        before = read_text(file, Folders(root), SETTINGS_BYTES)
+    except FileNotFoundError:
+        before = ""
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"cannot be read ({reason})", where=str(file), do="remove it, or make it a text file") from None
     # A folder that is ignored in another spelling is ignored.
     known = {line.strip().strip("/") for line in before.splitlines()}
     missing = [line for line in lines if line.strip("/") not in known]
@@ -72,7 +78,7 @@ def _add_lines(root: Path, name: str, lines: tuple[str, ...], done: Started) -> 
         done.kept.append(name)
         return
     newline = "" if not before or before.endswith("\n") else "\n"
-    write_text_atomically(file, before + newline + "\n".join(missing) + "\n")
+    write_text_atomically(file, before + newline + "\n".join(missing) + "\n", within=Folders(root))
     done.written.append(name)
 
 
@@ -82,10 +88,10 @@ KEPT_RUNS = 30
 
 def cache_stats(config: Config) -> dict[str, int]:
     """`answers`, `answer_bytes` and `runs`."""
-    runs = len(run_folders(config.cache / "runs"))
+    runs = len(run_folders(config.cache / "runs", config.folders))
     if not (config.cache / "answers").exists():
         return {"answers": 0, "answer_bytes": 0, "runs": runs}
-    with AnswerCache(config.cache / "answers") as answers:
+    with AnswerCache(config.cache / "answers", within=config.folders) as answers:
         stats = answers.stats()
     return {"answers": stats["answers"], "answer_bytes": stats["bytes"], "runs": runs}
 
@@ -112,10 +118,10 @@ def _drop(config: Config, keep: set[str], runs: int) -> dict[str, int]:
     """Drop all answers but those with the keys `keep`, and all but the newest `runs`."""
     dropped = 0
     if (config.cache / "answers").exists():
-        with AnswerCache(config.cache / "answers") as answers:
+        with AnswerCache(config.cache / "answers", within=config.folders) as answers:
             dropped = answers.prune(keep)
-    folders = run_folders(config.cache / "runs")
+    folders = run_folders(config.cache / "runs", config.folders)
     old = folders[: max(0, len(folders) - runs)]
     for folder in old:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder, config.folders)
     return {"answers_dropped": dropped, "runs_dropped": len(old)}

@@ -195,7 +195,7 @@ def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage]) -> Estimate:
     if config.llm.backend == OFFLINE:
         return Estimate(0, Usage(), 0.0, "", OFFLINE)
     by_name = {stage.name: stage for stage in stages}
-    prices, learnt = Prices(config.prices), TokenUse(config.cache)
+    prices, learnt = Prices(config.prices), TokenUse(config.cache, config.folders)
     requests, usage, cost, known = 0, Usage(), 0.0, True
     for file, names in plan.due:
         page = read_page(file)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from enrich import html
-from enrich.files import write_text_atomically
+from enrich.files import Folders, write_text_atomically
 from enrich.review.proposals import Proposal, ProposalStore
 from enrich.runs.results import RunResult, spending_rows
 from enrich.text import code_span, counted, printable, usd
@@ -27,12 +27,12 @@ _LONGEST_DETAIL = 200
 _TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 
 
-def write_report(folder: Path, result: RunResult, *, wiki: str) -> None:
+def write_report(folder: Path, result: RunResult, *, wiki: str, within: Folders | None = None) -> None:
     """Write `report.json`, `report.md` and `report.html` into the run's folder. `wiki` is the wiki's name."""
     data = report_data(result)
-    write_text_atomically(folder / "report.json", json.dumps(data, ensure_ascii=False, indent=1) + "\n")
-    write_text_atomically(folder / "report.md", _markdown(result, data))
-    write_text_atomically(folder / "report.html", _html(result, data, wiki))
+    write_text_atomically(folder / "report.json", json.dumps(data, ensure_ascii=False, indent=1) + "\n", within=within)
+    write_text_atomically(folder / "report.md", _markdown(result, data), within=within)
+    write_text_atomically(folder / "report.html", _html(result, data, wiki), within=within)
 
 
 def report_data(result: RunResult) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shlex
 import time
@@ -15,11 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from enrich.errors import UserError
+from enrich.files import LOCK_BYTES, Folders, make_folder, names_in, open_file, read_bytes
 from enrich.llm.messages import Tally, Usage
 from enrich.review.proposals import Proposal
 
 if TYPE_CHECKING:
     from enrich.runs.ask import PageResult
+
+
+# The name of a run's folder. Nothing else in `cache/runs` is read or deleted.
+_RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +175,15 @@ class RunResult:
 class Journal:
     """The events of one run, one JSON line each, flushed: after a crash the journal is correct up to its last whole line."""
 
-    def __init__(self, runs: Path) -> None:
+    def __init__(self, runs: Path, within: Folders | None = None) -> None:
         """Make a new folder below `runs`, named by the time so that names sort by age."""
-        self.run = f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}-{secrets.token_hex(3)}"
+        self.run = f"{_stamp()}-{secrets.token_hex(3)}"
         self.folder = runs / self.run
         try:
-            self.folder.mkdir(parents=True)
+            make_folder(self.folder, within)
             # Without a buffer: what could not be written to a full disk must not be written again when the file is closed.
-            self._file = (self.folder / "journal.jsonl").open("ab", buffering=0)
+            handle = open_file(self.folder / "journal.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, within)
+            self._file = os.fdopen(handle, "ab", buffering=0)
         except OSError as error:
             what = f"cannot be written ({error.strerror})"
             raise UserError(what, where=str(self.folder), do="make room there or make it writable") from None
@@ -203,24 +210,34 @@ class Journal:
 def read_journal(folder: Path) -> Iterator[Mapping[str, Any]]:
     """The events of a run; lines that cannot be read, such as a torn last one, are left out."""
     try:
-        with (folder / "journal.jsonl").open(encoding="utf-8") as rows:
-            for row in rows:
-                try:
-                    event = json.loads(row)
-                except ValueError:
-                    continue
-                if isinstance(event, dict):
-                    yield event
+        raw = read_bytes(folder / "journal.jsonl", Folders(folder.parent), LOCK_BYTES)
     except OSError:
         return
+    for row in raw.split(b"\n"):
+        try:
+            event = json.loads(row)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(event, dict):
+            yield event
 
 
-def run_folders(runs: Path) -> list[Path]:
-    """The folders of earlier runs, oldest first."""
+def run_folders(runs: Path, within: Folders | None = None) -> list[Path]:
+    """The folders of earlier runs, oldest first; [] if `runs` is missing or a link.
+
+    A run that is dated in the future (a clock that was wrong) counts as the oldest: it must not hide the runs that follow it.
+    """
+    now = _stamp()
     try:
-        return sorted((Path(entry.path) for entry in os.scandir(runs) if entry.is_dir()), key=lambda folder: folder.name)
+        names = names_in(runs, within or Folders(runs), own=True)
     except OSError:
         return []
+    found = sorted((name for name in names if _RUN.fullmatch(name)), key=lambda name: (name[: len(now)] <= now, name))
+    return [runs / name for name in found]
+
+
+def _stamp() -> str:
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def failed_questions(runs: Sequence[Path]) -> set[tuple[str, str]]:

@@ -57,14 +57,14 @@ def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: 
     def waiting(holder: str) -> None:
         progress.note(f"another run ({holder or 'process unknown'}) is at work on this wiki: waiting for it to end")
 
-    with terminated_as_interrupted(), locked(config.cache / "locks" / "run", waiting) if options.alone else nullcontext():
+    with terminated_as_interrupted(), locked(config.cache / "locks" / "run", waiting, config.folders) if options.alone else nullcontext():
         recover(wiki)
         for folder in (config.content, config.proposals):
-            remove_leftovers(folder, older_than=_LEFTOVER_AGE, now=time.time())
+            remove_leftovers(folder, older_than=_LEFTOVER_AGE, now=time.time(), within=config.folders)
         plan = make_plan(wiki, files, stages, refresh=options.refresh)
         _drop_applied(wiki, plan)
         due = _narrowed(wiki, plan, options)
-        with Journal(config.cache / "runs") as journal:
+        with Journal(config.cache / "runs", config.folders) as journal:
             result = _planned(plan, due, RunResult(journal.run, config.llm.backend))
             for item in plan.problems:
                 if item.cause not in BROKEN:
@@ -76,7 +76,7 @@ def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: 
             result.seconds = perf_counter() - started
             try:
                 journal.write("end", exit=result.exit, requests=result.spent.requests, cost_usd=result.spent.cost_usd)
-                write_report(journal.folder, result, wiki=config.root.name)
+                write_report(journal.folder, result, wiki=config.root.name, within=config.folders)
             except UserError as error:
                 result.end(1, error.line)
     return result
@@ -105,7 +105,7 @@ def _narrowed(wiki: Wiki, plan: Plan, options: RunOptions) -> list[Due]:
     """The due pages and stages that the options `only_failed` and `limit` leave."""
     due = plan.due
     if options.only_failed:
-        failed = failed_questions(run_folders(wiki.config.cache / "runs"))
+        failed = failed_questions(run_folders(wiki.config.cache / "runs", wiki.config.folders))
         kept = [(file, tuple(name for name in names if {(file.id, name), (file.id, "")} & failed)) for file, names in due]
         due = [(file, names) for file, names in kept if names]
     return due if options.limit is None else due[: options.limit]
@@ -124,7 +124,7 @@ async def _ask(
     async with open_service(wiki, stages, progress.note, env) as service:
         asker = Asker(service, fuse=llm.fuse, read_cache=options.read_cache, run=journal.run)
         by_name = {stage.name: stage for stage in stages}
-        engine = LocalEngine(asker, by_name, llm.concurrency, booking.result, progress, booking.book, journal.write)
+        engine = LocalEngine(asker, by_name, service.workers, booking.result, progress, booking.book, journal.write)
         try:
             await engine.run(due)
         finally:
@@ -192,7 +192,7 @@ class _Booking:
 def _page_now(page: Page) -> Page:
     """The page as it is after it was asked about. Raises `AnswerError` if the answers no longer fit it; they stay in the cache."""
     try:
-        raw = page.file.file.read_bytes()
+        raw = page.file.read()
     except OSError:
         raw = b""
     if raw == page.raw:
@@ -295,7 +295,7 @@ async def _look_up(wiki: Wiki, files: Sequence[PageFile], stages: Sequence[Stage
             service = offline(wiki)
         else:
             # Reading must not create a cache.
-            service = Service(answers=stack.enter_context(AnswerCache(folder)) if folder.exists() else None)
+            service = Service(answers=stack.enter_context(AnswerCache(folder, within=wiki.config.folders)) if folder.exists() else None)
         for file in files:
             outcome = PageResult(read_page(file))
             await Asker(service).ask(outcome.page, stages, outcome)
@@ -319,7 +319,7 @@ async def _ask_missing(
     llm = wiki.config.llm
     async with open_service(wiki, stages, progress.note, env) as service:
         asker = Asker(service, fuse=llm.fuse)
-        await LocalEngine(asker, {stage.name: stage for stage in stages}, llm.concurrency, result, progress, book).run(due)
+        await LocalEngine(asker, {stage.name: stage for stage in stages}, service.workers, result, progress, book).run(due)
 
 
 def _add_proposed(wiki: Wiki, answers: _PageAnswers, page: Page, stages: Sequence[Stage]) -> None:

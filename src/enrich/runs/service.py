@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from enrich.errors import UserError
-from enrich.files import write_text_atomically
+from enrich.files import SETTINGS_BYTES, Folders, read_bytes, write_text_atomically
 from enrich.llm.messages import Event, Reply, Request
 from enrich.llm.prices import PER_MESSAGE, PER_REQUEST, Correction, estimate_tokens
 from enrich.stages.stage import OFFLINE, Stage
@@ -28,6 +31,10 @@ if TYPE_CHECKING:
 Baseline = Callable[[str, Page], Mapping[str, Any]]
 # Shorter waits are normal under a rate limit (seconds).
 _WORTH_A_NOTE = 2.0
+# Files that a run opens beside those of its requests: databases, journal, proposals, name resolution.
+_SPARE_FILES = 24
+# A connection, and one that is being closed.
+_FILES_PER_PAGE = 2
 # Answers use about this share of their token limit until answers of the model have been seen: limits are set for the longest answers.
 _OUTPUT_SHARE = 0.35
 # Estimating a page takes over a millisecond, so a run learns from its first requests and then from a few.
@@ -37,12 +44,12 @@ _LEARNT_FIRST, _LEARNT_EACH = 20, 25
 class TokenUse:
     """How a model's token usage compares to the estimate, kept in the cache folder: `input` for prompts, `output` for answers."""
 
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / "tokens.json"
+    def __init__(self, folder: Path, within: Folders | None = None) -> None:
+        self._file, self._within = folder / "tokens.json", within
         self._seen = 0
         stored: dict[str, Correction] = {}
         with suppress(OSError, ValueError):  # missing or damaged: nothing has been learnt
-            stored = TypeAdapter(dict[str, Correction]).validate_json(self._file.read_bytes())
+            stored = TypeAdapter(dict[str, Correction]).validate_json(read_bytes(self._file, within, SETTINGS_BYTES))
         self.input, self.output = stored.get("input", Correction()), stored.get("output", Correction())
 
     def learn(self, request: Request, reply: Reply) -> None:
@@ -56,7 +63,7 @@ class TokenUse:
         """Write the file; an error is ignored, because an estimate must not fail a run."""
         with suppress(UserError):
             tree = {"input": self.input.root, "output": self.output.root}
-            write_text_atomically(self._file, json.dumps(tree) + "\n", durable=False)
+            write_text_atomically(self._file, json.dumps(tree) + "\n", durable=False, within=self._within)
 
 
 def input_tokens(request: Request) -> int:
@@ -73,13 +80,17 @@ def output_tokens(request: Request) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What answers questions. With a `baseline` nothing is sent; without a `client` only the answers in the cache are found."""
+    """What answers questions. With a `baseline` nothing is sent; without a `client` only the answers in the cache are found.
+
+    `workers` pages are asked about at once.
+    """
 
     baseline: Baseline | None = None
     answers: AnswerCache | None = None
     client: Client | None = None
     flight: SingleFlight | None = None
     tokens: TokenUse | None = None
+    workers: int = 1
 
     def hold(self, keys: Iterable[str]) -> AbstractAsyncContextManager[None]:
         """Hold these questions: no other worker or process asks them meanwhile."""
@@ -99,7 +110,17 @@ def offline(wiki: Wiki) -> Service:
     """The built-in baseline: no network, no key, the same answers each time."""
     from enrich.stages.baseline import answer
 
-    return Service(baseline=partial(answer, dimensions=tuple(wiki.config.stages.ratings.dimensions)))
+    return Service(workers=wiki.config.llm.concurrency, baseline=partial(answer, dimensions=tuple(wiki.config.stages.ratings.dimensions)))
+
+
+def affordable_workers() -> int:
+    """How many pages can be asked about at once within this process's limit of open files."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        return sys.maxsize
+    with suppress(OSError):
+        most -= len(os.listdir("/dev/fd"))
+    return max(1, (most - _SPARE_FILES) // _FILES_PER_PAGE)
 
 
 @asynccontextmanager
@@ -133,18 +154,22 @@ async def open_service(wiki: Wiki, stages: Sequence[Stage], note: Callable[[str]
             noted_until = monotonic() + event.seconds
             note(f"{event.model} waits {event.seconds:.0f} s: {event.detail}")
 
+    workers = min(llm.concurrency, affordable_workers())
+    if workers < llm.concurrency:
+        note(f"at most {workers} requests at once: this process may have few open files (`ulimit -n`)")
     settings = ClientSettings(
-        concurrency=llm.concurrency,
+        concurrency=workers,
         requests_per_minute=llm.requests_per_minute,
         tokens_per_minute=llm.tokens_per_minute,
         timeout_seconds=llm.timeout_seconds,
         breaker_seconds=llm.breaker_seconds,
         structured_output=llm.structured_output,
     )
-    tokens, endpoint = TokenUse(config.cache), Endpoint.from_settings(llm.base_url, config.base_url_from, env)
-    with AnswerCache(config.cache / "answers", note) as answers:
+    tokens, endpoint = TokenUse(config.cache, config.folders), Endpoint.from_settings(llm.base_url, config.base_url_from, env)
+    with AnswerCache(config.cache / "answers", note, config.folders) as answers:
         try:
             async with Client(endpoint, settings, prices, budget, on_event) as client:
-                yield Service(answers=answers, client=client, flight=SingleFlight(config.cache / "locks"), tokens=tokens)
+                flight = SingleFlight(config.cache / "locks", config.folders)
+                yield Service(answers=answers, client=client, flight=flight, tokens=tokens, workers=workers)
         finally:
             tokens.save()

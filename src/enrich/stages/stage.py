@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -224,7 +225,8 @@ def _stage(config: Config, name: str, system: str) -> Stage:
 
 def _prompt(config: Config, name: str, named: str | None) -> Prompt:
     if named is not None:
-        return Prompt.load(config.root / named)
-    own = config.prompts / f"{name}.md"
+        return Prompt.load(config.root / named, config.folders)
+    own = config.root / "prompts" / f"{name}.md"
     # A wiki may have only the prompts that it has changed.
-    return Prompt.load(own if own.is_file() else shipped_prompts() / f"{name}.md")
+    # A link or a pipe of that name is an error, not a reason to take another prompt.
+    return Prompt.load(own, config.folders) if os.path.lexists(own) else Prompt.load(shipped_prompts() / f"{name}.md")

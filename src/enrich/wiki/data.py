@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from enrich.errors import UserError
+from enrich.files import DATA_BYTES, Folders, names_in, read_bytes, read_text
 from enrich.wiki import yaml12
+from enrich.wiki.git import NoHistory, history
 from enrich.wiki.pages import Page, PageFile
 
 # Returns the JSON value that the callable computes for these bytes, from an earlier build if it is known.
@@ -93,9 +94,10 @@ class WikiData:
     notices: tuple[Notice, ...]
 
 
-def load_data(folder: Path, remember: Remember = lambda _kind, _raw, compute: compute()) -> WikiData:
-    """Entities, resources and rankings in `folder`. Raises nothing for the contents of the files."""
+def load_data(folder: Path, remember: Remember = lambda _kind, _raw, compute: compute(), within: Folders | None = None) -> WikiData:
+    """Entities, resources and rankings in `folder`; links may lead to `within` (default: the folder). Raises nothing for what files contain."""
     notices: list[Notice] = []
+    within = within or Folders(folder)
 
     def rows(kind: str, name: str, raw: bytes | None, read: Callable[[bytes, str], _Rows]) -> list[Any]:
         if raw is None:
@@ -106,7 +108,7 @@ def load_data(folder: Path, remember: Remember = lambda _kind, _raw, compute: co
 
     entities: dict[str, Entity] = {}
     places: dict[str, str] = {}
-    for name, raw in _yaml_files(folder, "entities", notices):
+    for name, raw in _yaml_files(folder, "entities", within, notices):
         for entity_id, kind, title, numeric_id, related, line in rows("entities", name, raw, _entity_rows):
             if entity_id in entities:
                 notices.append(Notice(name, line, f"the entity {entity_id!r} is already in {places[entity_id]}; this one is left out"))
@@ -114,31 +116,34 @@ def load_data(folder: Path, remember: Remember = lambda _kind, _raw, compute: co
                 places[entity_id] = f"{name}:{line}" if line else name
                 entities[entity_id] = Entity(entity_id, kind, title, numeric_id, tuple(Related(*one) for one in related))
     name = "resources.json"
-    resources = [Resource(*row) for row in rows("resources", name, _bytes(folder, name, notices), _resource_rows)]
+    resources = [Resource(*row) for row in rows("resources", name, _bytes(folder, name, within, notices), _resource_rows)]
     rankings = []
     for name in ("reader-importance-ranking.yaml", "research-ranking.yaml"):
-        raw_ranking = _bytes(folder, name, notices)
+        raw_ranking = _bytes(folder, name, within, notices)
         ranked = rows("ranking", name, raw_ranking, _ranking_rows)
         file = "" if raw_ranking is None else name
         rankings.append(Ranking(tuple(page for page, _ in ranked), tuple(line for _, line in ranked), file))
     return WikiData(tuple(entities.values()), tuple(resources), rankings[0], rankings[1], tuple(notices))
 
 
-def _yaml_files(folder: Path, kind: str, notices: list[Notice]) -> Iterator[tuple[str, bytes]]:
+def _yaml_files(folder: Path, kind: str, within: Folders, notices: list[Notice]) -> Iterator[tuple[str, bytes]]:
     """(name relative to the data folder, bytes) of the YAML files in one subfolder, in byte order of their names."""
     try:
-        entries = [entry.name for entry in (folder / kind).iterdir()]
-    except OSError:
+        entries = names_in(folder / kind, within)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        notices.append(Notice(kind, 0, f"cannot be read ({error.strerror or error}); left out"))
         return
     for name in sorted((name for name in entries if name.endswith((".yaml", ".yml")) and name[0] != "."), key=os.fsencode):
-        raw = _bytes(folder, f"{kind}/{name}", notices)
+        raw = _bytes(folder, f"{kind}/{name}", within, notices)
         if raw is not None:
             yield f"{kind}/{name}", raw
 
 
-def _bytes(folder: Path, name: str, notices: list[Notice]) -> bytes | None:
+def _bytes(folder: Path, name: str, within: Folders, notices: list[Notice]) -> bytes | None:
     try:
-        return (folder / name).read_bytes()
+        return read_bytes(folder / name, within, DATA_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -278,11 +283,12 @@ def page_insights(page: Page) -> list[Insight]:
     return [Insight(page.id, page.file.file, line, _values(entry)) for entry, line in zip(entries, lines, strict=True)]
 
 
-def data_insights(folder: Path) -> tuple[list[Insight], list[Notice]]:
+def data_insights(folder: Path, within: Folders | None = None) -> tuple[list[Insight], list[Notice]]:
     """The insights of `insights/*.yaml` without their pages, and what is wrong with the files."""
     notices: list[Notice] = []
     found: list[Insight] = []
-    for name, raw in _yaml_files(folder, "insights", notices):
+    within = within or Folders(folder)
+    for name, raw in _yaml_files(folder, "insights", within, notices):
         said: list[list[Any]] = []
         for item, line in _items(raw, name, "insights", "an insight file has a list under `insights`", said):
             if isinstance(item, dict):
@@ -346,9 +352,6 @@ def _entry_lines(head: str, count: int) -> list[int]:
     return [head.count("\n", 0, start) + 1] * count
 
 
-_SECONDS = 600  # for one `git log`
-
-
 @dataclass(frozen=True, slots=True)
 class Dates:
     """`YYYY-MM-DD` by path relative to the content folder: of the last and of the first commit that changed the file."""
@@ -357,13 +360,13 @@ class Dates:
     created: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_dates(file: Path) -> Dates:
+def read_dates(file: Path, within: Folders | None = None) -> Dates:
     """Dates from a file `{"modified": {path: date}, "created": {path: date}}`, not validated (null: none).
 
     Raises `UserError` with file and line for anything else.
     """
     try:
-        loaded = json.loads(file.read_text(encoding="utf-8"))
+        loaded = json.loads(read_text(file, within, DATA_BYTES))
     except OSError as error:
         raise UserError(f"the dates cannot be read ({error.strerror or error})", where=str(file), do="name another file") from None
     except UnicodeDecodeError:
@@ -379,32 +382,23 @@ def read_dates(file: Path) -> Dates:
     return Dates(*parts)
 
 
-def git_dates(content: Path, bulk_import_pages: int) -> tuple[Dates, list[Notice]]:
-    """Dates of the files below `content` from git's history; without a history, no dates and one notice.
+def git_dates(root: Path, content: Path, bulk_import_pages: int) -> tuple[Dates, list[Notice]]:
+    """Dates of the files below `content` from the history of the wiki in `root`; without a history, no dates and one notice.
 
     A first date that more than `bulk_import_pages` files share is the date of a bulk import and is left out.
     """
-    command = ["git", "-c", "core.quotepath=off", "-c", "log.showSignature=false", "-c", "core.fsmonitor=false", "--no-pager", "log"]
-    command += ["--relative", "--no-renames", "--name-only", "-z", "--date=short", "--format=%x01%ad", "--", "."]
     try:
-        done = subprocess.run(
-            command,
-            cwd=content,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_SECONDS,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
-        )
-    except (OSError, subprocess.SubprocessError):
-        done = None
-    if done is None or done.returncode != 0:
-        why = "git cannot be run here" if done is None else "no git history here"
+        with history(root if content.is_relative_to(root) else content) as repository:
+            inside = repository.prefix + (content.relative_to(root).as_posix() if content.is_relative_to(root) else ".")
+            where = [f"--relative={inside}/", "--", inside] if inside.strip("./") else []
+            log = repository.git("log", "--no-renames", "--name-only", "-z", "--date=short", "--format=%x01%ad", *where)
+    except NoHistory as why:
         do = "lastUpdated and dateCreated come from the pages alone; give dates with --dates FILE"
         return Dates(), [Notice("", 0, f"{why} ({content.name}): {do}")]
     modified: dict[str, str] = {}
     created: dict[str, str] = {}
     date = ""
-    for entry in os.fsdecode(done.stdout).split("\0"):
+    for entry in os.fsdecode(log).split("\0"):
         name = entry.lstrip("\n")
         if name.startswith("\x01"):
             # `-z` ends the header with a NUL; older versions of git write the first name after a newline instead.

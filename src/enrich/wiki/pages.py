@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from enrich.errors import UserError
+from enrich.files import PAGE_BYTES, Folders, read_bytes
 from enrich.wiki import yaml12
 from enrich.wiki.frontmatter.spans import find_fences, no_fences
 
@@ -26,6 +27,15 @@ class PageFile:
     id: str
     path: str
     file: Path
+
+    @property
+    def content(self) -> Path:
+        """The content folder."""
+        return self.file.absolute().parents[self.path.count("/")]
+
+    def read(self) -> bytes:
+        """The file's bytes now. Raises `OSError` whose `strerror` says why it cannot be read."""
+        return read_bytes(self.file, Folders(self.content), PAGE_BYTES)
 
     @property
     def is_index(self) -> bool:
@@ -130,7 +140,7 @@ def parse_page(file: PageFile, raw: bytes) -> Page:
 def read_page(file: PageFile) -> Page:
     """The page on disk now. A file that cannot be read gives an empty page whose `problem` has the reason."""
     try:
-        raw = file.file.read_bytes()
+        raw = file.read()
     except OSError as error:
         return Page(file, b"", "", {}, "", 1, Problem("unreadable", error.strerror or str(error)))
     return parse_page(file, raw)
@@ -141,24 +151,26 @@ def find_pages(content: Path, roots: Iterable[str] | None = None) -> tuple[list[
 
     Folders are walked depth first with entries in byte order of their names; `roots` are walked in their own order. Names that begin with
     `.` are not pages, nor are names that are not UTF-8: an id is text in every file that we write. A link that leads out of `content` is
-    left out: what it points to must not be sent to a model and cannot be written.
+    left out: what it points to must not be sent to a model and cannot be written. A folder that cannot be read is in the list like a page that
+    cannot be read, because its pages must not be missing without an error.
     """
     warnings: list[str] = []
     found: list[PageFile] = []
     owners: dict[str, str] = {}
-    home = Path(os.path.realpath(content))
+    within = Folders(content)
     starts = [""] if roots is None else [root.strip("/") for root in roots]
-    for root in starts:
-        if root and not (content / root).is_dir():
+    for root in list(starts):
+        if root and not (".." not in root.split("/") and (content / root).is_dir() and within.allow(content / root)):
             warnings.append(f"{root}: no such folder below {content.name} (roots in enrich.toml); left out")
+            starts.remove(root)
     for path, linked in (entry for start in starts for entry in _walk(content, start)):
         if path.encode("utf-8", "replace") != os.fsencode(path):
             warnings.append(f"{path.encode('utf-8', 'backslashreplace').decode()}: its name is not UTF-8; rename it; left out")
             continue
-        if linked and not Path(os.path.realpath(content / path)).is_relative_to(home):
+        if linked and not within.allow(content / path):
             warnings.append(f"{path}: it is a link that leads out of {content.name}; left out")
             continue
-        own = page_id(path)
+        own = page_id(path) if path.endswith(PAGE_SUFFIXES) else path
         first = owners.get(own)
         if first is not None:
             lost, own = own, path.rpartition(".")[0]
@@ -180,34 +192,39 @@ def page_id(path: str) -> str:
 
 
 def _walk(content: Path, folder: str) -> Iterator[tuple[str, bool]]:
-    """(path, whether it is a link) of all files that look like pages. Not recursive: folders can be nested very deeply."""
-    stack = [_entries(content, folder)]
+    """(path, whether it is a link) of all files that look like pages, and of folders that cannot be read.
+
+    Not recursive: folders can be nested very deeply.
+    """
+    stack: list[Iterator[tuple[str, os.DirEntry[str] | None]]] = [iter([(folder, None)])]
     while stack:
-        path, entry = next(stack[-1], ("", None))
-        if entry is None:
+        found = next(stack[-1], None)
+        if found is None:
             stack.pop()
+            continue
+        path, entry = found
         # A folder behind a link is not walked: it could lead out of the wiki or in a circle.
-        elif entry.is_dir(follow_symlinks=False):
-            stack.append(_entries(content, path))
-        elif entry.name.endswith(PAGE_SUFFIXES) and _is_file(entry):
+        if entry is None or entry.is_dir(follow_symlinks=False):
+            try:
+                stack.append(_entries(content, path))
+            except OSError:
+                yield path or ".", False
+        elif entry.name.endswith(PAGE_SUFFIXES) and not _is_folder(entry):
             yield path, entry.is_symlink()
 
 
-def _entries(content: Path, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    try:
-        with os.scandir(content / folder) as scan:
-            entries = sorted((entry for entry in scan if not entry.name.startswith(".")), key=lambda entry: os.fsencode(entry.name))
-    except OSError:
-        return
-    for entry in entries:
-        yield f"{folder}/{entry.name}" if folder else entry.name, entry
+def _entries(content: Path, folder: str) -> Iterator[tuple[str, os.DirEntry[str] | None]]:
+    with os.scandir(content / folder) as scan:
+        entries = sorted((entry for entry in scan if not entry.name.startswith(".")), key=lambda entry: os.fsencode(entry.name))
+    return ((f"{folder}/{entry.name}" if folder else entry.name, entry) for entry in entries)
 
 
-def _is_file(entry: os.DirEntry[str]) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether this is a folder or a link to one. Anything else is a page: reading it gives the reason why it is not."""
     try:
-        return entry.is_file()
-    except OSError:  # a link to itself: reading it gives the reason
-        return True
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def select(names: Iterable[str], files: Sequence[PageFile], content: Path, root: Path) -> list[PageFile]:

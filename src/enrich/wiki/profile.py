@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from enrich.errors import UserError, invalid_data
+from enrich.files import SETTINGS_BYTES, Folders, read_text
 from enrich.wiki import yaml12
 
 DEFAULT = "default"
@@ -150,7 +151,7 @@ class Profile(_Part):
         return self
 
 
-def load_profile(name: str = DEFAULT, root: Path = Path()) -> Profile:
+def load_profile(name: str = DEFAULT, root: Path = Path(), within: Folders | None = None) -> Profile:
     """The profile that `[wiki] profile` names: one that the package ships, or a YAML file (a path relative to the wiki's `root`).
 
     Raises `UserError` with the file and the key for anything that is not valid.
@@ -161,7 +162,7 @@ def load_profile(name: str = DEFAULT, root: Path = Path()) -> Profile:
     try:
         if "/" in name or name.endswith((".yaml", ".yml")):
             where = str(root / name)
-            text = (root / name).read_text(encoding="utf-8")
+            text = read_text(root / name, within or Folders(root), SETTINGS_BYTES)
         elif name in shipped:
             text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
         else:

@@ -53,7 +53,7 @@ class Wiki:
 
     @cached_property
     def profile(self) -> Profile:
-        return load_profile(self.config.wiki.profile, self.config.root)
+        return load_profile(self.config.wiki.profile, self.config.root, self.config.folders)
 
     @property
     def content(self) -> Path:
