@@ -416,6 +416,8 @@ class TestFolders:
         assert sorted(outside.rglob("*")) == before
         assert (outside / "file").read_text() == "outside/file"
         assert (wiki.root / "inside" / "file").read_text() == "wiki/inside/file"
+        write_text_atomically(wiki.root / "no" / ".." / "inside" / "new", "x", within=wiki)
+        assert (wiki.root / "inside" / "new").read_text() == "x"
         remove_file(wiki.root / "file-out", wiki)
         assert not (wiki.root / "file-out").is_symlink() and (outside / "file").exists()
 

@@ -71,8 +71,8 @@ class Folders:
 
     def open(self, path: Path, flags: int, *, own: bool = False, make: bool = False) -> int:
         """A handle of `path`. Raises `OSError`, also for a link that is not allowed. `make` makes missing folders on the way."""
-        path = path.absolute()
-        base = None if ".." in path.parts else next((base for base in (self.root, *self.trusted) if path.is_relative_to(base)), None)
+        path = Path(os.path.abspath(path))  # noqa: PTH100 - without `..`: what is opened is then below the base in any case
+        base = next((base for base in (self.root, *self.trusted) if path.is_relative_to(base)), None)
         if base is not None:
             try:
                 return _descend(base, path.relative_to(base).parts, flags, make)

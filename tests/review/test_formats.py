@@ -183,6 +183,15 @@ def test_nothing_can_leave_the_data_block(spoiled: Wiki) -> None:
     assert "\\u202e" in text
 
 
+def test_a_page_id_that_reverses_text_is_escaped_in_every_format(tmp_path: Path) -> None:
+    wiki = DemoWiki(tmp_path, 0)
+    (wiki.docs / "a\u202eb\u009bc\u200e.md").write_text(page_text("Kyle"), encoding="utf-8")
+    assert wiki.enrich("run").exit == 0
+    for form in ("html", "text", "word", "markdown"):
+        out = wiki.enrich("diff", "--format", form).out
+        assert "b" in out and not re.search("[\u202e\u009b\u200e]", out), form
+
+
 def test_the_page_is_one_file_that_asks_for_nothing(crowd: Wiki) -> None:
     text = review_html(views(crowd), wiki="w", generated="2026-03-01T10:00:00Z")
     assert not re.search(r"""(?:src|href)\s*=\s*["']?(?!#)|@import|url\(""", text.split("<script")[0])
