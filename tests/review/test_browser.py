@@ -344,6 +344,30 @@ def test_a_click_lands_in_the_proposal(tab: Watched, served: tuple[Wiki, ReviewS
     assert tally(page).startswith("1 accepted, 0 rejected")
 
 
+def test_a_reload_may_still_decide_and_a_copy_of_the_cookie_may_not(chromium: Browser, served: tuple[Wiki, ReviewServer]) -> None:
+    """The tab's secret survives a reload, is out of sight, and is not in what another server on this machine gets: the cookie."""
+    workspace, server = served
+    first = Watched(chromium)
+    page = first.open(server.address)
+    assert page.url == f"{server.origin}/"
+    page.reload()
+    page.keyboard.press("j")
+    page.keyboard.press("a")
+    page.wait_for_selector("#tally[aria-busy=false]")
+    assert "accept/accepted" in str(wikis.states(workspace))
+    before = wikis.states(workspace)
+    thief = Watched(chromium)
+    thief.context.add_cookies(first.context.cookies())
+    page = thief.open(f"{server.origin}/")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("a")
+    page.wait_for_selector("text=this tab may not decide")
+    assert wikis.states(workspace) == before
+    first.context.close()
+    thief.context.close()
+
+
 def test_clicks_faster_than_the_answers_are_all_stored(tab: Watched, served: tuple[Wiki, ReviewServer]) -> None:
     workspace, server = served
     page = tab.open(server.address)

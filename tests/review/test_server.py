@@ -42,13 +42,14 @@ class Browser:
 
     def __init__(self, server: ReviewServer) -> None:
         self.server = server
-        self.cookie = ""
+        self.cookie = self.tab = ""
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str | None) -> Reply:
         sent: dict[str, str | None] = {"Host": f"127.0.0.1:{self.server.port}"}
         if self.cookie:
             sent["Cookie"] = self.cookie
         if method == "POST":
+            sent["X-Enrich-Tab"] = self.tab
             sent |= {"Origin": self.server.origin, "Content-Type": "application/json", "Content-Length": str(len(body or b""))}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
@@ -65,6 +66,7 @@ class Browser:
     def enter(self) -> Reply:
         parts = urlsplit(self.server.address)
         reply = self.ask("GET", f"{parts.path}?{parts.query}")
+        self.tab = parts.fragment
         self.cookie = reply.headers.get("set-cookie", "").partition(";")[0]
         return reply
 
@@ -106,7 +108,7 @@ def test_the_address_opens_once_and_leaves_a_cookie_no_script_can_read(server: R
     assert second.enter().status == 403
     assert second.ask("GET", "/").status == 403
     # Who is in may open the address again (a reload, the back button).
-    assert first.ask("GET", urlsplit(server.address)._replace(scheme="", netloc="").geturl()).status == 303
+    assert first.ask("GET", urlsplit(server.address)._replace(scheme="", netloc="", fragment="").geturl()).status == 303
 
 
 def test_it_listens_on_this_machine_only(server: ReviewServer) -> None:
@@ -138,6 +140,57 @@ def test_others_get_neither_the_page_nor_a_decision(workspace: Wiki, browser: Br
     assert browser.ask("GET", "/", None, **headers).status in (400, 403)
     assert browser.decide(decision(workspace, "dover", "llmSummary", "accept"), **headers).status in (400, 403)
     assert wikis.states(workspace) == before
+
+
+@pytest.mark.parametrize("tab", [None, "guess", "\u00e9"])
+def test_another_server_on_this_machine_that_got_the_cookie_cannot_decide(workspace: Wiki, browser: Browser, tab: str | None) -> None:
+    """Cookies ignore ports: with the session and forged headers alone, nothing is recorded, and no reply holds the tab's secret."""
+    before, secret = wikis.states(workspace), browser.tab
+    page = browser.ask("GET", "/")
+    assert secret
+    assert secret not in f"{page.body!r} {page.headers}"
+    reply = browser.decide(decision(workspace, "dover", "llmSummary", "accept"), X_Enrich_Tab=tab)
+    assert reply.status == 403
+    assert "open the address" in reply.json["error"]
+    assert wikis.states(workspace) == before
+
+
+# (what is sent, the status of the answer; 0: an answer without a status line, or none)
+ODD_REQUESTS = [
+    (b"GET http://[::1/ HTTP/1.1\r\nHOST\r\n\r\n", 400),
+    (b"GET /?" + b"token=1&" * 100 + b" HTTP/1.1\r\nHOST\r\n\r\n", 400),
+    (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHOST\r\n\r\n", 414),
+    (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431),
+    (b"GET / HTTP/1.1\r\nHOST\r\nCookie: \xff\xfe=\x80; enrich-review=\xe9\r\n\r\n", 403),
+    (b"POST /decisions HTTP/1.1\r\nPAGE\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", 413),
+    (b"POST /decisions HTTP/1.1\r\nPAGE\r\nContent-Length: -1\r\n\r\n", 413),
+    (b"POST /decisions HTTP/1.1\r\nPAGE\r\nContent-Length: \xb2\r\n\r\n", 413),
+    (b"GET / HTTP/9.9\r\nHOST\r\n\r\n", 0),
+    (b"\x16\x03\x01\x00 hello\r\n\r\n", 0),
+    (b"POST /decisions HTTP/1.1\r\nPAGE\r\nContent-Length: 100\r\n\r\n{", 0),
+    (b"POST /decisions HTTP/1.1\r\nPAGE\r\nContent-Le", 0),
+    (b"GET / HTT", 0),
+    (b"", 0),
+]
+
+
+def test_odd_requests_and_clients_that_hang_up_leave_no_traceback(browser: Browser, capfd: pytest.CaptureFixture[str]) -> None:
+    server = browser.server
+    host = f"Host: 127.0.0.1:{server.port}"
+    page = f"{host}\r\nOrigin: {server.origin}\r\nCookie: {browser.cookie}\r\nX-Enrich-Tab: {browser.tab}\r\nContent-Type: application/json"
+    for request, status in ODD_REQUESTS:
+        sent = request.replace(b"HOST", host.encode()).replace(b"PAGE", page.encode())
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(sent)
+            connection.shutdown(socket.SHUT_WR)
+            answer = connection.makefile("rb").readline()
+        assert not status or answer.split()[1] == str(status).encode(), (request, answer)
+        # One that does not wait for the answer: the reset reaches the server while it reads or writes.
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01" + b"\x00" * 7)
+            connection.sendall(sent)
+    assert browser.ask("GET", "/").status == 200
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_decision_must_come_from_the_page_and_as_json(workspace: Wiki, browser: Browser) -> None:

@@ -3,14 +3,18 @@
 Text of pages and models travels as JSON, and the script puts it into text nodes only. Control and direction characters become escapes.
 
 Others have no access: the server listens on 127.0.0.1 only; the address carries a token that works once and is exchanged for a cookie that scripts
-cannot read; every request must name this host and port (no DNS rebinding) and come from this page (no other origin, no form elsewhere). The server
+cannot read; every request must name this host and port (no DNS rebinding) and come from this page (no other origin, no form elsewhere). Browsers send
+cookies to every port of a host, so another server on this machine may get ours: a decision also needs the tab's secret in a header. It reaches
+the tab in the address's fragment, which browsers send to no server, and the tab keeps it in a store that belongs to this origin alone. The server
 can only do what `enrich review --from` does: record decisions in proposals, and rejections in the lock. It never writes pages.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import secrets
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -153,6 +157,7 @@ def _sections(views: Sequence[PageView]) -> list[str]:
 
 HOST = "127.0.0.1"
 _COOKIE = "enrich-review"
+TAB_HEADER = "X-Enrich-Tab"
 # The decisions on a thousand pages take about 200 kB.
 _MOST_BYTES = 5_000_000
 _HEADERS = {
@@ -178,14 +183,14 @@ class ReviewServer:
         self._turn = threading.Lock()
         self._token = secrets.token_urlsafe(24)
         self._session = secrets.token_urlsafe(24)
+        self._tab = secrets.token_urlsafe(24)
         self._token_left = threading.Lock()  # acquired by the first request with the token
         outer = self
 
         class Handler(_Handler):
             server_ = outer
 
-        self._http = ThreadingHTTPServer((HOST, port), Handler)
-        self._http.daemon_threads = True
+        self._http = _HttpServer((HOST, port), Handler)
         self.port: int = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.2,), name="review", daemon=True)
 
@@ -214,7 +219,7 @@ class ReviewServer:
 
     @property
     def address(self) -> str:
-        return f"{self.origin}/?token={self._token}"
+        return f"{self.origin}/?token={self._token}#{self._tab}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -242,9 +247,22 @@ class ReviewServer:
             return False
         return held is not None and secrets.compare_digest(held.value.encode(), self._session.encode())
 
+    def knows_tab(self, secret: str) -> bool:
+        """Whether this is the secret that the address's fragment gave to the tab."""
+        return secrets.compare_digest(secret.encode(), self._tab.encode())
+
     @property
     def cookie(self) -> str:
         return f"{_COOKIE}={self._session}; Path=/; HttpOnly; SameSite=Strict"
+
+
+class _HttpServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing about a browser that hung up; any other error is a bug and keeps its traceback."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -255,12 +273,17 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 30
 
     def do_GET(self) -> None:
-        parts = urlsplit(self.path)
+        try:
+            parts = urlsplit(self.path)
+            token = parse_qs(parts.query, max_num_fields=10).get("token")
+        except ValueError:
+            self._refuse(HTTPStatus.BAD_REQUEST, "not an address")
+            return
         if not self._from_here():
             self._refuse(HTTPStatus.FORBIDDEN, "another host or origin")
         elif parts.path != "/":
             self._refuse(HTTPStatus.NOT_FOUND, "nothing here")
-        elif token := parse_qs(parts.query).get("token"):
+        elif token:
             if self.server_.admits(token[0]):
                 self._answer(HTTPStatus.SEE_OTHER, b"", "text/plain", {"Location": "/", "Set-Cookie": self.server_.cookie})
             elif self._known():
@@ -278,14 +301,19 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not self._from_here(must=True) or not self._known():
             self._refuse(HTTPStatus.FORBIDDEN, "only the page itself may decide")
+        elif not self.server_.knows_tab(self.headers.get(TAB_HEADER, "")):
+            self._refuse(HTTPStatus.FORBIDDEN, "this tab may not decide: open the address that `enrich review --serve` printed")
         elif self.path != "/decisions":
             self._refuse(HTTPStatus.NOT_FOUND, "nothing here")
         elif self.headers.get_content_type() != "application/json":
             self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "decisions are JSON")
-        elif not length.isascii() or not length.isdigit() or int(length) > _MOST_BYTES:
+        elif not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > _MOST_BYTES:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too long")
         else:
             body = self.rfile.read(int(length))
+            if len(body) < int(length):  # the browser hung up in the middle
+                self.close_connection = True
+                return
             self._guarded(lambda: self._json(HTTPStatus.OK, self.server_.decide(body)))
 
     def _guarded(self, answer: Callable[[], None]) -> None:

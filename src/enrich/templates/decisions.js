@@ -62,6 +62,16 @@ const store = (() => {
     return { schema: 1, decisions };
   }
 
+  // The address's fragment holds the tab's secret. It goes into the store of this origin and port, so that a reload still has it, and out of sight.
+  let tabSecret = location.hash.slice(1);
+  if (data.serve) {
+    try {
+      if (tabSecret) sessionStorage.setItem("enrich-review-tab", tabSecret);
+      else tabSecret = sessionStorage.getItem("enrich-review-tab") || "";
+    } catch { /* no store: until the next reload */ }
+    if (location.hash) history.replaceState(history.state, "", location.pathname);
+  }
+
   // Requests are sent one after the other, so that the last click is the one that is stored.
   let queue = Promise.resolve();
   const unanswered = new Map();  // place → its last decision that has no answer yet
@@ -80,7 +90,7 @@ const store = (() => {
       const decisions = parts.map(({ page, field, value, before }) => entry(page, before && before.left || field, value));
       try {
         const answer = await fetch("/decisions", {
-          method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ schema: 1, decisions }),
+          method: "POST", headers: { "Content-Type": "application/json", "X-Enrich-Tab": tabSecret }, body: JSON.stringify({ schema: 1, decisions }),
         });
         const body = await answer.json();
         if (!answer.ok) throw new Error(body.error || answer.statusText);
