@@ -157,6 +157,24 @@ def test_a_retry_after_holds_everybody() -> None:
     assert min(in_virtual_time(run)) == pytest.approx(5.0)
 
 
+def test_a_503_that_only_asks_to_wait_trips_the_breaker() -> None:
+    async def run(loop: VirtualLoop) -> tuple[float, ServiceError]:
+        limits = make(loop, breaker_seconds=60.0)
+        for _ in range(100):
+            turn = await limits.turn("fake", 1)
+            try:
+                turn.failed(3599.0)
+            except ServiceError as error:
+                return loop.time(), error
+            finally:
+                turn.end()
+        raise AssertionError("the breaker never tripped")
+
+    seconds, error = in_virtual_time(run)
+    assert (seconds, error.cause, error.final) == (60, "server", True)
+    assert "finished work is kept" in error.do
+
+
 def test_after_a_429_without_a_time_a_single_request_tries() -> None:
     async def run(loop: VirtualLoop) -> list[int]:
         limits = make(loop)

@@ -41,6 +41,8 @@ _FIRST_PROBE, _PROBE_GROWTH, _LONGEST_PROBE = 0.25, 1.2, 30.0
 # No header may stall a run for longer than this.
 _LONGEST_RESET = 60.0
 _SLOWER_BY, _SLOWER_AT_LEAST = 2.0, 0.05
+# So many requests refused in a row (400) end a run, and as many more as may be in flight while a few parameters are learned.
+_UNUSABLE, _UNUSABLE_EACH = 20, 4
 # At most this many are sent in one round of the event loop: a 429 that is on its way is read before the rest is sent.
 _AT_ONCE = 4
 
@@ -169,6 +171,7 @@ class ModelLimits:
         self._probing = False
         self._strikes = 0
         self._first_refusal: float | None = None
+        self._unusable = 0
         self._first_sent = float("inf")
         self._sent: deque[float] = deque(maxlen=8192)
         self._pace = Pace()
@@ -210,17 +213,29 @@ class ModelLimits:
 
     def clean(self, burst: int, latency: float) -> None:
         """A request of `burst` got a usable answer after `latency` seconds."""
-        self._first_refusal = None
+        self._first_refusal, self._unusable = None, 0
         if burst == self.burst:
             self._strikes, self._probing = 0, False
         self._latency += latency
         self._count(fault=False)
 
-    def failed(self, now: float, asked_wait: float | None) -> None:
-        """A request failed (5xx, timeout, reset): no growth in this round; a `Retry-After` closes the gate."""
-        if asked_wait is not None:
-            self._close(now, asked_wait, f"the server asked to wait {asked_wait:.1f} s")
+    def failed(self, now: float, asked_wait: float | None) -> bool:
+        """A request failed (5xx, timeout, reset): no growth in this round; a `Retry-After` closes the gate.
+
+        False if the server has only asked to wait for longer than the breaker allows.
+        """
         self._count(fault=True)
+        if asked_wait is None:
+            return True
+        if self._refused_too_long(now):
+            return False
+        self._close(now, asked_wait, f"the server asked to wait {asked_wait:.1f} s")
+        return True
+
+    def unusable(self) -> bool:
+        """A request was refused for what is in it (400). False if so many were refused in a row that the next ones will be too."""
+        self._unusable += 1
+        return self._unusable <= _UNUSABLE + _UNUSABLE_EACH * self.limit
 
     def throttled(self, now: float, burst: int, sent_at: float, asked_wait: float | None) -> tuple[float, str] | None:
         """A 429 for a request of `burst`, sent at `sent_at`: the seconds for which the gate is closed, and why.
@@ -230,9 +245,7 @@ class ModelLimits:
         self._new_round()
         with suppress(ValueError):
             self._sent.remove(sent_at)
-        if self._first_refusal is None:
-            self._first_refusal = now
-        elif now - self._first_refusal >= self.settings.breaker_seconds:
+        if self._refused_too_long(now):
             return None
         first_of_burst = burst == self.burst
         if first_of_burst:
@@ -308,6 +321,12 @@ class ModelLimits:
     def _new_round(self) -> None:
         self._done, self._full, self._faults, self._latency = 0, False, 0, 0.0
 
+    def _refused_too_long(self, now: float) -> bool:
+        """Note one more refusal. Whether the server has sent nothing else for as long as the breaker allows."""
+        if self._first_refusal is None:
+            self._first_refusal = now
+        return now - self._first_refusal >= self.settings.breaker_seconds
+
     def _close(self, now: float, seconds: float, why: str) -> None:
         until = now + seconds
         if self._first_refusal is not None:
@@ -334,7 +353,14 @@ class Turn:
         self._model.clean(self._burst, latency)
 
     def failed(self, asked_wait: float | None) -> None:
-        self._model.failed(self._limits.clock(), asked_wait)
+        """Report a fault. Raises the final `ServiceError` if the server has only asked to wait for `breaker_seconds`."""
+        if not self._model.failed(self._limits.clock(), asked_wait):
+            raise self._tripped("server", f"only asked to wait for {self._model.settings.breaker_seconds:.0f} s", "")
+
+    def unusable(self, detail: str) -> None:
+        """Report a 400. Raises the final `ServiceError` if the model has refused too many requests in a row."""
+        if not self._model.unusable():
+            raise self._tripped("bad-request", f"refused every request ({detail})", "")
 
     def throttled(self, asked_wait: float | None) -> tuple[float, str]:
         """Report a 429: the seconds for which all requests to the model are held, and why.
@@ -343,15 +369,16 @@ class Turn:
         """
         hold = self._model.throttled(self._limits.clock(), self._burst, self._sent_at, asked_wait)
         if hold is None:
-            error = ServiceError(
-                "rate-limited",
-                f"`{self._model.model}` has answered nothing but 429 (too many requests) for {self._model.settings.breaker_seconds:.0f} s",
-                final=True,
-                do="run again later: finished work is kept; lower llm.requests_per_minute if it happens often",
-            )
-            self._limits.stop(error)
-            raise error
+            what = f"answered nothing but 429 (too many requests) for {self._model.settings.breaker_seconds:.0f} s"
+            raise self._tripped("rate-limited", what, "; lower llm.requests_per_minute if it happens often")
         return hold
+
+    def _tripped(self, cause: str, what: str, more: str) -> ServiceError:
+        """Stop all requests; the error that says why."""
+        do = f"run again later: finished work is kept{more}"
+        error = ServiceError(cause, f"`{self._model.model}` has {what}", final=True, do=do)
+        self._limits.stop(error)
+        return error
 
     def end(self) -> None:
         self._model.in_flight -= 1
