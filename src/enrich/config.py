@@ -49,7 +49,7 @@ class WikiSection(_Section):
 
 class LlmSection(_Section):
     backend: Literal["offline", "openai"] = "offline"
-    model: Annotated[str, Field(min_length=1)] = "gpt-5-mini"
+    model: Annotated[str, Field(min_length=1)] = "gpt-6-luna"
     base_url: str | None = None
     concurrency: Annotated[int, Field(ge=1, le=4096)] = 64
     requests_per_minute: Annotated[float, Field(gt=0)] | None = None
@@ -58,6 +58,9 @@ class LlmSection(_Section):
     breaker_seconds: Annotated[float, Field(gt=0)] = 300
     fuse: bool = True
     structured_output: Literal["json_schema", "json_object"] = "json_schema"
+    reasoning_room: Annotated[int, Field(ge=0)] | None = None
+    reasoning_effort: Annotated[str, Field(min_length=1)] | None = None
+    service_tier: Annotated[str, Field(min_length=1)] | None = None
 
 
 class StageSection(_Section):

@@ -51,7 +51,7 @@ def test_what_is_asked_is_kept_and_proposes_nothing(wiki: DemoWiki, serve: Serve
     assert second["metrics"]["summary.unsupported"]["answers"]["value"] == 0.0
     assert second["metrics"]["insights.grounded"]["answers"]["value"] == 1.0
     assert "baseline" in second["metrics"]["ratings.rigor.mae"]
-    assert second["answers"].startswith("gpt-5-mini (summary v")
+    assert second["answers"].startswith("gpt-6-luna (summary v")
     assert not list((wiki.root / "proposals").glob("*.json"))
     assert not (wiki.root / "enrich.lock").exists()
     # The next run finds the answers in the cache.

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from enrich.errors import AnswerError, ServiceError
 from enrich.llm.limits import Limits, LimitSettings, Turn
-from enrich.llm.messages import Event, Parameters, Reply, Request, Structured, Tally, Usage, reasoning_room
+from enrich.llm.messages import Event, Reply, Request, Tally, Usage
+from enrich.llm.parameters import LEAST_ROOM, Parameters, Structured, reasoning_room
 from enrich.llm.prices import Budget, Price, Prices
 from enrich.llm.server import (
     Completion,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 # Twice the room, at most twice: an answer that is cut off at four times its room would not end.
 _RAISES = 2
+# A request is changed at most so many times because the server refuses something in it.
+_REWRITES = 4
 # A usage of more than so many times what was sent or allowed is a server's mistake and must not count against a budget.
 _PLAUSIBLE = 4
 _ABOUT_THIS_MACHINE = "Lang Package-Version OS Arch Runtime Runtime-Version Async Retry-Count Read-Timeout".split()
@@ -43,10 +46,13 @@ _ABOUT_THIS_MACHINE = "Lang Package-Version OS Arch Runtime Runtime-Version Asyn
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings(LimitSettings):
-    """How requests are sent. Times in seconds; `attempts` includes the first one."""
+    """How requests are sent. Times in seconds; `attempts` includes the first one; `reasoning_room` in tokens, None: by the model's name."""
 
     timeout_seconds: float = 120.0
     structured_output: str = "json_schema"
+    reasoning_room: int | None = None
+    reasoning_effort: str | None = None
+    service_tier: str | None = None
     attempts: int = 4
     retry_wait_seconds: float = 0.5
     longest_retry_wait_seconds: float = 20.0
@@ -100,16 +106,17 @@ class Client:
         """
         price = self._prices.required(request.model) if self.budget is not None else self._prices.price_of(request.model)
         own = Tally()
-        asked = _Asked(request, price, request.max_output_tokens + reasoning_room(request.model), (own,) if tally is None else (own, tally))
+        room = reasoning_room(request.model) if self.settings.reasoning_room is None else self.settings.reasoning_room
+        asked = _Asked(request, price, request.max_output_tokens + room, (own,) if tally is None else (own, tally))
         for _ in range(_RAISES + 1):
             completion = await self._retried(asked)
             if completion.finish != "length":
                 return Reply(completion.text, own.usage, own.cost_usd, own.requests)
-            parameters = self._parameters_of(request.model)
-            if parameters.ceiling(asked.room * 2) <= parameters.ceiling(asked.room):
-                break
+            ceiling = self._ceiling(asked)
             asked.room *= 2
-        raise AnswerError("cut-off", f"still cut off at {self._parameters_of(request.model).ceiling(asked.room)} tokens")
+            if self._ceiling(asked) <= ceiling or not self._parameters_of(request.model).ceiling_name:
+                break
+        raise AnswerError("cut-off", f"still cut off at {ceiling} tokens")
 
     async def _retried(self, asked: _Asked) -> Completion:
         """A completion, cut off or not, through all transport failures. The only retry layer."""
@@ -163,13 +170,18 @@ class Client:
             tokens = sum(len(message.content) for message in asked.request.messages) // 4
             turn = await self.limits.turn(model, tokens + asked.room)
             # Written now and not before the wait: it includes what other requests learned meanwhile.
-            parameters = self._parameters_of(model)
+            parameters, ceiling = self._parameters_of(model), self._ceiling(asked)
             try:
-                return await self._attempt(asked, turn, parameters.body(asked.request, asked.room), parameters.ceiling(asked.room))
+                return await self._attempt(asked, turn, parameters.body(asked.request, ceiling), ceiling)
             except ThrottledError:
                 continue
             except RefusedParameterError as error:
-                self._rewrite(model, parameters, error, asked.room)
+                turn.unusable(error.detail)
+                self._rewrite(asked, parameters, error, ceiling)
+            except ServiceError as error:
+                if error.cause == "bad-request":
+                    turn.unusable(error.detail)
+                raise
             finally:
                 turn.end()
 
@@ -268,28 +280,48 @@ class Client:
     def _parameters_of(self, model: str) -> Parameters:
         if model not in self._parameters:
             structured: Structured = "json_object" if self.settings.structured_output == "json_object" else "json_schema"
-            self._parameters[model] = Parameters.first(is_openai=self.endpoint.is_openai, structured=structured)
+            options = {"reasoning_effort": self.settings.reasoning_effort, "service_tier": self.settings.service_tier}
+            self._parameters[model] = Parameters.first(is_openai=self.endpoint.is_openai, structured=structured, options=options)
         return self._parameters[model]
 
-    def _rewrite(self, model: str, written_with: Parameters, error: RefusedParameterError, room: int) -> None:
-        """Change how requests to `model` are written, once: requests that were sent before the change are only written again."""
-        if self._parameters_of(model) != written_with:
-            return
-        changed = written_with.without(error.refused, room)
-        if changed is None:
+    def _ceiling(self, asked: _Asked) -> int:
+        """The output ceiling of the next attempt."""
+        ceiling = self._parameters_of(asked.request.model).ceiling(asked.request, asked.room)
+        return ceiling if asked.most is None else min(ceiling, asked.most)
+
+    def _rewrite(self, asked: _Asked, written_with: Parameters, error: RefusedParameterError, sent: int) -> None:
+        """Change how requests to the model are written, or this one alone if the server says what its prompt leaves room for.
+
+        Requests that were sent before a change are only written again. Raises if nothing is left to change.
+        """
+        model, refused = asked.request.model, error.refused
+        asked.rewrites += 1
+        if refused.context is not None and refused.most is not None:
+            if refused.most < min(LEAST_ROOM, asked.request.max_output_tokens):
+                raise AnswerError("too-long", error.detail)
+            asked.most = min(refused.most, asked.most or refused.most)
+        changed = written_with.without(refused, sent) if self._parameters_of(model) == written_with else None
+        if changed is not None:
+            self._parameters[model], note = changed
+            self._report(Event("note", model, f"{model} {note}"))
+        rewritten = self._parameters_of(model) != written_with or self._ceiling(asked) < sent
+        if not rewritten or asked.rewrites > _REWRITES:
             raise ServiceError("bad-request", error.detail)
-        self._parameters[model], note = changed
-        self._report(Event("note", model, f"{model} {note}"))
 
 
 @dataclass(slots=True)
 class _Asked:
-    """One request on its way: `room` is its output ceiling in tokens, `tallies` what its attempts are added to."""
+    """One request on its way: `room` is the output that it wants in tokens, `tallies` what its attempts are added to.
+
+    `most` is the largest ceiling that the server said fits its prompt, `rewrites` how often it was changed after a 400.
+    """
 
     request: Request
     price: Price | None
     room: int
     tallies: tuple[Tally, ...]
+    most: int | None = None
+    rewrites: int = 0
 
 
 def _open_sdk(endpoint: Endpoint, settings: ClientSettings) -> AsyncOpenAI:

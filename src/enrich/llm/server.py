@@ -20,7 +20,8 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from enrich.errors import AnswerError, ServiceError, UserError
-from enrich.llm.messages import Refused, Usage, refused_parameter
+from enrich.llm.messages import Usage
+from enrich.llm.parameters import Refused, refused_parameter, room_left
 from enrich.text import printable
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -256,6 +257,8 @@ def failure_of_status(status: int, headers: Mapping[str, str], body: bytes, *, m
     if status >= 500 or status in (408, 409, 425):
         cause = "timeout" if status in (408, 504) else "server"
         return TransientError(cause, f"{detail} ({status})", asked_wait=retry_after(headers), answered=True)
+    if status in (400, 422) and (room := room_left(message)):
+        return RefusedParameterError(room, detail)
     if status == 413 or any(word in lowered or word in codes for word in _TOO_LONG):
         return AnswerError("too-long", detail)
     if codes & _FILTER_CODES:

@@ -164,6 +164,9 @@ async def open_service(wiki: Wiki, stages: Sequence[Stage], note: Callable[[str]
         timeout_seconds=llm.timeout_seconds,
         breaker_seconds=llm.breaker_seconds,
         structured_output=llm.structured_output,
+        reasoning_room=llm.reasoning_room,
+        reasoning_effort=llm.reasoning_effort,
+        service_tier=llm.service_tier,
     )
     tokens, endpoint = TokenUse(config.cache, config.folders), Endpoint.from_settings(llm.base_url, config.base_url_from, env)
     with AnswerCache(config.cache / "answers", note, config.folders) as answers:
