@@ -20,6 +20,7 @@ from tests import fake_server as fake
 from tests.demo import DemoWiki, cases, changed, honest
 from tests.fake_server import Seen, Serve
 from tests.llm.asking import Asked, ask, client, request
+from tests.llm.encodings import ENCODED
 
 CASES = cases(__file__)
 
@@ -173,6 +174,24 @@ def test_an_answer_that_holds_the_key_fails_and_is_not_stored(serve: Serve, tmp_
         assert file.is_dir() or KEY.encode() not in file.read_bytes(), file
     wiki.asks(serve(honest))
     assert wiki.enrich("run", "--json", OPENAI_API_KEY=KEY).json["asked"] == 3, "nothing of it is in the answer cache"
+
+
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_an_answer_that_holds_the_key_in_any_encoding_is_refused(serve: Serve, encoding: str) -> None:
+    said = ENCODED[encoding](KEY)
+    asked = ask(serve([fake.ok({"summary": f"See {said} there."}), fake.refusal(f"No: {said}")]), env=ENV)
+    assert isinstance(asked.error, AnswerError)
+    assert asked.error.cause == "key-in-answer"
+    # The same for what is shown of a server's own words.
+    asked = ask(serve([fake.refusal(f"No: {said}")]), env=ENV)
+    assert said[:40] not in str(asked.error)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a \\u0073k b &#115; %73 " * 500, "\\U99999999 &#x110000; \\u{110000} %zz", "sk-proj-Abc123_", "=" * 10_000]
+)
+def test_ordinary_texts_and_odd_escapes_hold_no_key(serve: Serve, text: str) -> None:
+    assert ask(serve([fake.ok({"summary": text})]), env=ENV).reply is not None
 
 
 def test_an_answer_may_quote_a_page_that_holds_the_key(serve: Serve) -> None:

@@ -30,6 +30,7 @@ from enrich.llm.server import (
     read_completion,
     shown,
 )
+from enrich.llm.transport import UnreadableBodyError, headers_of, open_sdk
 
 if TYPE_CHECKING:
     import httpx2
@@ -39,9 +40,10 @@ if TYPE_CHECKING:
 _RAISES = 2
 # A request is changed at most so many times because the server refuses something in it.
 _REWRITES = 4
+# An answer of more characters than its output ceiling can hold, and more than this, is not checked but refused: checks take time.
+_CHARACTERS_PER_TOKEN, _ANY_ANSWER = 16, 20_000
 # A usage of more than so many times what was sent or allowed is a server's mistake and must not count against a budget.
 _PLAUSIBLE = 4
-_ABOUT_THIS_MACHINE = "Lang Package-Version OS Arch Runtime Runtime-Version Async Retry-Count Read-Timeout".split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Client:
         """The model's answer to `request`: text that was not cut off; whether it fits the schema is for the caller to check.
 
         `tally` is added to after each attempt, so that what a failure cost is known too. Raises `ServiceError` (final: no later request
-        can succeed), `AnswerError` (`refused`, `filtered`, `cut-off`, `too-long`, `invalid`, `key-in-answer`), `BudgetSpent`, and
+        can succeed), `AnswerError` (`refused`, `filtered`, `cut-off`, `too-long`, `too-large`, `invalid`, `key-in-answer`), `BudgetSpent`, and
         `UserError` for an unknown price under a budget.
         """
         price = self._prices.required(request.model) if self.budget is not None else self._prices.price_of(request.model)
@@ -209,7 +211,7 @@ class Client:
             completion = read_completion(response.content)
             usage = _plausible(completion.usage, len(body), ceiling)
             cause = "cut-off" if completion.finish == "length" else ""
-            self._check(completion, asked.request)
+            self._check(completion, asked.request, ceiling)
             turn.clean(monotonic() - started)
             return completion
         except TransientError as error:
@@ -248,15 +250,15 @@ class Client:
         from openai import APIConnectionError, APIStatusError
 
         if self._sdk is None:
-            self._sdk = _open_sdk(self.endpoint, self.settings)
-            self._options = {"headers": _headers(self.endpoint)}
+            self._sdk = open_sdk(self.endpoint, self.settings.timeout_seconds, self.settings.concurrency)
+            self._options = {"headers": headers_of(self.endpoint)}
         try:
             # A server that sends a byte now and then never trips the transport's own timeouts.
             async with asyncio.timeout(self.settings.timeout_seconds):
                 return await self._sdk.post("/chat/completions", cast_to=httpx2.Response, content=body, options=self._options)
         except APIStatusError as error:
             return error.response
-        except (APIConnectionError, TimeoutError, OSError) as error:
+        except (APIConnectionError, TimeoutError, OSError, UnreadableBodyError) as error:
             raise failure_of_transport(error, self.endpoint) from None
         except Exception as error:
             import aiohttp
@@ -266,7 +268,7 @@ class Client:
                 raise failure_of_transport(error, self.endpoint) from None
             raise
 
-    def _check(self, completion: Completion, request: Request) -> None:
+    def _check(self, completion: Completion, request: Request, ceiling: int) -> None:
         """Raise if a well-formed reply is not an answer."""
         if completion.refusal:
             raise AnswerError("refused", shown(completion.refusal, self.endpoint))
@@ -274,6 +276,10 @@ class Client:
             raise AnswerError("filtered", "the server's content filter stopped the answer")
         if not completion.text.strip() and completion.finish != "length":
             raise TransientError("invalid", "the answer is empty", answered=True)
+        if len(completion.text) > max(_ANY_ANSWER, _CHARACTERS_PER_TOKEN * ceiling):
+            raise AnswerError(
+                "too-large", f"the answer has {len(completion.text):,} characters, far more than its {ceiling:,} tokens allow"
+            )
         if self.endpoint.leaked_in(completion.text, [message.content for message in request.messages]):
             raise AnswerError("key-in-answer", "the answer has the API key in it, so it is not kept")
 
@@ -322,46 +328,6 @@ class _Asked:
     tallies: tuple[Tally, ...]
     most: int | None = None
     rewrites: int = 0
-
-
-def _open_sdk(endpoint: Endpoint, settings: ClientSettings) -> AsyncOpenAI:
-    import httpx2
-    from openai import AsyncOpenAI, DefaultAioHttpClient
-
-    timeout = httpx2.Timeout(settings.timeout_seconds, connect=min(10.0, settings.timeout_seconds))
-    http = DefaultAioHttpClient(
-        timeout=timeout,
-        limits=httpx2.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency, keepalive_expiry=15.0),
-        # A redirect would send page text to a host that the user did not name; requests to this machine need no proxy.
-        follow_redirects=False,
-        trust_env=not endpoint.is_loopback,
-        # Reading all certificates takes 50 ms, and without TLS they are not used.
-        verify=endpoint.base_url.startswith("https:"),
-    )
-    return AsyncOpenAI(
-        api_key=endpoint.key,
-        base_url=endpoint.base_url,
-        max_retries=0,
-        timeout=timeout,
-        http_client=http,
-        _enforce_credentials=False,
-    )
-
-
-def _headers(endpoint: Endpoint) -> dict[str, Any]:
-    """Headers that the SDK would send and that are left out.
-
-    What it takes from the environment is for OpenAI alone, and without our key no other one (an admin's) may be sent instead. What it sends
-    about this machine is not needed and costs a tenth of a request's CPU.
-    """
-    from openai import Omit
-
-    headers: dict[str, Any] = {f"X-Stainless-{name}": Omit() for name in _ABOUT_THIS_MACHINE}
-    if not endpoint.is_openai:
-        headers |= {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
-    if not endpoint.key:
-        headers["Authorization"] = Omit()
-    return headers
 
 
 def _plausible(usage: Usage | None, sent_bytes: int, ceiling: int) -> Usage | None:

@@ -20,8 +20,10 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from enrich.errors import AnswerError, ServiceError, UserError
+from enrich.llm.key_forms import holds_key
 from enrich.llm.messages import Usage
 from enrich.llm.parameters import Refused, refused_parameter, room_left
+from enrich.llm.transport import UnreadableBodyError
 from enrich.text import printable
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -30,6 +32,7 @@ _OPENAI_HOST = "api.openai.com"
 _NETLOC = re.compile(r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?")
 _KEY_LIKE = re.compile(r"\b(?:sk|pk)-[A-Za-z0-9_*.…-]{6,}|(?i:\bbearer)\s+[^\s\"',;]+")
 _REDACTED = "[key]"
+_WITHHELD = "[a text that holds the key]"
 # Local servers take any word as a key; the keys that servers issue are longer.
 _SHORTEST_REAL_KEY = 20
 _NAMED_BY = {"environment": "OPENAI_BASE_URL / ENRICH_LLM__BASE_URL", "flag": "--base-url"}
@@ -82,11 +85,14 @@ class Endpoint:
         """`text` without the key and without anything that looks like one: for messages of a server, never for answers."""
         if self.key and self.key in text:
             text = text.replace(self.key, _REDACTED)
-        return _KEY_LIKE.sub(_REDACTED, text)
+        text = _KEY_LIKE.sub(_REDACTED, text)
+        return _WITHHELD if len(self.key) >= _SHORTEST_REAL_KEY and holds_key(text, self.key) else text
 
     def leaked_in(self, answer: str, asked: Sequence[str]) -> bool:
-        """Whether an answer holds the key although none of the texts sent does. Short keys (`test`) are words, so they never count."""
-        return len(self.key) >= _SHORTEST_REAL_KEY and self.key in answer and not any(self.key in text for text in asked)
+        """Whether an answer holds the key, encoded or not, and none of the texts sent does. Short keys (`test`) are words: they never count."""
+        if len(self.key) < _SHORTEST_REAL_KEY or not holds_key(answer, self.key):
+            return False
+        return not any(holds_key(text, self.key) for text in asked)
 
 
 def host_of(base_url: str | None) -> str:
@@ -287,7 +293,10 @@ def failure_of_transport(error: BaseException, endpoint: Endpoint) -> TransientE
         return TransientError("unreachable", f"no connection to {endpoint.host} in time", sent=False)
     if has(aiohttp.ServerTimeoutError, TimeoutError):
         return TransientError("timeout", f"no answer from {endpoint.host} in time")
-    if has(aiohttp.ClientResponseError) or any(type(link).__name__ == "DecodingError" for link in chain):
+    for link in chain:
+        if isinstance(link, UnreadableBodyError):
+            return TransientError("server", f"{endpoint.host} {link}", answered=True)
+    if has(aiohttp.ClientResponseError):
         return TransientError("server", f"{endpoint.host} does not send valid HTTP", answered=True)
     if has(aiohttp.ClientPayloadError):
         return TransientError("reset", f"the answer from {endpoint.host} broke off", answered=True)

@@ -335,6 +335,7 @@ def _said(name: str, value: float) -> str:
 
 
 _SUMMARY_WORDS = 70  # named in the summary's prompt
+_SUMMARY_CHARACTERS = 1_500  # of a sentence: one without blanks is one word, however long
 _ALONE_FROM = 45  # words: a first sentence as long as this needs no second
 
 # The parts of a sentence's score for the summary, each about 0 to 1 before it is weighted. Set by hand; the result hardly depends on them.
@@ -395,8 +396,8 @@ def answer(stage: str, page: Page, *, dimensions: tuple[str, ...]) -> dict[str, 
 
 def summary(page: PageSentences) -> dict[str, Any]:
     """`{"summary", "evidence"}`: one or two of the page's own sentences; the evidence is the sentences themselves."""
-    sentences = _chosen(page)
-    return {"summary": " ".join(sentences), "evidence": list(sentences)}
+    sentences = [sentence[:_SUMMARY_CHARACTERS] for sentence in _chosen(page)]
+    return {"summary": " ".join(sentences), "evidence": sentences}
 
 
 @lru_cache(maxsize=8)

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from statistics import median
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from enrich.errors import AnswerError
 from enrich.grounding import Finding, PageIndex, self_talk
@@ -47,19 +47,29 @@ InsightType = Literal["claim", "counterintuitive", "quantitative", "research-gap
 _HALF_POINTS = [1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5]
 Score = Annotated[float, Field(ge=1, le=5, allow_inf_nan=False), WithJsonSchema({"type": "number", "enum": _HALF_POINTS})]
 _STRICT = ConfigDict(extra="forbid", strict=True)
+# Limits for what is checked, not for what is asked for (so not in the schema that is sent): a longer text or list would keep the checks busy.
+_Text = Annotated[str, Field(max_length=4_000), WithJsonSchema({"type": "string"})]
+_MAX_LISTED = 50
+Item = TypeVar("Item")
+
+
+def _few(items: list[Item]) -> list[Item]:
+    if len(items) > _MAX_LISTED:
+        raise ValueError(f"at most {_MAX_LISTED} entries are allowed")
+    return items
 
 
 class SummaryAnswer(BaseModel):
     model_config = _STRICT
-    summary: str
-    evidence: list[str]
+    summary: _Text
+    evidence: Annotated[list[_Text], AfterValidator(_few)]
 
 
 class InsightAnswer(BaseModel):
     model_config = _STRICT
     type: InsightType
-    evidence: str
-    text: str
+    evidence: _Text
+    text: _Text
     surprising: Score
     important: Score
     actionable: Score
@@ -67,7 +77,7 @@ class InsightAnswer(BaseModel):
 
 class InsightsAnswer(BaseModel):
     model_config = _STRICT
-    insights: list[InsightAnswer]
+    insights: Annotated[list[InsightAnswer], AfterValidator(_few)]
 
 
 class DimensionAnswer(BaseModel):
