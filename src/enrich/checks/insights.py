@@ -45,7 +45,7 @@ def page_findings(page: Page) -> Iterator[PageFinding]:
         if isinstance(quote, str) and quote.strip():
             from enrich.grounding import PageIndex  # only pages with evidence pay for its import
 
-            index = index or PageIndex(page.body, title=page.title, description=page.description)
+            index = index or PageIndex(page.body, title=page.title, description=page.description, language=page.language)
             match = index.find_quote(quote)
             if match is None:
                 said = f"the evidence is not on the page (any more): {shown(quote)}"

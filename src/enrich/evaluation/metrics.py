@@ -58,7 +58,7 @@ class PageTexts:
     """One page, indexed once for measuring texts against it."""
 
     def __init__(self, page: Page) -> None:
-        self.index = PageIndex(page.body, title=page.title, description=page.description)
+        self.index = PageIndex(page.body, title=page.title, description=page.description, language=page.language)
         self._verdicts: dict[tuple[str, tuple[str, ...] | None], bool] = {}
 
     def unsupported(self, text: str, evidence: Sequence[str] | None = None) -> bool:

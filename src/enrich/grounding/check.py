@@ -17,12 +17,14 @@ from enrich.grounding.explanations import (
     rounded_from,
     total_of,
 )
-from enrich.grounding.numbers import Passage, Stated, range_in, stated_in
+from enrich.grounding.number_rules import has_rules
+from enrich.grounding.numbers import Passage, Stated, range_in, stated_in, turned_in
 from enrich.grounding.quantities import Quantity, quantities
 from enrich.grounding.quotes import Quote
 from enrich.grounding.self_talk import self_talk
 from enrich.grounding.words import stems
 from enrich.text import printable
+from enrich.wiki.language import is_english
 
 if TYPE_CHECKING:
     from enrich.grounding.page import PageIndex
@@ -31,7 +33,8 @@ Severity = Literal["hard", "soft"]
 # number: a quantity without support · quote: evidence that is not on the page, or was repaired · self-talk: the answer speaks of itself, of
 # its instructions, or is an error text · markup: a value holds tags or links · off-page: it speaks of something else · orders: its evidence
 # is in text that gives orders to a model · blemish: a small defect that was trimmed.
-FindingKind = Literal["number", "quote", "self-talk", "markup", "off-page", "orders", "blemish"]
+# language: numbers are not checked in the page's language, or the text is in another one · sections: the page was asked about in parts.
+FindingKind = Literal["number", "quote", "self-talk", "markup", "off-page", "orders", "blemish", "language", "sections"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,15 @@ def check_text(text: str, evidence: Sequence[str] | None, index: PageIndex, wher
     if talk is not None:
         message = f"the text speaks of itself or of its task: it {printable(talk, 160)}"
         findings.append(Finding("self-talk", "hard", message, where, None, printable(text, 80)))
-    found = quantities(text)
-    if found:
+    language = index.language
+    if language != "en" and is_english(text):
+        message = f"is in English, the page is not ({language}): whether it speaks of the page's subject is not checked"
+        findings.append(Finding("language", "soft", message, where))
+        language = "en"
+    found = quantities(text, language)
+    if found and not has_rules(index.language):
+        findings.append(Finding("language", "soft", f"numbers not checked in this language ({index.language})", where))
+    elif found:
         passages = None if evidence is None else _evidence_passages(evidence, index)
         findings.extend(_Check(text, found, passages, index, where).findings())
     return findings
@@ -94,6 +104,8 @@ def check_subject(text: str, index: PageIndex, where: str) -> list[Finding]:
     words on their page, and the nine below 50 % belong to pages whose content is drawn by components and is not in the file; of 394 stored
     insights none is below 62 %. Half of the summaries compared with another page's text stay below 50 %.
     """
+    if index.language != "en" and is_english(text):
+        return []
     wanted = stems([text])
     missing = wanted - index.stems
     if len(wanted) < _FEWEST_WORDS or len(missing) <= (1 - _LEAST_SHARE) * len(wanted):
@@ -248,9 +260,11 @@ class _Check:
             together = self.index.numbers.stated_together(low, high, as_range=backwards)
         else:
             together = any(range_in(low, high, passage, as_range=backwards) for passage in self.passages)
+        whole = Quantity(low.start, high.end, self.text[low.start : high.end], low.kind, low.readings)
+        if self.passages and turned_in(low, high, self.passages):
+            return self._finding(whole, "hard", "goes the other way round in its evidence")
         if together:
             return None
-        whole = Quantity(low.start, high.end, self.text[low.start : high.end], low.kind, low.readings)
         if backwards:
             return self._finding(whole, "hard", "is a range that does not go upwards, and the page does not state it")
         ends = list(filter(None, (self._stated(low), self._stated(high))))

@@ -40,7 +40,7 @@ def rounded_from(quantity: Quantity, passages: Iterable[Passage], *, about: bool
 
 def _place(quantity: Quantity) -> Decimal:
     """The place of the last digit that a quantity is written with: 0.1 million for `1.2M`; at least two digits of `5,600` count."""
-    found = NUMBER.search(prepare(quantity.text))
+    found = NUMBER.search(prepare(quantity.text, quantity.language))
     written = Decimal(found[0].replace(",", "")) if found is not None else Decimal(0)
     if not written:
         return Decimal(1)

@@ -13,7 +13,9 @@ from enrich.grounding.words import NUMBER_WORDS, TURNS, word_set
 Measure = Callable[[str], Counter[str]]
 """What of a text is compared: its words, or only the terms that carry its subject."""
 
-_WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
+# Scripts without blanks between words: each character is compared.
+_WIDE = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_WORD = re.compile(rf"[{_WIDE}]|[^\W_{_WIDE}]+(?:[.,]\d+)*")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _TELLING = NUMBER_WORDS | TURNS | word_set("comparisons")
 _CONTRACTED = re.compile(r"n't\b")
@@ -54,8 +56,13 @@ def same_insights(
     return found
 
 
-def same_statement(one: str, other: str) -> bool:
-    """Whether two texts have the same numbers, and the same words that turn a statement around."""
+def same_statement(one: str, other: str, language: str = "en") -> bool:
+    """Whether two texts have the same numbers, and the same words that turn a statement around.
+
+    In other languages than English that is known only of texts with the same words.
+    """
+    if language != "en":
+        return words(one) == words(other)
     return _figures(one) == _figures(other)
 
 

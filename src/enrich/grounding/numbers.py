@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
+from enrich.grounding.number_rules import rules_of
 from enrich.grounding.quantities import MONTHS, NUMBER, Quantity, Reading, key, prepare, quantities
 from enrich.grounding.words import leading_words, word_set
 from enrich.wiki.visible import Line
@@ -39,18 +40,19 @@ class Passage:
     kind: str
     context: str = ""
     section: str = ""
+    language: str = "en"
 
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
-        return quantities(self.text)
+        return quantities(self.text, self.language)
 
 
 class NumberIndex:
-    """The quantities of one page."""
+    """The quantities of one page in one language."""
 
-    def __init__(self, lines: Sequence[Line]) -> None:
-        self._lines = lines
-        self._text = prepare("\n".join(line.text for line in lines))
+    def __init__(self, lines: Sequence[Line], language: str = "en") -> None:
+        self._lines, self._language = lines, language
+        self._text = prepare("\n".join(line.text for line in lines), language)
         self._lower = self._text.lower()
         self._starts: list[int] = []
         offset = 0
@@ -71,6 +73,12 @@ class NumberIndex:
         return where
 
     @cached_property
+    def _spelled(self) -> tuple[int, ...]:
+        """Indexes of the lines with numbers that are not written with their own digits, in a language other than English."""
+        rules = rules_of(self._language)
+        return () if rules is None else tuple(dict.fromkeys(self._index_at(found.start()) for found in rules.spelled.finditer(self._text)))
+
+    @cached_property
     def _squeezed(self) -> str:
         """The page without spaces and hyphens, for names."""
         return re.sub(r"[-\s]", "", self._lower)
@@ -85,7 +93,7 @@ class NumberIndex:
         found = self._passages.get(index)
         if found is None:
             line = self._lines[index]
-            found = self._passages[index] = Passage(line.text, line.number, line.kind, self._context(index), line.section)
+            found = self._passages[index] = Passage(line.text, line.number, line.kind, self._context(index), line.section, self._language)
         return found
 
     def _context(self, index: int) -> str:
@@ -115,6 +123,7 @@ class NumberIndex:
     def _candidates(self, values: Sequence[Decimal]) -> Iterator[int]:
         for value in values:
             yield from self._digits.get(key(value), ())
+        yield from self._spelled
         for word in dict.fromkeys(word for value in values for word in leading_words(value)):
             at = self._lower.find(word)
             while at >= 0:
@@ -161,6 +170,20 @@ def range_in(low: Quantity, high: Quantity, passage: Passage, *, as_range: bool 
     )
     ends = {one.low_of for one in found if one.low_of >= 0}
     return any(found[at].low_of == to or (not as_range and found[at].low_of < 0 and to not in ends) for at in lows for to in highs)
+
+
+def turned_in(low: Quantity, high: Quantity, passages: Iterable[Passage]) -> bool:
+    """Whether the passages state "from `high` to `low`" in words, and nothing from `low` to `high`."""
+    turned = False
+    for passage in passages:
+        if range_in(low, high, passage, as_range=True):
+            return False
+        for one in passage.quantities:
+            if one.low_of >= 0 and stated_in(high, passage, (one,)) is not None:
+                other = passage.quantities[one.low_of]
+                in_words = any(map(str.isalpha, passage.text[one.end : other.start]))
+                turned = turned or (in_words and stated_in(low, passage, (other,)) is not None)
+    return turned
 
 
 def _date_in(quantity: Quantity, passage: Passage) -> Stated | None:

@@ -11,6 +11,7 @@ from enrich.grounding.explanations import list_sizes
 from enrich.grounding.numbers import NumberIndex, Passage
 from enrich.grounding.quotes import Quote, QuoteIndex, normalise_quote
 from enrich.grounding.words import stems
+from enrich.wiki.language import detect_language
 from enrich.wiki.visible import Line, Sentence, VisibleText, source_lines, visible
 
 # Whole tags are markup and not words. Without its brackets a tag is text, on the page and in the quote alike.
@@ -23,8 +24,14 @@ class PageIndex:
     The values that `enrich` writes are not part of it, so an earlier answer can never support a later one.
     """
 
-    def __init__(self, body: str, *, title: str = "", description: str = "") -> None:
+    def __init__(self, body: str, *, title: str = "", description: str = "", language: str | None = None) -> None:
         self.body, self.title, self.description = body, title, description
+        self._language = language
+
+    @cached_property
+    def language(self) -> str:
+        """The code of the page's language: as given, else that of its text."""
+        return self._language or detect_language("\n".join((self.title, self.description, self.body)))
 
     def check(self, text: str, evidence: Sequence[str] | None = None, *, where: str = "") -> list[Finding]:
         """What is wrong with the numbers and names of a text, and whether it speaks of itself; in the order of the text.
@@ -77,11 +84,11 @@ class PageIndex:
 
     @cached_property
     def quotes(self) -> QuoteIndex:
-        return QuoteIndex(self.lines)
+        return QuoteIndex(self.lines, self.language)
 
     @cached_property
     def numbers(self) -> NumberIndex:
-        return NumberIndex(self.lines)
+        return NumberIndex(self.lines, self.language)
 
     @cached_property
     def stems(self) -> set[str]:
@@ -110,7 +117,7 @@ class PageIndex:
                     prose += [number] if number and line.kind in ("prose", "list", "footnote") else []
         if prose:
             found += [
-                Passage(sentence.text, sentence.start_line, "prose", "", sentence.section)
+                Passage(sentence.text, sentence.start_line, "prose", "", sentence.section, self.language)
                 for sentence in self._wrapped
                 if sentence.start_line <= prose[-1] and sentence.end_line >= prose[0]
             ]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
+from enrich.grounding.number_rules import LETTER, rules_of
 from enrich.grounding.quotes import BROKEN, DASHES, INVISIBLE, ODD
 from enrich.grounding.words import SCALES, TABLES, word_numbers, word_set
 
@@ -36,7 +37,8 @@ class Quantity:
     """A quantity at text[start:end]. `readings`: the plainest first, then those an elliptic notation allows (`5 to 20 million`).
 
     `noun`: the lower-case word behind it ("" if none follows); `low_of`: index of the quantity that ends the range it begins, else -1;
-    `idiom`: a word that counts only approximately (`doubled`, `third`); `date`: (year, month, day), 0 if not given; `name`: a name's key.
+    `idiom`: a word that counts only approximately (`doubled`, `third`); `date`: (year, month, day), 0 if not given; `name`: a name's key;
+    `language`: of the text that it was read in.
     """
 
     start: int
@@ -49,6 +51,7 @@ class Quantity:
     idiom: bool = False
     date: tuple[int, int, int] = (0, 0, 0)
     name: str = ""
+    language: str = "en"
 
     @property
     def value(self) -> Decimal:
@@ -60,7 +63,7 @@ class Quantity:
 
 
 # One pattern for all numbers. The rest is decided by looking around each hit: a pattern with units would take ten times as long.
-NUMBER = re.compile(r"\d(?:\d{0,2}(?:,\d{3}){1,8}(?!\d)(?:\.\d+)?|\d*(?:\.\d+)*)")
+NUMBER = re.compile(r"\d(?:\d{0,2}(?:,\d{3}){1,8}(?!\d)(?:\.\d+)?|\d?(?:,\d\d)+,\d{3}(?!\d)(?:\.\d+)?|\d*(?:\.\d+)*)")
 MONTHS = tuple(TABLES["months"].split())
 _LONGEST = 40  # characters of a number that is read by value; longer ones are compared as they are written
 
@@ -98,6 +101,7 @@ _ADDRESS = re.compile(
 )
 _SUFFIX = re.compile(r"%|×|[A-Za-z]+")
 _BEHIND = re.compile(r"\+?(?P<gap>[ \t]?-?[ \t]?|[ \t]\()(?P<word>%|[A-Za-z]+)")
+_BEHIND_ANY = re.compile(rf"\+?(?P<gap>[ \t]?-?[ \t]?|[ \t]\()(?P<word>%|{LETTER}+)")
 _POINTS = re.compile(r"[ -]points?(?![a-z])")
 _EXPONENT = re.compile(r"[eE]([+-]?\d{1,3})(?![\w.])")
 _POWER = re.compile(r"\^\(?\{?([+-]?\d{1,3})\}?\)?")
@@ -118,13 +122,15 @@ _SCALE_WORD = re.compile(r"(?:[ -]?(thousand|million|billion|trillion)|(k|K|M|MM
 _KINDS: dict[str, QuantityKind] = {"%": "percent", "pp": "points", "x": "factor", "decade": "decade", "th": "ordinal"}
 
 
-def quantities(text: str) -> tuple[Quantity, ...]:
-    """The quantities and names of a text, in order; offsets are those of `text`.
+def quantities(text: str, language: str = "en") -> tuple[Quantity, ...]:
+    """The quantities and names of a text in this language, in order; offsets are those of `text`.
 
+    >>> [(one.text, str(one.value), one.unit) for one in quantities("2,5 Mio. Euro und 3,5 %", "de")]
+    [('2,5 Mio. Euro', '2500000.0', 'EUR'), ('3,5 %', '3.5', '%')]
     >>> [(one.kind, one.text, str(one.value), one.unit) for one in quantities("GPT-4 cost $78–100M, 30x more")[1:]]
     [('currency', '$78', '78000000', 'USD'), ('currency', '100M', '100000000', 'USD'), ('factor', '30x', '30', 'x')]
     """
-    return tuple(_Reader(text).read())
+    return tuple(_Reader(text, language).read())
 
 
 def key(value: Decimal) -> str:
@@ -132,8 +138,11 @@ def key(value: Decimal) -> str:
     return "".join(map(str, value.normalize().as_tuple().digits)).strip("0")
 
 
-def prepare(text: str) -> str:
-    """The text as numbers are read: same length, plain dashes, digits and signs; invisible characters become `BROKEN` marks."""
+def prepare(text: str, language: str = "en") -> str:
+    """The text as numbers are read: same length, English separators, plain dashes, digits and signs; invisible characters become `BROKEN` marks."""
+    rules = rules_of(language)
+    if rules is not None:
+        text = rules.separators(text)
     if text.isascii():
         return text
     odd = set("".join(set(ODD.findall(text))))  # looking at the few odd characters spares a dozen passes over the text
@@ -160,8 +169,10 @@ def _own_digits(found: re.Match[str]) -> str:
 class _Reader:
     """One text while its quantities are read. `plain` is the text as numbers are read, at the same offsets."""
 
-    def __init__(self, text: str) -> None:
-        self.text, self.plain = text, prepare(text)
+    def __init__(self, text: str, language: str) -> None:
+        self.text, self.plain, self.language = text, prepare(text, language), language
+        self.rules = rules_of(language)
+        self.behind = _BEHIND if self.rules is None else _BEHIND_ANY
         self.found: list[Quantity] = []
         self.taken = bytearray(len(self.plain))  # 1 where a character belongs to something already read
 
@@ -180,7 +191,7 @@ class _Reader:
         for number in NUMBER.finditer(plain):
             if not self.taken[number.start()]:
                 self._add(self._number(*number.span(), number[0]))
-        for word in word_numbers(plain):
+        for word in word_numbers(plain) if self.rules is None else self.rules.words(plain):
             if not self.taken[word.start]:
                 self._add(self._in_words(word.start, word.end, word.value, word.what))
         self.found.sort(key=lambda one: one.start)
@@ -197,7 +208,8 @@ class _Reader:
             self._take(one.start, one.end)
 
     def _quantity(self, start: int, end: int, kind: QuantityKind, value: Decimal | None = None, unit: str = "", noun: str = "") -> Quantity:
-        return Quantity(start, end, self.text[start:end], kind, (Reading(value, unit),) if value is not None else (), noun)
+        readings = (Reading(value, unit),) if value is not None else ()
+        return Quantity(start, end, self.text[start:end], kind, readings, noun, language=self.language)
 
     def _date(self, found: re.Match[str]) -> Quantity | None:
         if found["iso"]:
@@ -229,12 +241,15 @@ class _Reader:
     def _before(self, start: int) -> tuple[str, int] | None:
         """(currency before the number, its start); None if the word before the number makes a name of both."""
         plain, before = self.plain, self.plain[start - 1 : start]
-        if before.isalpha() or before == "_":
+        if (before.isalpha() and before.lower() != before.upper()) or before == "_":
+            # A script without capitals writes numbers directly behind words.
             word = _WORD_BEFORE.search(plain, max(0, start - 12), start)
             letters = word[0] if word else ""
             if letters in ("FY", "CY"):
                 return "", start
             return (_CODES[letters.lower()], start - len(letters)) if letters.lower() in _CODES else None
+        if before == " " and self.rules is not None and plain[start - 2 : start - 1] in _SYMBOLS and not self.taken[start - 2]:
+            before, start = plain[start - 2], start - 1  # `€ 2,5 miljoen`
         if before in _SYMBOLS:
             currency, start = _SYMBOLS[before], start - 1
             word = _WORD_BEFORE.search(plain, max(0, start - 3), start) if before == "$" else None
@@ -257,6 +272,12 @@ class _Reader:
 
     def _with_unit(self, start: int, end: int, value: Decimal, core: str, unit: str) -> Quantity:
         """The quantity with what follows it: exponent, scale, percent, unit, currency, and the noun."""
+        if self.rules is not None:
+            value, end = self.rules.scaled(self.plain, end, value)
+            found = self.rules.unit(self.plain, start, end) if not unit else None
+            if found is not None and not (found[0] == "year" and _kind(value, "", core) == "year"):
+                unit, end = found
+                return self._quantity(start, end, _kind(value, unit, core), value, unit, self._noun(end))
         exponent, end = self._exponent(end, core)
         if exponent is not None:
             power_of_ten = core == "10" and self.plain[start + len(core)] not in "eE"
@@ -318,7 +339,7 @@ class _Reader:
         """(value, unit, end, noun) after the words behind a number: `million`, `percentage points`, `US dollars`, `-year`, `labs`."""
         plain = self.plain
         for _ in range(3):
-            found = _BEHIND.match(plain, end)
+            found = self.behind.match(plain, end)
             if found is None:
                 break
             gap, word, lower, after = found["gap"], found["word"], found["word"].lower(), found.end()
@@ -360,7 +381,7 @@ class _Reader:
         return value, unit, end, lower
 
     def _noun(self, end: int) -> str:
-        found = _BEHIND.match(self.plain, end)
+        found = self.behind.match(self.plain, end)
         return found["word"].lower() if found is not None and "(" not in found["gap"] else ""
 
     def _name(self, start: int, end: int) -> Quantity:
@@ -390,10 +411,11 @@ class _Reader:
         gap = self.plain[one.end : other.start]
         if not one.readings or not other.readings or "date" in (one.kind, other.kind) or other.start < one.end or len(gap) > 24:
             return
+        listed, to = (_LIST, _TO) if self.rules is None else (self.rules.listed, self.rules.to)
         if _RANGE.fullmatch(gap):
             self._join_range(index, one, other)
-        elif _LIST.fullmatch(gap):
-            self._join_list(index, one, other, gap)
+        elif listed.fullmatch(gap):
+            self._join_list(index, one, other, to is not None and bool(to.fullmatch(gap)))
 
     def _join_range(self, index: int, one: Quantity, other: Quantity) -> None:
         low, high = one.readings[0], other.readings[0]
@@ -408,7 +430,7 @@ class _Reader:
         kind = "ordinal" if one.kind == "ordinal" else _kind(low.value, low.unit, one.text.strip("$€£\\"))
         self.found[index] = replace(one, readings=(low,), kind=kind, low_of=index + 1)
 
-    def _join_list(self, index: int, one: Quantity, other: Quantity, gap: str) -> None:
+    def _join_list(self, index: int, one: Quantity, other: Quantity, is_range: bool) -> None:
         extra: list[Reading] = []
         if one.kind != "year":
             if not one.unit and other.unit:
@@ -418,7 +440,7 @@ class _Reader:
                 extra.append(Reading(one.value * scale, one.unit or other.unit))
         if not one.unit:
             extra += [Reading(one.value, reading.unit) for reading in other.readings[1:] if reading.unit]
-        low_of = index + 1 if one.kind != "year" and _TO.fullmatch(gap) else -1
+        low_of = index + 1 if one.kind != "year" and is_range else -1
         if extra or low_of >= 0:
             self.found[index] = replace(one, readings=(*one.readings, *extra), low_of=low_of)
         if one.unit.isupper() and other.unit == "" and other.kind != "year":
@@ -435,7 +457,12 @@ def _kind(value: Decimal, unit: str, core: str) -> QuantityKind:
 
 def _scale(one: Quantity) -> int:
     """The scale that is written with a quantity: 10**6 for `5 million` and `5M`, 1 for `5,000,000`."""
-    number = NUMBER.search(prepare(one.text))
+    plain, rules = prepare(one.text, one.language), rules_of(one.language)
+    number = NUMBER.search(plain)
+    if rules is not None and number is not None:
+        scaled, end = rules.scaled(plain, number.end(), Decimal(1))
+        if end > number.end():
+            return int(scaled)
     found = _SCALE_WORD.match(one.text, number.end()) if number is not None else _SCALE_WORD.search(one.text)
     if found is None:
         return 1

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 
+from enrich.grounding.number_rules import NumberRules, has_rules, rules_of
 from enrich.grounding.words import NUMBER_WORDS, TURNS, word_set
 from enrich.wiki.markup import BLOCKS
 from enrich.wiki.visible import Line
@@ -60,7 +61,6 @@ _TYPOGRAPHIC = {
     "…": "...",
 }
 _SPACED_DASH = re.compile(r"[ \t]*-+[ \t]*")
-_THOUSANDS_SPACE = re.compile("(?<=\\d)[\u00a0\u2009\u202f](?=\\d{3})")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _SUP = re.compile(r"<sup>", re.IGNORECASE)
 _TAG = re.compile(r"</?([A-Za-z][\w.-]*)[^<>]{0,2000}>|</?>")
@@ -99,8 +99,6 @@ def _once(text: str) -> str:
         if any(INVISIBLE.match(char) for char in odd):
             text = _BROKEN_NUMBER.sub(BROKEN, text)
             text = INVISIBLE.sub("", text)
-        if not odd.isdisjoint("\u00a0\u2009\u202f"):
-            text = _THOUSANDS_SPACE.sub("", text)
         for char in odd.intersection(_TYPOGRAPHIC):
             text = text.replace(char, _TYPOGRAPHIC[char])
     if "<" in text:
@@ -147,15 +145,24 @@ _GUARDED = NUMBER_WORDS | TURNS | word_set("percent")
 _PREFIXES = ("un", "in", "im", "ir", "il", "non", "dis", "mis", "anti", "de")
 
 
-def _guarded(word: str) -> bool:
+def _guarded(word: str, rules: NumberRules | None = None) -> bool:
     """Whether a repair must not touch this word: a number, a negation, or what turns or weighs a statement."""
-    return word in _GUARDED or bool(_DIGIT.search(word)) or word.endswith(("n't", "fold")) or word[0] in "<>=$€£¥%≈~±"
+    return (
+        (rules is not None and rules.tells(word))
+        or word in _GUARDED
+        or bool(_DIGIT.search(word))
+        or word.endswith(("n't", "fold"))
+        or word[0] in "<>=$€£¥%≈~±"
+    )
 
 
 class QuoteIndex:
     """The lines of one page, ready for quotes. Lines of kind `comment` are left out: a reader does not see them."""
 
-    def __init__(self, lines: Sequence[Line]) -> None:
+    def __init__(self, lines: Sequence[Line], language: str = "en") -> None:
+        self._rules = rules_of(language)
+        # Where numbers and negations are not known, no word may be off.
+        self._edits = ALMOST_EDITS if has_rules(language) else 0
         self._lines: list[Line] = []
         self._starts: list[int] = []
         self._unchanged: list[bool] = []  # whether normalising left the line as it is
@@ -230,13 +237,13 @@ class QuoteIndex:
         words, spans, where = self._words
         if len(wanted) > 1 and wanted[0].isdigit() and len(wanted[0]) <= 3 and _LIST_NUMBER.match(plain):
             wanted = wanted[1:]  # the number of a list item is not part of its text
-        allowed = ALMOST_EDITS if len(wanted) >= ALMOST_WORDS else 0
+        allowed = self._edits if len(wanted) >= ALMOST_WORDS else 0
         if sum(word in where for word in wanted) < len(wanted) - allowed:
             return None
         windows: list[tuple[int, int, int]] = []
         for begin in _likely_begins(wanted, where):
             low, high = max(0, begin - allowed), min(len(words), begin + len(wanted) + allowed)
-            near = _align(wanted, words[low:high], allowed)
+            near = _align(wanted, words[low:high], allowed, self._rules)
             if near is not None:
                 windows.append((near[0], low + near[1], low + near[2]))
         if not windows:
@@ -309,7 +316,7 @@ def _likely_begins(wanted: Sequence[str], where: Mapping[str, Sequence[int]]) ->
     return [begin for begin, _ in votes.most_common(4)]
 
 
-def _align(wanted: Sequence[str], window: Sequence[str], allowed: int) -> tuple[int, int, int] | None:
+def _align(wanted: Sequence[str], window: Sequence[str], allowed: int, rules: NumberRules | None = None) -> tuple[int, int, int] | None:
     """(edits, begin, end) of the part of `window` nearest to `wanted` by word edits; None if that takes more than `allowed` or a guarded word.
 
     Plain edit distance with free ends in the window; a guarded word costs more than allowed.
@@ -317,11 +324,11 @@ def _align(wanted: Sequence[str], window: Sequence[str], allowed: int) -> tuple[
     too_far = allowed + 1
     rows = len(wanted)
     turned = _turned(set(wanted), set(window))
-    costs = [too_far if _guarded(word) or word in turned else 1 for word in window]
+    costs = [too_far if _guarded(word, rules) or word in turned else 1 for word in window]
     row = [(0, j) for j in range(len(window) + 1)]  # (edits, where the match begins)
     for i in range(rows):
         word = wanted[i]
-        cost = too_far if _guarded(word) or word in turned else 1
+        cost = too_far if _guarded(word, rules) or word in turned else 1
         last = row[0]
         # The quote begins and ends with a word that is kept or exchanged, never with one left out.
         row[0] = (too_far, 0)

@@ -134,9 +134,19 @@ def leading_words(value: Decimal) -> tuple[str, ...]:
 
 # Words of four letters and more carry the subject; their first five letters are the same in all forms of a word.
 _SUBJECT_WORD = re.compile(r"[^\W\d_]{4,}")
+# Scripts without blanks between words: each character counts. Korean words end in particles: two syllables count. Arabic words begin with
+# articles and prepositions.
+_WIDE = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_KOREAN = re.compile("[\uac00-\ud7af]{2,}")
+_ARABIC_FRONT = re.compile(r"^[\u0648\u0641]?(?:\u0628?\u0627\u0644|\u0644\u0644)?(?=.{3})")
 
 
 def stems(texts: Iterable[str]) -> set[str]:
-    """The first five letters, in lower case, of the words of four letters and more."""
+    """The first five letters, in lower case, of the words of four letters and more; of scripts without blanks, the characters."""
     # All texts at once, and each word once: a page has thousands of words in hundreds of lines.
-    return {word[:5] for word in set(_SUBJECT_WORD.findall("\n".join(texts).lower()))}
+    text = "\n".join(texts).lower()
+    if text.isascii():
+        return {word[:5] for word in set(_SUBJECT_WORD.findall(text))}
+    words = set(_SUBJECT_WORD.findall(_KOREAN.sub(" ", _WIDE.sub(" ", text))))
+    found = {_ARABIC_FRONT.sub("", word)[:5] for word in words}
+    return found | set(_WIDE.findall(text)) | {word[:2] for word in _KOREAN.findall(text)}

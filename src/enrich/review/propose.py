@@ -87,7 +87,7 @@ def _compared(page: Page, answer: StageAnswer, entry: LockEntry | None) -> tuple
     for answered in answer.fields:
         old = current_value(page.frontmatter, answered.field)
         whose = owner(old, entry, answered.field)
-        given = _matched(answered, old, answer.noise)
+        given = _matched(answered, old, answer.noise, page)
         if same(old, given.value) or within(old, given.value, answer.noise):
             if whose not in PERSONS:
                 confirmed[given.field] = value_hash(old)
@@ -135,7 +135,7 @@ def _quality_change(wiki: Wiki, page: Page, entry: LockEntry | None, ratings: Se
 _PLACE = re.compile(r"insights\[(\d+)\]")
 
 
-def _matched(given: FieldAnswer, old: Any, noise: float) -> FieldAnswer:
+def _matched(given: FieldAnswer, old: Any, noise: float, page: Page) -> FieldAnswer:
     """An answer whose insights are matched to those on the page: an unchanged one keeps its text and its place; findings and evidence follow."""
     if given.field != "insights" or not isinstance(old, list) or not given.value:
         return given
@@ -147,7 +147,7 @@ def _matched(given: FieldAnswer, old: Any, noise: float) -> FieldAnswer:
     ]
     # A person must see the exact text that a finding is about.
     marked = frozenset(int(place[1]) for finding in given.findings if (place := _PLACE.match(finding.where)))
-    value, order = kept(old, given.value, noise, marked)
+    value, order = kept(old, given.value, noise, marked, page.language)
     places = {before: now for now, before in enumerate(order)}
 
     def follow(where: str) -> str:

@@ -67,7 +67,7 @@ class Asker:
 
         Raises what ends a run: final `ServiceError`s, `UserError`s and `BudgetSpent`. What is in `result` then remains valid.
         """
-        index = PageIndex(page.body, title=page.title, description=page.description)
+        index = PageIndex(page.body, title=page.title, description=page.description, language=page.language)
         samples = [_Sample(stage, number, stage.key(page, number)) for stage in stages for number in range(stage.samples)]
         try:
             if self.service.baseline is not None:

@@ -32,7 +32,7 @@ from enrich.stages.fields import (
     within,
 )
 from enrich.wiki.data import SCORES
-from enrich.wiki.visible import split_sentences
+from enrich.wiki.visible import split_sentences, word_count
 
 MAX_WORDS = 70  # of a summary: twice the reference wiki's median; named in the prompt
 MAX_INSIGHTS = 5  # DESIGN.md section 4.4
@@ -108,8 +108,8 @@ def _summary(data: Any, index: PageIndex) -> list[FieldAnswer]:
     text, findings = _first_sentences(plain_line(answer.summary), SUMMARY)
     if not text:
         raise AnswerError("invalid", "`summary` is empty: write one or two sentences")
-    if len(text.split()) > MAX_WORDS:
-        findings.append(blemish(f"{len(text.split())} words (at most {MAX_WORDS} were asked for)", SUMMARY))
+    if (length := word_count(text)) > MAX_WORDS:
+        findings.append(blemish(f"{length} words (at most {MAX_WORDS} were asked for)", SUMMARY))
     quotes = [quote for quote in map(plain_line, answer.evidence) if quote][:_MAX_EVIDENCE]
     evidence, problems = checked_evidence(quotes, index, SUMMARY)
     # A quote that is not on the page proves nothing; in a summary it is a hard finding only through the numbers that depend on it.
@@ -218,7 +218,7 @@ def pairs(old: Sequence[Any], new: Sequence[Any]) -> dict[int, int]:
 
 
 def kept(
-    old: Sequence[Any], new: Sequence[Mapping[str, Any]], noise: float, untouchable: frozenset[int] = frozenset()
+    old: Sequence[Any], new: Sequence[Mapping[str, Any]], noise: float, untouchable: frozenset[int] = frozenset(), language: str = "en"
 ) -> tuple[list[Any], list[int]]:
     """(`new` with the words, the order and the scores of `old` wherever an insight is the same one, the place in `new` of each).
 
@@ -228,7 +228,7 @@ def kept(
     twins = {
         place: twin
         for place, twin in pairs(old, new).items()
-        if place not in untouchable and same_statement(_statement(old[twin])[0], _statement(new[place])[0])
+        if place not in untouchable and same_statement(_statement(old[twin])[0], _statement(new[place])[0], language)
     }
     order = [*sorted(twins, key=twins.__getitem__), *(place for place in range(len(new)) if place not in twins)]
     return [_renewed(old[twins[place]], new[place], noise) if place in twins else new[place] for place in order], order

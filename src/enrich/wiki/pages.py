@@ -16,6 +16,7 @@ from enrich.errors import UserError
 from enrich.files import PAGE_BYTES, Folders, read_bytes
 from enrich.wiki import yaml12
 from enrich.wiki.frontmatter.spans import find_fences, no_fences
+from enrich.wiki.language import language_of
 
 PAGE_SUFFIXES = (".md", ".mdx")
 
@@ -89,6 +90,11 @@ class Page:
     def description(self) -> str:
         value = self.frontmatter.get("description")
         return "" if value is None else str(value)
+
+    @cached_property
+    def language(self) -> str:
+        """The code of the page's language (see `language_of`)."""
+        return language_of(self.file.path, self.frontmatter, "\n".join((self.title, self.description, self.body)))
 
     @cached_property
     def hash(self) -> str:

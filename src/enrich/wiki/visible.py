@@ -53,7 +53,7 @@ class VisibleText:
     @cached_property
     def words(self) -> int:
         """The number of visible words outside code and comments; two characters of Chinese, Japanese or Thai count as one word."""
-        return sum(_word_count(line.text) for line in self.lines if line.kind not in ("code", "comment"))
+        return sum(word_count(line.text) for line in self.lines if line.kind not in ("code", "comment"))
 
     def sentences(self, kinds: Sequence[Kind] = ("prose",)) -> tuple[Sentence, ...]:
         """The sentences of the lines of these kinds, in order. Consecutive lines of prose are one paragraph."""
@@ -221,13 +221,18 @@ def _paragraphs(lines: Sequence[Line], kinds: Sequence[Kind]) -> Iterator[list[L
         yield block
 
 
-def _word_count(text: str) -> int:
+def word_count(text: str) -> int:
+    """The number of words; two characters of Chinese, Japanese or Thai count as one."""
     words = len(text.split()) - text.count(" | ")
     return words if text.isascii() else words + len(_WIDE.findall(text)) // 2
 
 
-# A mark that can end a sentence, its closing quotes and brackets, and the space behind it; CJK marks need no space.
-_END = re.compile(r"(?:[.!?…]+[\"'”’»)\]]*(?=\s)\s+|[。！？]+[」』”）]*\s*)")
+# A mark that can end a sentence, its closing quotes and brackets, and the space behind it. The marks of other scripts end nothing but
+# sentences: Chinese and Japanese, the danda, the Arabic and Urdu, Armenian, Ethiopic, Burmese and Khmer full stops.
+_FULL_STOPS = "。！？।॥؟۔։።။។"
+_END = re.compile(rf"(?:[.!?…]+[\"'”’»)\]]*(?=\s)\s+|[{_FULL_STOPS}]+[」』”）\"'»)]*\s*)")
+# An ordinal before a month is not the end of a sentence: `am 12. März`, `12. května`.
+_MONTH = re.compile("|".join(sorted(WORDS["ordinal_months"])), re.IGNORECASE)
 _LAST_WORD = re.compile(r"[\w.&'’-]+$")
 _ABBREVIATIONS, _MAY_END, _STARTERS = WORDS["abbreviations"], WORDS["abbreviations_that_may_end"], WORDS["starters"]
 
@@ -249,7 +254,7 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
             break
         if mark[0][0] == "." and not _ends(text, mark.start(), end):
             continue
-        if text[end].islower() and mark[0][0] not in "。！？":
+        if text[end].islower() and mark[0][0] not in _FULL_STOPS:
             continue
         stop = mark.start() + len(mark[0].rstrip())
         found.append((start, stop))
@@ -270,6 +275,8 @@ def _ends(text: str, dot: int, after: int) -> bool:
         return last in _MAY_END and following in _STARTERS
     if len(last) == 1 and last.isalpha() and word[0].isupper():  # an initial
         return following in _STARTERS
+    if last.isdigit() and len(last) <= 2 and _MONTH.match(text, after):
+        return False
     if last.isdigit() and (dot == len(last) or text[: dot - len(last)].isspace()):  # "1. First"
         return False
     return not ("." in last and last.replace(".", "").isalpha() and len(last) <= 6 and following not in _STARTERS)

@@ -1,0 +1,329 @@
+"""How a language writes numbers: separators, words for powers of ten, units, and numbers spelled out. One data file per language in `rules/`.
+
+English is not among them: it is what `quantities` reads by itself. A file's lists are words divided by blanks, `_` is a blank inside of a word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from functools import cache, cached_property
+from importlib import resources
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from enrich.grounding.words import WordNumber
+from enrich.wiki import yaml12
+
+# Vowel signs and other marks belong to words, but are not letters for `re`.
+_MARKS = "\u0300-\u036f\u064b-\u0652\u0670\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962\u0963"
+LETTER = rf"(?:[^\W\d_]|[{_MARKS}])"
+_BLANK = "[ \u00a0\u2009\u202f]"
+_NUMBER = r"\d(?:\d{0,2}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d*(?:\.\d+)?)"
+_SYMBOLS = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "₹": "INR", "₽": "RUB", "₴": "UAH", "₩": "KRW", "₺": "TRY"}
+_DIGITS = {
+    char: value
+    for value, chars in enumerate(("〇零영", "一일", "二两兩이", "三삼", "四사", "五오", "六육", "七칠", "八팔", "九구"))
+    for char in chars
+}
+_POWERS = {"十": 10, "百": 100, "千": 1000, "십": 10, "백": 100, "천": 1000}
+_GROUPS = {"万": 10**4, "萬": 10**4, "만": 10**4, "亿": 10**8, "億": 10**8, "억": 10**8, "兆": 10**12, "조": 10**12}
+_NUMERAL = re.compile("[" + "".join((*_DIGITS, *_POWERS, *_GROUPS)) + "]{2,}")
+
+
+def _words(value: object) -> object:
+    return tuple(word.replace("_", " ") for word in str(value).split()) if value is not None else ()
+
+
+_Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    decimal: str
+    numbers: Mapping[int, _Words] = {}
+    scales: Mapping[int, _Words] = {}
+    units: Mapping[str, _Words] = {}
+    currency: Mapping[str, _Words] = {}
+    percent: _Words = ()
+    points: _Words = ()
+    factor: _Words = ()
+    percent_before: _Words = ()
+    joins: _Words = ()  # words between the parts of a spelled number
+    scale_links: _Words = ()  # words between a scale and what is counted: `2 millions d'euros`
+    to: _Words = ()
+    lists: _Words = ()
+    turns: _Words = ()  # words that turn a statement around
+    not_alone: _Words = ()  # words that mean something else more often than a number
+    prefix: _Words = ()  # joined to the front of a word
+    compound: bool = False  # a number is one word: `fünfundzwanzig`
+    units_first: bool = False  # `five and twenty`
+    vigesimal: bool = False  # `quatre-vingt-dix`
+    ten_first: bool = False  # `dix-sept`, `on iki`
+    ten_last: bool = False  # `خمسة عشر`
+    numerals: bool = False  # Chinese numerals, and their Korean readings
+
+
+@cache
+def rules_of(language: str) -> NumberRules | None:
+    """The number rules of a language code; None for English, and for a language without rules (see `has_rules`)."""
+    code = _code(language)
+    file = resources.files("enrich.grounding") / "rules" / f"{code}.yaml"
+    if code == "en" or not code.isalpha() or not file.is_file():
+        return None
+    return NumberRules(_Data.model_validate(yaml12.load(file.read_text(encoding="utf-8"))))
+
+
+def has_rules(language: str) -> bool:
+    """Whether numbers can be checked in this language."""
+    return _code(language) == "en" or rules_of(language) is not None
+
+
+def _code(language: str) -> str:
+    code = language.lower().replace("_", "-").partition("-")[0]
+    return {"nb": "no", "nn": "no", "": "en"}.get(code, code)
+
+
+class NumberRules:
+    """The rules of one language, compiled."""
+
+    def __init__(self, data: _Data) -> None:
+        self.data = data
+        self._units = {word: name for name, words in (*data.units.items(), *data.currency.items()) for word in words}
+        self._units |= dict.fromkeys(data.percent, "%") | dict.fromkeys(data.points, "pp") | dict.fromkeys(data.factor, "x") | _SYMBOLS
+        self._scales = {word: scale for scale, words in data.scales.items() for word in words}
+        self._atoms = {word: value for value, words in data.numbers.items() for word in words}
+        self._atoms |= {word: scale for word, scale in self._scales.items() if word[-1] != "."} if not data.numerals else {}
+        end = "" if data.numerals else f"(?!{LETTER})"
+        link = "".join(f"(?:{_BLANK}?{re.escape(word)})?" for word in data.scale_links)
+        self._scale = re.compile(rf"{_BLANK}?-?({_any(self._scales)}){end}", re.IGNORECASE)
+        self._unit = re.compile(rf"{link}{_BLANK}?-?({_any(self._units)})(?:(?<=[{''.join(_SYMBOLS)}])|{end or '(?=)'})", re.IGNORECASE)
+        self._more = re.compile(rf"{_BLANK}?({_NUMBER})")
+        about = r"[ \t]*[~<>]?[ \t]*"
+        self.to = re.compile(rf"[ \t]*(?:{_any(data.to)}){about}", re.IGNORECASE) if data.to else None
+        self.listed = re.compile(rf"[ \t]*(?:{_any((*data.to, *data.lists, ',', '、'))}){about}", re.IGNORECASE)
+        self._before = re.compile(rf"(?:{_any(data.percent_before)})[ ]?\Z", re.IGNORECASE) if data.percent_before else None
+
+    @cached_property
+    def spelled(self) -> re.Pattern[str]:
+        """Finds places where the digits in the text are not those of the value: spelled numbers, and `2万5000`."""
+        if self.data.numerals:
+            return re.compile(rf"\d{_BLANK}?[{''.join((*_POWERS, *_GROUPS))}]|{_NUMERAL.pattern}")
+        before = rf"(?<!{LETTER})(?:{_any(self.data.prefix)})?" if self.data.prefix else rf"(?<!{LETTER})"
+        return re.compile(f"{before}(?:{_any(self._atoms)})", re.IGNORECASE)
+
+    def separators(self, text: str) -> str:
+        """The text with English separators in its numbers; same length."""
+        return text if self.data.decimal == "." else _SEPARATED.sub(_english, text)
+
+    def scaled(self, text: str, end: int, value: Decimal) -> tuple[Decimal, int]:
+        """(value, end) with the powers of ten behind a number: `2,5 Mio.`, `2万5000`, `25 लाख`."""
+        total, part = Decimal(0), value
+        while (found := self._scale.match(text, end)) is not None:
+            part *= self._scales[_lower(found[1])]
+            end = found.end()
+            more = self._more.match(text, end) if self.data.numerals else None
+            if more is None or Decimal(more[1].replace(",", "")) >= part:
+                continue
+            total, part, end = total + part, Decimal(more[1].replace(",", "")), more.end()
+        return total + part, end
+
+    def unit(self, text: str, start: int, end: int) -> tuple[str, int] | None:
+        """(unit, end) if a word of this language behind the number, or before it, is its unit."""
+        found = self._unit.match(text, end)
+        if found is not None:
+            return self._units[_lower(found[1])], found.end()
+        if self._before is not None and self._before.search(text, max(0, start - 8), start):
+            return "%", end
+        return None
+
+    def tells(self, word: str) -> bool:
+        """Whether a word in lower case is a number or turns a statement around."""
+        return word in self.data.turns or bool(self._split(word))
+
+    def words(self, text: str) -> Iterator[WordNumber]:
+        """The numbers spelled out, in order. A bare word for a power of ten is not a number."""
+        if self.data.numerals:
+            yield from _numerals(text)
+            return
+        run = _Run(self.data)
+        start = end = 0
+        for found in _WORD.finditer(text):
+            word = _lower(found[0])
+            joined = word in self.data.joins
+            gap = text[end : found.start()]
+            apart = len(gap) != 1 or gap not in " -\u00a0\u202f"
+            if joined and run.values and not apart:
+                run.joined, end = True, found.end()
+                continue
+            # `ELF` is a name.
+            atoms = () if len(word) > 1 and found[0].isupper() else self._split(word)
+            if not atoms or apart:
+                yield from run.number(start, text)
+            if atoms and not all(run.add(value, found.end(), prefixed or (i > 0)) for i, (value, prefixed) in enumerate(atoms)):
+                yield from run.number(start, text)
+                for i, (value, prefixed) in enumerate(atoms):
+                    run.add(value, found.end(), prefixed or i > 0)
+                start = found.start()
+            elif atoms and len(run.values) == len(atoms):
+                start = found.start()
+            if atoms:
+                run.words.append(word)
+            end = found.end()
+        yield from run.number(start, text)
+
+    def _split(self, word: str) -> tuple[tuple[int, bool], ...]:
+        """(value, whether it is joined to the one before) of the number words that a word consists of; () if it is not a number."""
+        known = self._known.get(word)
+        if known is None:
+            known = self._known[word] = self._parts(word)
+        return known
+
+    @cached_property
+    def _known(self) -> dict[str, tuple[tuple[int, bool], ...]]:
+        return {}
+
+    def _parts(self, word: str) -> tuple[tuple[int, bool], ...]:
+        if word in self._atoms:
+            return ((self._atoms[word], False),)
+        for prefix in self.data.prefix:
+            if word.startswith(prefix) and word[len(prefix) :] in self._atoms:
+                return ((self._atoms[word[len(prefix) :]], True),)
+        if not self.data.compound:
+            return ()
+        # Longest words first; a shorter one where the rest is not a number ("zweiundzwanzig" holds "und").
+        stack: list[tuple[int, tuple[tuple[int, bool], ...]]] = [(0, ())]
+        while stack:
+            at, parts = stack.pop()
+            if at == len(word):
+                return parts
+            for length in range(1, min(self._longest, len(word) - at) + 1):
+                piece = word[at : at + length]
+                if piece in self._atoms:
+                    stack.append((at + length, (*parts, (self._atoms[piece], False))))
+                if parts and piece in self.data.joins:
+                    for other in range(1, min(self._longest, len(word) - at - length) + 1):
+                        second = word[at + length : at + length + other]
+                        if second in self._atoms:
+                            stack.append((at + length + other, (*parts, (self._atoms[second], True))))
+        return ()
+
+    @cached_property
+    def _longest(self) -> int:
+        return max(map(len, self._atoms), default=0)
+
+
+class _Run:
+    """The words of one spelled number while they are read."""
+
+    def __init__(self, data: _Data) -> None:
+        self.data = data
+        self._clear()
+
+    def _clear(self) -> None:
+        self.values: list[int] = []
+        self.words: list[str] = []
+        self.total = self.group = 0
+        self.least: int | None = None  # the least power of ten so far
+        self.joined = False
+        self.end = 0
+
+    def add(self, value: int, end: int, joined: bool) -> bool:
+        """Take one more word, unless it cannot belong to the number."""
+        joined, self.joined = joined or self.joined, False
+        if not self._fits(value, joined):
+            return False
+        self.values.append(value)
+        self.end = end
+        return True
+
+    def _fits(self, value: int, joined: bool) -> bool:
+        group, rest = self.group, self.group % 100
+        if value >= 1000:
+            if self.least is not None and value >= self.least:
+                return False
+            self.total, self.group, self.least = self.total + (group or 1) * value, 0, value
+        elif value == 100 and 1 <= group < 10:
+            self.group = group * 100
+        elif not self.values or (group == 0 and self.least is not None):
+            self.group = value
+        elif group == 0:
+            return False
+        elif value == 20 and rest == 4 and self.data.vigesimal:
+            self.group = group + 76
+        elif (
+            (rest == 0 and value < 100)
+            or (rest >= 20 and rest % 10 == 0 and 0 < value < 10)
+            or (rest in (60, 80) and 0 < value < 20 and self.data.vigesimal)
+            or (rest == 10 and 0 < value < 10 and self.data.ten_first)
+            or (0 < rest < 10 and value == 10 and self.data.ten_last)
+            or (0 < rest < 10 and 20 <= value < 100 and value % 10 == 0 and joined and self.data.units_first)
+        ):
+            self.group = group + value
+        else:
+            return False
+        return True
+
+    def number(self, start: int, text: str) -> Iterator[WordNumber]:
+        """The number read so far, if it is one; then a new one begins."""
+        values, words = self.values, self.words
+        counts = any(value < 1000 for value in values)
+        alone = len(values) == 1 and words and words[0] in self.data.not_alone
+        if values and counts and not alone and values != [100]:
+            yield WordNumber(start, self.end, Decimal(self.total + self.group), "count")
+        self._clear()
+
+
+def _numerals(text: str) -> Iterator[WordNumber]:
+    """Numbers in Chinese numerals (`三千五百`, `百分之二十五` without its percent) or Korean ones (`이천오백`)."""
+    for found in _NUMERAL.finditer(text):
+        value = _numeral_value(found[0])
+        if value is not None and not text[found.start() - 1 : found.start()].isdigit():
+            yield WordNumber(*found.span(), Decimal(value), "count")
+
+
+def _numeral_value(run: str) -> int | None:
+    """The value of a run of numerals; None if it is a word that only looks like one (`万一`, `十分`)."""
+    if not any(char in _POWERS or char in _GROUPS for char in run):
+        # Digit by digit: a year.
+        return int("".join(str(_DIGITS[char]) for char in run)) if len(run) == 4 else None
+    if run[0] >= "\uac00" and len(run) < 3:
+        return None  # Korean syllables of this kind are parts of many words
+    if run[0] in _GROUPS or (run[0] in "千천백" and run[1] in _GROUPS):
+        return None
+    total = group = digit = 0
+    last = ""
+    for char in run:
+        if char in _DIGITS:
+            if last and last in _DIGITS and _DIGITS[last]:
+                return None
+            digit = _DIGITS[char]
+        elif char in _POWERS:
+            group, digit = group + (digit or 1) * _POWERS[char], 0
+        else:
+            total, group, digit = total + (group + digit) * _GROUPS[char], 0, 0
+        last = char
+    return total + group + digit
+
+
+_WORD = re.compile(rf"{LETTER}+(?:['’]{LETTER}+)*")
+_SEPARATED = re.compile(rf"(?<![\d.,])\d{{1,3}}([.]|{_BLANK}|['’])\d{{3}}(?:\1\d{{3}})*(?!\d)(?:,\d+(?!,?\d))?|(?<![\d.])\d+(?:,\d+)+")
+
+
+def _english(found: re.Match[str]) -> str:
+    if found[1] is None:
+        # `2,3,4` is a list, `1,234,567` has English separators.
+        return found[0].replace(",", ".") if found[0].count(",") == 1 else found[0]
+    whole, comma, rest = found[0].partition(",")
+    return re.sub(r"\D", ",", whole) + ("." if comma else "") + rest
+
+
+def _lower(word: str) -> str:
+    return word.replace("İ", "i").lower()
+
+
+def _any(words: Any) -> str:
+    """Alternatives, the longest first; what matches nothing if there are none."""
+    return "|".join(sorted(map(re.escape, words), key=len, reverse=True)) or r"(?!)"
