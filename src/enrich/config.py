@@ -54,6 +54,7 @@ class LlmSection(_Section):
     concurrency: Annotated[int, Field(ge=1, le=4096)] = 64
     requests_per_minute: Annotated[float, Field(gt=0)] | None = None
     tokens_per_minute: Annotated[float, Field(gt=0)] | None = None
+    context_tokens: Annotated[int, Field(ge=1000)] | None = None
     timeout_seconds: Annotated[float, Field(gt=0)] = 120
     breaker_seconds: Annotated[float, Field(gt=0)] = 300
     fuse: bool = True

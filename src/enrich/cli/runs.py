@@ -101,6 +101,12 @@ def _print_plan(session: Session, plan: Plan, cost: Estimate) -> None:
         session.say(f"{counted(kept, 'value')} written or changed by a person: kept (`enrich adopt` hands them over)")
     if waiting := counts.get("proposed", 0):
         session.say(f"{counted(waiting, 'answer')} proposed: `enrich diff` shows the changes, `enrich review` decides")
+    if cost.sections:
+        parts = sum(cost.sections.values())
+        session.say(
+            f"{counted(len(cost.sections), 'page')} too long for the model's context: asked in {counted(parts, 'section')}"
+            + ("; some cannot be asked at all: raise llm.context_tokens" if 0 in cost.sections.values() else "")
+        )
     if cost.host:
         price = "price unknown (set [prices] in enrich.toml)" if cost.cost_usd is None else f"about {usd(cost.cost_usd)}"
         tokens = f"about {cost.tokens.input:,} tokens in and {cost.tokens.output:,} out"

@@ -14,7 +14,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -25,21 +25,22 @@ from enrich.llm.prices import BudgetSpent
 from enrich.review.lock import Question
 from enrich.review.propose import StageAnswer
 from enrich.runs.results import FailedQuestion, RunResult, Spending, Spent, shares
-from enrich.runs.service import Service
-from enrich.stages.fields import FieldAnswer, parse_answer
+from enrich.runs.samples import Sample
+from enrich.runs.sections import SectionAsker, asked_in_sections
+from enrich.runs.service import Service, body_room, input_tokens
+from enrich.stages.fields import parse_answer
 from enrich.stages.judges import combined
 from enrich.stages.stage import Stage, again_request, fused_request, groups
 from enrich.wiki.pages import Page, PageFile, read_page
 from enrich.wiki.wiki import now_iso
 
-# An invalid part is asked for again at most twice, an unsupported one once (DESIGN.md sections 3.4 and 3.5).
-_INVALID_AGAIN = 2
-_UNSUPPORTED_AGAIN = 1
-
 
 @dataclass(slots=True)
 class PageResult:
-    """The answers to one page's questions, the failures, and what was spent: `spent` in all, `spending` by stage and model."""
+    """The answers to one page's questions, the failures, and what was spent: `spent` in all, `spending` by stage and model.
+
+    `sections` is the number of parts that a page was asked in because it does not fit into the model's context, 0 if it was asked whole.
+    """
 
     page: Page
     answers: list[StageAnswer] = field(default_factory=list)
@@ -48,6 +49,7 @@ class PageResult:
     cached: list[str] = field(default_factory=list)
     spent: Tally = field(default_factory=Tally)
     spending: Spending = field(default_factory=lambda: Spending(Spent))
+    sections: int = 0
 
     def fail(self, stages: Iterable[str], cause: str, detail: str) -> None:
         self.failures += [FailedQuestion(self.page.id, stage, cause, detail) for stage in stages]
@@ -68,14 +70,14 @@ class Asker:
         Raises what ends a run: final `ServiceError`s, `UserError`s and `BudgetSpent`. What is in `result` then remains valid.
         """
         index = PageIndex(page.body, title=page.title, description=page.description, language=page.language)
-        samples = [_Sample(stage, number, stage.key(page, number)) for stage in stages for number in range(stage.samples)]
+        samples = [Sample(stage, number, stage.key(page, number)) for stage in stages for number in range(stage.samples)]
         try:
             if self.service.baseline is not None:
                 for sample in samples:
                     sample.judge(self.service.baseline(sample.stage.name, page), index)
                     sample.asked, sample.closed = now_iso(), True
                 return
-            open_samples = [sample for sample in samples if not self._from_cache(sample, index)]
+            open_samples = [sample for sample in samples if not self.from_cache(sample, index)]
             if self.service.client is None:
                 for sample in open_samples:
                     sample.cached = sample.closed = sample.fields is not None
@@ -83,20 +85,57 @@ class Asker:
             for group in _groups(open_samples, fuse=self.fuse):
                 async with self.service.hold(sample.key for sample in group):
                     # While this waited, another process may have answered.
-                    left = [sample for sample in group if not self._from_cache(sample, index)]
+                    left = [sample for sample in group if not self.from_cache(sample, index)]
                     for part in ([one for one in left if one.fields is None], [one for one in left if one.fields is not None]):
                         if part:
-                            await self._converse(page, index, part, result)
+                            await self._answer(page, index, part, result)
         finally:
             for stage in stages:
                 self._book(stage, [sample for sample in samples if sample.stage is stage], result)
 
-    def _from_cache(self, sample: _Sample, index: PageIndex) -> bool:
+    def from_cache(self, sample: Sample, index: PageIndex) -> bool:
         """Whether the cache holds the final answer. An answer that is still to be asked for again is loaded to continue from there."""
         entry = self.service.answers.get(sample.key) if self.read_cache and self.service.answers is not None else None
+        if entry is not None and "too_long" in entry:
+            # The same model cannot take this page: it is asked again when one of them changes, or the context grows.
+            if (self.context(sample.stage.model) or 0) > entry["context"]:
+                return False
+            sample.refuse(AnswerError("too-long", str(entry["too_long"])))
+            sample.closed = True
+            return True
         return entry is not None and sample.load(entry, index)
 
-    async def _converse(self, page: Page, index: PageIndex, samples: list[_Sample], result: PageResult) -> None:
+    def context(self, model: str) -> int | None:
+        """The model's context in tokens; None if it is not known."""
+        return None if self.service.contexts is None else self.service.contexts.of(model)
+
+    def room(self, page: Page, samples: Sequence[Sample]) -> int | None:
+        """The tokens of the page's body that fit into one request; None if the whole page fits."""
+        model = samples[0].stage.model
+        factor = 1.0 if self.service.tokens is None else self.service.tokens.input.factor(model)
+        return body_room(page, [sample.stage for sample in samples], self.context(model), factor)
+
+    async def _answer(self, page: Page, index: PageIndex, samples: list[Sample], result: PageResult) -> None:
+        """Ask for these samples: in one request, in one for each stage, or in sections of the page, whichever fits."""
+        if self.room(page, samples) is None:
+            await self.converse(page, index, samples, result)
+            refused = [sample for sample in samples if sample.fields is None and sample.error.cause == "too-long"]
+            if not refused or self.service.contexts is None:
+                return
+            request = fused_request(page, [sample.stage for sample in samples])
+            self.service.contexts.learn(request.model, refused[0].error.detail, input_tokens(request))
+            samples = refused
+        left = []
+        for sample in samples:
+            if len(samples) > 1 and self.room(page, [sample]) is None:
+                await self.converse(page, index, [sample], result)
+                if sample.fields is not None or sample.error.cause != "too-long":
+                    continue
+            left.append(sample)
+        if left:
+            await SectionAsker(self, page, index, result).ask(left)
+
+    async def converse(self, page: Page, index: PageIndex, samples: list[Sample], result: PageResult) -> None:
         """Ask for these samples in one request, then again for what was wrong. Samples with an answer continue with the second request."""
         first = fused_request(page, [sample.stage for sample in samples])
         request, asked = first, samples
@@ -110,7 +149,7 @@ class Asker:
                 _judge(reply.text, asked, index)
                 again = [sample for sample in asked if sample.wants_again()]
                 # Stored when it arrives: whatever happens during a re-ask, this answer is paid once.
-                self._store(asked, again)
+                self.store(asked, again)
                 if again:
                     request = _again(page, first, reply.text, again)
                 asked = again
@@ -120,9 +159,9 @@ class Asker:
             # An answer that was valid before the re-ask failed is kept.
             for sample in asked:
                 sample.error = error
-            self._store(asked, ())
+            self.store(asked, ())
 
-    async def _send(self, request: Request, samples: Sequence[_Sample], result: PageResult) -> Reply:
+    async def _send(self, request: Request, samples: Sequence[Sample], result: PageResult) -> Reply:
         """The reply to a request about `samples`; what it took is added to them and to `result`."""
         client = self.service.client
         assert client is not None
@@ -139,7 +178,7 @@ class Asker:
             sample.spent.add(usage, cost)
         return reply
 
-    def _store(self, samples: Iterable[_Sample], again: Sequence[_Sample]) -> None:
+    def store(self, samples: Iterable[Sample], again: Sequence[Sample]) -> None:
         """Keep the valid answers; all samples that are not asked for `again` are closed."""
         for sample in samples:
             sample.closed = sample not in again
@@ -147,7 +186,7 @@ class Asker:
                 sample.asked = now_iso()
                 self.service.answers.put(sample.key, sample.entry())
 
-    def _book(self, stage: Stage, samples: Sequence[_Sample], result: PageResult) -> None:
+    def _book(self, stage: Stage, samples: Sequence[Sample], result: PageResult) -> None:
         """Put the stage's answer into `result` if all its samples are answered, or the reason why it failed."""
         answered = [sample for sample in samples if sample.closed and sample.fields is not None]
         if len(answered) < len(samples):
@@ -159,10 +198,13 @@ class Asker:
         spent = Tally()
         for sample in samples:
             spent.add(sample.spent.usage, sample.spent.cost_usd)
+        fields = combined(stage.name, [sample.fields or () for sample in samples])
+        if sections := max(sample.sections for sample in samples):
+            fields = [replace(one, findings=(*one.findings, asked_in_sections(sections, one.field))) for one in fields]
         result.answers.append(
             StageAnswer(
                 stage=stage.name,
-                fields=combined(stage.name, [sample.fields or () for sample in samples]),
+                fields=fields,
                 question=Question.of(result.page, stage, key=samples[0].key),
                 prompt_version=stage.prompt.settings.version,
                 tokens=None if self.service.baseline else spent.usage.counts(),
@@ -174,77 +216,7 @@ class Asker:
         )
 
 
-@dataclass(slots=True, eq=False)
-class _Sample:
-    """One sample of a stage's question about a page: its best valid answer so far, and what is wrong with the last one.
-
-    `fields` is None without a valid answer. `closed`: nothing more is asked about it.
-    """
-
-    stage: Stage
-    number: int
-    key: str
-    data: Any = None
-    fields: Sequence[FieldAnswer] | None = None
-    problems: list[str] = field(default_factory=list)
-    error: AnswerError | ServiceError = field(default_factory=lambda: AnswerError("invalid"))
-    spent: Tally = field(default_factory=Tally)
-    asked: str = ""
-    cached: bool = False
-    closed: bool = False
-    invalid: int = 0
-    unsupported: int = 0
-
-    def judge(self, data: Any, index: PageIndex) -> None:
-        """Check one answer; keep it if it is valid and has no more hard findings than the one before."""
-        try:
-            fields = self.stage.judge(data, index)
-        except AnswerError as error:
-            self.refuse(error)
-            return
-        self.problems = _hard(fields)
-        if self.fields is None or len(self.problems) <= len(_hard(self.fields)):
-            self.data, self.fields = data, fields
-
-    def refuse(self, error: AnswerError) -> None:
-        self.problems, self.error = [error.detail], error
-
-    def wants_again(self) -> bool:
-        """Whether to ask for this once more; counts the request."""
-        if not self.problems:
-            return False
-        if self.fields is None:
-            self.invalid += 1
-            return self.invalid <= _INVALID_AGAIN
-        # A re-ask for support that came back invalid counts too.
-        self.unsupported += 1
-        return self.unsupported <= _UNSUPPORTED_AGAIN
-
-    def entry(self) -> dict[str, Any]:
-        """The cache's entry. `again`: a re-ask is still to come, so that a run that is killed before it continues there."""
-        entry = {
-            "answer": self.data,
-            "usage": self.spent.usage.counts(),
-            "cost_usd": self.spent.cost_usd,
-            "model": self.stage.model,
-            "asked": self.asked,
-        }
-        return entry if self.closed else {**entry, "again": True}
-
-    def load(self, entry: Mapping[str, Any], index: PageIndex) -> bool:
-        """Take the answer of a cache entry; whether it is final. An entry that is no longer valid is ignored."""
-        try:
-            fields = self.stage.judge(entry["answer"], index)
-            self.spent = Tally(1, Usage(**(entry.get("usage") or {})), entry.get("cost_usd"))
-        except (AnswerError, KeyError, TypeError):
-            return False
-        self.data, self.fields, self.asked = entry["answer"], fields, str(entry.get("asked", ""))
-        self.problems = _hard(fields) if entry.get("again") else []
-        self.cached = self.closed = not self.problems
-        return self.closed
-
-
-def _groups(samples: Sequence[_Sample], *, fuse: bool) -> list[list[_Sample]]:
+def _groups(samples: Sequence[Sample], *, fuse: bool) -> list[list[Sample]]:
     """The samples that can share a request: the same sample number of stages with the same model and temperature."""
     found = []
     for number in dict.fromkeys(sample.number for sample in samples):
@@ -254,14 +226,14 @@ def _groups(samples: Sequence[_Sample], *, fuse: bool) -> list[list[_Sample]]:
     return found
 
 
-def _shared(samples: Sequence[_Sample], usage: Usage, cost_usd: float | None) -> Iterator[tuple[_Sample, Usage, float | None]]:
+def _shared(samples: Sequence[Sample], usage: Usage, cost_usd: float | None) -> Iterator[tuple[Sample, Usage, float | None]]:
     """Each sample with its equal share of what a request took."""
     cost = None if cost_usd is None else cost_usd / len(samples)
     for sample, share in zip(samples, shares(usage, len(samples)), strict=True):
         yield sample, share, cost
 
 
-def _judge(text: str, samples: Iterable[_Sample], index: PageIndex) -> None:
+def _judge(text: str, samples: Iterable[Sample], index: PageIndex) -> None:
     """Give each sample its part of the answer `text`."""
     try:
         parts = parse_answer(text)
@@ -276,13 +248,9 @@ def _judge(text: str, samples: Iterable[_Sample], index: PageIndex) -> None:
             sample.refuse(AnswerError("invalid", f"the part `{sample.stage.name}` is missing"))
 
 
-def _again(page: Page, first: Request, answer: str, samples: Sequence[_Sample]) -> Request:
+def _again(page: Page, first: Request, answer: str, samples: Sequence[Sample]) -> Request:
     problems = {sample.stage.name: sample.problems for sample in samples}
     return again_request(page, first, answer, [sample.stage for sample in samples], problems)
-
-
-def _hard(fields: Iterable[FieldAnswer]) -> list[str]:
-    return [f"{finding.where}: {finding.message}" for answer in fields for finding in answer.hard]
 
 
 Due = tuple[PageFile, tuple[str, ...]]
@@ -390,6 +358,8 @@ class LocalEngine:
             self.book(outcome, seconds)
         finally:
             self.result.add(outcome, seconds)
+        if outcome.sections:
+            self.progress.note(self.result.notes[-1])
         self.progress.page_done(outcome.page.id, self.result)
 
     def _interrupt(self, task: asyncio.Task[Any]) -> None:

@@ -10,18 +10,22 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from enrich.errors import UserError
-from enrich.llm.messages import Usage
+from enrich.llm.context import ContextLimits
+from enrich.llm.messages import Request, Usage
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, owner
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore, blocking_flag
 from enrich.runs.results import FailedQuestion
-from enrich.runs.service import TokenUse, input_tokens, output_tokens
+from enrich.runs.service import TokenUse, body_room, input_tokens, output_tokens
 from enrich.stages.fields import current_value, same
+from enrich.stages.sections import LEAST_ROOM, condensed_page, split_page, summaries_page
 from enrich.stages.stage import OFFLINE, Stage, fused_request, groups, load_stages
 from enrich.wiki.pages import Page, PageFile, read_page
 from enrich.wiki.visible import visible
 from enrich.wiki.wiki import Wiki
 
 State = Literal["skipped", "human-edited", "unmanaged", "rejected", "proposed", "due", "current"]
+# A section's summary as the plan expects it.
+_TYPICAL_SUMMARY = {"summary": "word " * 45, "evidence": ["word " * 20] * 2}
 # A page with one of these problems is broken and must be fixed. Other problems mean a page without usable frontmatter.
 BROKEN = ("unreadable", "encoding", "yaml", "proposal")
 # A paragraph without code, tags and expressions: each of its words is visible.
@@ -177,13 +181,17 @@ def _field_state(name: str, now: Question, entry: LockEntry | None, proposal: Pr
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The part of `plan --json` beside the states. `cost_usd` is None if a model's price is unknown, `host` is "" if nothing leaves the machine."""
+    """The part of `plan --json` beside the states. `cost_usd` is None if a model's price is unknown, `host` is "" if nothing leaves the machine.
+
+    `sections`: in how many sections each page is asked that does not fit into its model's context; 0 if it cannot be asked.
+    """
 
     requests: int
     tokens: Usage
     cost_usd: float | None
     host: str
     model: str
+    sections: Mapping[str, int] = field(default_factory=dict)
 
 
 def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage]) -> Estimate:
@@ -196,20 +204,50 @@ def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage]) -> Estimate:
         return Estimate(0, Usage(), 0.0, "", OFFLINE)
     by_name = {stage.name: stage for stage in stages}
     prices, learnt = Prices(config.prices), TokenUse(config.cache, config.folders)
+    contexts = ContextLimits(config.cache, config.llm.context_tokens, config.folders)
     requests, usage, cost, known = 0, Usage(), 0.0, True
+    in_sections: dict[str, int] = {}
     for file, names in plan.due:
         page = read_page(file)
         for group in groups([by_name[name] for name in names], fuse=config.llm.fuse):
             # Samples beyond the first are asked for only by the stages that want them.
             for sample in range(max(stage.samples for stage in group)):
-                request = fused_request(page, [stage for stage in group if stage.samples > sample])
-                one = Usage(
-                    input=learnt.input.apply(request.model, input_tokens(request)),
-                    output=learnt.output.apply(request.model, output_tokens(request)),
-                )
-                requests, usage = requests + 1, usage + one
-                price = prices.price_of(request.model)
+                asked = [stage for stage in group if stage.samples > sample]
+                model = asked[0].model
+                price = prices.price_of(model)
                 known = known and price is not None
-                cost += price.cost(one) if price else 0.0
+                planned, sections = _requests(page, asked, contexts.of(model), learnt.input.factor(model))
+                if sections is not None:
+                    in_sections[page.id] = max(sections, in_sections.get(page.id, 0))
+                for request in planned:
+                    one = Usage(
+                        input=learnt.input.apply(model, input_tokens(request)), output=learnt.output.apply(model, output_tokens(request))
+                    )
+                    requests, usage = requests + 1, usage + one
+                    cost += price.cost(one) if price else 0.0
     host = Endpoint.from_settings(config.llm.base_url, config.base_url_from, {"OPENAI_API_KEY": "none", **os.environ}).host
-    return Estimate(requests, usage, round(cost, 6) if known else None, host, config.llm.model)
+    return Estimate(requests, usage, round(cost, 6) if known else None, host, config.llm.model, in_sections)
+
+
+def _requests(page: Page, stages: Sequence[Stage], context: int | None, factor: float) -> tuple[list[Request], int | None]:
+    """(the requests for one group of stages, the number of sections or None if the page fits), as `Asker` sends them if all goes well."""
+    if body_room(page, stages, context, factor) is None:
+        return [fused_request(page, stages)], None
+    alone = [stage for stage in stages if len(stages) > 1 and body_room(page, [stage], context, factor) is None]
+    found = [fused_request(page, [stage]) for stage in alone]
+    by_section = [stage for stage in stages if stage not in alone and stage.name != "ratings"]
+    count = 0
+    for asked in (by_section, [stage for stage in stages if stage not in alone and stage.name == "ratings"]):
+        room = body_room(page, asked, context, factor) if asked else None
+        if room is None or room < LEAST_ROOM:
+            continue
+        if asked is not by_section:
+            found.append(fused_request(condensed_page(page, room), asked))
+            continue
+        sections = split_page(page, room)
+        count = len(sections)
+        found += [fused_request(section, asked) for section in sections]
+        for stage in asked:
+            if stage.name == "summary":
+                found.append(fused_request(summaries_page(page, [(section, _TYPICAL_SUMMARY) for section in sections]), [stage]))
+    return found, count

@@ -133,6 +133,8 @@ class RunResult:
             if answer.stage in result.asked and key in self.spending:
                 self.spending[key].answers += 1
         self.failed += result.failures
+        if result.sections:
+            self.notes.append(f"{result.page.id}: asked in {result.sections} sections, because it does not fit into the model's context")
         self.pages.append(PageCost(result.page.id, seconds, result.spent))
 
     def end(self, exit_code: int, why: str, do: str = "") -> None:

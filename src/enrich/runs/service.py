@@ -18,9 +18,11 @@ from pydantic import TypeAdapter
 
 from enrich.errors import UserError
 from enrich.files import SETTINGS_BYTES, Folders, read_bytes, write_text_atomically
+from enrich.llm.context import ContextLimits
 from enrich.llm.messages import Event, Reply, Request
+from enrich.llm.parameters import reasoning_room
 from enrich.llm.prices import PER_MESSAGE, PER_REQUEST, Correction, estimate_tokens
-from enrich.stages.stage import OFFLINE, Stage
+from enrich.stages.stage import OFFLINE, Stage, fused_request
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 
@@ -37,6 +39,9 @@ _SPARE_FILES = 24
 _FILES_PER_PAGE = 2
 # Answers use about this share of their token limit until answers of the model have been seen: limits are set for the longest answers.
 _OUTPUT_SHARE = 0.35
+# Estimates err by up to a tenth. A schema of all stages has less than so many tokens.
+_USED_CONTEXT = 0.9
+_SCHEMA_TOKENS = 1500
 # Estimating a page takes over a millisecond, so a run learns from its first requests and then from a few.
 _LEARNT_FIRST, _LEARNT_EACH = 20, 25
 
@@ -78,6 +83,24 @@ def output_tokens(request: Request) -> int:
     return round(request.max_output_tokens * _OUTPUT_SHARE)
 
 
+def body_room(page: Page, stages: Sequence[Stage], context: int | None, factor: float) -> int | None:
+    """The estimated tokens of a page's body that fit into one request about these stages; None if the whole page fits.
+
+    `factor` is the model's correction of estimates.
+    """
+    if context is None:
+        return None
+    request = fused_request(page, stages)
+    available = context * _USED_CONTEXT - request.max_output_tokens - reasoning_room(request.model)
+    # A token is at least a character: most pages need no estimate.
+    if sum(len(message.content) for message in request.messages) + _SCHEMA_TOKENS <= available:
+        return None
+    whole = input_tokens(request) * factor
+    if whole <= available:
+        return None
+    return max(0, int((available - whole) / factor + estimate_tokens(page.body)))
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """What answers questions. With a `baseline` nothing is sent; without a `client` only the answers in the cache are found.
@@ -90,6 +113,7 @@ class Service:
     client: Client | None = None
     flight: SingleFlight | None = None
     tokens: TokenUse | None = None
+    contexts: ContextLimits | None = None
     workers: int = 1
 
     def hold(self, keys: Iterable[str]) -> AbstractAsyncContextManager[None]:
@@ -169,10 +193,11 @@ async def open_service(wiki: Wiki, stages: Sequence[Stage], note: Callable[[str]
         service_tier=llm.service_tier,
     )
     tokens, endpoint = TokenUse(config.cache, config.folders), Endpoint.from_settings(llm.base_url, config.base_url_from, env)
+    contexts = ContextLimits(config.cache, llm.context_tokens, config.folders)
     with AnswerCache(config.cache / "answers", note, config.folders) as answers:
         try:
             async with Client(endpoint, settings, prices, budget, on_event) as client:
                 flight = SingleFlight(config.cache / "locks", config.folders)
-                yield Service(answers=answers, client=client, flight=flight, tokens=tokens, workers=workers)
+                yield Service(answers=answers, client=client, flight=flight, tokens=tokens, workers=workers, contexts=contexts)
         finally:
             tokens.save()
