@@ -94,6 +94,7 @@ class StagesSection(_Section):
 
 class RunSection(_Section):
     budget_usd: Annotated[float, Field(ge=0)] | None = None
+    budget_window_hours: Annotated[float, Field(gt=0)] | None = None
 
 
 class EvalSection(_Section):
@@ -127,6 +128,7 @@ class Config(BaseSettings):
     _root: Path = PrivateAttr(Path())
     _trusted: tuple[Path, ...] = PrivateAttr(())
     _base_url_from: str = PrivateAttr("")
+    _file_rates: frozenset[tuple[str, str]] = PrivateAttr(frozenset())
 
     @classmethod
     def settings_customise_sources(
@@ -170,6 +172,11 @@ class Config(BaseSettings):
     def base_url_from(self) -> str:
         """Who named the server: "file", "environment", "flag", or ""."""
         return self._base_url_from
+
+    @property
+    def file_rates(self) -> frozenset[tuple[str, str]]:
+        """(model, rate) of `[prices]` that the wiki's file names, and neither environment nor flag."""
+        return self._file_rates
 
     @property
     def content(self) -> Path:
@@ -249,6 +256,12 @@ def load_config(root: Path, flags: Mapping[str, Any] | None = None, env: Mapping
         raise invalid_data(error, Config, _source(error.errors()[0]["loc"], given, env, file)) from None
     config = config.with_root(root.resolve())
     config._trusted = _trusted(config, given, env, file)
+    config._file_rates = frozenset(
+        (model, rate)
+        for model, price in config.prices.items()
+        for rate in price.model_fields_set
+        if _source(("prices", model, rate), given, env, file) == str(file)
+    )
     if config.llm.base_url:
         source = _source(("llm", "base_url"), given, env, file)
         config._base_url_from = "flag" if source == "command line" else "file" if source == str(file) else "environment"

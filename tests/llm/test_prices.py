@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 # Internal names: the client's faults and limits cannot all be reached through the command line.
-from enrich.config import PriceSection
-from enrich.llm.messages import Usage
-from enrich.llm.prices import Budget, BudgetSpent, Correction, Prices, estimate_tokens
+from enrich.config import PriceSection, load_config
+from enrich.llm.budget import Budget, BudgetSpent
+from enrich.llm.messages import Event, Usage
+from enrich.llm.prices import Correction, Price, Prices, estimate_tokens
+from tests import fake_server as fake
+from tests.fake_server import FakeServer, Seen
+from tests.llm.asking import client, request
 from tests.llm.virtual import VirtualLoop, in_virtual_time
 
 
@@ -22,7 +27,7 @@ def test_reserved_and_spent_never_exceed_the_limit() -> None:
         async def ask(number: int) -> None:
             nonlocal done, stopped, highest
             try:
-                held = await budget.reserve(0.2)
+                held = await budget.reserve("fake", 0.2)
             except BudgetSpent:
                 stopped += 1
                 return
@@ -45,12 +50,74 @@ def test_reserved_and_spent_never_exceed_the_limit() -> None:
 def test_near_the_end_it_waits_for_settlements_first() -> None:
     async def run(loop: VirtualLoop) -> float:
         budget = Budget(1.0)
-        held = await budget.reserve(0.9)
+        held = await budget.reserve("fake", 0.9)
         loop.call_later(5, budget.settle, held, 0.1)
-        await budget.reserve(0.5)
+        await budget.reserve("fake", 0.5)
         return loop.time()
 
     assert in_virtual_time(run) == 5
+
+
+def in_parallel(server: FakeServer, budget: Budget, requests: int, events: list[Event]) -> list[object]:
+    """`requests` requests at once under a budget: replies and errors."""
+
+    async def run() -> list[object]:
+        async with client(server, events.append, budget=budget) as asking:
+            return await asyncio.gather(*(asking.send(request("words " * 1500)) for _ in range(requests)), return_exceptions=True)
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("times", [0, 0.9, 2, 3.9, 50])
+@pytest.mark.parametrize("lies_from", [0, 3])
+def test_parallel_requests_keep_the_budget_whatever_usage_a_server_states(
+    serve: Callable[..., FakeServer], times: float, lies_from: int
+) -> None:
+    """Found in a trial: usage of four times the reservation was believed, and `--budget 0.06` cost $0.21; usage of zero cost nothing for ever."""
+
+    def act(seen: Seen) -> fake.Act:
+        factor = times if seen.number >= lies_from else 0.2
+        return fake.ok({"summary": "x"}, usage={"prompt_tokens": int(len(seen.raw) * factor), "completion_tokens": int(500 * factor)})
+
+    server = serve(act, latency=0.01)
+    budget, events = Budget(0.06), list[Event]()
+    outcomes = in_parallel(server, budget, 60, events)
+    assert 0 < budget.spent_usd <= 0.06 + 1e-8
+    assert budget.reserved_usd == 0
+    assert {type(outcome).__name__ for outcome in outcomes} <= {"Reply", "BudgetSpent"}
+    costs = sum(event.cost_usd or 0 for event in events if event.kind == "attempt")
+    assert costs == pytest.approx(budget.spent_usd), "what is reported is what was counted"
+    if times >= 0.9:
+        assert server.requests < 60
+    if times in (0, 50) or (times > 1 and lies_from):
+        assert len([event for event in events if event.kind == "note" and "states a usage" in event.detail]) == 1
+
+
+def test_before_a_first_answer_one_request_is_sent(serve: Callable[..., FakeServer]) -> None:
+    server = serve(latency=0.2)
+    in_parallel(server, Budget(1.0), 6, [])
+    first, *others = (seen.at for seen in server.seen)
+    assert min(others) - first >= 0.2
+    assert max(others) - min(others) < 0.15
+
+
+FILE = '[llm]\nmodel = "gpt-6-luna"\n[prices."gpt-6-luna"]\ninput = 0\noutput = 0\n[prices."own"]\ninput = 0\noutput = 0\n'
+
+
+def test_a_wikis_file_does_not_undercut_a_list_price_and_the_environment_may(tmp_path: Path) -> None:
+    (tmp_path / "enrich.toml").write_text(FILE, encoding="utf-8")
+    lines: list[str] = []
+    listed = Prices().price_of("gpt-6-luna")
+    assert listed is not None
+    config = load_config(tmp_path, env={})
+    prices = Prices(config.prices, config.file_rates, lines.append)
+    assert prices.price_of("gpt-6-luna") == prices.price_of("gpt-6-luna") == listed
+    assert [line.partition(":")[0] for line in lines] == ["gpt-6-luna"]
+    assert prices.price_of("own") == Price(0, 0, 0, 0), "no list price is known"
+    config = load_config(tmp_path, env={f"ENRICH_PRICES__GPT-6-LUNA__{rate}": "0.01" for rate in ("INPUT", "OUTPUT")})
+    assert Prices(config.prices, config.file_rates).price_of("gpt-6-luna") == Price(0.01, 0.01, 0.01, 0.01)
+    config = load_config(tmp_path, env={"ENRICH_PRICES__GPT-6-LUNA__INPUT": "0.01"})
+    assert Prices(config.prices, config.file_rates).price_of("gpt-6-luna") == Price(0.01, 0.01, 0.01, listed.output)
 
 
 def test_prices_of_our_own_win_over_the_library() -> None:

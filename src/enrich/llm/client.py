@@ -15,10 +15,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 from enrich.errors import AnswerError, ServiceError
+from enrich.llm.budget import Budget, counted_usage
 from enrich.llm.limits import Limits, LimitSettings, Turn
 from enrich.llm.messages import Event, Reply, Request, Tally, Usage
 from enrich.llm.parameters import LEAST_ROOM, Parameters, Structured, reasoning_room
-from enrich.llm.prices import Budget, Price, Prices
+from enrich.llm.prices import Price, Prices
 from enrich.llm.server import (
     Completion,
     Endpoint,
@@ -42,8 +43,6 @@ _RAISES = 2
 _REWRITES = 4
 # An answer of more characters than its output ceiling can hold, and more than this, is not checked but refused: checks take time.
 _CHARACTERS_PER_TOKEN, _ANY_ANSWER = 16, 20_000
-# A usage of more than so many times what was sent or allowed is a server's mistake and must not count against a budget.
-_PLAUSIBLE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +79,7 @@ class Client:
         self._random = random.Random()
         self.limits = Limits(settings, clock=monotonic, rng=self._random)
         self._parameters: dict[str, Parameters] = {}
+        self._noted: set[str] = set()
         self._stopping = asyncio.Event()
         self._reached = False
         self._ended: ServiceError | None = None
@@ -191,13 +191,14 @@ class Client:
         """Send one HTTP request, under the budget, and account for its outcome."""
         if self._ended is not None:
             raise self._ended
+        model = asked.request.model
         most = None if asked.price is None else asked.price.at_most(len(body), ceiling)
-        reservation = await self.budget.reserve(most) if self.budget is not None and most is not None else None
+        reservation = await self.budget.reserve(model, most) if self.budget is not None and most is not None else None
         if self._ended is not None:  # while this waited for money
             if self.budget is not None and reservation is not None:
                 self.budget.settle(reservation, 0.0)
             raise self._ended
-        model, usage, cause = asked.request.model, None, "cancelled"
+        usage, counted, cause, seen = None, None, "cancelled", False
         # What the attempt costs if no usage says so: its upper bound, or nothing if the server turned it away unread.
         unstated = most
         started = monotonic()
@@ -209,7 +210,12 @@ class Client:
                 unstated = None if most is None else 0.0
                 raise failure_of_status(response.status_code, response.headers, response.content, model=model, endpoint=self.endpoint)
             completion = read_completion(response.content)
-            usage = _plausible(completion.usage, len(body), ceiling)
+            seen = True
+            counted, wrong = counted_usage(completion.usage, len(body), len(completion.text.encode("utf-8", "replace")), ceiling)
+            usage = completion.usage if counted is not None else None
+            if wrong and completion.usage is not None:
+                stated = f"{completion.usage.input} tokens in and {completion.usage.output} out"
+                self._note_once(model, f"states a usage of {stated}, {wrong}")
             cause = "cut-off" if completion.finish == "length" else ""
             self._check(completion, asked.request, ceiling)
             turn.clean(monotonic() - started)
@@ -236,9 +242,11 @@ class Client:
             self._ended = error if error.final else self._ended
             raise
         finally:
-            cost = unstated if usage is None or asked.price is None else asked.price.cost(usage)
+            cost = unstated if counted is None or asked.price is None else asked.price.cost(counted)
             if self.budget is not None and reservation is not None:
-                self.budget.settle(reservation, cost)
+                stated_cost, cost = cost, self.budget.settle(reservation, cost, seen=seen)
+                if stated_cost is not None and cost < stated_cost:
+                    self._note_once(model, f"states a usage of ${stated_cost:.4f}, more than was reserved: ${cost:.4f} counts")
             for tally in asked.tallies:
                 tally.add(usage or Usage(), cost)
             self._report(Event("attempt", model, "", cause, monotonic() - started, usage, cost))
@@ -282,6 +290,12 @@ class Client:
             )
         if self.endpoint.leaked_in(completion.text, [message.content for message in request.messages]):
             raise AnswerError("key-in-answer", "the answer has the API key in it, so it is not kept")
+
+    def _note_once(self, model: str, what: str) -> None:
+        """Report something about a model's usage, the first time it happens."""
+        if model not in self._noted:
+            self._noted.add(model)
+            self._report(Event("note", model, f"{model} {what}"))
 
     def _parameters_of(self, model: str) -> Parameters:
         if model not in self._parameters:
@@ -328,9 +342,3 @@ class _Asked:
     tallies: tuple[Tally, ...]
     most: int | None = None
     rewrites: int = 0
-
-
-def _plausible(usage: Usage | None, sent_bytes: int, ceiling: int) -> Usage | None:
-    if usage is None or usage.input > _PLAUSIBLE * sent_bytes + 1000 or usage.output > _PLAUSIBLE * ceiling + 1000:
-        return None
-    return usage

@@ -1,4 +1,4 @@
-"""The number of tokens of a text, what tokens cost, and a budget that is never exceeded.
+"""The number of tokens of a text, and what tokens cost.
 
 Tokens are estimated without a tokenizer: a few counts, weighted. The weights in `_WEIGHTS` were fitted by `bench/fit_tokens.py` (least squares
 on the relative error, no negative weight) against OpenAI's o200k encoding on 400 Markdown and reST documents of installed packages, this
@@ -9,16 +9,15 @@ repository's own pages, and translated program messages in eight languages. On 1
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, RootModel
 
-from enrich.errors import EnrichError, UserError
+from enrich.errors import UserError
 from enrich.llm.messages import Usage
 
 if TYPE_CHECKING:
@@ -113,19 +112,44 @@ class Price:
 
 
 class Prices:
-    """Prices by model name: from `overrides` (`[prices]`), else from `genai-prices`, without network."""
+    """Prices by model name: from `overrides` (`[prices]`), else from `genai-prices`, without network.
 
-    def __init__(self, overrides: Mapping[str, PriceSection] | None = None) -> None:
+    `file_rates` are (model, rate) of the overrides that only the wiki's file names: they do not undercut a price that the library knows,
+    because a cloned wiki must not switch a budget off. `note` is called with a line about each model where that made a difference.
+    """
+
+    def __init__(
+        self,
+        overrides: Mapping[str, PriceSection] | None = None,
+        file_rates: Collection[tuple[str, str]] = (),
+        note: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._overrides, self._file_rates, self._note = overrides or {}, frozenset(file_rates), note
         self._known: dict[str, Price | None] = {}
-        for name, entry in (overrides or {}).items():
-            cached, written = (entry.input if rate is None else rate for rate in (entry.cached_input, entry.cache_write))
-            self._known[name] = Price(entry.input, cached, written, entry.output)
 
     def price_of(self, model: str) -> Price | None:
         """The model's price, None if it is unknown."""
         if model not in self._known:
-            self._known[model] = _from_library(model)
+            own = self._overrides.get(model)
+            self._known[model] = _from_library(model) if own is None else self._not_undercut(model, _from_override(own))
         return self._known[model]
+
+    def _not_undercut(self, model: str, own: Price) -> Price:
+        named = {rate for name, rate in self._file_rates if name == model}
+        listed = _from_library(model) if named else None
+        if listed is None:
+            return own
+        # A rate that is not given is that of `input`.
+        from_file = [rate.name in named or (rate.name in ("cached_input", "cache_write") and "input" in named) for rate in fields(Price)]
+        kept = Price(
+            *(max(mine, theirs) if cut else mine for mine, theirs, cut in zip(astuple(own), astuple(listed), from_file, strict=True))
+        )
+        if kept != own:
+            self._note(
+                f"{model}: [prices] in the wiki's file is below the list price, so the list price counts; "
+                f"an environment variable (ENRICH_PRICES__{model}__INPUT) may set a lower one"
+            )
+        return kept
 
     def required(self, model: str) -> Price:
         """The model's price, for a run with a budget. Raises `UserError` if it is unknown."""
@@ -137,6 +161,11 @@ class Prices:
                 do=f'add [prices."{model}"] with input and output in USD per million tokens, or run without a budget',
             )
         return price
+
+
+def _from_override(entry: PriceSection) -> Price:
+    cached, written = (entry.input if rate is None else rate for rate in (entry.cached_input, entry.cache_write))
+    return Price(entry.input, cached, written, entry.output)
 
 
 def _from_library(model: str) -> Price | None:
@@ -158,44 +187,3 @@ def _from_library(model: str) -> Price | None:
         return None
     # Without a known cache rate the library charges nothing for it; the plain rate is a safe guess.
     return Price(plain, cached or plain, written or plain, output)
-
-
-class BudgetSpent(EnrichError):  # noqa: N818 (the end that was asked for, not a failure)
-    """The budget does not cover the next request, and no request in flight could free some of it."""
-
-
-# Sums of floats are off by less than this, and every token costs more.
-_ROUNDING = 1e-9
-
-
-class Budget:
-    """Money in USD: what is spent plus what is reserved never exceeds `limit_usd`."""
-
-    def __init__(self, limit_usd: float) -> None:
-        self.limit_usd = limit_usd
-        self.spent_usd = 0.0
-        self._held: list[float] = []
-        self._settled = asyncio.Event()
-
-    @property
-    def reserved_usd(self) -> float:
-        return sum(self._held)
-
-    async def reserve(self, usd: float) -> float:
-        """Reserve `usd`, an upper bound of one attempt's cost, and return it.
-
-        Waits while requests in flight may still free some; then raises `BudgetSpent`.
-        """
-        while self.spent_usd + self.reserved_usd + usd > self.limit_usd + _ROUNDING:
-            if not self._held:
-                raise BudgetSpent(f"${self.spent_usd:.4f} of ${self.limit_usd:.2f} is spent; the next request could cost ${usd:.4f}")
-            self._settled.clear()
-            await self._settled.wait()
-        self._held.append(usd)
-        return usd
-
-    def settle(self, reservation: float, usd: float | None) -> None:
-        """Replace the reservation by what the attempt cost; None (unknown) counts as the whole reservation. Once per reservation."""
-        self._held.remove(reservation)
-        self.spent_usd += reservation if usd is None else usd
-        self._settled.set()

@@ -20,8 +20,8 @@ from typing import Any, Protocol
 
 from enrich.errors import AnswerError, ServiceError, UserError
 from enrich.grounding import PageIndex
+from enrich.llm.budget import BudgetSpent
 from enrich.llm.messages import Reply, Request, Tally, Usage
-from enrich.llm.prices import BudgetSpent
 from enrich.review.lock import Question
 from enrich.review.propose import StageAnswer
 from enrich.runs.results import FailedQuestion, RunResult, Spending, Spent, shares

@@ -203,7 +203,7 @@ def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage]) -> Estimate:
     if config.llm.backend == OFFLINE:
         return Estimate(0, Usage(), 0.0, "", OFFLINE)
     by_name = {stage.name: stage for stage in stages}
-    prices, learnt = Prices(config.prices), TokenUse(config.cache, config.folders)
+    prices, learnt = Prices(config.prices, config.file_rates), TokenUse(config.cache, config.folders)
     contexts = ContextLimits(config.cache, config.llm.context_tokens, config.folders)
     requests, usage, cost, known = 0, Usage(), 0.0, True
     in_sections: dict[str, int] = {}

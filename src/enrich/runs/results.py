@@ -10,6 +10,7 @@ import shlex
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -240,6 +241,21 @@ def run_folders(runs: Path, within: Folders | None = None) -> list[Path]:
 
 def _stamp() -> str:
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def spent_since(runs: Sequence[Path], moment: float) -> float:
+    """USD that runs have spent since `moment` (seconds since 1970), by their journals. What is not a cost is left out."""
+    total = 0.0
+    for folder in runs:
+        # A folder's newest event is as old as its journal; a folder that somebody else made may have no journal.
+        with suppress(OSError):
+            if (folder / "journal.jsonl").stat().st_mtime < moment:
+                continue
+        for event in read_journal(folder):
+            at, cost = event.get("t"), event.get("cost_usd")
+            if event.get("event") in ("page", "asked") and isinstance(at, int | float) and isinstance(cost, int | float) and at >= moment:
+                total += cost if 0 < cost < float("inf") else 0.0
+    return total
 
 
 def failed_questions(runs: Sequence[Path]) -> set[tuple[str, str]]:

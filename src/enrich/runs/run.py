@@ -315,11 +315,14 @@ async def _ask_missing(
 ) -> None:
     def book(outcome: PageResult, seconds: float) -> None:
         answers[outcome.page.id].update((answer.stage, answer.fields) for answer in outcome.answers)
+        journal.write("asked", page=outcome.page.id, requests=outcome.spent.requests, cost_usd=outcome.spent.cost_usd)
 
     llm = wiki.config.llm
-    async with open_service(wiki, stages, progress.note, env) as service:
-        asker = Asker(service, fuse=llm.fuse)
-        await LocalEngine(asker, {stage.name: stage for stage in stages}, service.workers, result, progress, book).run(due)
+    # The journal is for budgets over several runs: it says what was spent, and nothing that `run --failed` could take for a run's failure.
+    with Journal(wiki.config.cache / "runs", wiki.config.folders) as journal:
+        async with open_service(wiki, stages, progress.note, env) as service:
+            asker = Asker(service, fuse=llm.fuse)
+            await LocalEngine(asker, {stage.name: stage for stage in stages}, service.workers, result, progress, book).run(due)
 
 
 def _add_proposed(wiki: Wiki, answers: _PageAnswers, page: Page, stages: Sequence[Stage]) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -22,11 +23,13 @@ from enrich.llm.context import ContextLimits
 from enrich.llm.messages import Event, Reply, Request
 from enrich.llm.parameters import reasoning_room
 from enrich.llm.prices import PER_MESSAGE, PER_REQUEST, Correction, estimate_tokens
+from enrich.runs.results import run_folders, spent_since
 from enrich.stages.stage import OFFLINE, Stage, fused_request
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 
 if TYPE_CHECKING:
+    from enrich.llm.budget import Budget
     from enrich.llm.cache import AnswerCache, SingleFlight
     from enrich.llm.client import Client
 
@@ -158,15 +161,13 @@ async def open_service(wiki: Wiki, stages: Sequence[Stage], note: Callable[[str]
         return
     from enrich.llm.cache import AnswerCache, SingleFlight
     from enrich.llm.client import Client, ClientSettings
-    from enrich.llm.prices import Budget, Prices
+    from enrich.llm.prices import Prices
     from enrich.llm.server import Endpoint
 
     config, llm = wiki.config, wiki.config.llm
-    prices, budget = Prices(config.prices), None
-    if config.run.budget_usd is not None:
-        budget = Budget(config.run.budget_usd)
-        for stage in stages:
-            prices.required(stage.model)
+    prices, budget = Prices(config.prices, config.file_rates, note), _budget(wiki)
+    for stage in stages if budget is not None else ():
+        prices.required(stage.model)
     noted_until = float("-inf")
 
     def on_event(event: Event) -> None:
@@ -201,3 +202,28 @@ async def open_service(wiki: Wiki, stages: Sequence[Stage], note: Callable[[str]
                 yield Service(answers=answers, client=client, flight=flight, tokens=tokens, workers=workers, contexts=contexts)
         finally:
             tokens.save()
+
+
+@dataclass(slots=True)
+class _Spending:
+    """The budget of everything that is asked through one wiki object: a command spends it once, however many services it opens."""
+
+    wiki: Wiki
+    budget: Budget | None = None
+
+
+def _budget(wiki: Wiki) -> Budget | None:
+    """The budget that the configuration sets, None without one."""
+    from enrich.llm.budget import Budget
+
+    run = wiki.config.run
+    if run.budget_usd is None:
+        return None
+    spending = wiki.shared(_Spending)
+    if spending.budget is None:
+        earlier = 0.0
+        if run.budget_window_hours is not None:
+            earlier = spent_since(run_folders(wiki.config.cache / "runs", wiki.config.folders), time.time() - 3600 * run.budget_window_hours)
+        spending.budget = Budget(run.budget_usd, earlier)
+    spending.budget.limit_usd = run.budget_usd
+    return spending.budget
