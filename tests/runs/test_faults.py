@@ -121,6 +121,40 @@ def test_a_budget_is_kept_and_the_next_run_goes_on(tmp_path: Path, serve: Serve)
     assert (rest.exit, server.requests) == (0, 30)
 
 
+def test_a_budget_counts_what_other_commands_spent_in_its_window(tmp_path: Path, serve: Serve) -> None:
+    prices = '[prices."demo"]\ninput = 1000\noutput = 1000\n[llm]\nmodel = "demo"\n[run]\nbudget_usd = 24\nbudget_window_hours = 24\n'
+    wiki = DemoWiki(tmp_path, 30, prices)
+    server = wiki.asks(serve(honest))
+    # A page costs 1.20 here.
+    assert wiki.enrich("page", "park-0").exit == 0
+    (wiki.root / "golden.jsonl").write_text('{"page": "park-1", "ratings": {"novelty": 3}}\n', encoding="utf-8")
+    assert wiki.enrich("eval", "--golden", "golden.jsonl", "--ask").exit == 0
+    stopped = wiki.enrich("run", "--json")
+    assert stopped.exit == 4
+    assert server.requests > 2
+    assert stopped.json["cost_usd"] <= 24 - 2 * 1.2 + 1e-6
+    assert stopped.json["cost_usd"] == pytest.approx(1.2 * (server.requests - 2)), "a run's own cost is its own"
+    again = wiki.enrich("run", "--json")
+    assert (again.exit, again.json["requests"]) == (4, 0)
+    assert "is spent" in again.json["stopped"]
+    # A day later all of it may be spent again.
+    for journal in (wiki.root / "cache" / "runs").glob("*/journal.jsonl"):
+        rows = [json.loads(row) for row in journal.read_text().splitlines()]
+        journal.write_text("".join(json.dumps({**row, "t": row["t"] - 25 * 3600}) + "\n" for row in rows), encoding="utf-8")
+    assert wiki.enrich("run", "--json").json["requests"] > 0
+
+
+def test_one_budget_covers_all_models_that_an_evaluation_asks(tmp_path: Path, serve: Serve) -> None:
+    prices = "".join(f'[prices."{name}"]\ninput = 1000\noutput = 1000\n' for name in ("one", "two"))
+    wiki = DemoWiki(tmp_path, 30, prices)
+    server = wiki.asks(serve(honest))
+    golden = "".join(json.dumps({"page": f"park-{number}", "ratings": {"novelty": 3}}) + "\n" for number in range(30))
+    (wiki.root / "golden.jsonl").write_text(golden, encoding="utf-8")
+    asking = ("eval", "--golden", "golden.jsonl", "--answers", "model:one", "--against", "model:two", "--ask", "--stage", "ratings")
+    assert wiki.enrich(*asking, "--budget", "24").exit == 4
+    assert 0 < 1.2 * server.requests <= 24
+
+
 def test_the_journal_tells_what_each_page_took(tmp_path: Path, serve: Serve) -> None:
     wiki = DemoWiki(tmp_path, 2)
     server = wiki.asks(serve(at({0: status(500, "no")})))

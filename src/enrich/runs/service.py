@@ -206,7 +206,7 @@ async def open_service(wiki: Wiki, stages: Sequence[Stage], note: Callable[[str]
 
 @dataclass(slots=True)
 class _Spending:
-    """The budget of everything that is asked through one wiki object: a command spends it once, however many services it opens."""
+    """The budget of everything that a command asks: it is spent once, however many services and models the command uses."""
 
     wiki: Wiki
     budget: Budget | None = None
@@ -219,7 +219,7 @@ def _budget(wiki: Wiki) -> Budget | None:
     run = wiki.config.run
     if run.budget_usd is None:
         return None
-    spending = wiki.shared(_Spending)
+    spending = wiki.shared_by_copies(_Spending)
     if spending.budget is None:
         earlier = 0.0
         if run.budget_window_hours is not None:

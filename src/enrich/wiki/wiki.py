@@ -34,6 +34,7 @@ class Wiki:
     warnings: list[str] = field(default_factory=list)
     clock: Callable[[], str] = now_iso
     _shared: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+    _shared_by_copies: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, config: Config) -> Wiki:
@@ -70,6 +71,10 @@ class Wiki:
         if factory not in self._shared:
             self._shared[factory] = factory(self)
         return cast(T, self._shared[factory])
+
+    def shared_by_copies(self, factory: Callable[[Wiki], T]) -> T:
+        """Like `shared`, for what does not depend on the settings: copies of the wiki with other settings (`replace`) have it too."""
+        return cast(T, self._shared_by_copies.setdefault(factory, factory(self)))
 
     def is_skipped(self, file: PageFile) -> bool:
         """Whether `[wiki] skip` names this page: it is recorded, but no model is asked about it."""
