@@ -223,7 +223,9 @@ def _budget(wiki: Wiki) -> Budget | None:
     if spending.budget is None:
         earlier = 0.0
         if run.budget_window_hours is not None:
-            earlier = spent_since(run_folders(wiki.config.cache / "runs", wiki.config.folders), time.time() - 3600 * run.budget_window_hours)
+            earlier = spent_since(
+                run_folders(wiki.config.cache / "runs", wiki.config.folders), time.time() - 3600 * run.budget_window_hours
+            )
         spending.budget = Budget(run.budget_usd, earlier)
     spending.budget.limit_usd = run.budget_usd
     return spending.budget
