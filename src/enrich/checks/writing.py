@@ -24,8 +24,7 @@ RULES = (
 )
 LONG_PARAGRAPH_WORDS = 200
 PROSE_THAT_NEEDS_FOOTNOTES = 300  # words
-# The longest part of one line that is read. Expressions that look for two words in one line take quadratic time.
-LONGEST_LINE = 20_000
+LONGEST_LINE = 20_000  # characters of one line that are read
 
 # JS white space (FIELDS.md, Conventions) without the line feed: no phrase runs over the end of a line.
 _BLANK = "[" + S.replace(r"\n", "") + "]"
@@ -37,7 +36,7 @@ _FOOTNOTE = re.compile(r"\[\^[0-9]+\]")
 _SOURCE_COLUMN = re.compile(r"source|reference", re.IGNORECASE)
 _SEPARATOR_ROW = re.compile(r"[|\s:-]+\Z")
 # Only numbered footnotes count as a source here, as in the reference.
-_CITED = re.compile(r"\[\^[0-9]+\]|<R\s+id=|\[[^\]]*\]\(https?://")
+_CITED = re.compile(r"\[\^[0-9]+\]|<R\s+id=|\[[^\[\]]*\]\(https?://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +104,39 @@ def _expression(pattern: str, *, any_case: bool = True) -> re.Pattern[str]:
     return re.compile(re.sub(r" ([?*]?)", lambda space: _BLANK + ("*" if space[1] else "+"), pattern), flags)
 
 
+class _Search:
+    """An expression, which may be `first.*second`: then nothing behind the line's last `second` is read.
+
+    A line that repeats the first half would otherwise be read to its end from each of them.
+    """
+
+    def __init__(self, pattern: str, *, any_case: bool = True, leads: bool = False) -> None:
+        whole = _expression(pattern, any_case=any_case)
+        self._whole = re.compile(_LEADS + whole.pattern, whole.flags) if leads else whole
+        second = pattern.partition(".*")[2]
+        self._second = _expression(second, any_case=any_case) if second else None
+        self._line, self._end = "", 0
+
+    def match(self, line: str, start: int) -> re.Match[str] | None:
+        return self._whole.match(line, start, self._last(line)) if start < self._last(line) else None
+
+    def search(self, line: str) -> re.Match[str] | None:
+        return self._whole.search(line, 0, self._last(line))
+
+    def _last(self, line: str) -> int:
+        if self._second is None:
+            return len(line)
+        if self._line is not line:
+            self._line, self._end = line, max((found.end() for found in self._second.finditer(line)), default=0)
+        return self._end
+
+
 class _Phrases:
     """The data of all rules. Phrases are kept by the words that they can begin with, so that a page is read once, word by word."""
 
     def __init__(self, rules: dict[str, Any]) -> None:
         self.advice: dict[str, str] = {}
-        self.by_word: dict[str, list[tuple[str, int, re.Pattern[str]]]] = {}
+        self.by_word: dict[str, list[tuple[str, int, _Search]]] = {}
         self.cells: list[tuple[str, re.Pattern[str]]] = []
         for name, rule in rules.items():
             if "phrases" in rule:
@@ -119,15 +145,13 @@ class _Phrases:
                 for number, phrase in enumerate(rule["phrases"]):
                     self._add(name, number, {"starts": phrase} if isinstance(phrase, str) else phrase)
         self.claims, self.cell_claims = (
-            [_expression(claim) for claim in rules["unsourced-biographical-claims"][kind]] for kind in ("claims", "cells")
+            [_Search(claim) for claim in rules["unsourced-biographical-claims"][kind]] for kind in ("claims", "cells")
         )
         self.vague, self.uncertainty = (_expression(rules["structural-quality"][kind]) for kind in ("vague", "uncertainty_heading"))
 
     def _add(self, rule: str, number: int, phrase: dict[str, Any]) -> None:
         starts, rest = phrase["starts"], phrase.get("rest", r"\b")
-        pattern = _expression(f"(?:{starts}){rest}", any_case=not phrase.get("cased"))
-        if phrase.get("leads"):
-            pattern = re.compile(_LEADS + pattern.pattern, pattern.flags)
+        pattern = _Search(f"(?:{starts}){rest}", any_case=not phrase.get("cased"), leads=bool(phrase.get("leads")))
         for word in {_WORD.findall(start)[0].lower() for start in starts.split("|")}:
             self.by_word.setdefault(word, []).append((rule, number, pattern))
 
@@ -140,8 +164,8 @@ class _Phrases:
                 if found and word.start() >= ends.get((rule, number), 0):
                     ends[rule, number] = found.end()
                     yield rule, found[0]
-        for rule, pattern in self.cells if "|" in line else ():
-            for found in pattern.finditer(line):
+        for rule, cell in self.cells if "|" in line else ():
+            for found in cell.finditer(line):
                 yield rule, found[0]
 
 

@@ -116,6 +116,8 @@ def check_subject(text: str, index: PageIndex, where: str) -> list[Finding]:
 
 # A count of things listed is believable up to here; larger numbers are not counted by hand.
 _LARGEST_COUNT = 30
+# An answer is a few sentences. Each number is compared with the whole page, so a text of thousands would take minutes.
+_MOST_CHECKED = 300
 # What an answer repeats this near to a number (characters) can be what the number was computed from.
 _BESIDE = 120
 _ABOUT = re.compile(r"(?:[~≈]|\b(?:about|around|roughly|approximately|nearly|almost|circa|ca\.|some))[ \t]*[$€£\\]*$", re.IGNORECASE)
@@ -144,13 +146,16 @@ class _Check:
 
     def findings(self) -> Iterator[Finding]:
         missing: set[int] = set()
-        for number, quantity in enumerate(self.found):
+        for number, quantity in enumerate(self.found[:_MOST_CHECKED]):
             finding = self._one(quantity)
             if finding is not None:
                 if finding.severity == "hard":
                     missing.add(number)
                 yield finding
-        for number, low in enumerate(self.found):
+        if len(self.found) > _MOST_CHECKED:
+            first = self.found[_MOST_CHECKED]
+            yield self._finding(first, "hard", f"is number {_MOST_CHECKED + 1} of this text; it and those behind it are not checked")
+        for number, low in enumerate(self.found[: _MOST_CHECKED - 1]):
             if low.low_of > number and number not in missing and low.low_of not in missing:
                 finding = self._range(low, self.found[low.low_of])
                 if finding is not None:

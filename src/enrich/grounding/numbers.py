@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import cached_property
 
 from enrich.grounding.number_rules import rules_of
-from enrich.grounding.quantities import MONTHS, NUMBER, Quantity, Reading, key, prepare, quantities
+from enrich.grounding.quantities import MONTHS, MOST_QUANTITIES, NUMBER, Quantity, Reading, key, prepare, quantities
 from enrich.grounding.words import leading_words, word_set
 from enrich.wiki.visible import Line
 
@@ -85,8 +85,15 @@ class NumberIndex:
 
     @cached_property
     def passages(self) -> tuple[Passage, ...]:
-        """Every line as a passage: for candidates and explanations, which are rarely asked for."""
-        return tuple(self.passage(index) for index in range(len(self._lines)))
+        """The lines as passages, up to the 5,000th number: for candidates and explanations, which are rarely asked for."""
+        found: list[Passage] = []
+        numbers = 0
+        for index, line in enumerate(self._lines):
+            found.append(self.passage(index))
+            numbers += len(NUMBER.findall(line.text))
+            if numbers > MOST_QUANTITIES:
+                break
+        return tuple(found)
 
     def passage(self, index: int) -> Passage:
         """Line number `index` of the page as a passage with its context."""
@@ -100,10 +107,21 @@ class NumberIndex:
         line = self._lines[index]
         if line.kind != "table":
             return line.section if line.kind in ("component", "heading", "list") else ""
-        head = index
-        while head and self._lines[head - 1].kind == "table" and line.number - self._lines[head - 1].number < 400:
-            head -= 1
+        head = self._heads[index]
         return f"{self._lines[head].text} | {line.section}" if head != index else line.section
+
+    @cached_property
+    def _heads(self) -> list[int]:
+        """For each line of a table the index of the table's first line, at most 400 body lines above."""
+        heads: list[int] = []
+        head = 0
+        for index, line in enumerate(self._lines):
+            if not index or self._lines[index - 1].kind != "table":
+                head = index
+            while line.number - self._lines[head].number >= 400:
+                head += 1
+            heads.append(head)
+        return heads
 
     def _index_at(self, offset: int) -> int:
         return bisect_right(self._starts, offset) - 1

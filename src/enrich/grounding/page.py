@@ -27,6 +27,7 @@ class PageIndex:
     def __init__(self, body: str, *, title: str = "", description: str = "", language: str | None = None) -> None:
         self.body, self.title, self.description = body, title, description
         self._language = language
+        self._sizes_by_section: dict[str, frozenset[int]] = {}
 
     @cached_property
     def language(self) -> str:
@@ -103,7 +104,9 @@ class PageIndex:
         """How many things the page, or one section of it, lists in one place: what a count in an answer can have counted."""
         if section is None:
             return self._list_sizes
-        return list_sizes("", [line for line in self.lines if line.section == section])
+        if section not in self._sizes_by_section:
+            self._sizes_by_section[section] = list_sizes("", [line for line in self.lines if line.section == section])
+        return self._sizes_by_section[section]
 
     def passages(self, match: Quote) -> list[Passage]:
         """What a quote supports: the lines that hold it, and the whole sentences where these run over several lines."""

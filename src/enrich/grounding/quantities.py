@@ -13,6 +13,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import islice
 from typing import Literal
 
 from enrich.grounding.number_rules import LETTER, rules_of
@@ -65,6 +66,8 @@ class Quantity:
 # One pattern for all numbers. The rest is decided by looking around each hit: a pattern with units would take ten times as long.
 NUMBER = re.compile(r"\d(?:\d{0,2}(?:,\d{3}){1,8}(?!\d)(?:\.\d+)?|\d?(?:,\d\d)+,\d{3}(?!\d)(?:\.\d+)?|\d*(?:\.\d+)*)")
 MONTHS = tuple(TABLES["months"].split())
+# A text with more quantities is a table of data or an attack; reading them all would take seconds.
+MOST_QUANTITIES = 5_000
 _LONGEST = 40  # characters of a number that is read by value; longer ones are compared as they are written
 
 _SYMBOLS: dict[str, str] = TABLES["currency_symbols"]
@@ -82,7 +85,7 @@ _PLAIN = {
 }  # fmt: skip
 _THOUSANDS_SPACE = re.compile("(?<=\\d)[\u00a0\u2009\u202f](?=\\d{3}(?!\\d))")
 _FOREIGN_DIGITS = re.compile(r"(?<!\d)[0-9]*+\d\d*+")
-_BROKEN_RUN = re.compile(rf"\d[\d.,]*(?:{BROKEN}+[\d.,]+)+")
+_BROKEN_RUN = re.compile(rf"(?<![\d.,])[\d.,]++(?:{BROKEN}++[\d.,]++)+")
 _MONTH_NUMBERS = {name: number for number, names in enumerate(MONTHS, 1) for name in names.split("|")}
 _MONTH = "(?:" + "|".join(sorted(_MONTH_NUMBERS, key=len, reverse=True)) + r")(?![a-z])\.?"
 _DATE = re.compile(
@@ -124,6 +127,8 @@ _KINDS: dict[str, QuantityKind] = {"%": "percent", "pp": "points", "x": "factor"
 
 def quantities(text: str, language: str = "en") -> tuple[Quantity, ...]:
     """The quantities and names of a text in this language, in order; offsets are those of `text`.
+
+    Of each kind (date, figure, word) the first 5,000 are read.
 
     >>> [(one.text, str(one.value), one.unit) for one in quantities("2,5 Mio. Euro und 3,5 %", "de")]
     [('2,5 Mio. Euro', '2500000.0', 'EUR'), ('3,5 %', '3.5', '%')]
@@ -179,19 +184,22 @@ class _Reader:
     def read(self) -> list[Quantity]:
         plain = self.plain
         if BROKEN in plain:
-            for run in _BROKEN_RUN.finditer(plain):
-                self._add(self._quantity(*run.span(), "broken"))
+            for run in islice(_BROKEN_RUN.finditer(plain), MOST_QUANTITIES):
+                figures = run[0].lstrip(f".,{BROKEN}")
+                if BROKEN in figures:
+                    self._add(self._quantity(run.end() - len(figures), run.end(), "broken"))
         if any(mark in plain for mark in _MAY_ADDRESS):
             for address in _ADDRESS.finditer(plain):
                 self._take(*address.span())
         if _MAY_DATE.search(plain):
-            for date in _DATE.finditer(plain):
+            for date in islice(_DATE.finditer(plain), MOST_QUANTITIES):
                 if not self.taken[date.start()]:
                     self._add(self._date(date))
-        for number in NUMBER.finditer(plain):
+        for number in islice(NUMBER.finditer(plain), MOST_QUANTITIES):
             if not self.taken[number.start()]:
                 self._add(self._number(*number.span(), number[0]))
-        for word in word_numbers(plain) if self.rules is None else self.rules.words(plain):
+        words = word_numbers(plain) if self.rules is None else self.rules.words(plain)
+        for word in islice(words, MOST_QUANTITIES):
             if not self.taken[word.start]:
                 self._add(self._in_words(word.start, word.end, word.value, word.what))
         self.found.sort(key=lambda one: one.start)

@@ -14,7 +14,7 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -63,7 +63,7 @@ _TYPOGRAPHIC = {
 _SPACED_DASH = re.compile(r"[ \t]*-+[ \t]*")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _SUP = re.compile(r"<sup>", re.IGNORECASE)
-_TAG = re.compile(r"</?([A-Za-z][\w.-]*)[^<>]{0,2000}>|</?>")
+_TAG = re.compile(r"</?([A-Za-z][\w.-]*+)[^<>]{0,2000}>|</?>")
 _OPEN_TAG = re.compile(r"(?<!<)<+([A-Za-z/])")
 _TARGET = re.compile(r"\]\([^()\s]{0,2000}(?:\([^()\s]{0,200}\)[^()\s]{0,2000})?\)")
 _NOTE = re.compile(r"\[\^[^\[\]\s]{1,100}\]")
@@ -75,6 +75,20 @@ _LINE_MARKS = re.compile(r"^[ \t]*(?:(?:#{1,6}|[>+•*-])[ \t]+)+", re.MULTILINE
 _LIST_NUMBER = re.compile(r"^\d{1,3}[.)] ")
 
 
+_MOST_PASSES = 8
+_MOST_MARKS = 30
+
+
+def _odd(text: str) -> set[str]:
+    return set("".join(set(ODD.findall(text))))
+
+
+def _with_few_marks(text: str, odd: Iterable[str]) -> str:
+    """The text with at most 30 combining marks in a row (the stream-safe format of Unicode, UAX #15): sorting them takes quadratic time."""
+    marks = "".join(char for char in odd if unicodedata.combining(char))
+    return re.sub(f"([{marks}]{{{_MOST_MARKS}}})[{marks}]+", r"\1", text) if marks else text
+
+
 def normalise(text: str) -> str:
     """The text as quotes are compared: one line, plain quotes and dashes, no markup. `normalise(normalise(x)) == normalise(x)`.
 
@@ -84,9 +98,13 @@ def normalise(text: str) -> str:
     if text.isascii() and _MARKS.search(text) is None:
         return text
     before = None
+    passes = 0
     while before != text:
         before = text
         text = _once(text)
+        passes += 1
+        if passes == _MOST_PASSES:  # entities within entities: each pass would remove one layer
+            text = text.replace("&", "")
     return text
 
 
@@ -94,8 +112,10 @@ def _once(text: str) -> str:
     if "&" in text:
         text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-        odd = set("".join(set(ODD.findall(text))))
+        odd = _odd(text)
+        composed = unicodedata.normalize("NFC", _with_few_marks(text, odd))
+        if composed != text:
+            text, odd = composed, _odd(composed)
         if any(INVISIBLE.match(char) for char in odd):
             text = _BROKEN_NUMBER.sub(BROKEN, text)
             text = INVISIBLE.sub("", text)

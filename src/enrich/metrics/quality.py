@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import regex
 
+from enrich.metrics.markup_spans import Markup, Part
 from enrich.metrics.structure import MAX_SCORE, Structure, count_citations, count_tokens, js_round, line_breaks, number_text
 from enrich.wiki.profile import Coverage, CoverageTargets, Profile
 
@@ -29,8 +30,8 @@ SEVEN_WEIGHTS: dict[str, dict[str, float]] = {
 _PIPED = regex.compile(r"\|[^\n]*\|")
 _FENCE = regex.compile(r"```.*?```", regex.DOTALL)
 _IMPORT = regex.compile(r"^import.*$", regex.MULTILINE)
-_SELF_CLOSING = regex.compile(r"<[^>]+/>")
-_PAIRED = regex.compile(r"<[^>]+>.*?</[^>]+>", regex.DOTALL)
+_SELF_CLOSING = Markup(r"<[^>]+/>", "<", Part(">", 2, "(?<=/>)"), last=">")
+_PAIRED = Markup(r"<[^>]+>.*?</[^>]+>", "<", Part(">", 1), Part("</[^>]+>"), last=">")
 _FOOTNOTE = regex.compile(r"\[\^[0-9]+\]")
 
 
@@ -84,8 +85,7 @@ def grading_counts(body: str, profile: Profile) -> tuple[int, int]:
     Words leave out table rows, fenced code, import lines and components; citations are cited resources and distinct footnotes.
     """
     text = _PIPED.sub("", line_breaks(body))
-    for pattern in (_FENCE, _IMPORT, _SELF_CLOSING, _PAIRED):
-        text = pattern.sub("", text)
+    text = _PAIRED.removed(_SELF_CLOSING.removed(_IMPORT.sub("", _FENCE.sub("", text))))
     return count_tokens(text), count_citations(body, profile.resource_component) + len(set(_FOOTNOTE.findall(body)))
 
 

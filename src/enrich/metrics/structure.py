@@ -10,10 +10,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache, partial
 from typing import Any
 
 import regex
 
+from enrich.metrics.markup_spans import LINK, TAG, Markup, Part
 from enrich.wiki.profile import Profile
 
 # `\s` of JavaScript. Python's `\s` also matches U+001C-1F and U+0085, and does not match U+FEFF.
@@ -72,21 +74,22 @@ MAX_SCORE = 15
 _LAZY_FRONTMATTER = regex.compile(r"\A---.*?---\n*", regex.DOTALL)
 _IMPORT_LINE = regex.compile(rf"^import[{S}].*$", regex.MULTILINE)
 _FENCE = regex.compile(r"```.*?```", regex.DOTALL)
-_LINK = regex.compile(r"\[([^\]]+)\]\([^)]+\)")
-# Removed before words are counted, in this order. Links are replaced by their text between the two groups.
+# What takes away, in this order, what is not counted as words. Links are replaced by their text.
 _NOT_WORDS = (
-    _FENCE,
-    regex.compile(r"`[^`]+`"),
-    regex.compile(rf"<Mermaid[^`]*`[^`]*`[{S}]*\}}[{S}]*/>"),
-    regex.compile(rf"<[A-Z][a-zA-Z]*[{S}][^/]*/>"),
-    regex.compile(r"<[A-Z][a-zA-Z]*/>"),
-    regex.compile(r"<[A-Z][a-zA-Z]*[^>]*>.*?</[A-Z][a-zA-Z]*>", regex.DOTALL),
+    partial(_FENCE.sub, ""),
+    partial(regex.compile(r"`[^`]+`").sub, ""),
+    Markup(rf"<Mermaid[^`]*`[^`]*`[{S}]*\}}[{S}]*/>", "<Mermaid", Part("`"), Part("`", 0, rf"[{S}]*\}}[{S}]*/>"), last=">").removed,
+    Markup(rf"<[A-Z][a-zA-Z]*[{S}][^/]*/>", rf"<[A-Z][a-zA-Z]*[{S}]", Part("/", 0, ">"), last=">").removed,
+    partial(regex.compile(r"<[A-Z][a-zA-Z]*/>").sub, ""),
+    Markup(r"<[A-Z][a-zA-Z]*[^>]*>.*?</[A-Z][a-zA-Z]*>", "<[A-Z]", Part(">"), Part("</[A-Z][a-zA-Z]*>"), last=">").removed,
+    LINK.removed,
+    partial(regex.compile(rf"https?://[^{S}]+").sub, ""),
+    TAG.removed,
 )
-_NOT_WORDS_EITHER = (regex.compile(rf"https?://[^{S}]+"), regex.compile(r"<[^>]+>"))
 
-_SEPARATOR_ROW = regex.compile(rf"^\|[{S}\-:|]+\|$", regex.MULTILINE)
-_INTERNAL_LINK = regex.compile(r"\]\(/[^)]+\)")
-_EXTERNAL_LINK = regex.compile(r"\]\(https?://[^)]+\)")
+_RULE_RUN = regex.compile(rf"[{S}\-:|]+")
+_INTERNAL_LINK = Markup(r"\]\(/[^)]+\)", r"\]\(/", Part(r"\)", 1), last=")")
+_EXTERNAL_LINK = Markup(r"\]\(https?://[^)]+\)", r"\]\(https?://", Part(r"\)", 1), last=")")
 _FOOTNOTE = regex.compile(r"\[\^([0-9]+)\]")
 _FOOTNOTE_DEFINITION = regex.compile(r"\[\^[0-9]+\]:")
 _BULLET = regex.compile(rf"[{S}]*(?:[-*]|[0-9]+\.)[{S}]")
@@ -132,14 +135,14 @@ def structure(text: str, profile: Profile) -> Structure:
     source = counted_text(text)
     lines = [line for line in _FENCE.sub("", source).split("\n") if strip(line)]
     citations = count_citations(source, profile.resource_component)
-    entity_links = len(regex.findall(rf"<{regex.escape(profile.entity_link_component)}[^>]*>", source))
+    entity_links = _until_tag_end(f"<{regex.escape(profile.entity_link_component)}").count(source)
     h3 = len(_H3.findall(source))
     return Structure(
         word_count=word_count(source),
-        table_count=len(_SEPARATOR_ROW.findall(source)) + _count_tags(source, profile.table_components),
+        table_count=_separator_rows(source) + _count_tags(source, profile.table_components),
         diagram_count=source.count("```mermaid") + _count_tags(source, profile.diagram_components),
-        internal_links=len(_INTERNAL_LINK.findall(source)) + entity_links + citations,
-        external_links=len(_EXTERNAL_LINK.findall(source)),
+        internal_links=_INTERNAL_LINK.count(source) + entity_links + citations,
+        external_links=_EXTERNAL_LINK.count(source),
         footnote_count=_footnote_count(source),
         bullet_ratio=sum(1 for line in lines if _BULLET.match(line)) / len(lines) if lines else 0.0,
         section_count=len(_H2.findall(source)) + h3,
@@ -159,12 +162,23 @@ def counted_text(text: str) -> str:
 
 def word_count(source: str) -> int:
     """The words of a `counted_text` without code, components and what they enclose, addresses and tags. `|` and `#` count as words."""
-    for pattern in _NOT_WORDS:
-        source = pattern.sub("", source)
-    source = _LINK.sub(r"\1", source)
-    for pattern in _NOT_WORDS_EITHER:
-        source = pattern.sub("", source)
+    for removed in _NOT_WORDS:
+        source = removed(source)
     return count_tokens(source)
+
+
+def _separator_rows(source: str) -> int:
+    """The matches of `^\\|[\\s\\-:|]+\\|$`: rules of tables. Neighbouring rules are one match, because the blanks include line ends.
+
+    Each run of these characters is looked at once: a match is from its first `|` at the start of a line to its last one at the end of a line.
+    """
+    count = 0
+    for found in _RULE_RUN.finditer(source):
+        run = found[0]
+        first = 0 if found.start() == 0 and run[0] == "|" else run.find("\n|") + 1 or len(run)
+        last = len(run) - 1 if found.end() == len(source) and run[-1] == "|" else run.rfind("|\n")
+        count += last >= first + 2
+    return count
 
 
 def _footnote_count(source: str) -> int:
@@ -185,6 +199,11 @@ def count_citations(text: str, component: str) -> int:
 def _count_tags(text: str, components: Sequence[str]) -> int:
     # `(?!)` never matches: a profile may name no component.
     return len(regex.findall(rf"<(?:{'|'.join(map(regex.escape, components)) or '(?!)'})[{S}>]", text))
+
+
+@lru_cache(maxsize=8)
+def _until_tag_end(opener: str) -> Markup:
+    return Markup(f"{opener}[^>]*>", opener, Part(">"), last=">")
 
 
 # For each count, pairs (at least, points); the first that fits gives the points.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import regex
 
+from enrich.metrics.markup_spans import LINK, TAG
 from enrich.metrics.structure import S, is_falsy, line_breaks
 from enrich.wiki.data import Entity, Notice
 
@@ -102,10 +103,8 @@ _ROWS = 256  # pages compared with all others at once: bounds the memory to this
 _FRONTMATTER = regex.compile(r"^---.*?---", regex.MULTILINE | regex.DOTALL)
 _IMPORT = regex.compile(r"^import.*$", regex.MULTILINE)
 _FENCE = regex.compile(r"```.*?```", regex.DOTALL)
-_TAG = regex.compile(r"<[^>]+>")
 _PIPED = regex.compile(r"\|.*\|")
-_HEADING = regex.compile(rf"#+[{S}]")
-_LINK = regex.compile(r"\[([^\]]+)\]\([^)]+\)")
+_HEADING = regex.compile(rf"(?<!#)#++[{S}]")
 _BOLD = regex.compile(r"\*\*([^*]+)\*\*")
 _ITALIC = regex.compile(r"\*([^*]+)\*")
 # ASCII letters, digits and `_` stay; every other byte is a blank.
@@ -118,10 +117,9 @@ Similar = tuple[int, int]  # (index of the other page in the given order, simila
 def compared_text(text: str) -> bytes:
     """The words of an LF-normalised page text in order, lower-case ASCII, without frontmatter, code, tables, tags and markup."""
     text = _FRONTMATTER.sub("", line_breaks(text), count=1)
-    for pattern in (_IMPORT, _FENCE, _TAG, _PIPED, _HEADING):
-        text = pattern.sub("", text)
-    for pattern in (_LINK, _BOLD, _ITALIC):
-        text = pattern.sub(r"\1", text)
+    text = TAG.removed(_FENCE.sub("", _IMPORT.sub("", text)))
+    text = LINK.removed(_HEADING.sub("", _PIPED.sub("", text)))
+    text = _ITALIC.sub(r"\1", _BOLD.sub(r"\1", text))
     return b" ".join(text.lower().encode("ascii", "replace").translate(_WORD_BYTES).split())
 
 

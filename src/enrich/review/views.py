@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -124,8 +125,8 @@ Piece = tuple[Literal["=", "-", "+"], str]
 _TOKEN = re.compile(r"\w+(?:[.,'’]\w+)*|\s+|[^\w\s]")
 # With a smaller share of common words, a mixture of both texts is harder to read than one after the other.
 _ALIKE = 0.35
-# The comparison is quadratic; longer texts are shown as a whole. Fields are one or two sentences.
-_LONGEST = 3000
+# The comparison is quadratic in the words and in the pairs of equal words; beyond, a text is shown as a whole. Fields are one or two sentences.
+_LONGEST, _MOST_PAIRS = 3000, 100_000
 # The order of a page's fields: what is read before what is judged.
 _ORDER: tuple[Kind, ...] = ("text", "insights", "rating", "other")
 # Two insights with at least this share of common words are one insight that changed, not one removed and one added.
@@ -363,7 +364,7 @@ def word_diff(old: str, new: str) -> list[Piece]:
     whole: list[Piece] = [("-", old), ("+", new)]
     if not before or not after:
         return [piece for piece in whole if piece[1]]
-    if max(len(before), len(after)) > _LONGEST or likeness(old, new) < _ALIKE:
+    if max(len(before), len(after)) > _LONGEST or _pairs(before, after) > _MOST_PAIRS or likeness(old, new) < _ALIKE:
         return whole
     # White space is everywhere: as anchors of the comparison it would tear phrases apart.
     blocks = difflib.SequenceMatcher(str.isspace, before, after, autojunk=False).get_opcodes()
@@ -382,6 +383,12 @@ def word_diff(old: str, new: str) -> list[Piece]:
             gone += same
             come += "".join(after[j1:j2])
     return [piece for piece in (*pieces, ("-", gone), ("+", come)) if piece[1]]
+
+
+def _pairs(before: Sequence[str], after: Sequence[str]) -> int:
+    """How many pairs of equal words the comparison looks at."""
+    counts = Counter(after)
+    return sum(count * counts[token] for token, count in Counter(before).items() if not token.isspace())
 
 
 def _words(tokens: Sequence[str]) -> int:

@@ -27,11 +27,11 @@ _ATTRIBUTE = re.compile(r"([A-Za-z_$@:][\w:.$@-]*)(?:\s*(=)\s*)?")
 _STRING_ATTRIBUTE = re.compile(r"([\w:.-]+)=(?:\"([^\"]*)\"|'([^']*)')")
 _BRACES = re.compile(r"[{}\"'`]|/\*|//")
 _AUTOLINK = re.compile(r"<((?:https?://|mailto:|ftp://)[^\s<>]*)>")
-_IMPORT = re.compile(r"import\s+(?:[\w*{}\s,$]{1,600}?\sfrom\s*)?(['\"])[^'\"\n]{1,500}\1[ \t]*;?[ \t]*$", re.M)
+_IMPORT = re.compile(r"import\s++(?:[\w*{}\s,$]{1,600}?\sfrom\s*)?(['\"])[^'\"\n]{1,500}\1[ \t]*;?[ \t]*$", re.M)
 _BARE_IMPORT = re.compile(r"import\s+(['\"])[^'\"\n]{1,500}\1[ \t]*;?[ \t]*$", re.M)
 _EXPORT = re.compile(r"export\s+(?:const|let|var|default|function|async|class|type|interface|\{|\*)[^\n]*(?:\n(?!\s*$)[^\n]*)*+", re.M)
 _LITERAL = re.compile(
-    r"(?:([A-Za-z_$][\w$]*)\s*[:=]\s*)?(?:\"((?:[^\"\\\n]|\\.)*+)\"|'((?:[^'\\\n]|\\.)*+)'|`((?:[^`\\]|\\.)*+)`|(?<![\w.])(-?\d[\d_]*(?:\.\d+)?)(?![\w.]))",
+    r"(?:(?<![\w$])([A-Za-z_$][\w$]*)\s*[:=]\s*)?(?:\"((?:[^\"\\\n]|\\.)*+)\"|'((?:[^'\\\n]|\\.)*+)'|`((?:[^`\\]|\\.)*+)`|(?<![\w.])(-?\d[\d_]*(?:\.\d+)?)(?![\w.]))",
     re.DOTALL,
 )
 
@@ -40,7 +40,7 @@ WORDS = {name: frozenset(words.split()) for name, words in yaml12.load(_WORDS_FI
 BLOCKS, _RAW = WORDS["block_elements"], WORDS["raw_elements"]
 _TECHNICAL, _HTML_TEXT = WORDS["technical_attributes"], WORDS["html_text_attributes"]
 _HIDDEN = re.compile(
-    r"(?:^|\s)(?:hidden(?=\s|$|=)|aria-hidden\s*=\s*[\"']true|style\s*=\s*(?:[\"']|\{\{)[^\"'}]*(?:display\s*:\s*[\"']?none|visibility\s*:\s*[\"']?hidden))"
+    r"(?:^|\s)(?:hidden(?=\s|$|=)|aria-hidden\s*=\s*[\"']true|style\s*=\s*(?:[\"']|\{\{)[^\"'}]{0,500}(?:display\s*:\s*[\"']?none|visibility\s*:\s*[\"']?hidden))"
 )
 _TEXTLIKE = re.compile(r"\s|^[~≈<>+-]?[$€£¥]?\d|^[A-Z][a-z]{2,}$|[^\x00-\x7f]|%")
 
@@ -56,6 +56,7 @@ class Scan:
         self._hidden_until = 0
         # The number of characters that failed searches (for the end of a brace or tag) may cost in all.
         self._budget = 4 * len(body) + 4096
+        self._absent: set[str] = set()  # ends of comments that the rest of the body does not have
         self.text = self._run()
 
     def _run(self) -> str:
@@ -101,7 +102,7 @@ class Scan:
         if mark == "{":
             return self._close(start, start + 3, "*/", True) if body.startswith("/*", start + 1) else -1, "", start + 1
         fence = _FENCE.match(body, start)
-        if fence is not None and not body[body.rfind("\n", 0, start) + 1 : start].strip(" \t>"):
+        if fence is not None and self._begins_line(start):
             return self._fence(fence), "", fence.end()
         if mark == "~":
             return -1, "", start + 3
@@ -110,6 +111,13 @@ class Scan:
         inside = ticks.end() if ticks else start + 1
         close = body.find(body[start:inside], inside, inside + 1000)
         return -1, "", inside + close - start if close >= 0 and "\n\n" not in body[start:close] else inside
+
+    def _begins_line(self, at: int) -> bool:
+        """Whether nothing but blanks and quote marks is before `at` on its line."""
+        body = self.body
+        while at and body[at - 1] in " \t>":
+            at -= 1
+        return at == 0 or body[at - 1] == "\n"
 
     def _modules(self) -> list[int]:
         """Offsets of lines that begin like an ES module statement, last first."""
@@ -123,8 +131,9 @@ class Scan:
 
     def _close(self, start: int, inside: int, closer: str, block: bool) -> int:
         """Where a comment ends. A comment that is never closed hides the rest of the body if it opens a block, else it is plain text."""
-        end = self.body.find(closer, inside)
+        end = -1 if closer in self._absent else self.body.find(closer, inside)
         if end < 0:
+            self._absent.add(closer)
             if not block:
                 return -1
             end = len(self.body)
@@ -268,6 +277,7 @@ class Scan:
                     break
                 # An apostrophe in JSX text does not begin a string: one that does not close on its line is skipped.
                 if mark in "'\"" and "\n" in body[pos:end]:
+                    self._budget -= end - pos
                     continue
                 pos = end + len(mark)
         self._budget -= len(body) - start

@@ -86,10 +86,14 @@ def source_lines(body: str) -> tuple[list[str], frozenset[int]]:
     A model is shown the body with its markup, and may quote an attribute together with its key.
     """
     scan = Scan(body)
-    text = body
-    for start, end, what in scan.spans:
-        if what == "comment":
-            text = text[:start] + _NOT_A_LINE_END.sub(" ", text[start:end]) + text[end:]
+    pieces: list[str] = []
+    done = 0
+    for start, end, what in sorted(scan.spans):
+        if what == "comment" and end > done:
+            start = max(start, done)
+            pieces += [body[done:start], _NOT_A_LINE_END.sub(" ", body[start:end])]
+            done = end
+    text = "".join((*pieces, body[done:]))
     tags = sorted(scan.tags)
     tagged: set[int] = set()
     for (start, end), first in zip(tags, _line_numbers(body, [start for start, _ in tags]), strict=True):
@@ -98,6 +102,7 @@ def source_lines(body: str) -> tuple[list[str], frozenset[int]]:
 
 
 _NOT_A_LINE_END = re.compile(r"[^\n]")
+_QUOTE_MARKS = re.compile(r"(?:>\s*)+")
 _HEADING = re.compile(r"#{1,6}(?:[ \t]+|$)")
 _LIST = re.compile(r"(?:[-+*•][ \t]+|(?=\d{1,9}[.)][ \t]))(?:\[[ xX]\][ \t]+)?")
 _FOOTNOTE = re.compile(r"\[\^([^\[\]\s]{1,100})\]:[ \t]*")
@@ -185,8 +190,8 @@ def _lines(texts: list[str], marked: dict[int, tuple[Kind, str]], shown: dict[in
 
 def _kind(text: str, table: bool) -> tuple[Kind, str, str]:
     """(kind of a line, its text without the mark that gives the kind, its first character after quote marks)."""
-    while text.startswith(">"):
-        text = text[1:].lstrip()
+    if text.startswith(">") and (marks := _QUOTE_MARKS.match(text)):
+        text = text[marks.end() :]
     first = text[:1]
     if first == "|" or (table and "|" in text):
         return "table", text, first
@@ -230,7 +235,8 @@ def word_count(text: str) -> int:
 # A mark that can end a sentence, its closing quotes and brackets, and the space behind it. The marks of other scripts end nothing but
 # sentences: Chinese and Japanese, the danda, the Arabic and Urdu, Armenian, Ethiopic, Burmese and Khmer full stops.
 _FULL_STOPS = "。！？।॥؟۔։።။។"
-_END = re.compile(rf"(?:[.!?…]+[\"'”’»)\]]*(?=\s)\s+|[{_FULL_STOPS}]+[」』”）\"'»)]*\s*)")
+# A run of marks is read once, from its beginning: a run that ends no sentence would otherwise be read from each of its marks.
+_END = re.compile(rf"(?:(?<![.!?…])[.!?…]++[\"'”’»)\]]*+\s+|[{_FULL_STOPS}]+[」』”）\"'»)]*\s*)")
 # An ordinal before a month is not the end of a sentence: `am 12. März`, `12. května`.
 _MONTH = re.compile("|".join(sorted(WORDS["ordinal_months"])), re.IGNORECASE)
 _LAST_WORD = re.compile(r"[\w.&'’-]+$")
