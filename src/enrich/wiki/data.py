@@ -193,14 +193,9 @@ def _entity_rows(raw: bytes, name: str) -> _Rows:
 
 def _resource_rows(raw: bytes, name: str) -> _Rows:
     try:
-        text = raw.decode("utf-8")
-        loaded = json.loads(text)
-    except UnicodeDecodeError as error:
-        return [], [[name, raw.count(b"\n", 0, error.start) + 1, "not UTF-8; the file is left out"]]
-    except json.JSONDecodeError as error:
-        return [], [[name, error.lineno, f"broken JSON: {error.msg}; the file is left out"]]
-    except RecursionError:
-        return [], [[name, 0, "nested too deeply; the file is left out"]]
+        loaded = _json(raw)
+    except UserError as error:
+        return [], [[name, int(error.where), f"{error.what}; the file is left out"]]
     if not isinstance(loaded, list):
         return [], [[name, 1, "not a list of resources; the file is left out"]]
     rows: list[Any] = []
@@ -217,8 +212,22 @@ def _resource_rows(raw: bytes, name: str) -> _Rows:
         if has_id and isinstance(item.get("url"), str) and item["url"]:
             first.setdefault(item["id"], place)
             rows.append([_text(item["id"]), item["url"], _text(item.get("title")), _text(item.get("type"))])
-    lines = _json_lines(text) if wrong else []
+    lines = _json_lines(raw.decode("utf-8")) if wrong else []
     return rows, [[name, lines[place], what if other is None else f"{what} {lines[other]}"] for place, what, other in wrong]
+
+
+def _json(raw: bytes) -> Any:
+    """The value of a JSON file. Raises `UserError` whose `where` is the line ("0" if it is not known)."""
+    try:
+        return json.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise UserError("not UTF-8", where=str(raw.count(b"\n", 0, error.start) + 1), do="save the file as UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"broken JSON: {error.msg}", where=str(error.lineno), do="fix that line") from None
+    except RecursionError:
+        raise UserError("nested too deeply", where="0") from None
+    except ValueError:  # thousands of digits
+        raise UserError("broken JSON: a number is too long", where="0") from None
 
 
 def _json_lines(text: str) -> list[int]:
@@ -343,10 +352,12 @@ def _entry_lines(head: str, count: int) -> list[int]:
     start = key.end() if key else 0
     lines: list[int] = []
     indent: str | None = None
+    line, counted = 1, 0
     for match in _ENTRY.finditer(head, start):
         indent = match[1] if indent is None else indent
         if match[1] == indent:
-            lines.append(head.count("\n", 0, match.start()) + 1)
+            line, counted = line + head.count("\n", counted, match.start()), match.start()
+            lines.append(line)
         if len(lines) == count:
             return lines
     return [head.count("\n", 0, start) + 1] * count
@@ -366,13 +377,11 @@ def read_dates(file: Path, within: Folders | None = None) -> Dates:
     Raises `UserError` with file and line for anything else.
     """
     try:
-        loaded = json.loads(read_text(file, within, DATA_BYTES))
+        loaded = _json(read_bytes(file, within, DATA_BYTES))
     except OSError as error:
         raise UserError(f"the dates cannot be read ({error.strerror or error})", where=str(file), do="name another file") from None
-    except UnicodeDecodeError:
-        raise UserError("not UTF-8", where=str(file), do="save the file as UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise UserError(f"broken JSON: {error.msg}", where=f"{file}:{error.lineno}", do="fix that line") from None
+    except UserError as error:
+        raise UserError(error.what, where=f"{file}:{error.where}", do=error.do) from None
     parts = []
     for key in ("modified", "created"):
         part = loaded.get(key, {}) if isinstance(loaded, dict) else None

@@ -16,6 +16,10 @@ import yaml
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # A few lines of aliases can unfold to billions of values; code that writes them out would never end.
 _MOST_VALUES = 1_000_000
+# The C parser recurses for each level and ends the process at some ten thousands; what reads the values recurses too.
+MOST_LEVELS = 100
+# A level takes a bracket, or one column at the start of a line: only such texts can be too deep.
+_DEEP_LINE = re.compile(rf"^(?:[ \t]|[-?:](?=[ \t])|[&!]\S*(?=[ \t])){{{MOST_LEVELS}}}", re.MULTILINE)
 
 
 class YamlError(ValueError):
@@ -71,6 +75,23 @@ for _tag, _construct in (("int", _int12), ("float", _float12), ("bool", _bool12)
     _Core12Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _construct)
 
 
+_TOO_DEEP = f"nested more than {MOST_LEVELS} levels deep"
+
+
+def check_levels(text: str) -> None:
+    """Raise `YamlError` with the line if lists and mappings are nested too deeply for a parser that recurses. The events come without recursion."""
+    if text.count("[") + text.count("{") <= MOST_LEVELS and not _DEEP_LINE.search(text):
+        return
+    level = 0
+    for event in yaml.parse(text, Loader=_Base):
+        if isinstance(event, yaml.CollectionStartEvent):
+            level += 1
+            if level > MOST_LEVELS:
+                raise YamlError(_TOO_DEEP, event.start_mark.line + 1 if event.start_mark else 0)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            level -= 1
+
+
 def load(text: str) -> Any:
     """The value of one YAML document under YAML 1.2 core rules (None for an empty text).
 
@@ -82,14 +103,19 @@ def load(text: str) -> Any:
 def load_marked(text: str, key: str | None = None) -> tuple[Any, list[int]]:
     """(value as `load` returns it, lines of the items of the document's list, or of the list under `key`; [] if there is no list)."""
     try:
+        check_levels(text)
         loader = _Core12Loader(text)
         try:
             node = loader.get_single_node()
             if node is None:
                 return None, []
             value = loader.construct_document(node)
-            if "*" in text and "&" in text and _unfolded(value, {}) > _MOST_VALUES:
-                raise YamlError("aliases unfold to more values than a file may have")
+            if "*" in text and "&" in text:
+                values, levels = _unfolded(value, {})
+                if values > _MOST_VALUES:
+                    raise YamlError("aliases unfold to more values than a file may have")
+                if levels > MOST_LEVELS:
+                    raise YamlError(_TOO_DEEP)
             return value, _item_lines(node, key)
         finally:
             loader.dispose()
@@ -114,12 +140,12 @@ def _item_lines(node: yaml.Node, key: str | None) -> list[int]:
     return [item.start_mark.line + 1 for item in node.value] if isinstance(node, yaml.SequenceNode) else []
 
 
-def _unfolded(value: Any, known: dict[int, float]) -> float:
-    """The number of values with every alias written out; infinite for a value that contains itself."""
+def _unfolded(value: Any, known: dict[int, tuple[float, int]]) -> tuple[float, int]:
+    """(values, levels) with every alias written out; infinitely many values for a value that contains itself."""
     if not isinstance(value, (dict, list)):
-        return 1
+        return 1, 0
     if id(value) not in known:
-        known[id(value)] = math.inf  # met again before it is counted: a cycle
-        parts = value.values() if isinstance(value, dict) else value
-        known[id(value)] = 1 + sum(_unfolded(part, known) for part in parts)
+        known[id(value)] = math.inf, 0  # met again before it is counted: a cycle
+        parts = [_unfolded(part, known) for part in (value.values() if isinstance(value, dict) else value)]
+        known[id(value)] = 1 + sum(values for values, _ in parts), 1 + max((levels for _, levels in parts), default=0)
     return known[id(value)]

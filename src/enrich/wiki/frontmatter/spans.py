@@ -145,7 +145,10 @@ def parse(text: str) -> Tree:
     """
     masked = text.translate(_NO_BREAKS) if _ODD.search(text) else text
     try:
+        yaml12.check_levels(masked)
         events = list(yaml.parse(masked, Loader=_Loader))
+    except yaml12.YamlError as error:
+        raise EditRefused(f"broken YAML: {error.reason}", error.line) from None
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         problem = yaml12.problem_of(error)
         raise EditRefused(f"broken YAML: {problem.reason}", problem.line) from None
