@@ -76,9 +76,8 @@ def test_an_undefined_name_is_an_error_with_its_line(tmp_path: Path) -> None:
     ["{{ ''.__class__.__mro__ }}", "{{ title.__init__.__globals__ }}", "{{ items.append(1) }}", "{{ 1 / 0 }}", "{{ title.nothing }}"],
 )
 def test_a_template_can_reach_nothing(tmp_path: Path, attack: str) -> None:
-    prompt = Prompt.load(write(tmp_path, f"---\nversion: 1\n---\n{attack}"))
     with pytest.raises(UserError) as caught:
-        prompt.render(title="x", items=[])
+        Prompt.load(write(tmp_path, f"---\nversion: 1\n---\n{attack}")).render(title="x", items=[])
     assert caught.value.where.startswith(str(tmp_path))
 
 

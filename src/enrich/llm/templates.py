@@ -20,6 +20,8 @@ from enrich.files import SETTINGS_BYTES, Folders, read_text
 if TYPE_CHECKING:
     from jinja2 import Template
 
+    from enrich.llm.prompt_language import PromptLanguage
+
 _FRONTMATTER = re.compile(r"\A---[ \t]*\n(?P<yaml>.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _Text = Annotated[str, StringConstraints(pattern=r"\S")]
 
@@ -41,14 +43,16 @@ class Prompt:
     path: str
     settings: PromptSettings
     hash: str
+    _language: PromptLanguage = field(repr=False, compare=False)
     _template: Template = field(repr=False, compare=False)
     _first_line: int = field(repr=False, compare=False)
 
     @classmethod
     def load(cls, path: Path, within: Folders | None = None) -> Prompt:
         """The prompt in the file `path`. Raises `UserError` with file and line."""
-        from jinja2 import StrictUndefined, TemplateSyntaxError
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
+        from jinja2 import TemplateSyntaxError
+
+        from enrich.llm.prompt_language import PromptLanguage
 
         try:
             text = read_text(path, within, SETTINGS_BYTES).removeprefix("\ufeff").replace("\r\n", "\n")
@@ -56,24 +60,24 @@ class Prompt:
             reason = error.strerror if isinstance(error, OSError) else error
             raise UserError(f"cannot be read ({reason})", where=str(path), do="restore the prompt file") from None
         settings, body, first_line = _split(text, str(path))
-        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+        language = PromptLanguage()
         try:
-            template = environment.from_string(body)
+            template = language.template(body)
         except TemplateSyntaxError as error:
             where = f"{path}:{first_line + error.lineno}"
             raise UserError(f"the template cannot be read: {error.message}", where=where, do="fix that line") from None
-        return cls(str(path), settings, hashlib.sha256(text.encode("utf-8")).hexdigest(), template, first_line)
+        return cls(str(path), settings, hashlib.sha256(text.encode("utf-8")).hexdigest(), language, template, first_line)
 
     def render(self, **values: object) -> str:
         """The prompt with `values` filled in, without white space around it. Raises `UserError` for a name that has no value."""
         from jinja2 import TemplateError, UndefinedError
 
         try:
-            return self._template.render(values).strip()
+            return self._language.rendered(self._template, values).strip()
         except UndefinedError as error:
             known = ", ".join(sorted(values)) or "none"
             raise UserError(f"{error.message}", where=self._where(error), do=f"names that can be used here: {known}") from None
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
             raise UserError(f"the template fails: {error}", where=self._where(error), do="fix the template") from None
 
     def _where(self, error: BaseException) -> str:
@@ -91,7 +95,7 @@ def _split(text: str, path: str) -> tuple[PromptSettings, str, int]:
         raise UserError("no frontmatter", where=f"{path}:1", do="start the file with ---, version: 1, ---")
     try:
         tree: Any = yaml.safe_load(match["yaml"])
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{2 + (mark.line if mark else 0)}"
         raise UserError(f"invalid YAML in the frontmatter: {getattr(error, 'problem', error)}", where=where, do="fix that line") from None
