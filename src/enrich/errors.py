@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
 
+# A message can quote a file: a word of megabytes is cut.
+_LONGEST = 1000
+
+
 class EnrichError(Exception):
     """The root of everything `enrich` raises on purpose."""
 
@@ -26,14 +30,15 @@ class UserError(EnrichError):
     """The user must act: `what` went wrong, `where` (file, line, key, page; may be ""), what to `do` (may be "")."""
 
     def __init__(self, what: str, *, where: str = "", do: str = "", exit_code: int = 1) -> None:
-        self.what, self.where, self.do, self.exit_code = what, where, do, exit_code
+        self.what, self.where, self.do, self.exit_code = what if len(what) <= _LONGEST else f"{what[: _LONGEST - 1]}…", where, do, exit_code
         super().__init__(self.line)
 
     @property
     def line(self) -> str:
         """The error as the one line that is printed."""
         text = (f"{self.where}: {self.what}" if self.where else self.what).rstrip(".")
-        return f"{text}. {self.do[:1].upper()}{self.do[1:]}" if self.do else text
+        line = f"{text}. {self.do[:1].upper()}{self.do[1:]}" if self.do else text
+        return " ".join(map(str.strip, line.splitlines())) if "\n" in line else line
 
 
 class AnswerError(EnrichError):

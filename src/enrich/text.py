@@ -5,8 +5,11 @@ HTML is escaped by the templates of the HTML kit.
 
 from __future__ import annotations
 
+import codecs
+import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 # Joiners are part of emoji and of Persian and Indic words. Every other format character only hides or reverses text.
 _JOINERS = "\u200c\u200d"
@@ -48,6 +51,31 @@ def _is_space(char: str) -> bool:
 def _escape(char: str) -> str:
     code = ord(char)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+JSON_ESCAPES = "enrich-escaped"
+"""The name of an error handler of `str.encode`: characters that cannot be encoded, such as lone surrogates, are written as JSON escapes."""
+
+
+def _json_escapes(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(json.dumps(char)[1:-1] for char in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(JSON_ESCAPES, _json_escapes)
+
+
+def json_text(data: Any, *, indent: int | None = None) -> str:
+    """`data` as JSON that is safe on a terminal: control and format characters, and lone surrogates, as JSON escapes.
+
+    >>> json_text(["a\u202eb", "\x9b2J", "é"])
+    '["a\\\\u202eb", "\\\\u009b2J", "é"]'
+    """
+    text = json.dumps(data, ensure_ascii=False, indent=indent)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in _JOINERS or char in _SPACES else json.dumps(char)[1:-1] for char in text)
 
 
 def code_span(text: str) -> str:

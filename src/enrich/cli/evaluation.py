@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from rich.text import Text
-from typer import Context, Exit, Option, Typer, echo
+from typer import Context, Exit, Option, Typer
 
 from enrich.cli.session import TO_REPORT, Backend, BaseUrl, Budget, Output, Pages, Session, Stages, console, progress_of_run
 from enrich.evaluation.answers import write_answers
@@ -22,7 +21,7 @@ from enrich.evaluation.sources import Sources
 from enrich.runs.run import collect
 from enrich.stages.fields import FieldAnswer
 from enrich.stages.stage import Stage, load_stages
-from enrich.text import counted, escaped
+from enrich.text import counted, escaped, json_text
 from enrich.wiki.pages import PageFile, read_page
 from enrich.wiki.wiki import Wiki
 
@@ -116,7 +115,7 @@ class _Collecting:
 
 def _show(session: Session, evaluation: Evaluation, format: str, output: Path | None) -> None:  # noqa: A002
     lines = list(text_lines(evaluation, verbose=session.verbose))
-    document = json.dumps(to_json(evaluation), ensure_ascii=False, indent=1) + "\n"
+    document = json_text(to_json(evaluation), indent=1) + "\n"
     if output is None and not session.json and format == "text" and sys.stdout.isatty():
         for line in lines:
             console().print(Text(escaped(line.plain), line.style, no_wrap=True, overflow="fold"))
@@ -129,4 +128,4 @@ def _show(session: Session, evaluation: Evaluation, format: str, output: Path | 
         session.write(text, output)
     if output is None or session.json:
         # A workflow can have the page in a file and the figures on stdout.
-        echo(document if session.json else text, nl=False)
+        session.write(document if session.json else text, None)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import errno
 import gc
 import io
-import json
 import os
 import sys
 from importlib import import_module
@@ -19,7 +17,7 @@ from typer.exceptions import Abort, TyperException
 
 import enrich
 from enrich.errors import EnrichError, ServiceError, UserError
-from enrich.text import escaped
+from enrich.text import JSON_ESCAPES, escaped, json_text
 
 # Command: (its module, its line in `enrich --help`). Only the module of the invoked command is imported.
 COMMANDS = {
@@ -152,7 +150,7 @@ def _report(error: BaseException, given: list[str]) -> int:
     elif not isinstance(error, UserError):
         error = UserError(str(error), do=error.do if isinstance(error, ServiceError) else "")
     if "--json" in given:
-        print(json.dumps({"error": {"message": error.what, "where": error.where, "do": error.do}}, ensure_ascii=False))
+        print(json_text({"error": {"message": error.what, "where": error.where, "do": error.do}}))
     else:
         print("error: " + " ".join(escaped(error.line).split()), file=sys.stderr)
     return error.exit_code
@@ -160,18 +158,10 @@ def _report(error: BaseException, given: list[str]) -> int:
 
 def _prepare_output() -> None:
     """Make printing safe: a closed stream is replaced, characters that stdout's encoding cannot write become `\\uXXXX`."""
-    codecs.register_error("enrich-escaped", _escape_unencodable)
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="enrich-escaped")
-
-
-def _escape_unencodable(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    # As JSON writes them, so that a document under --json stays valid.
-    return "".join(json.dumps(char)[1:-1] for char in error.object[error.start : error.end]), error.end
+        sys.stdout.reconfigure(errors=JSON_ESCAPES)  # as JSON writes them, so that a document under --json stays valid
 
 
 def _discard(stdout: TextIO) -> int:

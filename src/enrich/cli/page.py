@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from enrich.review.views import page_views
 from enrich.runs.plan import make_plan
 from enrich.runs.results import RunResult
 from enrich.runs.run import RunOptions
-from enrich.text import counted
+from enrich.text import counted, json_text
 from enrich.wiki.data import Notice
 from enrich.wiki.pages import PageFile
 from enrich.wiki.wiki import Wiki
@@ -91,7 +90,7 @@ def show(
         for notice in notices:
             session.warn(str(notice))
     if session.json or format == "json":
-        session.write(json.dumps(card, ensure_ascii=False, indent=1) + "\n", output)
+        session.write(json_text(card, indent=1) + "\n", output)
     elif format == "html":
         session.write(card_html(card), output)
     elif output is None:

@@ -26,7 +26,7 @@ from enrich.review.review_session import ReviewSession
 from enrich.review.views import diff_document, page_views
 from enrich.stages.fields import QUALITY
 from enrich.stages.stage import load_stages
-from enrich.text import counted
+from enrich.text import counted, json_text
 from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki, now_iso
 
@@ -82,8 +82,8 @@ def diff(
     elif form == "html":
         text = review_html(views, wiki=wiki.config.root.name, generated=now_iso())
     else:
-        text = json.dumps(diff_document(views), ensure_ascii=False, indent=1) + "\n"
-    session.write(text, output, counted(len(views), "page"))
+        text = json_text(diff_document(views), indent=1) + "\n"
+    session.write(text, output, counted(len(views), "page"), coloured=form in ("text", "word"))
     if not views and form in ("text", "word"):
         session.note("no changes are proposed")
     if exit_code and any(field.change.state != "rejected" for view in views for field in view.changes):

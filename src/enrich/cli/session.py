@@ -5,7 +5,6 @@ Tables and progress are for a terminal; elsewhere they are plain lines.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from typer import Argument, Option
 
 from enrich.config import Config, find_wiki, load_config
 from enrich.files import write_text_atomically
-from enrich.text import counted, escaped, usd
+from enrich.text import counted, escaped, json_text, usd
 from enrich.wiki.wiki import Wiki
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class Session:
 
     def document(self, data: Mapping[str, Any]) -> None:
         """Print one JSON document on stdout."""
-        sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=None if not sys.stdout.isatty() else 1) + "\n")
+        sys.stdout.write(json_text(data, indent=None if not sys.stdout.isatty() else 1) + "\n")
 
     def result(self, data: Mapping[str, Any], *lines: str) -> None:
         """Print a result: `data` under --json, else `lines`."""
@@ -99,10 +98,13 @@ class Session:
         if not self.quiet:
             print(escaped(line), file=sys.stderr)
 
-    def write(self, text: str, output: Path | None, what: str = "") -> None:
-        """Print `text` or, with `output`, write it to that file; `what` it is, for the note."""
+    def write(self, text: str, output: Path | None, what: str = "", *, coloured: bool = False) -> None:
+        """Print `text` or, with `output`, write it to that file; `what` it is, for the note.
+
+        `coloured`: it was made for a terminal. Other text is escaped on a terminal, which would obey its control characters.
+        """
         if output is None:
-            print(text, end="")
+            print(escaped(text) if sys.stdout.isatty() and not coloured else text, end="")
         else:
             write_text_atomically(output, text, within=None if self._config is None else self._config.folders_of(output))
             self.note(f"wrote {what} to {output}" if what else f"wrote {output}")

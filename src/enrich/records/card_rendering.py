@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,7 +14,7 @@ from rich.text import Text
 from enrich import html
 from enrich.metrics.structure import number_text
 from enrich.records.card import Card
-from enrich.text import printable
+from enrich.text import json_text, printable
 from enrich.wiki.data import SCORES
 
 TOP_INSIGHTS = 3
@@ -28,7 +27,7 @@ _RISK_LIGHTS = {"low": "green", "medium": "amber"}
 
 def card_html(card: Card) -> str:
     """The card as a complete HTML document."""
-    record = json.dumps(card["record"], ensure_ascii=False, indent=2)
+    record = json_text(card["record"], indent=2)
     return html.render(
         "card.html.j2",
         styles=("card.css",),

@@ -19,7 +19,7 @@ from enrich.files import LOCK_BYTES, Folders, KeyedStore, names_in, open_file, r
 from enrich.metrics.links import resource_map
 from enrich.records.record import LoadedPage, Surroundings, complete, load_page, open_store, page_record
 from enrich.records.relations import Similar, all_entities, backlinks, compared_text, numeric_ids, redundancy
-from enrich.text import counted
+from enrich.text import JSON_ESCAPES, counted
 from enrich.wiki.data import Dates, Notice, Ranking, git_dates, load_data, read_dates
 from enrich.wiki.pages import PageFile, find_pages, parse_page
 from enrich.wiki.profile import Profile, load_profile
@@ -159,7 +159,7 @@ def write_database(database: Database, file: Path, *, split: bool = False, withi
 def would_change(database: Database, file: Path, within: Folders | None = None) -> bool:
     """Whether writing would change the file."""
     try:
-        return read_bytes(file, within, LOCK_BYTES) != database.text().encode()
+        return read_bytes(file, within, LOCK_BYTES) != database.text().encode("utf-8", JSON_ESCAPES)
     except OSError:
         return True
 
@@ -233,7 +233,7 @@ def _similar(
         return redundancy(texts, formats, None if progress is None else lambda done, total: progress("redundancy", done, total))
 
     inputs = [(page.facts.words, content_format) for page, content_format in zip(loaded, formats, strict=True)]
-    found: list[list[Similar]] = store.remember("redundancy", _json(inputs).encode(), compute)
+    found: list[list[Similar]] = store.remember("redundancy", _json(inputs).encode("utf-8", JSON_ESCAPES), compute)
     return found
 
 

@@ -25,6 +25,7 @@ from enrich.errors import UserError
 from enrich.files import LOCK_BYTES, locked, open_file, read_bytes, read_text, write_text_atomically
 from enrich.stages.fields import current_value, is_missing, value_hash
 from enrich.stages.stage import OFFLINE, Stage
+from enrich.text import JSON_ESCAPES
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 
@@ -254,7 +255,7 @@ class LockFile:
                     handle.seek(-1, os.SEEK_END)
                     if handle.read(1) != b"\n":  # the rest of a line that was cut off
                         rows = "\n" + rows
-                handle.write(rows.encode("utf-8"))
+                handle.write(rows.encode("utf-8", JSON_ESCAPES))
                 handle.flush()
                 os.fsync(handle.fileno())
         except OSError as error:

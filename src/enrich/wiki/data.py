@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from enrich.errors import UserError
-from enrich.files import DATA_BYTES, Folders, names_in, read_bytes, read_text
+from enrich.files import DATA_BYTES, Folders, names_in, read_bytes
 from enrich.wiki import yaml12
 from enrich.wiki.git import NoHistory, history
 from enrich.wiki.pages import Page, PageFile
