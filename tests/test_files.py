@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -486,3 +488,45 @@ def test_all_files_are_opened_in_one_place() -> None:
         name = file.relative_to(package).as_posix()
         found = [line for line in file.read_text(encoding="utf-8").split("\n") if opening.search(line) and not of_package.search(line)]
         assert name in known or found == [], name
+
+
+class TestStoredValues:
+    """`KeyedStore`: what came with a clone is never believed."""
+
+    def test_values_come_back_in_their_own_file_only(self, tmp_path: Path) -> None:
+        file, copy = tmp_path / "pages.sqlite", tmp_path / "clone.sqlite"
+        store = KeyedStore(file, "stamp")
+        key = store.key("page", b"content")
+        store.put(key, ["value"])
+        store.close()
+        copy.write_bytes(file.read_bytes())
+        assert KeyedStore(file, "stamp").get(key) == ["value"]
+        assert KeyedStore(copy, "stamp").get(key) is None
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "CREATE VIEW more AS SELECT 1",
+            "CREATE TRIGGER more AFTER INSERT ON entries BEGIN DELETE FROM entries; END",
+            "CREATE INDEX more ON entries(hex(value))",
+        ],
+    )
+    def test_a_foreign_schema_is_replaced(self, tmp_path: Path, statement: str) -> None:
+        file = tmp_path / "pages.sqlite"
+        KeyedStore(file).close()
+        with sqlite3.connect(file) as database:
+            database.execute(statement)
+        database.close()
+        store = KeyedStore(file)
+        key = store.key("page", b"content")
+        store.put(key, {"a": 1})
+        store.close()
+        assert KeyedStore(file).get(key) == {"a": 1}
+        with sqlite3.connect(file) as database:
+            assert database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'more'").fetchone() == (0,)
+        database.close()
+
+
+def test_lone_surrogates_are_written_as_escapes(tmp_path: Path) -> None:
+    write_text_atomically(tmp_path / "lock", json.dumps({"page": "a\ud800é"}, ensure_ascii=False))
+    assert json.loads((tmp_path / "lock").read_text(encoding="utf-8")) == {"page": "a\ud800é"}

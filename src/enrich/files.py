@@ -17,6 +17,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import sqlite3
@@ -27,7 +28,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from enrich.databases import check_schema, origin
 from enrich.errors import EnrichError, UserError
+from enrich.text import JSON_ESCAPES
 
 TEMPORARY = ".enrich-"
 
@@ -262,7 +265,7 @@ def write_text_atomically(file: Path, text: str, *, durable: bool = True, within
                 write_text_atomically(file.resolve(), text, durable=durable)
                 return
             with _temporary(folder, 0o666) as (handle, temporary):
-                _write(handle, text.encode("utf-8"))
+                _write(handle, text.encode("utf-8", JSON_ESCAPES))
                 if before is not None:
                     _take_over(handle, before)
                 if durable:
@@ -476,6 +479,7 @@ def locked(path: Path, waiting: Callable[[str], None] | None = None, within: Fol
 
 
 _LAYOUT = 2  # of the store's table
+_SCHEMA = "CREATE TABLE entries (key BLOB PRIMARY KEY, value BLOB)"
 _DIGEST = 16
 
 
@@ -483,8 +487,8 @@ class KeyedStore:
     """Computed values by key in one SQLite file, which can be deleted at any time.
 
     A key is a hash of what a value was computed from and of `stamp`, the rest that it depends on (code, profile). Each value carries a hash
-    of itself: an entry that is damaged, foreign or out of date is not found and gets computed again. A file that cannot be used costs time
-    and raises no error.
+    of itself and of this very file (`databases.origin`): an entry that is damaged, out of date or came with a clone is not found and gets
+    computed again. A file that cannot be used costs time and raises no error.
     """
 
     def __init__(self, file: Path, stamp: str = "", within: Folders | None = None) -> None:
@@ -492,6 +496,7 @@ class KeyedStore:
         self._used: set[bytes] = set()
         self._new: dict[bytes, bytes] = {}
         self._db = _open_store(file, within or Folders(file.parent))
+        self._origin = origin(file)
 
     def key(self, kind: str, content: bytes) -> bytes:
         """The key of the value of this `kind` that is computed from `content`."""
@@ -501,16 +506,19 @@ class KeyedStore:
         """The JSON value stored under `key`, or None."""
         self._used.add(key)
         sealed = self._new.get(key) or self._stored(key)
-        if sealed is None or sealed[:_DIGEST] != _seal(key, sealed[_DIGEST:]):
+        if sealed is None or sealed[:_DIGEST] != self._seal(key, sealed[_DIGEST:]):
             return None
-        return json.loads(sealed[_DIGEST:])
+        try:
+            return json.loads(sealed[_DIGEST:])
+        except (ValueError, RecursionError):
+            return None
 
     def put(self, key: bytes, value: Any) -> None:
         """Store a JSON value under `key` when the store is closed."""
         self._used.add(key)
         if self._db is not None:
             data = json.dumps(value, separators=(",", ":")).encode()
-            self._new[key] = _seal(key, data) + data
+            self._new[key] = self._seal(key, data) + data
 
     def remember(self, kind: str, content: bytes, compute: Callable[[], Any]) -> Any:
         """The JSON value that `compute` gives for `content`, from the store if it is there."""
@@ -534,6 +542,9 @@ class KeyedStore:
                     self._db.executemany("DELETE FROM entries WHERE key = ?", stale)
         self._disconnect()
 
+    def _seal(self, key: bytes, value: bytes) -> bytes:
+        return hashlib.blake2b(value, digest_size=_DIGEST, key=key + self._origin).digest()
+
     def _stored(self, key: bytes) -> bytes | None:
         if self._db is None:
             return None
@@ -551,22 +562,19 @@ class KeyedStore:
             self._db = None
 
 
-def _seal(key: bytes, value: bytes) -> bytes:
-    return hashlib.blake2b(value, digest_size=_DIGEST, key=key).digest()
-
-
 def _open_store(file: Path, within: Folders) -> sqlite3.Connection | None:
     """The store's database, replaced by an empty one if it is damaged or has another layout; None if the file cannot be used."""
     for _ in range(2):
         db = None
         try:
             check_database(file, within)
+            check_schema(file, re.compile(re.escape(_SCHEMA)))
             db = sqlite3.connect(file, timeout=5, isolation_level="IMMEDIATE")
             db.execute("PRAGMA synchronous = OFF")  # a torn value is found by its seal, a torn file is replaced
             (layout,) = db.execute("PRAGMA user_version").fetchone()
             if layout == 0 and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 with db:
-                    db.execute("CREATE TABLE entries (key BLOB PRIMARY KEY, value BLOB)")
+                    db.execute(_SCHEMA)
                     db.execute(f"PRAGMA user_version = {_LAYOUT}")
             elif layout != _LAYOUT:
                 raise sqlite3.DatabaseError("another layout")

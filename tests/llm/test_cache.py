@@ -295,3 +295,46 @@ def test_an_unusable_folder_is_one_clear_line(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match="locks cannot be kept here"):
         asyncio.run(run())
+
+
+FOREIGN = {
+    "a view with an endless query": (
+        "DROP TABLE Settings",
+        "CREATE VIEW Settings AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT 'a' AS key, x AS value FROM c",
+    ),
+    "a trigger with an endless query": (
+        "CREATE TRIGGER Settings_more AFTER INSERT ON Cache BEGIN"
+        " UPDATE Settings SET value = (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c); END",
+    ),
+    "a trigger that deletes": ("CREATE TRIGGER Settings_more AFTER INSERT ON Cache BEGIN DELETE FROM Cache; END",),
+    "an index over an expression": ("CREATE INDEX Cache_more ON Cache(hex(zeroblob(100000000)))",),
+    "another table": ("CREATE TABLE other (x)",),
+    "many tables": tuple(f"CREATE TABLE other{number} (x)" for number in range(100)),
+    "a virtual table": ("CREATE VIRTUAL TABLE words USING fts5(x)",),
+}
+
+
+@pytest.mark.parametrize("statements", FOREIGN.values(), ids=FOREIGN)
+def test_a_database_with_a_foreign_schema_is_set_aside_before_it_can_run(tmp_path: Path, statements: tuple[str, ...]) -> None:
+    filled(tmp_path)
+    for statement in statements:
+        rows(tmp_path, statement)
+    notes: list[str] = []
+    with AnswerCache(tmp_path, notes.append) as cache:
+        assert cache.get(KEY) is None
+        cache.put(KEY, {"text": "new"})
+        assert cache.get(KEY) == {"text": "new"}
+    assert len(notes) == 1
+    assert "set aside" in notes[0]
+    assert len(list(tmp_path.glob("damaged-*-cache.db"))) == 1
+
+
+def test_an_answer_that_unpacks_to_gigabytes_is_damaged(tmp_path: Path) -> None:
+    filled(tmp_path)
+    packer = zlib.compressobj(9)
+    bomb = packer.compress(b'"') + b"".join(packer.compress(b" " * 1_000_000) for _ in range(100)) + packer.flush()
+    rows(tmp_path, "UPDATE Cache SET value = ?", bomb)
+    notes: list[str] = []
+    with AnswerCache(tmp_path, notes.append) as cache:
+        assert cache.get(KEY) is None
+    assert "damaged" in notes[0]

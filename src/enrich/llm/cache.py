@@ -11,6 +11,7 @@ import asyncio
 import fcntl
 import json
 import os
+import re
 import sqlite3
 import struct
 import zlib
@@ -21,6 +22,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakValueDictionary, finalize
 
+from enrich.databases import ForeignSchemaError, check_schema
 from enrich.errors import UserError
 from enrich.files import Folders, check_database, open_file
 
@@ -28,6 +30,14 @@ if TYPE_CHECKING:
     from diskcache import Cache
 
 _DATABASE = "cache.db"
+# What diskcache makes. A cache folder can come with a clone: a view, or a trigger with another query, would run when the cache is used.
+_OWN_SCHEMA = re.compile(
+    r"CREATE TABLE (?:Settings|Cache) ?\([\w, ]*\)"
+    r"|CREATE (?:UNIQUE )?INDEX Cache_\w+ ON Cache ?\([\w, ]+\)(?: WHERE \w+ IS NOT NULL)?"
+    r"|CREATE TRIGGER Settings_\w+ (?:AFTER|BEFORE) (?:INSERT|UPDATE|DELETE) ON Cache FOR EACH ROW BEGIN"
+    r' UPDATE Settings SET value = value [+-] [\w. +-]+ WHERE key = "\w+"; END'
+)
+_MOST_BYTES = 16_000_000  # of one answer
 _COMPANIONS = ("", "-wal", "-shm")
 # Larger values would be stored in separate files; answers are a few kB, and one file is easier to check than many.
 _IN_DATABASE = 1 << 30
@@ -130,6 +140,7 @@ class AnswerCache:
         from diskcache import Cache
 
         check_database(self.folder / _DATABASE, self._within)
+        check_schema(self.folder / _DATABASE, _OWN_SCHEMA)
         return Cache(
             str(self.folder.resolve()),
             timeout=_BUSY_SECONDS,
@@ -181,7 +192,7 @@ class AnswerCache:
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
     """Whether the file itself is damaged, as opposed to a full disk, a read-only folder or a held lock."""
     said = str(error).lower()
-    return any(
+    return isinstance(error, ForeignSchemaError) or any(
         words in said
         for words in ("malformed", "not a database", "no such table", "no such column", "has no column", "file is encrypted", "corrupt")
     )
@@ -205,7 +216,11 @@ def _plain_disk() -> type:
         def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> Any:
             if mode != 1 or filename is not None or not isinstance(value, bytes):
                 raise DamagedEntryError
-            return super().fetch(mode, filename, value, read)
+            unpacked = zlib.decompressobj()
+            data = unpacked.decompress(value, _MOST_BYTES)
+            if not unpacked.eof:  # cut short, or larger than any answer
+                raise DamagedEntryError
+            return json.loads(data)
 
         def remove(self, file_path: Any) -> None:
             """Do nothing: no value is kept in a file, so a path in a row is not ours to delete."""
