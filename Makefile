@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: run test check fix bench docs eval clean
+.PHONY: run test check fix bench docs eval fuzz audit clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -26,7 +26,16 @@ run: $(STAMP)
 
 test: $(DEV)
 	tests/needs.sh
-	$(BIN)/pytest -q -n 2
+	$(BIN)/pytest -q -n 2 -m 'not fuzz'
+
+# Random damage to every file format and random edits, new cases each time, for about 15 minutes; and texts of up to a megabyte.
+fuzz: $(DEV)
+	$(BIN)/pytest -q -n 2 --hypothesis-profile fuzz tests/fuzz tests/wiki/test_frontmatter_random.py tests/metrics/test_markup_spans.py
+
+# Known vulnerabilities of the pinned packages. Not part of CI: it asks PyPI about each package.
+audit: $(DEV)
+	$(BIN)/pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 check: $(DEV)
 	$(BIN)/ruff format --check .
@@ -43,6 +52,7 @@ clean:
 
 docs: $(DEV)
 	$(BIN)/python docs/make_cli.py
+	$(BIN)/python docs/make_licences.py
 
 bench: $(DEV)
 	for name in asking run grounding records; do $(BIN)/python bench/$$name.py || exit 1; done

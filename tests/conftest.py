@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.fake_server import FakeServer, Script
 
 # A failure is about the change at hand, so all runs draw the same cases; `pytest --hypothesis-profile explore` draws new ones.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None, max_examples=1000)
+# `make fuzz`: new cases each time, and many.
+settings.register_profile("fuzz", deadline=None, max_examples=10_000, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("repeatable")
 
 SAMPLE = Path(__file__).resolve().parents[2] / "shared" / "wiki-sample"

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,15 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_the_reference_is_the_help_of_the_commands() -> None:
     reference = script(ROOT / "docs" / "make_cli.py").reference()
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == reference, "run `make docs`"
+
+
+def test_every_dependency_is_listed_with_a_licence_that_allows_use() -> None:
+    licences = script(ROOT / "docs" / "make_licences.py")
+    listed = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
+    for name in licences.needed():
+        stated = licences.licence(distribution(name))
+        assert f"| {name} | {stated} |" in listed, "run `make docs`"
+        assert re.search(r"MIT|BSD|Apache|ISC|PSF|MPL|Python", stated), (name, stated)
 
 
 def test_every_command_and_option_has_help_and_every_command_is_in_the_readme() -> None:
