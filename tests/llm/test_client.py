@@ -156,6 +156,23 @@ def test_an_answer_cut_off_by_its_ceiling_is_asked_again_with_more_room(serve: S
     assert asked.causes == ["cut-off", "cut-off", ""]
 
 
+@pytest.mark.parametrize(
+    ("text", "requests"),
+    [
+        ('{"score": 5e+1' + "0" * 700, 1),
+        ('{"summary": "' + "The park is large. " * 60, 1),
+        ("\n" * 900, 1),
+        ('{"summary": "cut', 3),
+        (" ".join(map(str, range(400))), 3),
+    ],
+)
+def test_a_runaway_answer_is_not_asked_for_again_with_more_room(serve: Serve, text: str, requests: int) -> None:
+    server = serve(lambda seen: fake.cut_off(text))
+    asked = ask(server)
+    assert isinstance(asked.error, AnswerError)
+    assert (asked.error.cause, server.requests) == ("cut-off", requests)
+
+
 def test_an_answer_that_is_always_cut_off_is_given_up(serve: Serve) -> None:
     server = serve([fake.cut_off()] * 9)
     asked = ask(server)

@@ -69,8 +69,12 @@ def test_each_sample_is_an_answer_of_its_own_in_the_cache(tmp_path: Path, serve:
     assert (again["exit"], server.requests - before) == (0, 1)  # the two samples that came are not asked for again
 
 
-def test_samples_without_a_temperature_are_a_mistake_in_the_configuration(tmp_path: Path, serve: Serve) -> None:
-    wiki = DemoWiki(tmp_path, 1, "[stages.ratings]\nsamples = 3\n")
+def test_samples_at_temperature_0_are_a_mistake_and_without_one_the_servers_own_counts(tmp_path: Path, serve: Serve) -> None:
+    wiki = DemoWiki(tmp_path / "free", 1, "[llm]\nfuse = false\n[stages.ratings]\nsamples = 3\n")
+    server = wiki.asks(serve(honest))
+    assert wiki.enrich("run", "--stage", "ratings").exit == 0
+    assert ["temperature" in seen.body for seen in server.seen] == [False] * 3
+    wiki = DemoWiki(tmp_path / "cold", 1, "[stages.ratings]\nsamples = 3\ntemperature = 0\n")
     wiki.asks(serve(honest))
     result = wiki.enrich("run")
     assert result.exit == 1

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 # Twice the room, at most twice: an answer that is cut off at four times its room would not end.
 _RAISES = 2
+# Characters at an answer's end in which a repetition is looked for.
+_REPEATED = 600
 # A request is changed at most so many times because the server refuses something in it.
 _REWRITES = 4
 # An answer of more characters than its output ceiling can hold, and more than this, is not checked but refused: checks take time.
@@ -114,6 +116,8 @@ class Client:
             completion = await self._retried(asked)
             if completion.finish != "length":
                 return Reply(completion.text, own.usage, own.cost_usd, own.requests)
+            if _repeats_itself(completion.text):
+                raise AnswerError("cut-off", "the answer repeats itself without an end")
             ceiling = self._ceiling(asked)
             asked.room *= 2
             if self._ceiling(asked) <= ceiling or not self._parameters_of(request.model).ceiling_name:
@@ -342,3 +346,13 @@ class _Asked:
     tallies: tuple[Tally, ...]
     most: int | None = None
     rewrites: int = 0
+
+
+def _repeats_itself(text: str) -> bool:
+    """Whether the end of a text is one piece over and over (of up to 150 characters): more room would be spent in vain.
+
+    >>> _repeats_itself('{"score": 5e+1' + "0" * 1000), _repeats_itself("So many words. " * 50), _repeats_itself("A text that was cut off")
+    (True, True, False)
+    """
+    end = text[-_REPEATED:]
+    return len(end) == _REPEATED and any(end.startswith(end[piece:]) for piece in range(1, _REPEATED // 4 + 1))

@@ -196,11 +196,12 @@ def _stage(config: Config, name: str, system: str) -> Stage:
     prompt = _prompt(config, name, section.prompt)
     offline = config.llm.backend == OFFLINE
     temperature = section.temperature if section.temperature is not None else prompt.settings.temperature
-    if section.samples > 1 and not offline and not temperature:
+    # Without a temperature the server's own counts, which is above 0 at all large ones.
+    if section.samples > 1 and not offline and temperature == 0:
         raise UserError(
-            f"`stages.{name}.samples` is {section.samples}, but without a temperature every sample is the same answer",
+            f"`stages.{name}.samples` is {section.samples}, but at temperature 0 every sample is the same answer",
             where=str(config.root / FILE_NAME),
-            do=f"set `temperature` above 0 under [stages.{name}], or `samples = 1`",
+            do=f"set `temperature` above 0 under [stages.{name}] or leave it out, or set `samples = 1`",
         )
     variables: dict[str, Mapping[str, Any]] = {
         "summary": {"max_words": MAX_WORDS},
