@@ -31,6 +31,7 @@ from enrich.records.relations import compared_text
 from enrich.review.views import word_diff
 from enrich.stages import baseline
 from enrich.text import code_span, escaped, json_text, printable
+from enrich.wiki.language import detect_language
 from enrich.wiki.pages import Page, PageFile, parse_page
 from enrich.wiki.profile import load_profile
 from enrich.wiki.visible import source_lines, split_sentences, visible
@@ -60,6 +61,9 @@ SCANNERS: dict[str, Callable[[str], object]] = {
     "source lines": source_lines,
     "sentences": split_sentences,
     "quantities": quantities,
+    "German quantities": lambda text: quantities(text, "de"),
+    "Chinese quantities": lambda text: quantities(text, "zh"),
+    "language": detect_language,
     "normalising": normalise_quote,
     "stems": lambda text: stems([text]),
     "self-talk": self_talk,
