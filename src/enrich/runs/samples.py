@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from enrich.errors import AnswerError, ServiceError
 from enrich.grounding import PageIndex
 from enrich.llm.messages import Tally, Usage
 from enrich.stages.fields import FieldAnswer
 from enrich.stages.stage import Stage
+
+_Count = Annotated[int, Field(ge=0, lt=10**12)]
 
 # An invalid part is asked for again at most twice, an unsupported one once (DESIGN.md sections 3.4 and 3.5).
 _INVALID_AGAIN = 2
@@ -80,15 +84,27 @@ class Sample:
     def load(self, entry: Mapping[str, Any], index: PageIndex) -> bool:
         """Take the answer of a cache entry; whether it is final. An entry that is no longer valid is ignored."""
         try:
-            fields = self.stage.judge(entry["answer"], index)
-            self.spent = Tally(1, Usage(**(entry.get("usage") or {})), entry.get("cost_usd"))
-        except (AnswerError, KeyError, TypeError):
+            stored = _Entry.model_validate(entry)
+            fields = self.stage.judge(stored.answer, index)
+            spent = Tally(1, Usage(**(stored.usage or {})), stored.cost_usd)
+        except (AnswerError, ValidationError, TypeError):
             return False
-        self.data, self.fields, self.asked = entry["answer"], fields, str(entry.get("asked", ""))
-        self.sections = int(entry.get("sections") or 0)
-        self.problems = _hard(fields) if entry.get("again") else []
+        self.data, self.fields, self.asked, self.sections, self.spent = stored.answer, fields, stored.asked, stored.sections or 0, spent
+        self.problems = _hard(fields) if stored.again else []
         self.cached = self.closed = not self.problems
         return self.closed
+
+
+class _Entry(BaseModel):
+    """A cache's entry. The cache can have come with a clone, so it is read like a server's answer."""
+
+    model_config = ConfigDict(strict=True)
+    answer: Any
+    usage: dict[str, _Count] | None = None
+    cost_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    asked: str = ""
+    sections: _Count | None = None
+    again: bool = False
 
 
 def _hard(fields: Iterable[FieldAnswer]) -> list[str]:
