@@ -24,9 +24,9 @@ class Finding(NamedTuple):
     message: str
 
 
-def run(*arguments: str) -> tuple[int, str]:
+def run(*arguments: str, **env: str) -> tuple[int, str]:
     """(exit code, standard output) of `enrich` with these arguments."""
-    done = DemoWiki.at(Path.cwd()).enrich(*arguments)
+    done = DemoWiki.at(Path.cwd()).enrich(*arguments, **env)
     return done.exit, done.out
 
 

@@ -105,9 +105,7 @@ def checked(root: Path, sample: Path, data: str) -> list[dict[str, Any]]:
     (root / "enrich.toml").write_text(
         f'[wiki]\ncontent = "content/docs"\ndata = "{data}"\nroots = {json.dumps(ROOTS)}\nprofile = "reference"\n', encoding="utf-8"
     )
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("ENRICH_TRUST_FOLDER", str(sample))
-        code, out = run("--wiki", str(root), "check", "--json", "--body-lines")
+    code, out = run("--wiki", str(root), "check", "--json", "--body-lines", ENRICH_TRUST_FOLDER=str(sample))
     assert code == 0
     findings: list[dict[str, Any]] = json.loads(out)["findings"]
     return findings
