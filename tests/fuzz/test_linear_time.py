@@ -39,6 +39,7 @@ from tests.fuzz.shapes import SHAPES
 
 RATIO = 3.0  # of the times of two sizes of which one is double the other: 2 and noise; quadratic time gives 4
 FEWEST_SECONDS = 0.04  # shorter times say nothing about growth
+FAST = 0.015  # for 100,000 characters: below, a text that no longer fits into the processor's cache shows
 SECONDS = 0.1  # for 100,000 characters on an idle machine
 SHARED = 3.0  # how much slower a shared or old machine may be
 LEAST = 50_000  # characters that the time of a shorter text may take: some costs are bounded and do not depend on the length
@@ -126,7 +127,7 @@ def _faults(name: str, sizes: list[int]) -> Iterator[str]:
     for shape, make in SHAPES.items():
         before, smaller = 0.0, 0
         for size in sizes:
-            allowed = max(FEWEST_SECONDS, before * RATIO ** math.log2(size / smaller)) if smaller else float("inf")
+            allowed = max(FEWEST_SECONDS, FAST * size / 100_000, before * RATIO ** math.log2(size / smaller)) if smaller else float("inf")
             took = _seconds(scan, make(size), min(allowed, limit * max(size, LEAST) / 100_000))
             if took > allowed:
                 yield f"{shape}: {before:.3f} s at {smaller:,} characters, {took:.3f} s at {size:,}"
