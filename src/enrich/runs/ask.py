@@ -31,6 +31,7 @@ from enrich.runs.service import Service, body_room, input_tokens
 from enrich.stages.fields import parse_answer
 from enrich.stages.judges import combined
 from enrich.stages.stage import Stage, again_request, fused_request, groups
+from enrich.text import printable
 from enrich.wiki.pages import Page, PageFile, read_page
 from enrich.wiki.wiki import now_iso
 
@@ -98,9 +99,10 @@ class Asker:
         entry = self.service.answers.get(sample.key) if self.read_cache and self.service.answers is not None else None
         if entry is not None and "too_long" in entry:
             # The same model cannot take this page: it is asked again when one of them changes, or the context grows.
-            if (self.context(sample.stage.model) or 0) > entry["context"]:
+            refused_at = entry.get("context")
+            if not isinstance(refused_at, int) or (self.context(sample.stage.model) or 0) > refused_at:
                 return False
-            sample.refuse(AnswerError("too-long", str(entry["too_long"])))
+            sample.refuse(AnswerError("too-long", printable(str(entry["too_long"]), 200)))
             sample.closed = True
             return True
         return entry is not None and sample.load(entry, index)
