@@ -87,7 +87,7 @@ _NOT_WORDS = (
     TAG.removed,
 )
 
-_RULE_RUN = regex.compile(rf"[{S}\-:|]+")
+_RULE_RUN = regex.compile(rf"^\|[{S}\-:|]++", regex.MULTILINE)
 _INTERNAL_LINK = Markup(r"\]\(/[^)]+\)", r"\]\(/", Part(r"\)", 1), last=")")
 _EXTERNAL_LINK = Markup(r"\]\(https?://[^)]+\)", r"\]\(https?://", Part(r"\)", 1), last=")")
 _FOOTNOTE = regex.compile(r"\[\^([0-9]+)\]")
@@ -170,14 +170,13 @@ def word_count(source: str) -> int:
 def _separator_rows(source: str) -> int:
     """The matches of `^\\|[\\s\\-:|]+\\|$`: rules of tables. Neighbouring rules are one match, because the blanks include line ends.
 
-    Each run of these characters is looked at once: a match is from its first `|` at the start of a line to its last one at the end of a line.
+    A run of these characters is read once: a match ends with the run's last `|` at the end of a line.
     """
     count = 0
     for found in _RULE_RUN.finditer(source):
         run = found[0]
-        first = 0 if found.start() == 0 and run[0] == "|" else run.find("\n|") + 1 or len(run)
         last = len(run) - 1 if found.end() == len(source) and run[-1] == "|" else run.rfind("|\n")
-        count += last >= first + 2
+        count += last >= 2
     return count
 
 
