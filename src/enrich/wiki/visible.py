@@ -283,6 +283,6 @@ def _ends(text: str, dot: int, after: int) -> bool:
         return following in _STARTERS
     if last.isdigit() and len(last) <= 2 and _MONTH.match(text, after):
         return False
-    if last.isdigit() and (dot == len(last) or text[: dot - len(last)].isspace()):  # "1. First"
+    if last.isdigit() and not text[max(0, dot - len(last) - 40) : dot - len(last)].strip() and dot - len(last) <= 40:  # "1. First"
         return False
     return not ("." in last and last.replace(".", "").isalpha() and len(last) <= 6 and following not in _STARTERS)
