@@ -13,6 +13,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from tests.fake_server import completion
@@ -232,6 +233,14 @@ def serving() -> Iterator[_Server]:
             server.shutdown()
 
 
+def _peak_memory_mb() -> float:
+    """The peak memory of this program. `ru_maxrss` also counts what the test's process had when it started this one."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main() -> None:
     """Meet all rows at the port in the first argument, a few at once; print what came of each, and this process's memory, as JSON."""
 
@@ -262,7 +271,7 @@ def main() -> None:
         return await asyncio.gather(*(one(row) for row in range(len(BEHAVIOURS))))
 
     rows = asyncio.run(meet_all())
-    print(json.dumps({"rows": rows, "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    print(json.dumps({"rows": rows, "memory_mb": _peak_memory_mb()}))
 
 
 if __name__ == "__main__":
