@@ -10,6 +10,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from enrich.runs.results import Journal
 from tests.demo import ROOT, DemoWiki, honest, page_text
 from tests.fake_server import FakeServer, status
 
@@ -384,6 +386,16 @@ def test_few_open_files_lower_the_concurrency(tmp_path: Path, serve: Callable[..
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["failed"] == []
     assert b"requests at once" in done.stderr
+
+
+def test_runs_of_one_second_sort_by_time(tmp_path: Path) -> None:
+    """`run --failed` reads the newest run: names of folders must order runs that begin within the same second."""
+    names = []
+    for _ in range(30):
+        with Journal(tmp_path) as journal:
+            names.append(journal.run)
+        time.sleep(0.0005)
+    assert names == sorted(names)
 
 
 def test_a_run_dated_in_the_future_hides_no_failure_and_other_folders_are_kept(tmp_path: Path, serve: Callable[..., FakeServer]) -> None:
