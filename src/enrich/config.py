@@ -80,6 +80,7 @@ Dimension = Literal["focus", "novelty", "rigor", "completeness", "concreteness",
 class RatingsSection(StageSection):
     dimensions: Annotated[list[Dimension], Field(min_length=1)] = list(FOUR_DIMENSIONS)  # type: ignore[arg-type]
     quality: Literal["four", "seven", "off"] = "four"
+    leap: Annotated[float, Field(gt=0)] = 2.0
 
 
 class StagesSection(_Section):

@@ -109,3 +109,28 @@ def test_it_cannot_be_edited(wiki: Wiki, tmp_path: Path) -> None:
     file.write_text(json.dumps({"schema": 1, "decisions": [entry]}), encoding="utf-8")
     refused = run(wiki, "review", "--from", str(file))
     assert (refused.exit, "computed from the ratings" in refused.err) == (3, True)
+
+
+# Ratings that move far
+
+
+@pytest.mark.parametrize(("leap", "flagged"), [("", ["rigor", "novelty"]), ("leap = 3.0\n", ["rigor"])])
+def test_a_leap_is_written_only_after_it_was_accepted_by_name(tmp_path: Path, leap: str, flagged: list[str]) -> None:
+    """Values of ours (adopted) move by 3, 2, 1.9; one dimension had no value, which is not a leap."""
+    old = {"ratings": {"rigor": 5, "novelty": 2.5, "actionability": 3.1}}
+    made = wikis.make_wiki(tmp_path / "wiki", {"bay": wikis.page_text("Bay", old)})
+    with (made.config.root / "enrich.toml").open("a", encoding="utf-8") as file:
+        file.write(f"[stages.ratings]\n{leap}")
+    run(made, "adopt")
+    made = wikis.reopened(made.config.root)
+    wikis.answer(made, "bay", {"ratings": wikis.ratings_answer(rigor=8, novelty=4.5, actionability=5, completeness=9)})
+    fields = proposed(made)
+    assert {name for name, field in fields.items() if field["flags"] == ["leap"]} == {f"ratings.{name}" for name in flagged}
+    run(made, "accept", "--all")
+    assert {(one["field"], one["flag"]) for one in run(made, "apply", "--all", "--json").json["held"]} == {
+        (f"ratings.{name}", "leap") for name in flagged
+    }
+    assert set(proposed(made)) == {f"ratings.{name}" for name in flagged}
+    run(made, "accept", "bay:ratings.rigor")
+    assert run(made, "apply", "--overwrite", "--json").json["held"] == []  # --overwrite lets the others through
+    assert proposed(made) == {}

@@ -34,7 +34,7 @@ def page(
     page: Annotated[str, Argument(metavar="PAGE", help="A page id or a path inside the content folder.")],
     stage: Stages = None,
     refresh: Refresh = False,
-    apply: Annotated[bool, Option("--apply", help="Write what was proposed, except needs-look and over-human.")] = False,
+    apply: Annotated[bool, Option("--apply", help="Write what was proposed, except needs-look, over-human and leap.")] = False,
     backend: Backend = None,
     model: Model = None,
     base_url: BaseUrl = None,

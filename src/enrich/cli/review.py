@@ -33,12 +33,13 @@ from enrich.wiki.wiki import Wiki, now_iso
 PageFields = Annotated[
     list[str] | None, Argument(metavar="[PAGE[:FIELD]]...", help="Pages, or single fields such as solar:llmSummary or solar:ratings.rigor.")
 ]
-All = Annotated[bool, Option("--all", help="Every pending field except needs-look and over-human.")]
+All = Annotated[bool, Option("--all", help="Every pending field except needs-look, over-human and leap.")]
 
 # What to do about a field that was left out, by the reason. Flags are decided by name.
 _LEFT_OUT = {
     "needs-look": "name them as PAGE:FIELD to accept them",
     "over-human": "name them as PAGE:FIELD to accept them",
+    "leap": "name them as PAGE:FIELD to accept them",
     "stale": "their page's text changed or the page was removed: `enrich run` asks again",
     "field-moved": "their values on the page changed and are kept: `enrich review` shows both, --overwrite with PAGE:FIELD takes the proposed ones",
     "accepted": "accepted before: name them as PAGE:FIELD to change that",
@@ -242,7 +243,7 @@ def apply(
     ctx: Context,
     pages: Pages = None,
     everything: All = False,
-    overwrite: Annotated[bool, Option("--overwrite", help="Also write over a person's values (never needs-look).")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", help="Also write leaps, and over a person's values (never needs-look).")] = False,
 ) -> None:
     """Write accepted fields to their pages."""
     session: Session = ctx.obj

@@ -126,12 +126,16 @@ def _state_cell(state: StageState | None) -> Text:
 def run(
     ctx: Context,
     pages: Pages = None,
-    apply: Annotated[bool, Option("--apply", help="Write what this run asked or found again, except needs-look and over-human.")] = False,
+    apply: Annotated[
+        bool, Option("--apply", help="Write what this run asked or found again, except needs-look, over-human and leap.")
+    ] = False,
     stage: Stages = None,
     limit: Annotated[int | None, Option("--limit", metavar="N", min=0, help="At most N pages, in page order.")] = None,
     refresh: Refresh = False,
     no_cache: Annotated[bool, Option("--no-cache", help="Ask again, even if an answer is stored.")] = False,
-    overwrite: Annotated[bool, Option("--overwrite", help="With --apply: also write over a person's values (never needs-look).")] = False,
+    overwrite: Annotated[
+        bool, Option("--overwrite", help="With --apply: also write leaps, and over a person's values (never needs-look).")
+    ] = False,
     budget: Budget = None,
     backend: Backend = None,
     model: Model = None,

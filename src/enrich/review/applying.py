@@ -16,7 +16,7 @@ from enrich.errors import UserError
 from enrich.files import PageMoved, replace_file
 from enrich.metrics.quality import content_type, grading_counts, quality_from_ratings
 from enrich.review.lock import PERSONS, Key, Lock, LockEntry, LockFile, lock_entry, owner
-from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, changed_lines
+from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, changed_lines
 from enrich.stages.fields import QUALITY, as_written, canonical, current_value, key_path, same, value_hash
 from enrich.wiki.frontmatter.edit import edit_bytes
 from enrich.wiki.frontmatter.spans import EditRefused
@@ -83,11 +83,11 @@ def quality_after(wiki: Wiki, page: Page, changes: Iterable[FieldChange]) -> int
 def appliable(change: FieldChange, *, everything: bool, overwrite: bool) -> bool:
     """Whether apply may write this change: what was accepted; with `everything` also what is pending and carries no flag.
 
-    `overwrite` lets `over-human` through, never `needs-look` (DESIGN.md section 3, "A person's edits win").
+    `overwrite` lets `over-human` and `leap` through, never `needs-look` (DESIGN.md section 3, "A person's edits win").
     """
     if change.state != "pending" or NEEDS_LOOK in change.flags:
         return change.state == "accepted"
-    return overwrite if OVER_HUMAN in change.flags else everything
+    return overwrite if {OVER_HUMAN, LEAP} & set(change.flags) else everything
 
 
 def apply(wiki: Wiki, selection: Iterable[tuple[Proposal, Sequence[FieldChange]]]) -> Applied:

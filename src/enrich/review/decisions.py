@@ -219,7 +219,7 @@ def decide(
 ) -> Decided:
     """Accept or reject fields of proposals: `named` pairs a page with fields of it ((): every undecided one).
 
-    Fields that carry `needs-look` or `over-human` are accepted only by name; a field whose value on the page changed only by name and with
+    Fields that carry `needs-look`, `over-human` or `leap` are accepted only by name; a field whose value on the page changed only by name and with
     `overwrite`; one whose page text changed never. `safe` accepts small moves only (`is_small_move`). Rejected fields do not come back until the
     page, the prompt or the model changes. What was decided otherwise stays decided unless it is named.
     """

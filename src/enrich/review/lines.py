@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from enrich.grounding import Finding
 from enrich.review.applying import edited, obstacle
 from enrich.review.lock import Lock, LockFile
-from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, STALE
+from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, STALE
 from enrich.review.views import (
     FieldView,
     InsightView,
@@ -344,6 +344,8 @@ def _summary(views: Sequence[PageView]) -> str:
         parts.append(f"{counted(flags[NEEDS_LOOK], 'field')} with findings that need a look")
     if flags[OVER_HUMAN]:
         parts.append(f"{flags[OVER_HUMAN]} over a person's value")
+    if flags[LEAP]:
+        parts.append(f"{counted(flags[LEAP], 'rating')} that {'leaps' if flags[LEAP] == 1 else 'leap'}")
     if flags[STALE]:
         parts.append(f"{flags[STALE]} stale")
     return ", ".join(parts) + "."

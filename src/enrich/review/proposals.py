@@ -36,6 +36,7 @@ State = Literal["pending", "accepted", "rejected"]
 Status = Literal["open", "skipped", "accepted", "rejected"]
 NEEDS_LOOK = "needs-look"
 OVER_HUMAN = "over-human"
+LEAP = "leap"
 STALE = "stale"
 _SCHEMA = 1
 # File systems take 255 bytes a name; the rest is for the suffix, the hash and temporary names.
@@ -136,7 +137,7 @@ _CHANGES = TypeAdapter(tuple[FieldChange, ...])
 
 def blocking_flag(change: FieldChange) -> str:
     """The flag because of which a change is accepted only by name, or ""."""
-    return next((flag for flag in (NEEDS_LOOK, OVER_HUMAN) if flag in change.flags), "")
+    return next((flag for flag in (NEEDS_LOOK, OVER_HUMAN, LEAP) if flag in change.flags), "")
 
 
 @dataclass(frozen=True, slots=True)

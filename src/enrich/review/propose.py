@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 from enrich.config import STAGES
 from enrich.review.applying import quality_after
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, lock_entry, owner
-from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, line_marks
+from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, line_marks
 from enrich.stages.fields import QUALITY, FieldAnswer, current_value, is_missing, same, value_hash, within
 from enrich.stages.judges import kept
 from enrich.stages.stage import OFFLINE
@@ -48,7 +49,7 @@ def propose(wiki: Wiki, lock: Lock, page: Page, answers: Sequence[StageAnswer]) 
     renewals: list[Renewal] = []
     for answer in answers:
         entry = lock.entry(page.id, answer.stage, page)
-        differing, confirmed = _compared(page, answer, entry)
+        differing, confirmed = _compared(page, answer, entry, wiki.config.stages.ratings.leap)
         changes += differing
         changes += _quality_change(wiki, page, entry, differing)
         if confirmed:
@@ -76,11 +77,11 @@ def renew(lock: LockFile, renewals: Iterable[Renewal]) -> None:
         lock.update(entries)
 
 
-def _compared(page: Page, answer: StageAnswer, entry: LockEntry | None) -> tuple[list[FieldChange], dict[str, str]]:
+def _compared(page: Page, answer: StageAnswer, entry: LockEntry | None, leap: float) -> tuple[list[FieldChange], dict[str, str]]:
     """The changes to propose for one stage, and the value hashes of fields of ours that the answer confirms.
 
     A value that comes out equal, or that differs by less than the noise threshold, is not proposed. The baseline fills gaps and renews its own values;
-    it never replaces a person's or a model's.
+    it never replaces a person's or a model's. A rating that moves by `leap` or more is flagged.
     """
     changes: list[FieldChange] = []
     confirmed: dict[str, str] = {}
@@ -95,7 +96,8 @@ def _compared(page: Page, answer: StageAnswer, entry: LockEntry | None) -> tuple
         renewable = whose == "ours" and entry is not None and entry.question_of(given.field).model == OFFLINE
         if answer.question.model == OFFLINE and whose != "missing" and not renewable:
             continue
-        flags = [flag for flag, applies in ((NEEDS_LOOK, given.hard), (OVER_HUMAN, whose in PERSONS)) if applies]
+        leaps = answer.stage == "ratings" and within(old, given.value, inf) and not within(old, given.value, leap)
+        flags = [flag for flag, applies in ((NEEDS_LOOK, given.hard), (OVER_HUMAN, whose in PERSONS), (LEAP, leaps)) if applies]
         changes.append(
             FieldChange(
                 field=given.field,

@@ -442,7 +442,7 @@ class FieldPart(_Part):
     new: Any = Field(description="The proposed value.")
     new_hash: str = Field(description="Hash of `new`; a decision names it.")
     state: Literal["pending", "accepted", "rejected"]
-    flags: list[str] = Field(description="needs-look, over-human, stale.")
+    flags: list[str] = Field(description="needs-look, over-human, leap, stale.")
     findings: list[FindingPart]
     evidence: list[EvidencePart]
     reason: str = Field(description="The model's reason, if it gave one.")

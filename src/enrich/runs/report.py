@@ -129,7 +129,7 @@ def pull_request_body(wiki: Wiki, result: RunResult) -> str:
     if result.held:
         views = page_views(wiki, _held_proposals(wiki, result))
         held = (
-            "\n#### Held back\n\nNot written: `needs-look` has findings, `over-human` would replace what a person wrote. "
+            "\n#### Held back\n\nNot written: `needs-look` has findings, `over-human` would replace what a person wrote, `leap` moves a rating far. "
             "`enrich accept PAGE:FIELD` accepts a field by name.\n"
         )
         held += comment_body(views, room=_HELD_ROOM) if views else "\n" + _fitting(_held(result), _HELD_ROOM)

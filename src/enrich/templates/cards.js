@@ -1,7 +1,7 @@
 // Cards. Everything from pages and models becomes a text node: nothing here parses markup.
 const SVG = "http://www.w3.org/2000/svg";
-const GUARDED = ["needs-look", "over-human", "stale"];
-const FLAGS = { "needs-look": ["⚠", "red", "needs a look"], "over-human": ["✎", "violet", "over a person's value"], "stale": ["⏳", "amber", "stale"] };
+const GUARDED = ["needs-look", "over-human", "leap", "stale"];
+const FLAGS = { "needs-look": ["⚠", "red", "needs a look"], "over-human": ["✎", "violet", "over a person's value"], leap: ["↕", "violet", "leap"], "stale": ["⏳", "amber", "stale"] };
 const STATUS = { new: ["+", "green"], changed: ["~", "amber"], same: ["=", ""], gone: ["−", "red"] };
 const WORDS = { accept: "accepted", reject: "rejected", skip: "skipped" };
 
