@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 # Joiners are part of emoji and of Persian and Indic words. Every other format character only hides or reverses text.
@@ -122,6 +124,23 @@ def counted(number: int, noun: str) -> str:
     ('1 page', '0 pages', '1,200 requests')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def number(value: float) -> int | float:
+    """The number as JavaScript writes it in JSON: 63.0 becomes 63."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e21 else value
+
+
+def number_text(value: float) -> str:
+    """The number as JavaScript text: `7`, `0.5`, `1e-7`."""
+    value = number(value)
+    if isinstance(value, int):
+        return str(value)
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if 1e-6 <= abs(value) < 1e21:
+        return format(Decimal(repr(value)), "f")
+    return repr(value).replace("e-0", "e-")
 
 
 def usd(amount: float | None) -> str:

@@ -100,7 +100,7 @@ def test_backlinks_come_from_entities_first_and_from_links_once(tmp_path: Path) 
 def test_the_document_holds_states_clock_and_schema(tmp_path: Path) -> None:
     states = {"owl": {"summary": {"state": "due", "reasons": ["missing"]}}}
     document = json.loads(built(wiki(tmp_path), enrichment=states).text())
-    assert list(document) == ["pages", "backlinks", "enrichment", "generated", "schema"]
+    assert list(document) == ["pages", "backlinks", "enrichment", "entities", "infobox", "externalLinks", "generated", "schema"]
     assert (document["enrichment"], document["generated"], document["schema"]) == (states, "2026-03-13T20:14:00Z", 1)
     empty = wiki(tmp_path / "empty", pages={}, data={"git-dates.json": "{}"})
     (empty / "content/docs").mkdir()

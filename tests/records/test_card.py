@@ -1,4 +1,4 @@
-"""The Page Status card: what it says of a page, for two profiles, and against the page the product was asked for with."""
+"""The Page Status card: what it says of a page, for two profiles."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from enrich import Config, UserError, load_config
+from enrich import UserError, load_config
 
 # The card of any record is computed by an inner function: records with every combination of values are hard to produce through a wiki.
-from enrich.config import WikiSection
 from enrich.records.card import Card, page_card, status_card
 from enrich.wiki.data import Insight
 from enrich.wiki.pages import find_pages
@@ -200,48 +199,3 @@ def test_a_page_that_cannot_be_read_is_an_error(lighthouses: Path) -> None:
     file.file.symlink_to(lighthouses / "nowhere.md")
     with pytest.raises(UserError, match=r"north-light\.md: the page cannot be read"):
         page_card(config, file, files, NOW)
-
-
-# The page of seeds/000, three days after its last edit.
-SEED_DAY = datetime(2026, 2, 1, 12, tzinfo=UTC)
-
-
-def mesa(sample: Path, tmp_path: Path, now: datetime) -> Card:
-    wiki = WikiSection(
-        content=str(sample / "content" / "docs"),
-        data=str(sample / "data"),
-        profile="reference",
-        roots=["knowledge-base", "insight-hunting", "project", "tools"],
-    )
-    config = Config(wiki=wiki).with_root(tmp_path)
-    files, _ = find_pages(config.content, wiki.roots)
-    file = next(file for file in files if file.id == "mesa-optimization")
-    return page_card(config, file, files, now)[0]
-
-
-@pytest.mark.sample
-def test_the_card_of_the_seed(sample: Path, tmp_path: Path) -> None:
-    seed = (sample.parent / "seeds" / "000_3d34533f06f66e6c.txt").read_text(encoding="utf-8").splitlines()
-    made = mesa(sample, tmp_path, SEED_DAY)
-
-    # The same as in the seed.
-    kind = f"Page Type:{made['kind']['label']}Style Guide →{made['kind']['description']}"
-    assert kind.startswith("Page Type:RiskStyle Guide →Risk analysis page")
-    assert "Page Type:RiskStyle Guide →Risk analysis page" in seed
-    assert f"Quality:{made['quality']['value']:g} ({made['quality']['label']})⚠️" in seed
-    assert made["quality"]["warns"]
-    assert f"Last edited:{made['edited']['date']} ({made['edited']['age']})" in seed
-    assert f"LLM Summary:{made['summary']}" in seed
-    assert f"Critical Insights ({made['insight_count']}):" in seed
-    assert f"Issues ({len(made['issues'])}):" in seed
-    structure = made["structure"]
-    assert (structure["tables"], structure["diagrams"], structure["external_links"], structure["bullet_percent"]) == (12, 1, 14, 8)
-    assert any(line.startswith("📊 12📈 1🔗 26📚 148%") for line in seed)
-    assert any(made["issues"][1]["text"] in line and made["issues"][1]["kind"] == "Links" for line in seed)
-
-    # Insights: the same three in the same order with the same tags, but every score exactly one lower: the stored ones were lowered by one
-    # point after the seed was taken (FIELDS.md section 11).
-    for insight in made["insights"][:3]:
-        higher = [score + 1 for score in (insight["surprising"], insight["important"], insight["actionable"]) if score is not None]
-        scores = "".join(f"{name}:{score:.1f}" for name, score in zip("SIA", higher, strict=True))
-        assert any(f"{insight['tag']}{insight['text']}{scores}" in line for line in seed)

@@ -17,7 +17,9 @@ from rich.console import Console
 # A hostile text in every value of a record is hard to produce through a wiki.
 from enrich.records.card import Card, status_card
 from enrich.records.card_rendering import card_html, card_text, print_card
+from enrich.records.infobox import Row
 from enrich.wiki.data import Insight
+from enrich.wiki.entities import Entity
 from enrich.wiki.profile import load_profile
 from tests.browser import CONTRAST, browser_page
 from tests.checks.making import page
@@ -43,7 +45,10 @@ def card(text: str = "plain", kind_guide: str = "/guide/") -> Card:
         insights=insights,
         backlinks=[{"id": text, "title": text, "type": text, "relationship": text}],
         states={text: {"state": text, "reasons": [text]}},
-        entity_number=text,
+        entity=Entity(id=text, type=text, title=text, numeric_id=text),
+        infobox=[Row(text, text)],
+        links={text: text},
+        part_of=text,
     )
 
 

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import regex
 
 from enrich.metrics.markup_spans import Markup, Part
-from enrich.metrics.structure import MAX_SCORE, Structure, count_citations, count_tokens, js_round, line_breaks, number_text
+from enrich.metrics.structure import MAX_SCORE, Structure, count_citations, count_tokens, js_round, line_breaks
+from enrich.text import number_text
 from enrich.wiki.profile import Coverage, CoverageTargets, Profile
 
 Formula = Literal["four", "seven"]

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any
 
 import regex
 
 from enrich.metrics.markup_spans import LINK, TAG, Markup, Part
+from enrich.text import number
 from enrich.wiki.profile import Profile
 
 # `\s` of JavaScript. Python's `\s` also matches U+001C-1F and U+0085, and does not match U+FEFF.
@@ -28,23 +28,6 @@ _PYTHON_DIFFERS = regex.compile(r"[\x1c-\x1f\x85\ufeff]")
 def js_round(value: float) -> int:
     """The nearest integer, halves rounded up (`Math.round`). Python rounds halves to even."""
     return math.floor(value + 0.5)
-
-
-def number(value: float) -> int | float:
-    """The number as JavaScript writes it in JSON: 63.0 becomes 63."""
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e21 else value
-
-
-def number_text(value: float) -> str:
-    """The number as JavaScript text: `7`, `0.5`, `1e-7`."""
-    value = number(value)
-    if isinstance(value, int):
-        return str(value)
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if 1e-6 <= abs(value) < 1e21:
-        return format(Decimal(repr(value)), "f")
-    return repr(value).replace("e-0", "e-")
 
 
 def is_falsy(value: Any) -> bool:

@@ -15,10 +15,12 @@ from typing import Any, Literal
 
 from enrich.config import Config
 from enrich.errors import UserError
-from enrich.metrics.structure import js_round, number_text
-from enrich.records.database import build
-from enrich.text import printable
-from enrich.wiki.data import SCORES, Insight, Notice, data_insights, load_data, page_insights, with_pages
+from enrich.metrics.structure import js_round
+from enrich.records.database import Database, build
+from enrich.records.infobox import Row, shown_links, type_label
+from enrich.text import number_text, printable
+from enrich.wiki.data import SCORES, Insight, Notice, data_insights, page_insights, with_pages
+from enrich.wiki.entities import Entity
 from enrich.wiki.pages import Page, PageFile, read_page
 from enrich.wiki.profile import PageType, Profile, load_profile
 
@@ -75,23 +77,21 @@ def page_card(
     record = next((record for record in database.pages if record["filePath"] == file.path), None)
     if record is None:
         raise UserError("the page cannot be read", where=str(file.file), do="see `enrich check` for the reason")
-    page = read_page(file)
+    page, profile = read_page(file), load_profile(config.wiki.profile, config.root, config.folders)
     found, notices = data_insights(config.data, config.folders)
     tied, loose = with_pages(found, files)
-    number = ""
-    if "entityType" in record:
-        number = next(
-            (entity.numeric_id or "" for entity in load_data(config.data, within=config.folders).entities if entity.id == file.id), ""
-        )
     card = status_card(
         record,
         page,
-        load_profile(config.wiki.profile, config.root, config.folders),
+        profile,
         now,
         insights=[*page_insights(page), *(insight for insight in tied if insight.page == file.id)],
         backlinks=database.backlinks.get(file.id, ()),
         states=states or {},
-        entity_number=number,
+        entity=database.entities.get(file.id),
+        infobox=database.infobox.get(file.id),
+        links=database.links.get(file.id, {}),
+        part_of=_part_of(database, file.id),
     )
     without_page = "an insight without a page: neither `page` nor `source` names one"
     return card, [
@@ -110,11 +110,15 @@ def status_card(
     insights: Sequence[Insight] = (),
     backlinks: Sequence[Mapping[str, Any]] = (),
     states: States | None = None,
-    entity_number: str = "",
+    entity: Entity | None = None,
+    infobox: Sequence[Row] | None = None,
+    links: Mapping[str, str] | None = None,
+    part_of: str = "",
 ) -> Card:
     """The card of `page` from its `record` (FIELDS.md section 1). What a page does not have is None, "" or [].
 
     `insights` are those of the page's frontmatter and of the data folder, `backlinks` the entries of FIELDS.md section 5, `now` an aware time.
+    `entity` is the page's, with the rows of its `infobox` and the title of what it is `part_of`; `links` are {platform: url}.
     """
     metrics, redundancy = _mapping(record.get("metrics")), _mapping(record.get("redundancy"))
     kind = _kind_name(page, profile)
@@ -128,7 +132,7 @@ def status_card(
         "file_path": _text(record.get("filePath")) or page.file.path,
         "description": _text(record.get("description")),
         "entity_type": _text(record.get("entityType")),
-        "entity_number": _text(entity_number) or _text(record.get("numericId")),
+        "entity_number": _text(entity and entity.numeric_id) or _text(record.get("numericId")),
         "kind": {
             "name": kind,
             "label": printable(page_type.label),
@@ -166,6 +170,16 @@ def status_card(
             {key: _text(entry.get(key)) for key in ("id", "title", "type")} | {"relationship": _text(entry.get("relationship")) or "—"}
             for entry in backlinks
         ],
+        "infobox": None
+        if entity is None or infobox is None
+        else {
+            "label": printable(type_label(entity, profile)),
+            "title": _text(entity.title) or _text(record.get("title")),
+            "part_of": printable(part_of),
+            "rows": [_row(row) for row in infobox],
+        },
+        "links": [_row(row) for row in shown_links(links or {}, profile)],
+        "external_links": dict(links or {}),
         "record": record,
     }
     card["issues"] = _issues(card, page, profile)
@@ -260,6 +274,21 @@ def _insight(insight: Insight) -> Card:
     scores = {name: _number(insight.values.get(name)) for name in SCORES}
     evidence = _text(insight.values.get("evidence"))
     return {"tag": _INSIGHT_TAGS.get(kind, kind), "type": kind, "text": printable(insight.text), **scores, "evidence": evidence}
+
+
+def _row(row: Row) -> Card:
+    return {"label": printable(row.label), "value": printable(row.value), "link": row.link}
+
+
+def _part_of(database: Database, page: str) -> str:
+    """The title of the entity or page that the page's entity is part of, else the words of its id."""
+    entity = database.entities.get(page)
+    whole = entity.summary_page if entity is not None else None
+    if whole is None:
+        return ""
+    other = database.entities.get(whole)
+    titles = (str(record["title"]) for record in database.pages if record["id"] == whole)
+    return (other and other.title) or next(titles, whole.replace("-", " ").title())
 
 
 def _issues(card: Card, page: Page, profile: Profile) -> list[Card]:

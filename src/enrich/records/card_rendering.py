@@ -12,9 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from enrich import html
-from enrich.metrics.structure import number_text
 from enrich.records.card import Card
-from enrich.text import json_text, printable
+from enrich.text import json_text, number_text, printable
 from enrich.wiki.data import SCORES
 
 TOP_INSIGHTS = 3
@@ -27,19 +26,23 @@ _RISK_LIGHTS = {"low": "green", "medium": "amber"}
 
 def card_html(card: Card) -> str:
     """The card as a complete HTML document."""
-    record = json_text(card["record"], indent=2)
     return html.render(
         "card.html.j2",
         styles=("card.css",),
         card=card,
         top=TOP_INSIGHTS,
         max_score=MAX_SCORE,
-        record="\n".join(printable(line) for line in record.split("\n")),
+        record=_json_lines(card["record"]),
+        external_links=_json_lines(card["external_links"]),
         number=number_text,
         scores=_scores,
         marks=_MARKS,
         risk_lights=_RISK_LIGHTS,
     )
+
+
+def _json_lines(value: object) -> str:
+    return "\n".join(printable(line) for line in json_text(value, indent=2).split("\n"))
 
 
 def card_text(card: Card, *, width: int = 100, brief: bool = False) -> str:
@@ -98,6 +101,10 @@ def _status_rows(card: Card) -> Iterable[tuple[str, Text]]:
 
 def _status_parts(card: Card) -> Iterable[tuple[str, Iterable[RenderableType]]]:
     """(heading, paragraphs) for each part of the status that the page has."""
+    if box := card["infobox"]:
+        part_of = f"  Part of {box['part_of']}" if box["part_of"] else ""
+        values = [(row["label"], Text(_linked(row))) for row in box["rows"]]
+        yield f"{box['label']}: {box['title']}{part_of}", [_grid(values)] if values else []
     if card["summary"]:
         yield "LLM Summary", [Text(card["summary"])]
     if card["insights"]:
@@ -125,6 +132,8 @@ def _record_parts(card: Card) -> Iterable[tuple[str, Iterable[RenderableType]]]:
                 for item in coverage["items"]
             ],
         )
+    if card["links"]:
+        yield "External Links", [_grid((row["label"], Text(row["value"])) for row in card["links"])]
     if card["backlinks"]:
         yield f"Backlinks ({len(card['backlinks'])})", [_backlink_table(card)]
 
@@ -143,6 +152,10 @@ def _record_rows(card: Card) -> Iterable[tuple[str, Text]]:
         yield "Hallucination risk", Text.assemble((f"{risk['level']} ({risk['score']})", _STYLES[light]), factors)
     similar = "  ".join(f"{page['title']} {page['similarity']}%" for page in card["similar"])
     yield "Redundancy", Text(f"{card['redundancy']}%  {similar}".rstrip())
+
+
+def _linked(row: Card) -> str:
+    return f"{row['value']}  {row['link']}" if row["link"] else str(row["value"])
 
 
 def _insight(insight: Card) -> Text:

@@ -17,10 +17,12 @@ from enrich.config import STAGES, Config, shipped_prompts
 from enrich.errors import UserError
 from enrich.files import LOCK_BYTES, Folders, KeyedStore, names_in, open_file, read_bytes, write_text_atomically
 from enrich.metrics.links import resource_map
+from enrich.records.infobox import Row, infobox_rows
 from enrich.records.record import LoadedPage, Surroundings, complete, load_page, open_store, page_record
 from enrich.records.relations import Similar, all_entities, backlinks, compared_text, numeric_ids, redundancy
 from enrich.text import JSON_ESCAPES, counted
 from enrich.wiki.data import Dates, Notice, Ranking, git_dates, load_data, read_dates
+from enrich.wiki.entities import Entity
 from enrich.wiki.pages import PageFile, find_pages, parse_page
 from enrich.wiki.profile import Profile, load_profile
 
@@ -38,15 +40,21 @@ class Database:
     pages: list[dict[str, Any]]
     backlinks: dict[str, list[dict[str, Any]]]
     enrichment: Enrichment
+    entities: Mapping[str, Entity]
+    infobox: Mapping[str, Sequence[Row] | None]
+    links: Mapping[str, Mapping[str, str]]
     generated: str
     notices: tuple[Notice, ...]
 
     def text(self) -> str:
-        """The text of `database.json`: one record, one page's backlinks and one page's states per line."""
+        """The text of `database.json`: one record, one page's backlinks, states, infobox and links, and one entity per line."""
         parts = (
             f'"pages": {_array(self.pages)}',
             f'"backlinks": {_object(self.backlinks)}',
             f'"enrichment": {_object(self.enrichment)}',
+            f'"entities": {_object({entity.id: entity.values for entity in self.entities.values()})}',
+            f'"infobox": {_object({page: rows and [[row.label, row.value] for row in rows] for page, rows in self.infobox.items()})}',
+            f'"externalLinks": {_object(self.links)}',
             f'"generated": {_json(self.generated)}',
             f'"schema": {SCHEMA}',
         )
@@ -86,7 +94,7 @@ def build(
         pointed_at = backlinks(entities, loaded, numbers)
         around = Surroundings(
             profile,
-            {entity.id: entity for entity in reversed(entities)},
+            {entity.id: entity for entity in entities},
             resource_map(data.resources),
             frozenset(resource.id for resource in data.resources),
             dates,
@@ -106,7 +114,18 @@ def build(
         notices += _unknown_pages(ranking, ids, config.wiki.data)
     complete(records, similar, [page.facts.frontmatter.get("insights") for page in loaded], now)
     generated = now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Database(records, {page: pointed_at[page] for page in pointed_at if page in ids}, enrichment or {}, generated, tuple(notices))
+    boxes = {record["id"]: infobox_rows(around.entities.get(record["id"]), record, around.entities, profile) for record in records}
+    links = {numbers.get(page, page): urls for page, urls in data.links.items()}
+    return Database(
+        records,
+        {page: pointed_at[page] for page in pointed_at if page in ids},
+        enrichment or {},
+        around.entities,
+        boxes,
+        {page: urls for page, urls in links.items() if page in ids},
+        generated,
+        tuple(notices),
+    )
 
 
 def enrichment_states(config: Config, plan: Callable[[], Enrichment]) -> Enrichment:

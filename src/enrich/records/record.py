@@ -21,9 +21,12 @@ from enrich.files import Folders, KeyedStore
 from enrich.metrics.links import Links, links, referenced_resources, unconverted_links
 from enrich.metrics.quality import coverage, suggested_quality
 from enrich.metrics.risk import Integrity, hallucination_risk, integrity
-from enrich.metrics.structure import Structure, count_citations, is_falsy, js_round, number, number_text, structure
+from enrich.metrics.structure import Structure, count_citations, is_falsy, js_round, structure
 from enrich.records.relations import Similar, compared_text
-from enrich.wiki.data import Dates, Entity, Notice, Resource
+from enrich.text import number, number_text
+from enrich.wiki import yaml12
+from enrich.wiki.data import Dates, Notice, Resource
+from enrich.wiki.entities import Entity
 from enrich.wiki.pages import Page, PageFile, parse_page
 from enrich.wiki.profile import Profile
 
@@ -56,13 +59,6 @@ KEYS = (
     "pageType",
     "insights",
 )
-# A few YAML aliases can expand to billions of values: a value larger than this is not used.
-_MAX_PARTS = 100_000
-_MAX_DEPTH = 50
-
-
-class TooLargeError(ValueError):
-    """A frontmatter value whose aliases expand to too many values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +121,9 @@ def page_facts(page: Page, profile: Profile, compared: bytes) -> PageFacts:
     problem = None if page.problem is None else (page.problem.kind, page.problem.reason, page.problem.line)
     frontmatter: dict[str, Any] = {}
     try:
-        budget = [_MAX_PARTS]
-        frontmatter = {key: _plain(page.frontmatter[key], budget, 0) for key in KEYS if key in page.frontmatter}
-    except TooLargeError as error:
-        problem = ("yaml", str(error), 1)
+        frontmatter = yaml12.json_value({key: page.frontmatter[key] for key in KEYS if key in page.frontmatter})
+    except yaml12.YamlError as error:
+        problem = ("yaml", f"{error.reason}; the frontmatter is not used", 1)
     return PageFacts(
         _title(frontmatter.get("title"), page.file.path),
         frontmatter,
@@ -148,28 +143,6 @@ def _title(value: Any, path: str) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return number_text(value)
     return path.rpartition("/")[2].rpartition(".")[0].replace("-", " ")
-
-
-def _plain(value: Any, budget: list[int], depth: int) -> Any:
-    """The value as JSON can hold it, numbers as JavaScript prints them. Raises `TooLargeError`."""
-    budget[0] -= 1
-    if budget[0] < 0 or depth > _MAX_DEPTH:
-        raise TooLargeError("the aliases of a frontmatter value expand to too many values; the frontmatter is not used")
-    if isinstance(value, dict):
-        return {_key(key): _plain(inner, budget, depth + 1) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner, budget, depth + 1) for inner in value]
-    if isinstance(value, bool) or value is None or isinstance(value, int):
-        return value
-    if isinstance(value, float):
-        return number(value) if math.isfinite(value) else None
-    return str(value)
-
-
-def _key(key: Any) -> str:
-    if key is None or isinstance(key, bool):
-        return {None: "null", True: "true", False: "false"}[key]
-    return str(number(key)) if isinstance(key, float) else str(key)
 
 
 _NUMBERS = ("quality", "readerImportance", "researchImportance", "tacticalValue", "tractability", "neglectedness", "uncertainty")

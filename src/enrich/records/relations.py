@@ -15,7 +15,8 @@ import regex
 
 from enrich.metrics.markup_spans import LINK, TAG
 from enrich.metrics.structure import S, is_falsy, line_breaks
-from enrich.wiki.data import Entity, Notice
+from enrich.wiki.data import Notice
+from enrich.wiki.entities import Entity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +42,7 @@ def all_entities(entities: Iterable[Entity], pages: Iterable[LoadedPage]) -> lis
         own, kind = _declared(page, "entityId") or page.file.id, _declared(page, "entityType")
         if kind and not page.file.is_index and own not in ids:
             ids.add(own)
-            found.append(Entity(own, kind, page.facts.title, _declared(page, "numericId")))
+            found.append(Entity(id=own, type=kind, title=page.facts.title, numeric_id=_declared(page, "numericId")))
     return found
 
 

@@ -19,13 +19,12 @@ from typing import Any
 from enrich.errors import UserError
 from enrich.files import DATA_BYTES, Folders, names_in, read_bytes
 from enrich.wiki import yaml12
+from enrich.wiki.entities import LINKS_FILE, Entity, Rows, entity_rows, link_rows
 from enrich.wiki.git import NoHistory, history
 from enrich.wiki.pages import Page, PageFile
 
 # Returns the JSON value that the callable computes for these bytes, from an earlier build if it is known.
 Remember = Callable[[str, bytes, Callable[[], Any]], Any]
-# JSON: rows of one file, and [file, line, message] of its notices.
-_Rows = tuple[list[Any], list[list[Any]]]
 
 # Types of an insight, and the keys of its scores.
 TYPES = ("claim", "counterintuitive", "quantitative", "research-gap", "disagreement", "neglected")
@@ -43,25 +42,6 @@ class Notice:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         return f"{place}: {self.message}" if place else self.message
-
-
-@dataclass(frozen=True, slots=True)
-class Related:
-    """One entry of an entity's `relatedEntries`."""
-
-    id: str
-    relationship: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Entity:
-    """One entity of `entities/*.yaml`; `type` is as written there, before aliases."""
-
-    id: str
-    type: str | None
-    title: str | None
-    numeric_id: str | None
-    related: tuple[Related, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +65,13 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class WikiData:
-    """What the data folder contains, without the insights (see `data_insights`)."""
+    """What the data folder contains, without the insights (see `data_insights`). `links` are {platform: url} by page, in the file's order."""
 
     entities: tuple[Entity, ...]
     resources: tuple[Resource, ...]
     reader_ranking: Ranking
     research_ranking: Ranking
+    links: Mapping[str, Mapping[str, str]]
     notices: tuple[Notice, ...]
 
 
@@ -99,22 +80,25 @@ def load_data(folder: Path, remember: Remember = lambda _kind, _raw, compute: co
     notices: list[Notice] = []
     within = within or Folders(folder)
 
-    def rows(kind: str, name: str, raw: bytes | None, read: Callable[[bytes, str], _Rows]) -> list[Any]:
+    def rows(kind: str, name: str, raw: bytes | None, read: Callable[[bytes, str], Rows]) -> list[Any]:
         if raw is None:
             return []
         found, said = remember(kind, name.encode() + b"\0" + raw, partial(read, raw, name))
         notices.extend(Notice(*notice) for notice in said)
         return list(found)
 
+    read_entities = partial(_listed, entity_rows, "an entity file is a list of entities")
+    read_links = partial(_listed, link_rows, "the file of external links is a list of items with `pageId` and `links`")
     entities: dict[str, Entity] = {}
     places: dict[str, str] = {}
     for name, raw in _yaml_files(folder, "entities", within, notices):
-        for entity_id, kind, title, numeric_id, related, line in rows("entities", name, raw, _entity_rows):
-            if entity_id in entities:
-                notices.append(Notice(name, line, f"the entity {entity_id!r} is already in {places[entity_id]}; this one is left out"))
+        for values, line in rows("entities", name, raw, read_entities):
+            entity = Entity.read(values)
+            if entity.id in entities:
+                notices.append(Notice(name, line, f"the entity {entity.id!r} is already in {places[entity.id]}; this one is left out"))
             else:
-                places[entity_id] = f"{name}:{line}" if line else name
-                entities[entity_id] = Entity(entity_id, kind, title, numeric_id, tuple(Related(*one) for one in related))
+                places[entity.id] = f"{name}:{line}" if line else name
+                entities[entity.id] = entity
     name = "resources.json"
     resources = [Resource(*row) for row in rows("resources", name, _bytes(folder, name, within, notices), _resource_rows)]
     rankings = []
@@ -123,7 +107,16 @@ def load_data(folder: Path, remember: Remember = lambda _kind, _raw, compute: co
         ranked = rows("ranking", name, raw_ranking, _ranking_rows)
         file = "" if raw_ranking is None else name
         rankings.append(Ranking(tuple(page for page, _ in ranked), tuple(line for _, line in ranked), file))
-    return WikiData(tuple(entities.values()), tuple(resources), rankings[0], rankings[1], tuple(notices))
+    links = dict(rows("links", LINKS_FILE, _bytes(folder, LINKS_FILE, within, notices), read_links))
+    return WikiData(tuple(entities.values()), tuple(resources), rankings[0], rankings[1], links, tuple(notices))
+
+
+def _listed(rows: Callable[[Iterable[tuple[Any, int]], str, str], Rows], what: str, raw: bytes, name: str) -> Rows:
+    """The rows that `rows` makes of a YAML file's list, and all notices."""
+    said: list[list[Any]] = []
+    items = list(_items(raw, name, None, what, said))
+    found, more = rows(items, raw.decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n"), name)
+    return found, said + more
 
 
 def _yaml_files(folder: Path, kind: str, within: Folders, notices: list[Notice]) -> Iterator[tuple[str, bytes]]:
@@ -170,28 +163,7 @@ def _items(raw: bytes, name: str, key: str | None, what: str, said: list[list[An
         yield item, lines[place] if place < len(lines) else 0
 
 
-def _entity_rows(raw: bytes, name: str) -> _Rows:
-    rows: list[Any] = []
-    said: list[list[Any]] = []
-    for item, line in _items(raw, name, None, "an entity file is a list of entities", said):
-        if not isinstance(item, dict) or not _text(item.get("id")):
-            said.append([name, line, "an entity without an id; left out"])
-            continue
-        related = []
-        entries = item.get("relatedEntries")
-        if entries is not None and not isinstance(entries, list):
-            said.append([name, line, f"relatedEntries of {item['id']!r} is not a list; left out"])
-            entries = None
-        for entry in entries or []:
-            if isinstance(entry, dict) and _text(entry.get("id")):
-                related.append([_text(entry["id"]), _text(entry.get("relationship"))])
-            else:
-                said.append([name, line, f"a related entry of {item['id']!r} has no id; left out"])
-        rows.append([*(_text(item.get(key)) for key in ("id", "type", "title", "numericId")), related, line])
-    return rows, said
-
-
-def _resource_rows(raw: bytes, name: str) -> _Rows:
+def _resource_rows(raw: bytes, name: str) -> Rows:
     try:
         loaded = _json(raw)
     except UserError as error:
@@ -245,7 +217,7 @@ def _json_lines(text: str) -> list[int]:
         at = decoder.raw_decode(text, at)[1]
 
 
-def _ranking_rows(raw: bytes, name: str) -> _Rows:
+def _ranking_rows(raw: bytes, name: str) -> Rows:
     rows: dict[str, int] = {}
     said: list[list[Any]] = []
     for item, line in _items(raw, name, "ranking", "a ranking file has a list of page ids under `ranking`", said):

@@ -113,6 +113,40 @@ class PageType(_Part):
     sections: dict[str, list[str]] = {}
 
 
+class InfoboxRow(_Part):
+    """One row of the infobox: its label and where its value comes from, the first of these that is not empty.
+
+    `by`: texts by the value of a key (`type` as the file has it), key by key. `key`: a key of the entity; where it holds a mapping, the first
+    of `parts` in it. `fields`: labels of custom fields, which then have no row of their own. `record`: a number of the page's record, cut to a
+    whole one. `children`: the titles of the entities of these types whose key of this name is the entity's id. `default`: a text.
+    """
+
+    label: Annotated[str, Field(min_length=1)]
+    types: list[str] = []  # entity types that have the row, after `type_aliases`; empty: all
+    by: dict[str, dict[str, str]] = {}
+    key: str = ""
+    parts: list[str] = []
+    fields: list[str] = []
+    record: str = ""
+    children: str = ""
+    default: str = ""
+    words: dict[str, str] = {}  # texts for some values, whatever their case
+    show: Literal["text", "capitalized", "title", "host", "list", "compact"] = "text"
+    text: str = ""  # with {value} and other keys of the entity in braces, all of which it must have
+
+
+class Infobox(_Part):
+    """The infobox of an entity's page: which pages have one, and its rows in order (FIELDS.md section 16). Custom fields follow the rows."""
+
+    formats: list[str] = []  # content formats of pages that have one; empty: all
+    except_paths: list[str] = []  # beginnings of page addresses without one
+    type_aliases: dict[str, str] = {}
+    type_labels: dict[str, str] = {}  # where a label is not the type's own words
+    rows: list[InfoboxRow] = []
+    link_labels: dict[str, str] = {}  # of external links, by platform
+    other_links: bool = True  # show links of other platforms, by their own names
+
+
 Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 Component = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$")]
 
@@ -137,6 +171,7 @@ class Profile(_Part):
     bulk_import_pages: Annotated[int, Field(ge=1)]
     update_frequency: UpdateFrequency
     checks: Checks
+    infobox: Infobox
     page_types: Annotated[dict[str, PageType], Field(min_length=1)]
     default_page_type: str
     index_page_type: str

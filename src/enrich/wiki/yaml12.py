@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
 import yaml
 
+from enrich.text import number
+
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # A few lines of aliases can unfold to billions of values; code that writes them out would never end.
 _MOST_VALUES = 1_000_000
+# Values that records hold: a few aliases could fill database.json.
+_MOST_JSON_VALUES = 100_000
+_MOST_JSON_LEVELS = 50
 # The C parser recurses for each level and ends the process at some ten thousands; what reads the values recurses too.
 MOST_LEVELS = 100
 # A level takes a bracket, or one column at the start of a line: only such texts can be too deep.
@@ -123,6 +128,55 @@ def load_marked(text: str, key: str | None = None) -> tuple[Any, list[int]]:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise problem_of(error) from None
+
+
+def line_at(text: str, path: Sequence[int | str]) -> int:
+    """The line of the value that `path` (keys and places in lists) leads to in a document that `load` accepts; of the deepest part there is."""
+    loader = _Core12Loader(text)
+    try:
+        node = loader.get_single_node()
+        line = node.start_mark.line + 1
+        for part in path:
+            if isinstance(node, yaml.SequenceNode):
+                inner = [(item, item) for place, item in enumerate(node.value) if place == part]
+            else:
+                inner = [pair for pair in node.value if pair[0].value == str(part)] if isinstance(node, yaml.MappingNode) else []
+            if not inner:
+                break
+            key, node = inner[0]
+            line = key.start_mark.line + 1
+        return int(line)
+    finally:
+        loader.dispose()
+
+
+def json_value(value: Any) -> Any:
+    """The value as JSON can hold it: text keys, 63.0 as 63, infinite numbers as null.
+
+    Raises `YamlError` if aliases expand it to more than 100,000 values or it is nested more than 50 levels deep.
+    """
+    return _json_value(value, [_MOST_JSON_VALUES], 0)
+
+
+def _json_value(value: Any, budget: list[int], level: int) -> Any:
+    budget[0] -= 1
+    if budget[0] < 0 or level > _MOST_JSON_LEVELS:
+        raise YamlError("the aliases of a value expand to too many values")
+    if isinstance(value, dict):
+        return {_json_key(key): _json_value(inner, budget, level + 1) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_value(inner, budget, level + 1) for inner in value]
+    if isinstance(value, bool) or value is None or isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return number(value) if math.isfinite(value) else None
+    return str(value)
+
+
+def _json_key(key: Any) -> str:
+    if key is None or isinstance(key, bool):
+        return {None: "null", True: "true", False: "false"}[key]
+    return str(number(key)) if isinstance(key, float) else str(key)
 
 
 def problem_of(error: Exception) -> YamlError:
