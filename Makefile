@@ -35,7 +35,7 @@ fuzz: $(DEV)
 # Known vulnerabilities of the pinned packages. Not part of CI: it asks PyPI about each package.
 audit: $(DEV)
 	$(BIN)/pip install --quiet --disable-pip-version-check pip-audit
-	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+	$(BIN)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 check: $(DEV)
 	$(BIN)/ruff format --check .

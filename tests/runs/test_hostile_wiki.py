@@ -8,9 +8,11 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -27,13 +29,14 @@ KEY = "sk-canary-5150"
 CANARY = "CANARY-1729"
 TIMEOUT = 120
 SETTINGS = '[wiki]\ncontent = "content"\ndata = "data"\nmin_words = 5\n'
-# Each ends by itself. Exit codes are those of the contract (README, docs/cli.md).
+MODEL_RUN, SERVED = "run --refresh --backend openai", "review --serve"
+# Each ends by itself or by Ctrl-C. Exit codes are those of the contract (README, docs/cli.md).
 COMMANDS = (
     "plan", "run", "run --failed", "run --apply --refresh --pr-body body.md",
     "page good", "diff --format html -o report.html", "diff --json", "accept --safe --all",
     "reject good", "apply --all", "adopt", "build --split", "build --exit-code", "show good --json", "check", "check --format github",
     "eval --save answers.jsonl", "eval --golden gold.yaml", "build --dates dates.json", "review --from decisions.json",
-    "eval --answers frontmatter@HEAD", "cache stats", "cache prune", "cache clear", "init",
+    "eval --answers frontmatter@HEAD", MODEL_RUN, SERVED, "cache stats", "cache prune", "cache clear", "init",
 )  # fmt: skip
 # Python reads its library and its settings, git reads nothing but the wiki's objects.
 SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/dev/null", "/dev/urandom", "/bin", "/opt/python")
@@ -193,15 +196,24 @@ def run(place: Place, command: str, **env: str) -> tuple[int, str, list[str]]:
         "HOME": str(place.home), "TMPDIR": str(place.root / "tmp"), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"),
         "PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1", "OPENAI_API_KEY": KEY, **env,
     }  # fmt: skip
-    done = subprocess.run(
-        [*traced, sys.executable, "-m", "enrich", *command.split()],
-        cwd=place.wiki,
-        env=given,
-        capture_output=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    return done.returncode, (done.stdout + done.stderr).decode(), log.read_text("utf-8", "replace").split("\n") if traced else []
+    line = [*traced, sys.executable, "-m", "enrich", *command.split()]
+    with subprocess.Popen(line, cwd=place.wiki, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        shown, address = b"", None
+        while command == SERVED and address is None and (row := process.stdout.readline()):
+            shown, address = shown + row, re.search(rb"http://\S+", row)
+        if address:
+            jar = urllib.request.HTTPCookieProcessor()  # the address leaves a cookie and leads to the page
+            with urllib.request.build_opener(jar).open(address[0].decode(), timeout=TIMEOUT) as page:
+                shown += page.read()
+            for child in children(process.pid) if traced else [process.pid]:
+                os.kill(child, signal.SIGINT)
+        out = shown + process.communicate(timeout=TIMEOUT)[0]
+    return process.returncode, out.decode(), log.read_text("utf-8", "replace").split("\n") if traced else []
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
 
 
 @cache
@@ -219,7 +231,8 @@ NAMED = re.compile(r'(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"')
 def trespasses(place: Place, calls: Sequence[str]) -> Iterator[str]:
     """The system calls that read, wrote, deleted or started something that is not the wiki's or the system's."""
     ours = (str(place.wiki), str(place.root / "tmp"))
-    readable = (*ours, *SYSTEM, *filter(None, sys.path), sys.prefix, sys.base_prefix, str(ROOT / "prompts"))
+    code = (*filter(None, sys.path), sys.prefix, sys.base_prefix, str(ROOT / "prompts"))
+    readable = (*ours, *SYSTEM, *code, *map(os.path.realpath, code))
     for call in calls:
         opened, changed = OPENED.search(call), CHANGED.match(call)
         if opened and not opened[2].startswith(readable if "O_RDONLY" in opened[1] or "O_PATH" in opened[1] else (*ours, "/dev/null")):
@@ -246,13 +259,14 @@ VARIANTS: dict[str, tuple[Callable[[Place], None], ...]] = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_no_command_leaves_a_hostile_wiki(place: Place, variant: str) -> None:
+def test_no_command_leaves_a_hostile_wiki(place: Place, variant: str, serve: Callable[..., FakeServer]) -> None:
+    server = serve(honest)
     for act in VARIANTS[variant]:
         act(place)
     before = place.snapshot()
     codes = {}
     for command in COMMANDS:
-        code, output, calls = run(place, command)
+        code, output, calls = run(place, command, **({"ENRICH_LLM__BASE_URL": server.base_url} if command == MODEL_RUN else {}))
         codes[command] = code
         assert code in (0, 1, 3, 10), (command, output)
         assert "Traceback" not in output, (command, output)
@@ -263,9 +277,11 @@ def test_no_command_leaves_a_hostile_wiki(place: Place, variant: str) -> None:
     for file in place.wiki.rglob("*"):
         if file.is_file() and not file.is_symlink() and file.stat().st_size < 1_000_000:
             assert CANARY.encode() not in file.read_bytes(), file
+    assert not any(CANARY in json.dumps(seen.body) for seen in server.seen)
     if variant == "content":  # the harmless pages are enriched as usual, and pages that are not files are reported
         assert codes["run"] == codes["run --apply --refresh --pr-body body.md"] == 3
         assert (codes["build --split"], codes["check"], codes["eval --answers frontmatter@HEAD"]) == (0, 0, 0)
+        assert (codes[MODEL_RUN], codes[SERVED], len(server.seen)) == (3, 0, 4)
         assert b"llmSummary" in (place.wiki / "content" / "good.md").read_bytes()
         assert '"lastUpdated":"2024-05-06"' in (place.wiki / "database.json").read_text("utf-8")
 

@@ -43,7 +43,7 @@ def open_sdk(endpoint: Endpoint, timeout_seconds: float, connections: int) -> As
         verify=endpoint.base_url.startswith("https:"),
         event_hooks={"response": [_limit_body]},
     )
-    return AsyncOpenAI(
+    sdk = AsyncOpenAI(
         api_key=endpoint.key,
         base_url=endpoint.base_url,
         max_retries=0,
@@ -51,6 +51,8 @@ def open_sdk(endpoint: Endpoint, timeout_seconds: float, connections: int) -> As
         http_client=http,
         _enforce_credentials=False,
     )
+    sdk._platform = "Unknown"  # else it finds out by starting `uname`, which gets the key with the environment
+    return sdk
 
 
 def headers_of(endpoint: Endpoint) -> dict[str, Any]:
