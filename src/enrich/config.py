@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -34,7 +34,15 @@ SEVEN_DIMENSIONS = ("focus", "novelty", "rigor", "completeness", "concreteness",
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_null_character(cls, value: Any) -> Any:
+        """No path can hold one, and no other text needs one."""
+        if any("\0" in text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)):
+            raise ValueError("contains a null character")
+        return value
 
 
 class WikiSection(_Section):
@@ -220,7 +228,7 @@ class _Variables(EnvSettingsSource):
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         try:
             return tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):  # also a number of more digits than Python converts
             return value  # the validation reports it with its key
 
 
@@ -292,10 +300,10 @@ def _read_file(file: Path) -> InitSettingsSource:
         return InitSettingsSource(Config, tomllib.loads(read_text(file, Folders(file.parent), SETTINGS_BYTES)))
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror or error})", where=str(file)) from None
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"cannot be read ({error})", where=str(file)) from None
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"invalid TOML: {error}", where=str(file), do="fix that line") from None
+    except (ValueError, RecursionError) as error:  # not UTF-8, too deep, a number of more digits than Python converts
+        raise UserError(f"cannot be read ({error})", where=str(file)) from None
 
 
 def _check_variables(env: Mapping[str, str]) -> None:

@@ -102,9 +102,12 @@ def test_a_refusal_is_a_failure_of_that_page_and_never_an_answer(wiki: DemoWiki,
         ("[llm]\nconcurrency = 0\n", "`llm.concurrency` cannot be 0"),
         ("[llm]\nbackend = 'gpt'\n", "'offline' or 'openai'"),
         ("this is no toml", "invalid TOML"),
+        (f"[run]\nbudget_usd = {'9' * 5000}", "4300 digits"),
+        ('[eval]\ngolden = "a\\u0000b"\n', "`eval.golden`"),
+        ("[run]\nbudget_usd = inf\n", "`run.budget_usd` cannot be inf"),
         ("[stages.ratings]\ndimensions = ['beauty']\n", "stages.ratings.dimensions"),
     ],
-    ids=["key", "range", "choice", "syntax", "dimension"],
+    ids=["key", "range", "choice", "syntax", "digits", "null", "infinite", "dimension"],
 )
 def test_wrong_settings_name_the_key_the_file_and_what_is_allowed(tmp_path: Path, toml: str, words: str) -> None:
     wiki = DemoWiki(tmp_path, 1, toml)
