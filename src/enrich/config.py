@@ -91,10 +91,22 @@ class RatingsSection(StageSection):
     leap: Annotated[float, Field(gt=0)] = 2.0
 
 
+class ImportanceSection(_Section):
+    """`enrich rank`. `comparisons`: how often each page is compared, on average; `pairs`: comparisons in one request."""
+
+    enabled: bool = False
+    model: str | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    comparisons: Annotated[int, Field(ge=1, le=50)] = 12
+    pairs: Annotated[int, Field(ge=1, le=50)] = 10
+    noise: Annotated[float, Field(ge=0)] = 1.0
+
+
 class StagesSection(_Section):
     summary: StageSection = StageSection()
     insights: StageSection = StageSection()
     ratings: RatingsSection = RatingsSection()
+    importance: ImportanceSection = ImportanceSection()
 
     def __getitem__(self, stage: str) -> StageSection:
         section: StageSection = getattr(self, stage)

@@ -31,6 +31,7 @@ COMMANDS = {
     "reject": ("review", "Reject proposed fields."),
     "apply": ("review", "Write accepted fields to their pages."),
     "adopt": ("review", "Take over values that are on pages."),
+    "rank": ("ranking", "Importance by ranking: show, ask, insert."),
     "build": ("wiki", "Build all records into database.json."),
     "show": ("page", "Show the Page Status card of a page."),
     "check": ("wiki", "Check frontmatter, insights and writing rules."),

@@ -299,7 +299,7 @@ class LocalEngine:
         self.progress.start(len(due))
         task = asyncio.current_task()
         assert task is not None
-        with _signals(lambda: self._interrupt(task)):
+        with signals(lambda: self._interrupt(task)):
             ticking = asyncio.ensure_future(self._tick())
             try:
                 async with asyncio.TaskGroup() as group:
@@ -401,7 +401,7 @@ def terminated_as_interrupted() -> Iterator[None]:
 
 
 @contextmanager
-def _signals(handler: Callable[[], None]) -> Iterator[None]:
+def signals(handler: Callable[[], None]) -> Iterator[None]:
     """Within the block SIGINT and SIGTERM call `handler` in the running event loop, where that is possible."""
     loop = asyncio.get_running_loop()
     with ExitStack() as stack:

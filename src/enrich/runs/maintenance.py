@@ -110,7 +110,8 @@ def cache_prune(wiki: Wiki) -> dict[str, int]:
 
 
 def cache_clear(config: Config) -> dict[str, int]:
-    """Drop all answers and all runs."""
+    """Drop all answers, comparisons of ranked lists, and runs."""
+    remove_folder(config.cache / "rankings", config.folders)
     return _drop(config, set(), 0)
 
 

@@ -186,14 +186,14 @@ def load_stages(config: Config, only: Sequence[str] = ()) -> list[Stage]:
     for name in only:
         if name not in STAGES:
             raise UserError(f"unknown stage {name!r}", do=f"use one of {', '.join(STAGES)}", exit_code=2)
-    system = _prompt(config, "system", None).render()
+    system = load_prompt(config, "system", None).render()
     names = [name for name in STAGES if config.stages[name].enabled and (not only or name in only)]
     return [_stage(config, name, system) for name in names]
 
 
 def _stage(config: Config, name: str, system: str) -> Stage:
     section, dimensions = config.stages[name], tuple(config.stages.ratings.dimensions)
-    prompt = _prompt(config, name, section.prompt)
+    prompt = load_prompt(config, name, section.prompt)
     offline = config.llm.backend == OFFLINE
     temperature = section.temperature if section.temperature is not None else prompt.settings.temperature
     # Without a temperature the server's own counts, which is above 0 at all large ones.
@@ -224,7 +224,8 @@ def _stage(config: Config, name: str, system: str) -> Stage:
     )
 
 
-def _prompt(config: Config, name: str, named: str | None) -> Prompt:
+def load_prompt(config: Config, name: str, named: str | None) -> Prompt:
+    """The wiki's prompt of this name, in the file `named` if one is; else the package's. Raises `UserError`."""
     if named is not None:
         return Prompt.load(config.root / named, config.folders)
     own = config.root / "prompts" / f"{name}.md"

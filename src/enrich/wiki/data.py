@@ -22,6 +22,7 @@ from enrich.wiki import yaml12
 from enrich.wiki.entities import LINKS_FILE, Entity, Rows, entity_rows, link_rows
 from enrich.wiki.git import NoHistory, history
 from enrich.wiki.pages import Page, PageFile
+from enrich.wiki.rankings import LISTS
 
 # Returns the JSON value that the callable computes for these bytes, from an earlier build if it is known.
 Remember = Callable[[str, bytes, Callable[[], Any]], Any]
@@ -102,7 +103,7 @@ def load_data(folder: Path, remember: Remember = lambda _kind, _raw, compute: co
     name = "resources.json"
     resources = [Resource(*row) for row in rows("resources", name, _bytes(folder, name, within, notices), _resource_rows)]
     rankings = []
-    for name in ("reader-importance-ranking.yaml", "research-ranking.yaml"):
+    for name in (ranked.file for ranked in LISTS.values()):
         raw_ranking = _bytes(folder, name, within, notices)
         ranked = rows("ranking", name, raw_ranking, _ranking_rows)
         file = "" if raw_ranking is None else name

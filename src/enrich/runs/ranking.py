@@ -1,0 +1,328 @@
+"""`enrich rank`: shows a ranked list and how sure it is, asks for the comparisons it lacks, and proposes the pages' scores (FIELDS.md section 13).
+
+A page that is new to the list is inserted; the order of all others stays. With `everything` the whole list is ranked, except pages whose place a
+person chose. Answers are kept as they come (`cache/rankings`), so a run that was ended at any moment continues.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import pairwise
+from time import perf_counter
+from typing import Any
+
+from enrich.errors import AnswerError, ServiceError, UserError
+from enrich.files import DATA_BYTES, locked, read_bytes, write_text_atomically
+from enrich.llm.budget import BudgetSpent
+from enrich.llm.messages import Tally, Usage, canonical_hash
+from enrich.review.lock import LockFile, Question
+from enrich.review.proposals import ProposalStore
+from enrich.review.propose import StageAnswer, propose, renew
+from enrich.runs.ask import Silent, signals, terminated_as_interrupted
+from enrich.runs.comparisons import ComparisonLog, Insertions, WholeList, Work, starting_scores
+from enrich.runs.results import FailedQuestion, Journal, RunResult
+from enrich.runs.service import Service, TokenUse, input_tokens, open_service, output_tokens
+from enrich.stages.fields import FieldAnswer, current_value, is_missing, same, within
+from enrich.stages.importance import Comparisons, Pair, description, first_of
+from enrich.stages.stage import OFFLINE
+from enrich.wiki.pages import Page, read_page
+from enrich.wiki.rankings import LISTS, RankingFile, moved, score
+from enrich.wiki.wiki import Wiki
+
+# Neighbours whose order is less sure than this are listed.
+SURE = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class RankOptions:
+    """Which list, and what to do: `ask` what is missing (at most `calls` requests), `propose` the scores of the list as it is.
+
+    `pages` (PAGE arguments) are taken out of the list and put in again; `everything` ranks the whole list.
+    """
+
+    name: str = "reader"
+    pages: tuple[str, ...] = ()
+    everything: bool = False
+    ask: bool = False
+    propose: bool = False
+    calls: int | None = None
+
+
+@dataclass(slots=True)
+class RankResult:
+    """A list with its scores under the frontmatter `key`, and the run that asked about it. `unsure` are neighbours with the probability of their order.
+
+    `known` answers are there, `missing` ones are wanted; `requests`, `tokens` and `cost_usd` (None: unknown) are what asking for them takes.
+    """
+
+    key: str
+    order: list[str]
+    run: RunResult
+    unlisted: list[str] = field(default_factory=list)
+    placed: list[str] = field(default_factory=list)
+    unsure: list[tuple[str, str, float]] = field(default_factory=list)
+    contradicted: float = 0.0
+    known: int = 0
+    missing: int = 0
+    requests: int = 0
+    tokens: Usage = field(default_factory=Usage)
+    cost_usd: float | None = 0.0
+    host: str = ""
+    model: str = ""
+    written: str = ""
+
+    def scores(self) -> dict[str, float]:
+        """The score of each id of the list."""
+        return {page: score(place, len(self.order)) for place, page in enumerate(self.order)}
+
+    def document(self) -> dict[str, Any]:
+        """The document of `rank --json`."""
+        run, scores = self.run, self.scores()
+        return {
+            "field": self.key,
+            "ranking": [{"page": page, "score": scores[page]} for page in self.order],
+            "unlisted": self.unlisted,
+            "placed": self.placed,
+            "unsure": [{"above": above, "below": below, "probability": round(sure, 3)} for above, below, sure in self.unsure],
+            "contradicted": round(self.contradicted, 3),
+            "comparisons": {"known": self.known, "missing": self.missing, "asked": run.asked},
+            "estimate": {"requests": self.requests, "tokens": self.tokens.counts(), "cost_usd": self.cost_usd},
+            "host": self.host,
+            "model": self.model,
+            "written": self.written,
+            **{
+                key: run.document()[key]
+                for key in ("run", "exit", "proposed", "held", "failed", "requests", "tokens", "cost_usd", "seconds")
+            },
+            **({"stopped": run.stopped, "do": run.do} if run.stopped else {}),
+        }
+
+
+def rank(wiki: Wiki, options: RankOptions, progress: Any = None, env: Mapping[str, str] | None = None) -> RankResult:
+    """Show, ask and propose as `options` say. Raises `UserError` before anything is asked; later errors are in the result."""
+    started = perf_counter()
+    progress = progress or Silent()
+    config = wiki.config
+    if options.name not in LISTS:
+        raise UserError(f"unknown list {options.name!r}", do=f"use one of {', '.join(LISTS)}", exit_code=2)
+    asks = options.ask and config.llm.backend != OFFLINE
+    if options.ask and not config.stages.importance.enabled:
+        do = "set `enabled = true` under [stages.importance], or use --propose for the scores of the list as it is"
+        raise UserError("the stage `importance` is off", where=str(config.root / "enrich.toml"), do=do)
+    if options.ask and not asks:
+        raise UserError("the offline baseline cannot compare pages", do='name a model (llm.backend = "openai"), or order the list by hand')
+
+    def waiting(holder: str) -> None:
+        progress.note(f"another ranking ({holder or 'process unknown'}) is under way: waiting for it to end")
+
+    with terminated_as_interrupted(), locked(config.cache / "locks" / "rank", waiting, config.folders):
+        ranking = _Ranking(wiki, options)
+        result = ranking.shown()
+        if asks or options.propose:
+            with Journal(config.cache / "runs", config.folders) as journal:
+                result.run.run = journal.run
+                journal.write("start", backend=config.llm.backend, kind="rank", due=result.missing)
+                if asks and result.missing:
+                    asyncio.run(ranking.ask(result.run, progress, os.environ if env is None else env, journal))
+                if not result.run.stopped:
+                    result.written = ranking.write(change=asks)
+                    result.order = list(ranking.file.ids)
+                    result.unlisted = [page for page in result.unlisted if page not in set(result.order)]
+                    _propose(wiki, ranking, result)
+                ranking.assess(result)
+                result.run.seconds = perf_counter() - started
+                journal.write("end", exit=result.run.exit, requests=result.run.spent.requests, cost_usd=result.run.spent.cost_usd)
+    return result
+
+
+class _Ranking:
+    """One list: its file, the pages that can be compared, the answers so far, and the work that is left."""
+
+    def __init__(self, wiki: Wiki, options: RankOptions) -> None:
+        self.wiki, self.options, self.list = wiki, options, LISTS[options.name]
+        self.config, self._folder = wiki.config, wiki.config.cache / "rankings"
+        self.file = RankingFile.read(self.config.data / self.list.file, self.config.folders)
+        pages = (read_page(file) for file in wiki.files if not wiki.is_skipped(file) and not file.is_index)
+        self.pages = {page.id: page for page in pages if page.problem is None}
+        self.comparisons = Comparisons.load(self.config, self.list, {page.id: description(page) for page in self.pages.values()})
+        self.log = ComparisonLog(self._folder / f"{self.list.name}.jsonl", self.config.folders)
+        self.placed = {page for page in (self.file.placed | self._moved()) if page in self.file.ids}
+        self.answers = list(self.log.read(self.comparisons))
+        self.work = self._work()
+        for pair, first in self.answers:
+            self.work.hear(pair, first)
+
+    def _moved(self) -> set[str]:
+        """The pages that a person moved since `enrich` wrote the list."""
+        before: Any = None
+        with suppress(OSError, ValueError, RecursionError):
+            before = json.loads(read_bytes(self._last, self.config.folders, DATA_BYTES))
+        return moved(before, self.file.ids) if isinstance(before, list) and all(isinstance(page, str) for page in before) else set()
+
+    @property
+    def _last(self) -> Any:
+        return self._folder / f"{self.list.name}-last.json"
+
+    def whole(self) -> WholeList:
+        """The ranking of all pages, by the answers so far."""
+        values = {page.id: page.frontmatter.get(self.list.field) for page in self.pages.values()}
+        scores = {page: float(value) for page, value in values.items() if isinstance(value, int | float)}
+        fixed = self.placed | {page for page in self.file.ids if page not in self.pages}
+        starts = starting_scores(self.file.ids, scores)
+        return WholeList(list(self.pages), self.file.ids, fixed, starts, self.config.stages.importance.comparisons)
+
+    def _work(self) -> Work:
+        listed = [page for page in self.file.ids if page in self.pages]
+        if self.options.everything or not listed:
+            return self.whole()
+        named = {file.id for file in self.wiki.select(self.options.pages)} if self.options.pages else set()
+        new = [page for page in self.pages if page in named or (not self.options.pages and page not in self.file.ids)]
+        return Insertions(new, self.file.ids, listed, self.config.stages.importance.comparisons)
+
+    def shown(self) -> RankResult:
+        """The list as it is, and what asking for the rest would take."""
+        from enrich.llm.prices import Prices
+        from enrich.llm.server import Endpoint
+
+        config, model = self.config, self.comparisons.model
+        listed = list(self.file.ids)
+        result = RankResult(self.list.field, listed, RunResult("", config.llm.backend), placed=sorted(self.placed))
+        result.unlisted = [page for page in self.pages if page not in set(listed)]
+        self.assess(result)
+        if config.llm.backend != OFFLINE and result.missing and (sample := self.work.next_pairs()[: config.stages.importance.pairs]):
+            request = self.comparisons.request(sample)
+            learnt, price = TokenUse(config.cache, config.folders), Prices(config.prices, config.file_rates).price_of(model)
+            one = Usage(learnt.input.apply(model, input_tokens(request)), output=learnt.output.apply(model, output_tokens(request)))
+            result.requests = -(-result.missing // config.stages.importance.pairs)
+            result.tokens = Usage(one.input * result.requests, output=one.output * result.requests)
+            result.cost_usd = None if price is None else round(price.cost(one) * result.requests, 6)
+            env = {"OPENAI_API_KEY": "none", **os.environ}
+            result.host, result.model = Endpoint.from_settings(config.llm.base_url, config.base_url_from, env).host, model
+        return result
+
+    def assess(self, result: RankResult) -> None:
+        """Fill in how many answers there are, and how sure they make the order of `result`."""
+        result.known, result.missing = len(self.answers), max(0, self.work.missing())
+        if not self.answers:
+            return
+        whole = self.whole()
+        for pair, first in self.answers:
+            whole.hear(pair, first)
+        whole.preferences.update(last=True)
+        result.contradicted = whole.preferences.contradicted()
+        sure = (
+            (above, below, whole.sureness(above, below)) for above, below in pairwise(page for page in result.order if page in self.pages)
+        )
+        result.unsure = sorted(((a, b, s) for a, b, s in sure if s is not None and s < SURE), key=lambda item: item[2])
+
+    async def ask(self, result: RunResult, progress: Any, env: Mapping[str, str], journal: Journal) -> None:
+        """Ask round by round until no more answers are wanted; why it ended early is in `result`."""
+        size = self.config.stages.importance.pairs
+        async with open_service(self.wiki, (), progress.note, env) as service:
+
+            def interrupt() -> None:
+                progress.note("stopping: requests in flight are finished and kept")
+                result.end(130, "interrupted", "run again: answers so far are kept")
+                service.stop("interrupted")
+
+            turns = asyncio.Semaphore(service.workers)
+            with signals(interrupt):
+                while not result.stopped and (pairs := self.work.next_pairs()):
+                    batches = [pairs[start : start + size] for start in range(0, len(pairs), size)]
+                    if self.options.calls is not None:
+                        batches = batches[: max(0, self.options.calls - result.spent.requests)]
+                        if not batches:
+                            result.end(4, f"{self.options.calls} requests are sent", "run again to continue: answers so far are kept")
+                            break
+                    before = len(self.answers)
+                    async with asyncio.TaskGroup() as group:
+                        for batch in batches:
+                            group.create_task(self._batch(service, batch, turns, result, journal))
+                    progress.note(f"{len(self.answers):,} comparisons, {max(0, self.work.missing()):,} to go")
+                    if len(self.answers) == before and not result.stopped:
+                        result.end(3, "no comparison of a whole round was answered", "see the failures above")
+
+    async def _batch(self, service: Service, pairs: Sequence[Pair], turns: asyncio.Semaphore, result: RunResult, journal: Journal) -> None:
+        """Ask about these pairs in one request, and keep the answers."""
+        tally = Tally()
+        try:
+            async with turns:
+                if result.stopped or service.client is None:
+                    return
+                request = self.comparisons.request(pairs)
+                reply = await service.client.send(request, tally)
+                if service.tokens is not None:
+                    service.tokens.learn(request, reply)
+                answers = first_of(reply.text, pairs)
+                self.log.append(self.comparisons, answers)
+        except (AnswerError, ServiceError, UserError, BudgetSpent) as error:
+            self._failed(error, pairs, result)
+            answers = {}
+        finally:
+            result.spent.add(tally.usage, tally.cost_usd, tally.requests)
+            journal.write("asked", requests=tally.requests, cost_usd=tally.cost_usd)
+        for pair in pairs:
+            if pair in answers:
+                self.work.hear(pair, answers[pair])
+                self.answers.append((pair, answers[pair]))
+            elif not result.stopped:
+                self.work.fail(pair)
+        result.asked += len(answers)
+
+    def _failed(self, error: Exception, pairs: Sequence[Pair], result: RunResult) -> None:
+        if isinstance(error, BudgetSpent):
+            result.end(4, str(error), "raise the budget and run again: answers so far are kept")
+        elif isinstance(error, UserError):
+            result.end(1, error.line)
+        elif isinstance(error, ServiceError) and error.final:
+            result.end(1, str(error), error.do)
+        elif isinstance(error, AnswerError | ServiceError):
+            pages = f"{len(pairs)} pairs, the first of {pairs[0].a} and {pairs[0].b}"
+            result.failed.append(FailedQuestion(pairs[0].a, self.list.stage, error.cause, f"{error.detail} ({pages})"))
+
+    def write(self, *, change: bool) -> str:
+        """Write the list with the new order if `change`, and remember it; return the file's path if it changed."""
+        order = self.work.order() if change else list(self.file.ids)
+        written = self.file.write(order, self.placed, self.config.folders) if change or self.placed != self.file.placed else False
+        self.file = RankingFile.read(self.file.path, self.config.folders)
+        write_text_atomically(self._last, json.dumps(list(self.file.ids), ensure_ascii=False) + "\n", within=self.config.folders)
+        return f"{self.config.wiki.data}/{self.list.file}" if written else ""
+
+
+def _propose(wiki: Wiki, ranking: _Ranking, result: RankResult) -> None:
+    """Propose the scores that differ from those on the pages by the noise threshold or more."""
+    name, noise = ranking.list.field, wiki.config.stages.importance.noise
+    lock, store = wiki.shared(LockFile).read(), wiki.shared(ProposalStore)
+    renewals = []
+    for place, page_id in enumerate(result.order):
+        page = ranking.pages.get(page_id)
+        if page is None:
+            continue
+        value = score(place, len(result.order))
+        value = int(value) if value.is_integer() else value
+        question = _question(ranking.comparisons, page, value)
+        entry = lock.entry(page_id, ranking.list.stage, page)
+        if entry is not None and name in entry.rejected and entry.key == question.key and not entry.question.reasons(question):
+            continue
+        old = current_value(page.frontmatter, name)
+        if not is_missing(old) and (same(old, value) or within(old, value, noise)) and store.get(page_id) is None:
+            continue
+        reason = f"place {place + 1} of {len(result.order)} in {ranking.list.file}"
+        answer = StageAnswer(ranking.list.stage, [FieldAnswer(name, value, reason=reason)], question, run=result.run.run, noise=noise)
+        changes, renewed = propose(wiki, lock, page, [answer])
+        renewals += renewed
+        result.run.proposed += [(page_id, change.field) for change in changes]
+        result.run.held += [(page_id, change.field, flag) for change in changes for flag in change.flags]
+    renew(wiki.shared(LockFile), renewals)
+    result.run.in_page_order({file.id: place for place, file in enumerate(wiki.files)})
+
+
+def _question(comparisons: Comparisons, page: Page, value: float) -> Question:
+    """The question that a score answers: the same score of the same page is the same question."""
+    key = canonical_hash([comparisons.list.field, page.id, value])
+    return Question(key, page.hash, comparisons.prompt.hash[:16], comparisons.list.stage, comparisons.settings_hash, comparisons.model)
