@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: run test check fix bench docs eval fuzz audit clean
+.PHONY: run test check fix bench docs eval truth fuzz audit clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -56,6 +56,11 @@ docs: $(DEV)
 
 bench: $(DEV)
 	for name in asking run grounding records; do $(BIN)/python bench/$$name.py || exit 1; done
+
+# How truthful the checks are on public data that people labelled (docs/trust.md), where that data is beside the checkout.
+TRUTH := ../shared/truth/measure.py
+truth: $(DEV)
+	if [ -f $(TRUTH) ]; then $(BIN)/python $(TRUTH); else echo "make truth needs $(TRUTH)"; fi
 
 # What the answers are worth: the rules that check them, the calls of drift, this repository's own wiki against its golden data.
 eval: $(DEV)

@@ -185,6 +185,7 @@ def honest_parts(seen: Seen, score: float = 4.5) -> dict[str, Any]:
     """A truthful answer to every stage that is asked for, made of the page's own sentences."""
     prose = [line for line in page_of(seen).split("\n") if len(line) > 60 and not line.startswith(("Title:", "Description:"))]
     sentences = re.split(r"(?<=[.])\s+", prose[0]) if prose else ["The page says little."]
+    title = next((line.removeprefix("Title: ") for line in page_of(seen).split("\n") if line.startswith("Title:")), "")
     first, second = sentences[0], sentences[min(1, len(sentences) - 1)]
     whole: Mapping[str, Any] = {
         "summary": {"summary": first, "evidence": [first]},
@@ -192,7 +193,7 @@ def honest_parts(seen: Seen, score: float = 4.5) -> dict[str, Any]:
             "insights": [{"type": "claim", "evidence": second, "text": second, "surprising": 2.5, "important": 3.0, "actionable": 2.0}]
         },
         "ratings": {
-            name: {"reason": "It is a plain page.", "score": score}
+            name: {"reason": f"Of {title} its {name}: {first}", "score": score}
             for name in seen.body["response_format"]["json_schema"]["schema"]["properties"].get("ratings", {}).get("properties", {})
         },
     }

@@ -43,6 +43,10 @@ def test_what_is_stated_can_explain_a_number(text: str, quantity: str, why: str)
     assert why in findings[0].message
 
 
+def test_a_version_that_is_not_on_the_page_is_a_hard_finding() -> None:
+    assert check("GPT-9 was used.") == [("hard", "GPT-9")]
+
+
 COMPUTED = PageIndex(
     "The first survey named 2061.\n\nThe next named 2045.\n\nAnn said 15%.\n\nBea said 60%.\n\nTraining cut it from 8.7%.\n\nIt was 0.3% then.",
     title="Guesses",
@@ -92,7 +96,7 @@ def test_evidence_must_hold_the_number_itself() -> None:
     assert check("It saw 61% in autumn.", [cost]) == [("hard", "61%")]
     assert check("It saw 61% in autumn.", [cost, "61% in autumn"]) == []
     for none in (["words that are nowhere"], []):
-        assert check("It cost $100M.", none) == [("hard", "$100M")]
+        assert [one.kind for one in PAGE.check("It cost $100M.", none)] == ["number", *(["quote"] if none else [])]
 
 
 def test_a_row_counts_with_the_head_of_its_table() -> None:
@@ -210,11 +214,11 @@ DYKE = PageIndex(
     ],
 )
 def test_a_text_in_the_pages_words_is_about_the_page(text: str) -> None:
-    assert DYKE.check_subject(text) == []
+    assert DYKE.check(text) == []
 
 
 def test_a_text_in_other_words_is_about_something_else() -> None:
-    (finding,) = DYKE.check_subject("Investors should purchase this wonderful cryptocurrency immediately because prices always increase.")
+    (finding,) = DYKE.check("Investors should purchase this wonderful cryptocurrency immediately because prices always increase.")
     assert (finding.kind, finding.severity) == ("off-page", "hard")
 
 
@@ -247,3 +251,44 @@ def test_numbers_and_turning_words_make_another_statement(other: str, same: bool
 @pytest.mark.parametrize("text", ["Tenfold million gains.", "It doubled hundred times.", "Two thirds thousand."])
 def test_a_scale_behind_a_word_without_a_value_is_not_read(text: str) -> None:
     PageIndex("Words.").check(text)
+
+
+@pytest.mark.parametrize(("repeats", "findings"), [(1, 1), (4, 0), (20, 1)])
+def test_only_long_pages_and_single_statements_are_compared_by_subject(repeats: int, findings: int) -> None:
+    page = PageIndex(
+        "The dyke was raised twice after the flood, and its crown now lies above the highest tide ever written down.\n" * repeats
+    )
+    found = page.check("Investors should purchase this wonderful cryptocurrency immediately because prices always increase.")
+    assert [one.kind for one in found] == ["off-page"] * findings
+
+
+COPIED = [
+    "He was president of the union in 1895-96, 1897–98 and 2017-18 .",
+    "A tenth of the shares, 32.6 million units, were sold at $1.50.",
+    "The industry is worth a hundred billion dollars; a quarter million people work in it, twice million more watch.",
+    "One third billion of them retired with 3208\u200b2⁄3 innings and a 210–158 record.",
+    "They paid half a million, then three quarters of a billion dollars (12-4%).",
+    ">> Subscribe for just $1 now",
+    "- the 3rd of 1,000 (since 12/08/2014 - 15/08/2014)",
+    "| Range | 10–4 | 5.5% | v2.0 |",
+]
+
+
+@pytest.mark.parametrize("line", COPIED)
+def test_a_sentence_of_the_page_has_no_hard_finding(line: str) -> None:
+    page = PageIndex("\n\n".join(COPIED))
+    for evidence in (None, [line]):
+        assert [one.message for one in page.check(line, evidence) if one.severity == "hard"] == []
+
+
+@pytest.mark.parametrize(
+    ("page", "text", "hard"),
+    [
+        ("It had 250,000 members.", "It had a quarter million members.", 0),
+        ("It had a quarter of a million members.", "It had 250,000 members.", 0),
+        ("It had half a million members.", "It had 400,000 members.", 1),
+        ("It had half a million members.", "It had a quarter million members.", 1),
+    ],
+)
+def test_parts_of_a_scale_are_one_number(page: str, text: str, hard: int) -> None:
+    assert [one.severity for one in PageIndex(page).check(text)] == ["hard"] * hard

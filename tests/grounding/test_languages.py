@@ -122,8 +122,8 @@ def test_the_subject_of_a_text_in_a_script_without_blanks(language: str) -> None
     page, own, foreign = SUBJECTS[language]
     index = PageIndex(page)
     assert index.language == language
-    assert [one.kind for one in index.check_subject(own)] == []
-    assert [one.kind for one in index.check_subject(foreign)] == ["off-page"]
+    assert [one.kind for one in index.check(own)] == []
+    assert [one.kind for one in index.check(foreign)] == ["off-page"]
 
 
 GERMAN = "Der Umbau des Hafens wurde im letzten Sommer nicht wie geplant beendet."

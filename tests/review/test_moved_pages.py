@@ -21,7 +21,7 @@ from tests.review import wikis
 DOCS = Path(__file__).parents[2] / "docs" / "review.md"
 FIELD = "llmSummary"
 NOW = "2026-03-02T09:00:00Z"
-EARLIER = wikis.summary_answer("The station makes 9 megawatts.", "makes 9 megawatts")
+EARLIER = wikis.summary_answer("The station makes 9 megawatts.", "and makes 9 megawatts at spring tide")
 NEW = wikis.SUMMARY["summary"]
 MINE = "Building it cost 40 million dollars."
 PERSONS = "A person's own words."

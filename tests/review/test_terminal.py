@@ -287,7 +287,7 @@ def test_a_field_shows_its_change_evidence_reason_and_origin(tmp_path: Path, mon
             assert "- gone: claim (S 3, I 4, A 2)\n  [-An old claim that goes.-]" in ann.screen
             assert "fake-model, prompt 1, 1,234 tokens in, 210 out, $0.0012, asked 3 hours ago" in ann.screen
             await ann.press("j", "j")
-            assert "4 → 5.5 (+1.5)" in ann.screen and "because: The page says enough for rigor." in ann.screen
+            assert "4 → 5.5 (+1.5)" in ann.screen and "because: What it says of the station is enough for rigor." in ann.screen
             # Lines are those of the file as it is now.
             file.write_text(file.read_text(encoding="utf-8").replace("---\n", "---\ntags: []\nquality: 5\n", 1), encoding="utf-8")
             await ann.press("r", "k", "k", "k")

@@ -76,7 +76,7 @@ def insight(text: str, quote: str, kind: str = "claim", scores: Sequence[float] 
 def ratings_answer(**scores: float) -> dict[str, Any]:
     """Scores for all four dimensions; 5 where none is given."""
     names = ("novelty", "rigor", "actionability", "completeness")
-    return {name: {"reason": f"The page says enough for {name}.", "score": scores.get(name, 5)} for name in names}
+    return {name: {"reason": f"What it says of the station is enough for {name}.", "score": scores.get(name, 5)} for name in names}
 
 
 SUMMARY = summary_answer(

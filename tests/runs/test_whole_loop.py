@@ -159,7 +159,7 @@ def test_a_model_change_asks_again_and_the_way_back_to_offline_asks_nothing(wiki
     offline = wiki.frontmatter(0)
     assert offline["llmSummary"]
     assert {state for state, _ in wiki.states().values()} <= {"current"}
-    wiki.asks(serve(lambda seen: answering(honest_parts(seen, 9.0))))
+    wiki.asks(serve(lambda seen: answering(honest_parts(seen, 6.0))))
     assert "model-changed" in wiki.states()["park-0", "ratings"][1]
     wiki.enrich("run", "--apply")
     assert wiki.frontmatter(0)["ratings"] != offline["ratings"]

@@ -4,7 +4,7 @@
 supported) or soft (explained by the page).
 """
 
-from enrich.grounding.check import Candidate, Finding
+from enrich.grounding.finding import Candidate, Finding
 from enrich.grounding.page import PageIndex
 from enrich.grounding.quotes import Quote, normalise
 from enrich.grounding.self_talk import gives_orders, self_talk

@@ -4,63 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from enrich.grounding.evidence import Given, check_evidence, check_statement
 from enrich.grounding.explanations import (
+    bounded_by,
     contradicted,
     counts_something,
+    date_without_year,
     derived_from,
     following,
     nearest,
     rounded_from,
+    span_of_years,
     total_of,
 )
+from enrich.grounding.finding import Candidate, Finding, Severity
+from enrich.grounding.names import Name, NameIndex, names_in
 from enrich.grounding.number_rules import has_rules
 from enrich.grounding.numbers import Passage, Stated, range_in, stated_in, turned_in
-from enrich.grounding.quantities import Quantity, quantities
-from enrich.grounding.quotes import Quote
+from enrich.grounding.quantities import ADDRESS, Quantity, quantities
+from enrich.grounding.quotes import normalise, normalise_quote
 from enrich.grounding.self_talk import self_talk
 from enrich.grounding.words import stems
 from enrich.text import printable
 from enrich.wiki.language import is_english
+from enrich.wiki.visible import split_sentences
 
 if TYPE_CHECKING:
     from enrich.grounding.page import PageIndex
 
-Severity = Literal["hard", "soft"]
-# number: a quantity without support · quote: evidence that is not on the page, or was repaired · self-talk: the answer speaks of itself, of
-# its instructions, or is an error text · markup: a value holds tags or links · off-page: it speaks of something else · orders: its evidence
-# is in text that gives orders to a model · blemish: a small defect that was trimmed.
-# language: numbers are not checked in the page's language, or the text is in another one · sections: the page was asked about in parts.
-FindingKind = Literal["number", "quote", "self-talk", "markup", "off-page", "orders", "blemish", "language", "sections"]
 
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A nearby value or passage on the page: its text and its body line (from 1; 0: title or description)."""
-
-    text: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One result of checking an answer, for a reviewer, or for the model when it is asked again.
-
-    `hard`: not supported, a person must look at the field. `soft`: explained by the page (a count, a sum, rounding, a repaired quote).
-    `message` is one printable line; `where` names the part of the answer (`summary`, `insights[2].text`); `span` is the quantity's or
-    phrase's (start, end) in the checked text; `quantity` its words.
-    """
-
-    kind: str  # one of FindingKind; a file of another version may hold others
-    severity: Severity
-    message: str
-    where: str
-    span: tuple[int, int] | None = None
-    quantity: str = ""
-    candidates: tuple[Candidate, ...] = ()
+# Languages that write every noun with a capital.
+_CAPITAL_NOUNS = ("de", "lb")
 
 
 def check_text(text: str, evidence: Sequence[str] | None, index: PageIndex, where: str) -> list[Finding]:
@@ -75,43 +52,98 @@ def check_text(text: str, evidence: Sequence[str] | None, index: PageIndex, wher
         message = f"is in English, the page is not ({language}): whether it speaks of the page's subject is not checked"
         findings.append(Finding("language", "soft", message, where))
         language = "en"
+    given = None if evidence is None else Given(evidence, index)
+    passages = None if given is None else given.passages
     found = quantities(text, language)
+    names = _names_in(text, found) if language not in _CAPITAL_NOUNS else []
+    about: list[Finding] = []
     if found and not has_rules(index.language):
         findings.append(Finding("language", "soft", f"numbers not checked in this language ({index.language})", where))
     elif found:
-        passages = None if evidence is None else _evidence_passages(evidence, index)
-        findings.extend(_Check(text, found, passages, index, where).findings())
+        about.extend(_Check(text, found, passages, index, where).findings())
+    about.extend(_names(text, names, given, index, where))
+    if index.language == "en":
+        about.extend(check_statement(text, found, names, given, index, where))
+    about.sort(key=lambda finding: finding.span or (0, 0))
+    findings += _without_copied(text, about, evidence, passages, index)
+    if given is not None:
+        findings += check_evidence(text, given, where, same_language=language == index.language)
+    findings += check_subject(text, index, where)
     return findings
 
 
-def _evidence_passages(evidence: Sequence[str], index: PageIndex) -> list[Passage]:
-    """The lines and sentences of the page that hold the quotes; a quote that is not found gives none."""
-    matches: dict[tuple[int, int], Quote] = {}
-    for match in filter(None, map(index.find_quote, evidence)):
-        matches.setdefault((match.start_line, match.end_line), match)
-    return [passage for match in matches.values() for passage in index.passages(match)]
+def _names_in(text: str, quantities: Sequence[Quantity]) -> list[Name]:
+    """The names of a text that are not a part of a quantity or of an address."""
+    taken = [*((one.start, one.end) for one in quantities), *(found.span() for found in ADDRESS.finditer(text))]
+    return [name for name in names_in(text) if not any(start < name.end and name.start < end for start, end in taken)]
+
+
+def _names(text: str, names: Sequence[Name], given: Given | None, index: PageIndex, where: str) -> Iterator[Finding]:
+    """A hard finding for each name that is not on the page, a soft one for each that is not in the evidence, its headings or the title."""
+    if not names:
+        return
+    missing = list(index.names.unsupported(text, names))
+    for start, end in missing:
+        shown = printable(text[start:end], 60)
+        yield Finding("name", "hard", f'"{shown}" is not on the page', where, (start, end), shown)
+    if given is not None and given.passages:
+        near = NameIndex([*(one.text for one in given.passages), *given.labels()])
+        apart = [(start, end) for start, end in near.unsupported(text, names) if not any(start < b and a < end for a, b in missing)]
+        if apart:
+            shown = ", ".join(f'"{printable(text[start:end], 40)}"' for start, end in apart[:4])
+            yield Finding("name", "soft", f"on the page, but not in the quotes given: {shown}", where, apart[0], text[slice(*apart[0])])
+
+
+def _without_copied(
+    text: str, findings: list[Finding], evidence: Sequence[str] | None, passages: Sequence[Passage] | None, index: PageIndex
+) -> list[Finding]:
+    """The findings without the hard ones in sentences that are on the page (or in the evidence) word for word.
+
+    Whatever a rule makes of a sentence, the page's own words are supported by the page.
+    """
+    if all(finding.severity == "soft" for finding in findings):
+        return findings
+    if evidence is None:
+        source = index.quotes.text
+    else:
+        # A quote with an invisible character in a number supports nothing else, but it supports itself.
+        own = (plain for plain in map(normalise_quote, evidence) if plain in index.quotes.text)
+        source = "\x00".join([*(normalise(passage.text) for passage in passages or ()), *own])
+    copied = [(start, end) for start, end in split_sentences(text) if (plain := normalise_quote(text[start:end])) and plain in source]
+    return [
+        finding
+        for finding in findings
+        if finding.severity == "soft"
+        or not any(start <= finding.span[0] and finding.span[1] <= end for start, end in copied if finding.span)
+    ]
 
 
 _LEAST_SHARE = 0.5
+_LEAST_SHARE_OF_LONG = 0.4
 # The share of fewer words means nothing (and scripts without blanks give few, long words).
 _FEWEST_WORDS = 6
+_FEWEST_PAGE_WORDS = 250
+_RESTATED_WORDS = 40
 
 
 def check_subject(text: str, index: PageIndex, where: str) -> list[Finding]:
     """A hard finding if less than half of the text's words are on the page in any form.
 
-    Numbers and quotes can be right in a text about something else. Of 159 stored summaries of the reference wiki half have 94 % of their
-    words on their page, and the nine below 50 % belong to pages whose content is drawn by components and is not in the file; of 394 stored
-    insights none is below 62 %. Half of the summaries compared with another page's text stay below 50 %.
+    Numbers and quotes can be right in a text about something else. Of 159 stored summaries of the reference wiki half have 94 % of their words
+    on their page, and the nine below 50 % belong to pages whose content is drawn by components and is not in the file; of 394 stored insights
+    none is below 62 %. Half of the summaries compared with another page's text stay below 50 %. A page of several sentences but less than 250
+    words is paraphrased with other words, so it is not judged; one or two sentences can only be restated.
     """
-    if index.language != "en" and is_english(text):
+    words = index.visible.words
+    if _RESTATED_WORDS <= words < _FEWEST_PAGE_WORDS or (index.language != "en" and is_english(text)):
         return []
     wanted = stems([text])
     missing = wanted - index.stems
-    if len(wanted) < _FEWEST_WORDS or len(missing) <= (1 - _LEAST_SHARE) * len(wanted):
+    share = 1 - len(missing) / max(1, len(wanted))
+    if len(wanted) < _FEWEST_WORDS or share >= _LEAST_SHARE:
         return []
-    share = round(100 * (1 - len(missing) / len(wanted)))
-    return [Finding("off-page", "hard", f"speaks of something else: only {share} % of its words are on the page", where)]
+    severity: Severity = "hard" if share < _LEAST_SHARE_OF_LONG or words < _RESTATED_WORDS else "soft"
+    return [Finding("off-page", severity, f"speaks of something else: only {round(100 * share)} % of its words are on the page", where)]
 
 
 # A count of things listed is believable up to here; larger numbers are not counted by hand.
@@ -121,6 +153,8 @@ _MOST_CHECKED = 300
 # What an answer repeats this near to a number (characters) can be what the number was computed from.
 _BESIDE = 120
 _ABOUT = re.compile(r"(?:[~≈]|\b(?:about|around|roughly|approximately|nearly|almost|circa|ca\.|some))[ \t]*[$€£\\]*$", re.IGNORECASE)
+# The number of a list's item: at the start of a line, with a point or bracket and a blank behind it.
+_LIST_MARK = re.compile(r"(?:[\s\S]*\n)?[ \t(\[]*#[.)\]]\s")
 _SUM = re.compile(r"\b(?:total|combined|together|altogether|sum|overall|in all|aggregate|cumulative)", re.IGNORECASE)
 _CHANGE = (
     r"\b(?:increas|decreas|reduc|drop|declin|improve|gain|rise|rose|fell|fall|higher|lower|more|less|fewer|shorten|lengthen|cut|grew|growth"
@@ -170,10 +204,17 @@ class _Check:
         if quantity.kind == "broken":
             message = "holds an invisible character or digits of two scripts: a reader sees another number than the text holds"
             return self._finding(quantity, "hard", message)
-        if quantity.kind == "name":
-            known = self.index.numbers.named(quantity)
-            return None if known else self._finding(quantity, "soft", "is a name that is not on the page")
+        if quantity.kind in ("name", "time"):
+            if self.index.numbers.named(quantity):
+                return None
+            return self._finding(quantity, "hard" if quantity.kind == "name" else "soft", "is not on the page")
+        if _LIST_MARK.fullmatch(self.text[: quantity.start][-3:] + "#" + self.text[quantity.end : quantity.end + 2]):
+            return None
+        if quantity.value == 1 and self.text[: quantity.start].endswith(("per ", "each ", "every ")):
+            return None
         if (quantity.idiom and quantity.kind == "factor") or self._stated(quantity) is not None:
+            return None
+        if quantity.kind == "ordinal" and quantity.noun and self.index.numbers.ranks(quantity):
             return None
         if quantity.kind == "ordinal" and quantity.idiom:
             return None if self.index.numbers.stated(quantity) else self._finding(quantity, "soft", "is not on the page")
@@ -182,6 +223,17 @@ class _Check:
     def _explained(self, quantity: Quantity) -> Finding | None:
         """A soft finding if what is stated explains the number."""
         passages = self.index.numbers.passages if self.passages is None else self.passages
+        bounded = bounded_by(quantity, passages, self.text[max(0, quantity.start - 24) : quantity.start])
+        if bounded is not None:
+            return self._finding(quantity, "soft", f"is a bound: the page states {_shown(bounded)}", [bounded])
+        undated = date_without_year(quantity, passages)
+        if undated is not None:
+            return self._finding(quantity, "soft", f"has a year that the page does not give: it states {_shown(undated)}", [undated])
+        if quantity.kind == "decade" and quantity.value < 100:
+            return self._finding(quantity, "soft", "is not on the page: an age or a decade")
+        spanned = span_of_years(quantity, passages)
+        if spanned is not None:
+            return self._finding(quantity, "soft", f"is the time from {_shown(spanned[0])} to {_shown(spanned[1])}", spanned)
         about = bool(_ABOUT.search(self.text, max(0, quantity.start - 12), quantity.start))
         rounded = rounded_from(quantity, passages, about=about)
         if rounded is not None:

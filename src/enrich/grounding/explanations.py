@@ -9,10 +9,14 @@ from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 
 from enrich.grounding.numbers import Passage, Stated
 from enrich.grounding.quantities import NUMBER, Quantity, key, prepare
+from enrich.grounding.words import TABLES
 from enrich.wiki.visible import Line
 
 # "about 55 %" may be this far from what is stated.
 _ABOUT = Decimal("0.02")
+# "more than 13,000" may be this factor below what is stated.
+_BOUND = Decimal("1.15")
+_AT_LEAST, _AT_MOST = (re.compile(rf"\b(?:{TABLES[name]})\s+[$€£]?\s*$", re.IGNORECASE) for name in ("at_least", "at_most"))
 # Members of a series in a sentence: "a, b and c".
 _SERIES = re.compile(r"(?:[^,;:.()|]{2,80}[,;]\s+){1,14}(?:and|or)\s+|(?:[^,;:.()|]{2,80},\s+){2,14}")
 _HEADING = re.compile(r"^(#{1,6})[ \t]+\S", re.MULTILINE)
@@ -35,6 +39,48 @@ def rounded_from(quantity: Quantity, passages: Iterable[Passage], *, about: bool
                     near = about and abs(theirs.value - mine.value) <= mine.value * _ABOUT
                     if near or _rounds(theirs.value, mine.value, place):
                         return Stated(other, passage.line, theirs)
+    return None
+
+
+def bounded_by(quantity: Quantity, passages: Iterable[Passage], before: str) -> Stated | None:
+    """A stated value of the same unit that the quantity bounds: 13,624 for "more than 13,000", 2.9 for "nearly 3".
+
+    `before`: the answer's words before the quantity. The stated value is at most 15 % away from the bound and written with more digits.
+    """
+    at_least, at_most = (bound.search(before) is not None for bound in (_AT_LEAST, _AT_MOST))
+    if not (at_least or at_most) or not quantity.readings or quantity.kind in ("year", "decade", "ordinal", "part", "date"):
+        return None
+    mine = quantity.readings[0]
+    low, high = (mine.value, mine.value * _BOUND) if at_least else (mine.value / _BOUND, mine.value)
+    for passage in passages:
+        for other in passage.quantities:
+            for theirs in other.readings if other.kind not in ("year", "date") else ():
+                if theirs.unit == mine.unit and low <= theirs.value <= high and len(key(theirs.value)) > len(key(mine.value)):
+                    return Stated(other, passage.line, theirs)
+    return None
+
+
+def date_without_year(quantity: Quantity, passages: Iterable[Passage]) -> Stated | None:
+    """A stated date of the same month and day that has no year."""
+    if quantity.kind != "date" or not (quantity.date[0] and quantity.date[2]):
+        return None
+    for passage in passages:
+        for other in passage.quantities:
+            if other.kind == "date" and not other.date[0] and other.date[1:] == quantity.date[1:]:
+                return Stated(other, passage.line, other.readings[0])
+    return None
+
+
+def span_of_years(quantity: Quantity, passages: Iterable[Passage]) -> tuple[Stated, Stated] | None:
+    """The two years of a stated range that are as many years apart as the quantity says: 1897 and 1917 for "20 years"."""
+    if not (quantity.unit == "year" or quantity.noun in ("seasons", "season")) or not 2 <= quantity.value <= 100:
+        return None
+    for passage in passages:
+        for one in passage.quantities:
+            if one.kind == "year" and one.low_of >= 0:
+                other = passage.quantities[one.low_of]
+                if other.readings and 0 <= other.value - one.value - quantity.value + 1 <= 1:
+                    return Stated(one, passage.line, one.readings[0]), Stated(other, passage.line, other.readings[0])
     return None
 
 

@@ -141,6 +141,8 @@ class NumberIndex:
     def _candidates(self, values: Sequence[Decimal]) -> Iterator[int]:
         for value in values:
             yield from self._digits.get(key(value), ())
+            if 1500 <= value <= 2100:
+                yield from self._digits.get(key(value % 100), ())  # the end of 2017-18
         yield from self._spelled
         for word in dict.fromkeys(word for value in values for word in leading_words(value)):
             at = self._lower.find(word)
@@ -151,8 +153,22 @@ class NumberIndex:
 
     def stated(self, quantity: Quantity) -> Stated | None:
         """Where the page states the quantity, value and unit; None if it does not."""
+        if quantity.kind == "decade" or (quantity.kind == "ordinal" and quantity.noun in ("century", "centuries")):
+            return next(filter(None, (stated_in(quantity, passage) for passage in self._with_years)), None)
         values = {reading.value for reading in quantity.readings} | {Decimal(part) for part in quantity.date if part}
         return next(filter(None, (stated_in(quantity, self.passage(index)) for index in self._places(values))), None)
+
+    def ranks(self, ordinal: Quantity) -> bool:
+        """Whether the page writes `1st` or `2nd` in words before the same noun."""
+        word = {1: "first", 2: "second"}.get(int(ordinal.value))
+        return word is not None and re.search(rf"\b{word}[ -]{re.escape(ordinal.noun)}", self._lower) is not None
+
+    @cached_property
+    def _with_years(self) -> tuple[Passage, ...]:
+        """The passages that can state a decade or a century."""
+        where = {index for digits, places in self._digits.items() if len(digits) <= 4 for index in places}
+        where |= {self._index_at(found.start()) for found in _CENTURY.finditer(self._lower)}
+        return tuple(self.passage(index) for index in sorted(where))
 
     def stated_together(self, low: Quantity, high: Quantity, *, as_range: bool = False) -> bool:
         """Whether the ends of a range are together in one line."""
@@ -160,7 +176,9 @@ class NumberIndex:
         return any(range_in(low, high, self.passage(index), as_range=as_range) for index in places)
 
     def named(self, name: Quantity) -> bool:
-        """Whether the page holds this version-like name, hyphens and spaces aside."""
+        """Whether the page holds this version-like name or time of day, hyphens and spaces aside."""
+        if name.kind == "time":
+            return name.name in self._squeezed
         return re.search(re.escape(name.name) + (r"(?!\d)" if name.name[-1].isdigit() else ""), self._squeezed) is not None
 
 
@@ -168,7 +186,12 @@ def stated_in(quantity: Quantity, passage: Passage, given: Sequence[Quantity] | 
     """The quantity of the passage that states the same, or None. `given`: the only quantities of the passage to look at."""
     if quantity.kind == "date":
         return _date_in(quantity, passage)
+    years = _years_of(quantity)
     for other in passage.quantities if given is None else given:
+        if years and (other.date[0] if other.kind == "date" else other.value if other.kind == "year" else 0) in years:
+            return Stated(other, passage.line, other.readings[0])
+        if _labelled_apart(quantity, other, passage):
+            continue
         if other.kind == "date":
             if quantity.kind == "year" and other.date[0] == quantity.value:
                 return Stated(other, passage.line, other.readings[0])
@@ -178,6 +201,31 @@ def stated_in(quantity: Quantity, passage: Passage, given: Sequence[Quantity] | 
                 if (mine.value == theirs.value or _scaled(mine, theirs, passage)) and _same_unit(quantity, mine, other, theirs, passage):
                     return Stated(other, passage.line, theirs)
     return None
+
+
+_CENTURY = re.compile(r"centur|\b(?:twenties|thirties|forties|fifties|sixties|seventies|eighties|nineties)\b")
+
+
+def _years_of(quantity: Quantity) -> range:
+    """The years that a decade (`1940s`, `40s`, `1800s` in both senses) or a century covers; the page may give any of them."""
+    if not quantity.readings or not quantity.value or quantity.value != int(quantity.value):
+        return range(0)
+    first = int(quantity.value)
+    if quantity.kind == "decade":
+        first += 1900 if first < 100 else 0
+        return range(first, first + (100 if first % 100 == 0 and first < 2000 else 10))
+    if quantity.kind == "ordinal" and quantity.noun in ("century", "centuries"):
+        return range(100 * (first - 1), 100 * first + 1)
+    return range(0)
+
+
+def _labelled_apart(mine: Quantity, theirs: Quantity, passage: Passage) -> bool:
+    """Whether a number belongs to a name or a score on one side only: "Channel 4" counts nothing, nor does "2" state "PlayStation 2"."""
+    if mine.label and mine.label != "-":
+        return mine.label not in passage.text.lower() and mine.label not in passage.context.lower()
+    if not theirs.label or mine.label or passage.kind == "table":
+        return False
+    return (mine.kind == "small" and mine.noun not in _LINKING and mine.noun != theirs.noun) or mine.unit in _TIMES
 
 
 def range_in(low: Quantity, high: Quantity, passage: Passage, *, as_range: bool = False) -> bool:
@@ -238,9 +286,9 @@ def _same_unit(mine_of: Quantity, mine: Reading, other: Quantity, theirs: Readin
     # A bare number takes its unit from a table's head, a component's or section's label.
     bare = other.noun in _LINKING
     if mine.unit == "th":
-        return True
+        return passage.kind != "prose" or other.low_of < 0
     if mine.unit in _TIMES:
-        return passage.kind in ("table", "component") or bare
+        return passage.kind in ("table", "component") or (bare and (other.low_of >= 0 or theirs.value > 20))
     labelled = passage.kind in ("table", "component", "list")
     if mine.unit in ("%", "pp") or mine.unit.isupper():
         signs = _MONEY_SIGNS if mine.unit.isupper() else _PERCENT_SIGNS

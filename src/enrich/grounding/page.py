@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from enrich.grounding.check import Finding, check_subject, check_text
+from enrich.grounding.check import check_text
 from enrich.grounding.explanations import list_sizes
+from enrich.grounding.finding import Finding
+from enrich.grounding.names import NameIndex
 from enrich.grounding.numbers import NumberIndex, Passage
 from enrich.grounding.quotes import Quote, QuoteIndex, normalise_quote
+from enrich.grounding.statements import Sentences, sentences
 from enrich.grounding.words import stems
 from enrich.wiki.language import detect_language
 from enrich.wiki.visible import Line, Sentence, VisibleText, source_lines, visible
@@ -42,10 +45,6 @@ class PageIndex:
         page counts. `where` names the text in findings.
         """
         return check_text(text, evidence, self, where)
-
-    def check_subject(self, text: str, *, where: str = "") -> list[Finding]:
-        """A hard finding if the text speaks of something else than this page."""
-        return check_subject(text, self, where)
 
     def find_quote(self, quote: str) -> Quote | None:
         """Where the quote is on the page; None if the page does not hold it."""
@@ -86,6 +85,14 @@ class PageIndex:
     @cached_property
     def quotes(self) -> QuoteIndex:
         return QuoteIndex(self.lines, self.language)
+
+    @cached_property
+    def names(self) -> NameIndex:
+        return NameIndex(line.text for line in self.lines)
+
+    @cached_property
+    def sentences(self) -> Sentences:
+        return Sentences(sentence for line in self.lines if line.kind != "code" for sentence in sentences(line.text, line.number))
 
     @cached_property
     def numbers(self) -> NumberIndex:

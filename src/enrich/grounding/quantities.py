@@ -21,7 +21,21 @@ from enrich.grounding.quotes import BROKEN, DASHES, INVISIBLE, ODD
 from enrich.grounding.words import SCALES, TABLES, word_numbers, word_set
 
 QuantityKind = Literal[
-    "number", "small", "year", "percent", "points", "currency", "factor", "unit", "ordinal", "decade", "part", "date", "name", "broken"
+    "number",
+    "small",
+    "year",
+    "percent",
+    "points",
+    "currency",
+    "factor",
+    "unit",
+    "ordinal",
+    "decade",
+    "part",
+    "date",
+    "time",
+    "name",
+    "broken",
 ]
 
 
@@ -39,6 +53,7 @@ class Quantity:
 
     `noun`: the lower-case word behind it ("" if none follows); `low_of`: index of the quantity that ends the range it begins, else -1;
     `idiom`: a word that counts only approximately (`doubled`, `third`); `date`: (year, month, day), 0 if not given; `name`: a name's key;
+    `label`: the capitalised word before a small number, in lower case (`Channel 4`), or `-` for a part of a score (`3-2`);
     `language`: of the text that it was read in.
     """
 
@@ -53,6 +68,7 @@ class Quantity:
     date: tuple[int, int, int] = (0, 0, 0)
     name: str = ""
     language: str = "en"
+    label: str = ""
 
     @property
     def value(self) -> Decimal:
@@ -77,7 +93,9 @@ _MONEY: dict[str, str] = TABLES["currency_names"] | _CODES
 _ATTACHED_SCALES: dict[str, int] = TABLES["attached_scales"]
 _SUFFIXES: dict[str, str] = TABLES["suffixes"]
 _UNITS = {alias: names.split()[0] for names in TABLES["units"] for alias in names.split()}
-_LOOSE_UNITS, _LABELS, _SMALL_LABELS, _JOINED = (word_set(name) for name in ("loose_units", "labels", "small_labels", "joined"))
+_LOOSE_UNITS, _LABELS, _SMALL_LABELS, _JOINED, _JOINED_UNITS = (
+    word_set(name) for name in ("loose_units", "labels", "small_labels", "joined", "joined_units")
+)
 
 _PLAIN = {
     **dict.fromkeys(DASHES, "-"), **dict.fromkeys("\u00a0\u2009\u202f", " "), "％": "%", "٪": "%", "＄": "$", "٫": ".", "٬": ",",
@@ -98,10 +116,16 @@ _DATE = re.compile(
 # Two quick tests for texts without a date or an address, which are most.
 _MAY_DATE = re.compile(r"[0-9jfmasondJFMASOND](?:\d-\d\d|[Aa][NnRrYy]|[Ee][BbPpCc]|[Pp][Rr]|[Uu][NnLlGg]|[Cc][Tt]|[Oo][Vv])")
 _MAY_ADDRESS = ("://", "www.", "@", "10.", "xiv", "Xiv", "XIV", "doi", "DOI")
-_ADDRESS = re.compile(
+ADDRESS = re.compile(
     r"(?:https?://|www\.)\S+|(?:arxiv|doi)[:\s]\s?[\w./-]*\d[\w./-]*|10\.\d{4,9}/\S+|(?<![\w.-])[\w.-]{1,64}@[\w.-]+",
     re.IGNORECASE,
 )
+_CLOCK = re.compile(
+    r"(?<![\d:.,$-])(?:(?P<clock>(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?)(?![\d:])|(?P<hour>1?\d)(?=[ \t]?[ap]\.?m\b))(?:[ \t]?[ap]\.?m\b)?",
+    re.IGNORECASE,
+)
+_CAPITAL_BEFORE = re.compile(r"(?<=[a-z0-9,;)][ \t])(i?[A-Z][A-Za-z]+)[ \t]$")
+_DECADE_MARK = re.compile(r"['’]s\b")
 _SUFFIX = re.compile(r"%|×|[A-Za-z]+")
 _BEHIND = re.compile(r"\+?(?P<gap>[ \t]?-?[ \t]?|[ \t]\()(?P<word>%|[A-Za-z]+)")
 _BEHIND_ANY = re.compile(rf"\+?(?P<gap>[ \t]?-?[ \t]?|[ \t]\()(?P<word>%|{LETTER}+)")
@@ -115,6 +139,7 @@ _WORD_BEFORE = re.compile(r"[A-Za-z_]+$")
 _TOKEN_BEFORE = re.compile(r"[A-Za-z0-9_.,$€£%]+$")
 _LABEL_BEFORE = re.compile(r"([A-Za-z][A-Za-z.]*)[ \t]$")
 _NAME_RIGHT = re.compile(r"[A-Za-z0-9_]*(?:[.-][A-Za-z0-9_]+)*")
+_DIGITS_RIGHT = re.compile(r"(?:[.-]\d+)+")
 _RANGE = re.compile(r"[ \t]*\+?[ \t]*-[ \t]*[~<>]?[ \t]*")
 _LIST = re.compile(
     r"[ \t]*\+?[ \t]*(?:to|and|or|vs\.?|versus|through|until|,|, and|, or|/|->|→|&)[ \t]*"
@@ -189,12 +214,15 @@ class _Reader:
                 if BROKEN in figures:
                     self._add(self._quantity(run.end() - len(figures), run.end(), "broken"))
         if any(mark in plain for mark in _MAY_ADDRESS):
-            for address in _ADDRESS.finditer(plain):
+            for address in ADDRESS.finditer(plain):
                 self._take(*address.span())
         if _MAY_DATE.search(plain):
             for date in islice(_DATE.finditer(plain), MOST_QUANTITIES):
                 if not self.taken[date.start()]:
                     self._add(self._date(date))
+        for clock in islice(_CLOCK.finditer(plain), MOST_QUANTITIES):
+            if not self.taken[clock.start()]:
+                self._add(replace(self._quantity(*clock.span(), "time"), name=clock["clock"] or re.sub(r"\s", "", clock[0].lower())))
         for number in islice(NUMBER.finditer(plain), MOST_QUANTITIES):
             if not self.taken[number.start()]:
                 self._add(self._number(*number.span(), number[0]))
@@ -244,7 +272,11 @@ class _Reader:
         if before is None:
             return self._name(start, end)
         currency, start = before
-        return self._with_unit(start, end, Decimal(number), core, currency)
+        return self._labelled(self._with_unit(start, end, Decimal(number), core, currency))
+
+    def _labelled(self, found: Quantity) -> Quantity:
+        word = _CAPITAL_BEFORE.search(self.plain, max(0, found.start - 24), found.start) if found.kind == "small" else None
+        return replace(found, label=word[1].lower()) if word is not None else found
 
     def _before(self, start: int) -> tuple[str, int] | None:
         """(currency before the number, its start); None if the word before the number makes a name of both."""
@@ -256,8 +288,8 @@ class _Reader:
             if letters in ("FY", "CY"):
                 return "", start
             return (_CODES[letters.lower()], start - len(letters)) if letters.lower() in _CODES else None
-        if before == " " and self.rules is not None and plain[start - 2 : start - 1] in _SYMBOLS and not self.taken[start - 2]:
-            before, start = plain[start - 2], start - 1  # `€ 2,5 miljoen`
+        if before == " " and plain[start - 2 : start - 1] in _SYMBOLS and not self.taken[start - 2]:
+            before, start = plain[start - 2], start - 1  # `$ 160 million`, `€ 2,5 miljoen`
         if before in _SYMBOLS:
             currency, start = _SYMBOLS[before], start - 1
             word = _WORD_BEFORE.search(plain, max(0, start - 3), start) if before == "$" else None
@@ -290,6 +322,8 @@ class _Reader:
         if exponent is not None:
             power_of_ten = core == "10" and self.plain[start + len(core)] not in "eE"
             value = Decimal(1).scaleb(exponent) if power_of_ten else value.scaleb(exponent)
+        if not unit and len(core) in (2, 4) and core.endswith("0") and core.isdigit() and (mark := _DECADE_MARK.match(self.plain, end)):
+            return self._quantity(start, mark.end(), "decade", value, "decade", self._noun(mark.end()))
         suffix = _SUFFIX.match(self.plain, end)
         if suffix is not None:
             attached = self._attached(suffix[0], suffix.end(), value, unit, core)
@@ -360,9 +394,10 @@ class _Reader:
                 return value, unit or "%", after, self._noun(after)
             if "(" in gap:
                 return value, unit, end, ""
-            short = word in ("M", "B", "T", "K", "bn", "mn") and gap == " " and unit in _SYMBOLS.values()
-            if lower in SCALES or short:
-                value, end = value * (_ATTACHED_SCALES[word] if short else SCALES[lower]), after
+            short = gap == " " and (word in ("bn", "mn", "mln") or (word in ("M", "B", "T", "K") and unit in _SYMBOLS.values()))
+            scale = _ATTACHED_SCALES[word] if short else SCALES.get(lower) or SCALES.get(lower.removesuffix("s"))
+            if scale:
+                value, end = value * scale, after
                 continue
             if lower in ("us", "american") and plain.startswith(" dollar", after):
                 end = after
@@ -383,8 +418,12 @@ class _Reader:
             return value, "x", after, self._noun(after)
         if lower in _MONEY and unit in ("", _MONEY[lower]) and (word.isupper() or lower not in _CODES):
             return value, _MONEY[lower], after, ""
-        # One or two letters are a unit only where they are joined: `5-km`, not `5 h`.
-        if lower in _UNITS and not unit and (len(lower) > 2 or (not found["gap"].strip() and word not in ("w", "h"))):
+        # One letter is a unit only where it is joined: `5-m`, not `5 h`.
+        if (
+            lower in _UNITS
+            and not unit
+            and (len(lower) > (2 if lower in _JOINED_UNITS else 1) or (not found["gap"].strip() and word not in ("w", "h")))
+        ):
             return value, _UNITS[lower], after, self._noun(after)
         return value, unit, end, lower
 
@@ -400,7 +439,12 @@ class _Reader:
         hyphen = plain[start - 1 : start] == "-"
         before = _LABEL_BEFORE.search(plain, max(0, start - 16), start) or _TOKEN_BEFORE.search(plain, max(0, start - 24), start - hyphen)
         begin = before.start() if before is not None else start
-        return replace(self._quantity(begin, stop, "name"), name=re.sub(r"[-\s]", "", plain[begin:end]).lower())
+        if any(map(str.isdigit, plain[begin:start])) and (rest := _DIGITS_RIGHT.match(plain, end)) is not None:
+            end = rest.end()  # 10b5-1
+        # `GPT-4o` is a kind of `GPT-4`; without a word before the number, what is written behind it makes the name: `8VC`.
+        return replace(
+            self._quantity(begin, stop, "name"), name=re.sub(r"[-\s]", "", plain[begin : end if begin < start else stop]).lower()
+        )
 
     def _in_words(self, start: int, end: int, value: Decimal, what: str) -> Quantity | None:
         if what == "part":
@@ -411,7 +455,7 @@ class _Reader:
             return replace(self._quantity(start, end, "ordinal", value, "th", self._noun(end)), idiom=True)
         one = self._with_unit(start, end, value, "", "")
         # `one` is a pronoun or an article unless something is measured in it.
-        return None if one.readings and one.value == value == 1 and not one.unit else one
+        return None if one.readings and one.value == value == 1 and not one.unit else self._labelled(one)
 
     def _join(self, index: int) -> None:
         """Give a quantity what it shares with the next one as ends of a range or members of a list: `$78-89B`, `5, 8 and 12 years`."""
@@ -435,6 +479,8 @@ class _Reader:
         low = Reading(low.value * scale if scale > 1 and low.value < 1000 and _scale(one) == 1 else low.value, unit)
         if low.unit.isupper() and not high.unit:
             self.found[index + 1] = replace(self.found[index + 1], readings=(Reading(high.value, low.unit),), kind="currency")
+        if one.kind == other.kind == "small" and (low.value >= high.value or not low.value) and self.plain[one.end : other.start] == "-":
+            self.found[index], self.found[index + 1] = one, other = replace(one, label="-"), replace(other, label="-")
         kind = "ordinal" if one.kind == "ordinal" else _kind(low.value, low.unit, one.text.strip("$€£\\"))
         self.found[index] = replace(one, readings=(low,), kind=kind, low_of=index + 1)
 

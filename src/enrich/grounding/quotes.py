@@ -71,7 +71,7 @@ _STARS = re.compile(r"(?<=\d)\*+(?=\d)")
 _BRACKETS = re.compile(r"(?<=\d)[\[\]]+(?=\d)")
 # What normalising an ASCII text could change; most quotes hold nothing of it.
 _MARKS = re.compile(r"[&<\[\]*_`\\|~\t\n\r\f\v\x1c-\x1f]| [ -]|-[ -]|^ | $")
-_LINE_MARKS = re.compile(r"^[ \t]*(?:(?:#{1,6}|[>+•*-])[ \t]+)+", re.MULTILINE)
+_LINE_MARKS = re.compile(r"^[ \t]*(?:(?:#{1,6}|>+|[+•*-])[ \t]+)+", re.MULTILINE)
 _LIST_NUMBER = re.compile(r"^\d{1,3}[.)] ")
 
 

@@ -34,6 +34,12 @@ TURNS = word_set("turns")
 """Words that turn a statement around."""
 
 _WORD = re.compile(r"(?<![\w'])(?:" + "|".join(sorted(_READ, key=len, reverse=True)) + r")(?![\w'])", re.IGNORECASE)
+# "half a million", "a quarter of a billion", "one third billion": a part of a scale is one number.
+_PART_OF_SCALE = re.compile(
+    rf"(?<![\w'])(?:(?P<count>an?|{'|'.join(word for word in _SMALL if word != 'zero')})[ -])?(?P<part>half|{'|'.join(_PARTS)})(?: of)?(?: an?|-)? ?"
+    rf"(?P<scale>{'|'.join(SCALES)})(?![\w'])",
+    re.IGNORECASE,
+)
 _LETTERS = re.compile(r"[a-z]+")
 _GAP = re.compile(r"(?: |-|\n)(?:and )?\Z")
 _ARTICLE = re.compile(r"(?<!\w)(?:an?|half an?) \Z", re.IGNORECASE)
@@ -50,7 +56,7 @@ class WordNumber:
 
 
 def word_numbers(text: str) -> Iterator[WordNumber]:
-    """The numbers in words, in order. A bare `one` is included; a bare `hundred` or `million` is not a number.
+    """The numbers in words; parts of a scale first, the others in order. A bare `one` is included; a bare `hundred` or `million` is not a number.
 
     >>> [(str(n.value), n.what) for n in word_numbers("Twenty-five of one hundred and two labs, tenfold")]
     [('25', 'count'), ('102', 'count'), ('10', 'factor')]
@@ -59,7 +65,16 @@ def word_numbers(text: str) -> Iterator[WordNumber]:
         return
     words: list[str] = []
     start = end = 0
+    # "the third million" is an ordinal.
+    scaled = [found for found in _PART_OF_SCALE.finditer(text) if found["count"] or found["part"].lower() in ("half", "quarter")]
+    for whole in scaled:
+        count = _SMALL.get((whole["count"] or "a").lower(), 1)
+        yield WordNumber(
+            *whole.span(), Decimal(count * SCALES[whole["scale"].lower()]) / (_PARTS | {"half": 2})[whole["part"].lower()], "count"
+        )
     for found in _WORD.finditer(text):
+        if any(whole.start() <= found.start() < whole.end() for whole in scaled):
+            continue
         word = found[0].lower()
         if words and _GAP.fullmatch(text, end, found.start()) and _continues(words[-1], word, text[end : found.start()]):
             words.append(word)
@@ -118,7 +133,7 @@ def _value(words: list[str]) -> Decimal:
 def leading_words(value: Decimal) -> tuple[str, ...]:
     """Words that this value can begin with when it is written in words, in lower case: to find the lines worth reading."""
     if 0 < value < 1:
-        return ("third", "quarter", "fifth", "fourth", "two", "three", "four", "one")
+        return (*_PARTS, "two", "three", "four", "one")
     if value != value.to_integral_value() or not 0 <= value < Decimal(10) ** 15:
         return ()
     digits = str(int(value))
@@ -128,8 +143,11 @@ def leading_words(value: Decimal) -> tuple[str, ...]:
     elif head >= 20:
         head -= head % 10
     heads = [word for word, one in {**_SMALL, **_TENS}.items() if one == head]
-    wholes = [word for word, one in (*_FACTORS.items(), *_ORDINALS.items(), *SCALES.items(), ("dozen", 12)) if one == value]
-    return (*heads, *wholes)
+    # "a hundred billion" begins with the scale.
+    whole = (*_FACTORS.items(), *_ORDINALS.items(), *SCALES.items(), ("dozen", 12))
+    wholes = [word for word, one in whole if one == value or (head == 1 and word == "hundred" and value > 100)]
+    parts = ("half", "third", "quarter") if value >= 10 else ()
+    return (*heads, *wholes, *parts)
 
 
 # Words of four letters and more carry the subject; their first five letters are the same in all forms of a word.

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
+from enrich.config import shipped_prompts
 from enrich.errors import AnswerError
 from enrich.grounding import Finding, PageIndex, self_talk
 from enrich.grounding.likeness import same_insights, same_statement
@@ -112,12 +113,12 @@ def _summary(data: Any, index: PageIndex) -> list[FieldAnswer]:
         findings.append(blemish(f"{length} words (at most {MAX_WORDS} were asked for)", SUMMARY))
     quotes = [quote for quote in map(plain_line, answer.evidence) if quote][:_MAX_EVIDENCE]
     evidence, problems = checked_evidence(quotes, index, SUMMARY)
-    # A quote that is not on the page proves nothing; in a summary it is a hard finding only through the numbers that depend on it.
-    findings += [problem if problem.kind == "orders" else blemish(problem.message, SUMMARY) for problem in problems]
+    # A quote that is not on the page proves nothing; it is a hard finding through what depends on it, or where most quotes are invented.
+    invented = 2 * sum(not item.found for item in evidence) > len(evidence)
+    findings += [problem if problem.kind == "orders" or invented else blemish(problem.message, SUMMARY) for problem in problems]
     findings += index.check(text, [item.quote for item in evidence if item.found], where=SUMMARY)
     if not any(item.found for item in evidence):
         findings.append(Finding("quote", "hard", "no quote of the page was given that supports it", SUMMARY))
-    findings += index.check_subject(text, where=SUMMARY)
     findings += markup_findings(text, SUMMARY)
     return [FieldAnswer(SUMMARY, text, tuple(findings), tuple(evidence))]
 
@@ -140,7 +141,6 @@ def _insights(data: Any, index: PageIndex) -> list[FieldAnswer]:
         evidence.append(located)
         findings += [*trimmed, *problems]
         findings += index.check(text, [located.quote] if located.found else [], where=where)
-        findings += index.check_subject(text, where=where)
         findings += [*markup_findings(text, where), *markup_findings(located.quote, where)]
         scores = {}
         for name in SCORES:
@@ -153,18 +153,27 @@ def _insights(data: Any, index: PageIndex) -> list[FieldAnswer]:
 
 def _ratings(dimensions: tuple[str, ...], data: Any, index: PageIndex) -> list[FieldAnswer]:
     """The fields `ratings.<dimension>`: 0 to 10 with one decimal, and a reason for each."""
-    del index  # a rating is an opinion: nothing on the page proves it
     answer: Mapping[str, DimensionAnswer] = dict(validated(answer_model("ratings", dimensions), data))
+    reasons = {name: plain_line(answer[name].reason)[:_MAX_REASON] for name in dimensions}
+    # One dimension alone is a person's edit, or cannot be compared with the others.
+    problems = _rating_findings(answer, reasons, index) if len(dimensions) > 1 else {}
     fields = []
     for name in dimensions:
-        part, field = answer[name], f"ratings.{name}"
+        part, field, reason = answer[name], f"ratings.{name}", reasons[name]
         value, off_grid = on_grid(part.score, RATING_STEP)
-        reason = plain_line(part.reason)[:_MAX_REASON]
         findings = [blemish(f"{part.score:g} has more than one decimal: {value} taken", field)] if off_grid else []
         if talk := self_talk(reason):
             findings.append(blemish(f"the reason is not a reason: {talk}", field))
-        fields.append(FieldAnswer(field, value, tuple(findings), (), reason))
+        fields.append(FieldAnswer(field, value, (*findings, *problems.get(name, ())), (), reason))
     return fields
+
+
+def _rating_findings(answer: Mapping[str, DimensionAnswer], reasons: Mapping[str, str], index: PageIndex) -> dict[str, list[Finding]]:
+    from enrich.stages.rating_checks import rating_findings  # only answers with ratings pay for the baseline's import
+
+    return rating_findings(
+        {name: (answer[name].score, reason) for name, reason in reasons.items()}, shipped_prompts() / "ratings.md", index
+    )
 
 
 def _first_sentences(text: str, where: str) -> tuple[str, list[Finding]]:

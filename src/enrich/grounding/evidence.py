@@ -1,0 +1,147 @@
+"""Whether the evidence given for a text carries it: enough words, the same subject, the same direction, and numbers with their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from enrich.grounding.finding import Candidate, Finding, Severity
+from enrich.grounding.names import Name, NameIndex
+from enrich.grounding.numbers import Passage, stated_in
+from enrich.grounding.quantities import Quantity
+from enrich.grounding.quotes import Quote, normalise_quote
+from enrich.grounding.statements import Sentence, Sentences, content, exchanged, sentences, swapped, turns
+from enrich.grounding.words import stems
+from enrich.text import printable
+from enrich.wiki.visible import split_sentences
+
+if TYPE_CHECKING:
+    from enrich.grounding.page import PageIndex
+
+_FEWEST_QUOTE_WORDS, _FEWEST_CONTENT_WORDS = 5, 3
+_LABELLED = ("table", "component", "heading")  # kinds of lines whose few words carry a label
+# Below this share of a text's content words, its evidence speaks of something else; below the second one a reader should look.
+_LEAST_SHARE, _LOW_SHARE = 0.1, 0.25
+_FEWEST_STEMS = 4
+_SAME_WORDS = 0.8  # of the content words: then the order of names says who did what
+
+
+class Given:
+    """The evidence of one text, located on its page."""
+
+    def __init__(self, quotes: Sequence[str], index: PageIndex) -> None:
+        self.quotes, self.index = quotes, index
+        self.matches = [index.find_quote(quote) for quote in quotes]
+        places: dict[tuple[int, int], Quote] = {}
+        for match in filter(None, self.matches):
+            places.setdefault((match.start_line, match.end_line), match)
+        self.passages: list[Passage] = [passage for match in places.values() for passage in index.passages(match)]
+
+    def labels(self) -> list[str]:
+        """What says where the evidence is: heads of tables, headings, the page's title and description."""
+        return [*(part for one in self.passages for part in (one.context, one.section)), self.index.title, self.index.description]
+
+
+def check_evidence(text: str, given: Given, where: str, *, same_language: bool) -> Iterator[Finding]:
+    """What is wrong with the quotes themselves: invented, too short to carry a statement, or (in the same language) about something else."""
+    unfound = [quote for quote, match in zip(given.quotes, given.matches, strict=True) if match is None and quote.strip()]
+    # A number with an invisible character cannot be quoted, but the quote is not invented.
+    invented = [quote for quote in unfound if normalise_quote(quote) not in given.index.quotes.text]
+    severity: Severity = "hard" if 2 * len(invented) > len(given.quotes) else "soft"
+    for quote in invented:
+        yield Finding("quote", severity, f"the evidence is not on the page: {printable(quote, 120)!r}", where)
+    found = [match for match in given.matches if match is not None]
+    if found and all(_carries_nothing(match, given) for match in found):
+        yield Finding("evidence", "hard", f"the quotes are too short to carry a statement: {printable(found[0].text, 60)!r}", where)
+        return
+    wanted = Sentence(text, 0).content
+    if found and same_language and len(wanted) >= _FEWEST_STEMS:
+        share = len(wanted & stems([*(one.text for one in given.passages), *given.labels()])) / len(wanted)
+        if share < _LOW_SHARE:
+            message = f"the evidence speaks of something else: it has {round(100 * share)} % of the text's words"
+            yield Finding("evidence", "hard" if share < _LEAST_SHARE else "soft", message, where)
+
+
+def _carries_nothing(match: Quote, given: Given) -> bool:
+    words = match.text.lower().split()
+    if (
+        len(words) >= _FEWEST_QUOTE_WORDS
+        or len([*content(words), *(word for word in words if any(map(str.isdigit, word)))]) >= _FEWEST_CONTENT_WORDS
+    ):
+        return False
+    kinds = {one.kind for one in given.passages if match.start_line <= one.line <= match.end_line}
+    labelled = any(kind in _LABELLED for kind in kinds) and any(map(str.isalnum, match.text))
+    # A whole line of few words, such as an item of a list, is quoted in full.
+    whole = any(len(one.text.split()) <= len(match.text.split()) for one in given.passages if one.line == match.start_line)
+    return not labelled and not whole
+
+
+def check_statement(
+    text: str, found: Sequence[Quantity], names: Sequence[Name], given: Given | None, index: PageIndex, where: str
+) -> Iterator[Finding]:
+    """What the nearest sentence of the evidence (or of the page) says differently, and numbers that belong to another name."""
+    if given is None:
+        source = index.sentences
+    else:
+        whole = [sentence for one in given.passages for sentence in sentences(one.text, one.line)]
+        # A wrapped sentence is among the passages as a whole, and its lines are too.
+        source = Sentences(one for one in whole if not any(one.text != other.text and one.text in other.text for other in whole))
+    for turn in turns(text, source):
+        severity: Severity = "hard" if given is not None and turn.turned else "soft"
+        shown = printable(text[turn.start : turn.end], 60)
+        message = f'"{shown}" {turn.message}: "{printable(turn.page.text, 160)}"'
+        yield Finding("flip", severity, message, where, (turn.start, turn.end), shown, (_candidate(turn.page),))
+    if given is None:
+        return
+    for start, end in split_sentences(text):
+        inside = [one for one in found if start <= one.start and one.end <= end]
+        yield from _swapped(text, start, end, inside, given, where)
+        named = [name for name in names if start <= name.start and name.end <= end]
+        yield from _apart(text, inside, named, given, where)
+        near = source.nearest(Sentence(text[start:end], 0))
+        pair = (
+            exchanged(text[start:end], near[0].text, [text[slice(*name.words[-1])] for name in named])
+            if near and near[1] >= _SAME_WORDS
+            else None
+        )
+        if near is not None and pair is not None:
+            message = f'"{pair[0]}" and "{pair[1]}" are in the other order on the page: "{printable(near[0].text, 160)}"'
+            yield Finding("flip", "soft", message, where, (start, end), "", (_candidate(near[0]),))
+
+
+def _swapped(text: str, start: int, end: int, found: Sequence[Quantity], given: Given, where: str) -> Iterator[Finding]:
+    if len(found) < 2:
+        return
+    seen: set[int] = set()
+    for one, other, line in swapped(text[:end], found, [(p.text, p.line, p.quantities) for p in given.passages]):
+        if one.start not in seen:
+            seen.add(one.start)
+            message = f'"{one.text}" and "{other.text}" may be exchanged: line {line} says each of the other'
+            yield Finding("flip", "soft", message, where, (one.start, other.end), one.text, (Candidate(printable(other.text, 60), line),))
+
+
+def _apart(text: str, found: Sequence[Quantity], names: Sequence[Name], given: Given, where: str) -> Iterator[Finding]:
+    """A soft finding for a number whose quotes name nothing that its sentence names."""
+    for one in found:
+        if not names or not one.readings or one.kind in ("year", "date", "ordinal", "decade"):
+            continue
+        stating = [passage for passage in given.passages if stated_in(one, passage) is not None]
+        if not stating:
+            continue
+        near = NameIndex([*(part for passage in stating for part in (passage.text, passage.context, passage.section)), given.index.title])
+        if all(list(near.unsupported(text, [name])) for name in names):
+            name = text[names[0].start : names[0].end]
+            message = f'"{one.text}" is said of "{printable(name, 60)}", which its quote does not name'
+            yield Finding(
+                "evidence",
+                "soft",
+                message,
+                where,
+                (one.start, one.end),
+                one.text,
+                (Candidate(printable(stating[0].text, 160), stating[0].line),),
+            )
+
+
+def _candidate(sentence: Sentence) -> Candidate:
+    return Candidate(printable(sentence.text, 200), sentence.line)

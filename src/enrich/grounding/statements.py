@@ -1,0 +1,228 @@
+"""Whether the sentence of the page (or of the evidence) that is nearest to a statement says the same: its polarity, its direction, how wide it is,
+and which number or name belongs to what.
+
+Words are compared, not meanings: each finding shows both sentences to a reader. It is soft, unless a quote's sentence is the same but for the word
+that turns it around.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from typing import Any
+
+from enrich.grounding.quantities import Quantity
+from enrich.wiki import yaml12
+from enrich.wiki.visible import split_sentences
+
+_DATA: dict[str, Any] = yaml12.load((resources.files("enrich.grounding") / "opposites.yaml").read_text(encoding="utf-8"))
+_NEGATIONS, _WIDENED, _AS_WIDE, _EMPTY = (frozenset(_DATA[name].split()) for name in ("negations", "widened", "as_wide", "empty"))
+_GRADED = frozenset(("first", "most"))  # supported by the same word only
+_SIDES = [tuple(frozenset(side.split()) for side in pair.split("|")) for pair in _DATA["opposites"]]
+_PAIRS: dict[str, list[tuple[frozenset[str], frozenset[str]]]] = {}
+for _one, _other in _SIDES:
+    for _words, _pair in ((_one, (_one, _other)), (_other, (_other, _one))):
+        for _word in _words:
+            _PAIRS.setdefault(_word, []).append(_pair)
+_OPPOSED = ("un", "in", "im", "ir", "il", "non", "dis", "mis")
+
+_WORD = re.compile(r"[^\W_]+(?:['’.,-][^\W_]+)*%?")
+_CLAUSE = re.compile(r"[,;:()—–]|\s-\s|\b(?:but|while|whereas|although|though|and|or)\b")
+# A statement is compared with a sentence that has this share of its content words.
+_COVER = 0.5
+_LEAST_CONTENT = 2
+# With at most this many other words on either side, two sentences are the same but for the word that turns them around.
+_SAME_BUT = 2
+_REACH_OF_NEGATION = 4
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence with its body line, ready to be compared."""
+
+    text: str
+    line: int
+
+    @cached_property
+    def words(self) -> list[str]:
+        return [word.lower().replace("’", "'") for word in _WORD.findall(self.text)]
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        return Counter(self.words)
+
+    @cached_property
+    def content(self) -> frozenset[str]:
+        return frozenset(content(self.words))
+
+    @cached_property
+    def negated(self) -> frozenset[str]:
+        """The content words that a negation stands before, within its clause."""
+        found: set[str] = set()
+        for clause in _CLAUSE.split(self.text.lower().replace("’", "'")):
+            words = _WORD.findall(clause)
+            for at, word in enumerate(words):
+                if is_negation(word):
+                    found.update(list(content(words[at + 1 :]))[:_REACH_OF_NEGATION])
+        return frozenset(found)
+
+    @cached_property
+    def negative(self) -> bool:
+        return any(map(is_negation, self.words))
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What turns a statement around: its (start, end) in the text, what to say, and the page's sentence.
+
+    `turned`: the two sentences are the same but for words that are opposites.
+    """
+
+    start: int
+    end: int
+    message: str
+    page: Sentence
+    turned: bool
+
+
+def content(words: Iterable[str]) -> Iterator[str]:
+    """The stems of the words that carry content; numbers are left out."""
+    for word in words:
+        if len(word) >= 4 and word not in _EMPTY and not word[0].isdigit() and not is_negation(word):
+            yield word[:5]
+
+
+def is_negation(word: str) -> bool:
+    return word in _NEGATIONS or word.endswith("n't")
+
+
+def sentences(text: str, line: int) -> Iterator[Sentence]:
+    """The sentences of one passage."""
+    for start, end in split_sentences(text):
+        yield Sentence(text[start:end], line)
+
+
+class Sentences:
+    """Sentences that a statement can be compared with."""
+
+    def __init__(self, found: Iterable[Sentence]) -> None:
+        self.all = tuple(found)
+
+    @cached_property
+    def _where(self) -> dict[str, list[int]]:
+        where: dict[str, list[int]] = {}
+        for at, sentence in enumerate(self.all):
+            for stem in sentence.content:
+                where.setdefault(stem, []).append(at)
+        return where
+
+    def nearest(self, statement: Sentence) -> tuple[Sentence, float] | None:
+        """The sentence that shares most content words with the statement, and the share of these; rare words decide between equals."""
+        if len(self.all) == 0 or len(statement.content) < _LEAST_CONTENT:
+            return None
+        shares: Counter[int] = Counter()
+        for stem in statement.content:
+            for at in self._where.get(stem, ()):
+                shares[at] += 1
+        if not shares:
+            return None
+        best = max(shares, key=lambda at: (shares[at] - 0.02 * len(self.all[at].content), -at))
+        return self.all[best], shares[best] / len(statement.content)
+
+
+def turns(text: str, page: Sentences) -> Iterator[Turn]:
+    """What turns the sentences of a text around, compared with the page's nearest ones."""
+    for start, end in split_sentences(text):
+        mine = Sentence(text[start:end], 0)
+        near = page.nearest(mine)
+        if near is None or near[1] < _COVER or near[0].counts == mine.counts:
+            continue
+        theirs = near[0]
+        extra, gone = (mine.counts - theirs.counts).total(), (theirs.counts - mine.counts).total()
+        same_but = extra <= _SAME_BUT and gone <= _SAME_BUT
+        opposite = [(word, message, same_but) for word, message in (*_polarity(mine, theirs), *_direction(mine, theirs))]
+        for word, message, turned in (*opposite, *((word, message, False) for word, message in _width(mine, theirs))):
+            at = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text[start:end], re.IGNORECASE) if word else None
+            span = (start + at.start(), start + at.end()) if at is not None else (start, end)
+            yield Turn(*span, message, theirs, turned)
+
+
+def _polarity(mine: Sentence, theirs: Sentence) -> Iterator[tuple[str, str]]:
+    if mine.negative and not theirs.negative and mine.negated & theirs.content:
+        yield next(word for word in mine.words if is_negation(word)), "denies what the page states"
+    elif theirs.negative and not mine.negative and theirs.negated & mine.content:
+        denied = next(word for word in theirs.words if is_negation(word))
+        yield "", f'leaves out "{denied}" of the page\'s sentence'
+    for word in mine.counts - theirs.counts:
+        for prefix in _OPPOSED:
+            if len(word) > 3 and prefix + word in theirs.counts and word not in theirs.counts:
+                yield word, f'says the opposite of "{prefix + word}"'
+            if word.startswith(prefix) and len(word) - len(prefix) > 3 and word[len(prefix) :] in theirs.counts - mine.counts:
+                yield word, f'says the opposite of "{word[len(prefix) :]}"'
+
+
+def _direction(mine: Sentence, theirs: Sentence) -> Iterator[tuple[str, str]]:
+    for word in mine.counts - theirs.counts:
+        for side, other in _PAIRS.get(word, ()):
+            against = other & theirs.counts.keys()
+            if against and not side & theirs.counts.keys() and not other & mine.counts.keys():
+                yield word, f'says the opposite of "{min(against)}"'
+
+
+def _width(mine: Sentence, theirs: Sentence) -> Iterator[tuple[str, str]]:
+    for word in dict.fromkeys(word for word in mine.words if word in _WIDENED):
+        if not (frozenset((word,)) if word in _GRADED else _AS_WIDE) & theirs.counts.keys():
+            yield word, "says more than the page: its sentence has no such word"
+
+
+def swapped(
+    text: str, found: Sequence[Quantity], passages: Iterable[tuple[str, int, Sequence[Quantity]]]
+) -> Iterator[tuple[Quantity, Quantity, int]]:
+    """(one, other, body line): two quantities of a sentence that the page says of each other's things.
+
+    Each is compared by the content words of its clause that the other's clause does not have.
+    """
+    readings = [(one, _near(text, one.start, one.end)) for one in found if one.readings and one.low_of < 0]
+    for source, line, theirs in passages:
+        near = [(other, _near(source, other.start, other.end)) for other in theirs if other.readings]
+        for at, (one, mine) in enumerate(readings):
+            for other, yours in readings[at + 1 :]:
+                if one.readings[0].unit != other.readings[0].unit or one.value == other.value or not mine - yours or not yours - mine:
+                    continue
+                first = [words for quantity, words in near if quantity.readings[0] == one.readings[0]]
+                second = [words for quantity, words in near if quantity.readings[0] == other.readings[0]]
+                if len(first) != 1 or len(second) != 1:
+                    continue
+                a, b = first[0] - second[0], second[0] - first[0]
+                straight = len((mine - yours) & a) + len((yours - mine) & b)
+                crossed = len((mine - yours) & b) + len((yours - mine) & a)
+                if crossed > straight and crossed >= 1 and straight == 0:
+                    yield one, other, line
+
+
+def _near(text: str, start: int, end: int) -> frozenset[str]:
+    """The content words of the clause around a place."""
+    left = max((found.end() for found in _CLAUSE.finditer(text, max(0, start - 120), start)), default=max(0, start - 120))
+    right = next((found.start() for found in _CLAUSE.finditer(text, end, end + 120)), min(len(text), end + 120))
+    return frozenset(content(word.lower() for word in _WORD.findall(text[left:right])))
+
+
+def exchanged(mine: str, theirs: str, names: Sequence[str]) -> tuple[str, str] | None:
+    """Two names that a sentence has in the other order than the page's, around the same words and without a passive."""
+    lower, page = mine.lower(), theirs.lower()
+    if re.search(r"\bby\b", lower) or re.search(r"\bby\b", page):
+        return None
+    placed = [(lower.find(name.lower()), page.find(name.lower()), name) for name in dict.fromkeys(names)]
+    both = [place for place in placed if min(place[:2]) >= 0]
+    for at, (here, there, one) in enumerate(both):
+        for other_here, other_there, other in both[at + 1 :]:
+            if (here < other_here) != (there < other_there):
+                between = lower[min(here, other_here) : max(here, other_here)]
+                again = page[min(there, other_there) : max(there, other_there)]
+                if set(content(_WORD.findall(between)[1:])) & set(content(_WORD.findall(again)[1:])):
+                    return one, other
+    return None
