@@ -74,8 +74,10 @@ def check_text(text: str, evidence: Sequence[str] | None, index: PageIndex, wher
 
 def _names_in(text: str, quantities: Sequence[Quantity]) -> list[Name]:
     """The names of a text that are not a part of a quantity or of an address."""
-    taken = [*((one.start, one.end) for one in quantities), *(found.span() for found in ADDRESS.finditer(text))]
-    return [name for name in names_in(text) if not any(start < name.end and name.start < end for start, end in taken)]
+    taken = bytearray(len(text))
+    for start, end in chain(((one.start, one.end) for one in quantities), (found.span() for found in ADDRESS.finditer(text))):
+        taken[start:end] = b"\1" * (end - start)
+    return [name for name in names_in(text) if not any(taken[name.start : name.end])][:_MOST_CHECKED]
 
 
 def _names(text: str, names: Sequence[Name], given: Given | None, index: PageIndex, where: str) -> Iterator[Finding]:

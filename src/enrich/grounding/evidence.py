@@ -23,6 +23,7 @@ _LABELLED = ("table", "component", "heading")  # kinds of lines whose few words 
 # Below this share of a text's content words, its evidence speaks of something else; below the second one a reader should look.
 _LEAST_SHARE, _LOW_SHARE = 0.1, 0.25
 _FEWEST_STEMS = 4
+_MOST_SENTENCES = 100  # an answer is a few sentences
 _SAME_WORDS = 0.8  # of the content words: then the order of names says who did what
 
 
@@ -93,7 +94,7 @@ def check_statement(
         yield Finding("flip", severity, message, where, (turn.start, turn.end), shown, (_candidate(turn.page),))
     if given is None:
         return
-    for start, end in split_sentences(text):
+    for start, end in split_sentences(text)[:_MOST_SENTENCES]:
         inside = [one for one in found if start <= one.start and one.end <= end]
         yield from _swapped(text, start, end, inside, given, where)
         named = [name for name in names if start <= name.start and name.end <= end]

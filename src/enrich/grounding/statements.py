@@ -38,6 +38,7 @@ _LEAST_CONTENT = 2
 # With at most this many other words on either side, two sentences are the same but for the word that turns them around.
 _SAME_BUT = 2
 _REACH_OF_NEGATION = 4
+_MOST_COMPARED = 24  # numbers of one sentence: each is compared with each
 
 
 @dataclass(frozen=True)
@@ -186,9 +187,10 @@ def swapped(
 
     Each is compared by the content words of its clause that the other's clause does not have.
     """
-    readings = [(one, _near(text, one.start, one.end)) for one in found if one.readings and one.low_of < 0]
+    readings = [(one, _near(text, one.start, one.end)) for one in found[:_MOST_COMPARED] if one.readings and one.low_of < 0]
+    wanted = {one.readings[0] for one, _ in readings}
     for source, line, theirs in passages:
-        near = [(other, _near(source, other.start, other.end)) for other in theirs if other.readings]
+        near = [(other, _near(source, other.start, other.end)) for other in theirs if other.readings and other.readings[0] in wanted]
         for at, (one, mine) in enumerate(readings):
             for other, yours in readings[at + 1 :]:
                 if one.readings[0].unit != other.readings[0].unit or one.value == other.value or not mine - yours or not yours - mine:
