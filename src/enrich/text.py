@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -150,3 +151,15 @@ def usd(amount: float | None) -> str:
     ('$0.5000', 'price unknown')
     """
     return "price unknown" if amount is None else f"${amount:.4f}"
+
+
+def age(then: str, now: str) -> str:
+    """How long ago an ISO time was (`3 hours ago`); the text itself if it is not a time."""
+    try:
+        seconds = (datetime.fromisoformat(now) - datetime.fromisoformat(then)).total_seconds()
+    except (ValueError, TypeError):
+        return then
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return f"{counted(int(seconds // size), unit)} ago"
+    return "just now"

@@ -16,7 +16,7 @@ from enrich.review.proposals import ProposalStore
 from enrich.wiki.wiki import Wiki
 from tests.browser import CONTRAST, launched
 from tests.review import wikis
-from tests.review.wikis import HOSTILE, hostile, many, views, with_old_values
+from tests.review.wikis import HOSTILE, hostile, many, run, views, with_old_values
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Dialog, Page, Route
@@ -59,8 +59,10 @@ class Watched:
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.on("dialog", lambda dialog: self.console.append(f"dialog {dialog.message}"))
 
-    def open(self, where: Path | str) -> Page:
+    def open(self, where: Path | str, view: str = "browse") -> Page:
         self.page.goto(where.as_uri() if isinstance(where, Path) else where)
+        if view != "queue":
+            self.page.click(f"#view-{view}")
         return self.page
 
 
@@ -79,6 +81,11 @@ def found(page: Page) -> str:
 
 def tally(page: Page) -> str:
     return page.locator("#tally").inner_text()
+
+
+def says(page: Page, text: str) -> None:
+    """Returns once the tally says this."""
+    page.locator("#tally", has_text=text).wait_for()
 
 
 def export(page: Page, tmp_path: Path) -> dict[str, Any]:
@@ -110,35 +117,94 @@ def test_filters_narrow_pages_and_fields(tab: Watched, crowd: Path) -> None:
 
 def test_the_keyboard_alone_is_enough(tab: Watched, crowd: Path, tmp_path: Path) -> None:
     page = tab.open(crowd)
-    for key in ("j", "j", "k", "j"):  # the second card
-        page.keyboard.press(key)
+    page.keyboard.press("J")  # the second page
     card = page.locator(".card").nth(1)
     assert card.evaluate("node => node.contains(document.activeElement)")
-    assert not card.locator(".field").count()
-    page.keyboard.press("Enter")
     assert card.locator(".field").count() == FIELDS
     page.keyboard.press("a")
-    assert tally(page) == f"6 accepted. 6 accepted, 0 rejected, 0 skipped, {PAGES * FIELDS - 6} to decide"
-    page.keyboard.press("k")
+    assert tally(page).startswith(f"6 accepted. 6 accepted, 0 rejected, 0 skipped, {PAGES * FIELDS - 6} to decide")
+    page.keyboard.press("K")
+    page.keyboard.press("K")
     page.keyboard.press("a")  # the first page's insights need a look: not taken with the rest
     assert tally(page).startswith("5 accepted, 1 left out: they need a decision of their own. 11 accepted")
     page.keyboard.press("u")
     assert tally(page).startswith("Undone. 6 accepted")
-    page.keyboard.press("Tab")  # into the first field's buttons
-    page.keyboard.press("r")
-    page.keyboard.press("s")
-    page.keyboard.press("r")
-    assert tally(page) == f"6 accepted, 1 rejected, 0 skipped, {PAGES * FIELDS - 7} to decide"
-    assert page.evaluate("document.activeElement.dataset.decision") == "accept"  # the focus stays where it was
+    page.keyboard.press("K")
+    for key in ("n", "u", "s", "u", "n"):
+        page.keyboard.press(key)
+        page.keyboard.press("K")
+    assert tally(page).startswith("6 accepted, 1 rejected") or "6 accepted, 1 rejected" in tally(page)
+    page.keyboard.press("3")
     page.keyboard.press("?")
     assert page.locator("#help").is_visible()
-    page.keyboard.press("a")  # not while a dialog is open
+    page.keyboard.press("y")  # not while a dialog is open
     page.keyboard.press("Escape")
     decisions = export(page, tmp_path)["decisions"]
-    assert [one["decision"] for one in decisions] == ["reject"] + ["accept"] * 6
+    assert sorted(one["decision"] for one in decisions) == ["accept"] * 6 + ["reject"]
     page.keyboard.press("/")
-    page.keyboard.type("ars")  # typed, not decided
-    assert tally(page).startswith("6 accepted, 1 rejected")
+    page.keyboard.type("ysn")  # typed, not decided
+    assert "6 accepted, 1 rejected" in tally(page)
+
+
+def test_fifty_nine_fields_are_decided_in_as_many_keys(tab: Watched, tmp_path: Path) -> None:
+    """Every field is whole in the window when it is decided; flagged ones come first, one action finds them all."""
+    workspace = many(tmp_path / "wiki", 10)
+    run(workspace, "reject", "bay-4:ratings.rigor")
+    page = tab.open(written(workspace, tmp_path / "r.html"), "queue")
+    whole = """() => { const box = document.getElementById('stage').getBoundingClientRect();
+                        return box.top >= 0 && box.bottom <= document.getElementById('bottom').getBoundingClientRect().top }"""
+    page.keyboard.press("f")
+    assert page.locator("#stage .where").inner_text().endswith("of 2")
+    page.keyboard.press("f")
+    for number in range(59):
+        assert page.evaluate(whole), page.locator("#stage").inner_text()
+        assert ("needs a look" in page.locator("#stage").inner_text()) == (number < 2)
+        page.keyboard.press("n" if number % 5 == 4 else "y")
+    assert page.locator("#all-done").is_visible()
+    assert " 0 to decide" in tally(page)
+
+
+def test_single_insights_edits_notes_and_reasons_are_exported(chromium: Browser, tab: Watched, tmp_path: Path) -> None:
+    workspace = many(tmp_path / "wiki", 2)
+    page = tab.open(written(workspace, tmp_path / "r.html"), "queue")
+    page.locator("[data-insight]").nth(1).get_by_role("button", name="Reject").click()  # reject one …
+    page.keyboard.press("y")  # … and keep the others
+    page.keyboard.press("e")  # fix a word of the next field
+    page.locator("#stage textarea").fill("The station has worked since 1984, says the page.")
+    page.keyboard.press("Control+Enter")
+    page.keyboard.press("m")
+    page.keyboard.type("Ask the operator.")
+    page.click("#note-keep")
+    page.keyboard.press("e")  # a rating, by the arrow keys
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    page.keyboard.press("n")
+    page.keyboard.press("3")
+    data = export(page, tmp_path)
+    assert [
+        (one["field"].partition(".")[0], one["decision"], one.get("value"), one.get("reason"), one.get("note")) for one in data["decisions"]
+    ] == [
+        ("insights", "reject", None, None, None),
+        ("insights", "accept", None, None, None),
+        ("llmSummary", "edit", "The station has worked since 1984, says the page.", None, None),
+        ("ratings", "note", None, None, "Ask the operator."),
+        ("ratings", "edit", 1, None, None),
+        ("ratings", "reject", None, "dull", None),
+    ]
+    other = Watched(chromium)  # another browser profile goes on
+    again = other.open(written(workspace, tmp_path / "r.html"), "queue")
+    again.keyboard.press("x")
+    again.set_input_files("#import", tmp_path / "decisions.json")
+    again.locator("#copied:not(:empty)").wait_for()
+    again.keyboard.press("Escape")
+    assert tally(again).startswith("3 accepted, 1 rejected")
+    assert other.console == []
+    other.context.close()
+    _, refused = take(workspace, read_decisions(tmp_path / "decisions.json").decisions, by="ann", when=NOW)
+    assert refused == []
+    assert [item["type"] for item in wikis.change_of(workspace, "bay-0", "insights").result] == ["quantitative", "disagreement"]
+    assert wikis.states(workspace)["bay-0"]["llmSummary"] == "edit/accepted"
 
 
 def test_exported_decisions_are_what_review_from_reads(tab: Watched, tmp_path: Path) -> None:
@@ -149,19 +215,23 @@ def test_exported_decisions_are_what_review_from_reads(tab: Watched, tmp_path: P
     card.get_by_role("group", name="Decision on llmSummary").get_by_role("button", name="Accept").click()
     card.get_by_role("group", name="Decision on rigor").get_by_role("button", name="Reject").click()
     card.get_by_role("group", name="Decision on novelty").get_by_role("button", name="Skip").click()
-    card.get_by_label("Take insight 2").uncheck()
+    card.get_by_role("group", name="Decision on insight 2").get_by_role("button", name="Reject").click()
+    for number in (1, 3):
+        card.get_by_role("group", name=f"Decision on insight {number}").get_by_role("button", name="Accept").click()
     tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
     data = export(page, tmp_path)
     page.click("#export-open")
     page.click("#copy")
-    page.wait_for_function("document.getElementById('copied').textContent")
+    page.locator("#copied:not(:empty)").wait_for()
     assert json.loads(page.evaluate("navigator.clipboard.readText()")) == data
-    assert {(one["field"], one["decision"]): one.get("insights") for one in data["decisions"]} == {
-        ("llmSummary", "accept"): None,
-        ("ratings.rigor", "reject"): None,
-        ("ratings.novelty", "skip"): None,
-        ("insights", "accept"): [0, 2],
-    }
+    assert [(one["field"].partition(".")[0], one["decision"]) for one in data["decisions"]] == [
+        ("llmSummary", "accept"),
+        ("ratings", "reject"),
+        ("ratings", "skip"),
+        ("insights", "reject"),
+        ("insights", "accept"),
+        ("insights", "accept"),
+    ]
     _, refused = take(workspace, read_decisions(tmp_path / "decisions.json").decisions, by="ann", when=NOW)
     assert refused == []
     name = data["decisions"][0]["page"]
@@ -178,41 +248,40 @@ def test_decisions_outlive_a_reload_and_belong_to_the_value_seen(tab: Watched, t
     workspace = many(tmp_path / "wiki", 2)
     file = written(workspace, tmp_path / "r.html")
     page = tab.open(file)
-    page.keyboard.press("j")
-    page.keyboard.press("r")
-    before = tally(page)
-    assert "6 rejected" in before
+    page.keyboard.press("K")
+    page.keyboard.press("d")
+    assert "6 rejected" in tally(page)
+    assert "6 kept, saved " in page.locator("#kept").inner_text()
     page.reload()
-    assert tally(page) in before
+    assert "6 rejected" in tally(page)
     wikis.answer(workspace, "bay-0", {"summary": wikis.SUMMARY})
     written(workspace, file)
     page.reload()
     assert "5 rejected" in tally(page)  # the new summary is another value
 
 
-def test_decisions_outlive_an_empty_storage_and_another_report(tab: Watched, tmp_path: Path) -> None:
+def test_decisions_outlive_an_empty_storage_a_second_tab_and_another_report(tab: Watched, tmp_path: Path) -> None:
     """Chromium may read localStorage of a page from a file as empty or outdated right after a reload."""
     workspace = many(tmp_path / "wiki", 2)
     file = written(workspace, tmp_path / "r.html")
     page = tab.open(file)
-    page.keyboard.press("j")
-    page.keyboard.press("r")
+    page.keyboard.press("K")
+    page.keyboard.press("d")
     page.evaluate("localStorage.clear()")
     page.reload()
     assert tally(page).startswith("0 accepted, 6 rejected")
-    # What was lost is stored again, and a report that shows other pages leaves it alone.
+    # What was lost is stored again. A second tab with a report that shows other pages leaves it alone, and both see what the other decides.
     other = tmp_path / "other.html"
     other.write_text(review_html(views(workspace)[1:], wiki=workspace.config.root.name, generated=NOW), encoding="utf-8")
-    tab.open(other)
-    page.keyboard.press("j")
-    page.keyboard.press("a")
-    tab.open(file)
-    assert tally(page).startswith("6 accepted, 6 rejected")
-    page.keyboard.press("j")
-    page.keyboard.press("u")
-    assert tally(page).startswith("6 accepted, 6 rejected")  # nothing was decided here since
-    tab.open(other)
-    assert tally(page).startswith("6 accepted, 0 rejected")
+    second = tab.context.new_page()
+    second.goto(other.as_uri())
+    second.keyboard.press("a")
+    says(page, "6 accepted, 6 rejected")
+    second.keyboard.press("u")
+    says(page, "0 accepted, 6 rejected")
+    page.reload()
+    assert tally(page).startswith("0 accepted, 6 rejected")
+    second.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -221,8 +290,8 @@ def test_light_and_dark_are_readable_at_every_width(chromium: Browser, tmp_path:
     watched = Watched(chromium, viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = watched.open(written(with_old_values(tmp_path / "w"), tmp_path / "r.html"))
     page.click("#all-open")
-    page.locator("[data-decision=reject]").first.click()
-    page.locator("[data-decision=accept]:not([disabled])").first.click()
+    page.locator("#cards [data-decision=reject]").first.click()
+    page.locator("#cards [data-decision=accept]:not([disabled])").first.click()
     assert page.evaluate(CONTRAST) == []
     assert page.evaluate("document.documentElement.scrollWidth") == width
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -241,10 +310,13 @@ def test_on_a_phone_filters_fold_and_buttons_can_be_hit(chromium: Browser, crowd
     assert not page.locator("#by-field").is_visible()
     page.tap("#more")
     assert page.locator("#by-field").is_visible()
-    size = page.locator("[data-decision=accept]").first.bounding_box()
-    assert size is not None
-    assert size["height"] >= 38
-    page.locator("[data-decision=accept]").first.tap()
+    page.tap("#view-queue")
+    for name in ("Accept", "Reject", "Skip"):
+        size = page.locator("#decisions").get_by_role("button", name=name).bounding_box()
+        assert size is not None and size["height"] >= 38 and size["y"] + size["height"] <= 740
+    first = page.locator("#stage .field h3").bounding_box()
+    assert first is not None and first["y"] < 400  # the first field is on the first screen
+    page.locator("#decisions").get_by_role("button", name="Accept").tap()
     assert tally(page).startswith("1 accepted")
     watched.context.close()
 
@@ -327,10 +399,11 @@ def test_a_click_lands_in_the_proposal(tab: Watched, served: tuple[Wiki, ReviewS
     with page.expect_response("**/decisions"):
         first.get_by_role("group", name="Decision on rigor").get_by_role("button", name="Reject").click()
     with page.expect_response("**/decisions"):
-        first.get_by_label("Take insight 3").click()
+        first.get_by_role("group", name="Decision on insight 3").get_by_role("button", name="Reject").click()
+    all_answered(page)
     stored = wikis.states(workspace)["bay-0"]
     change = workspace.shared(ProposalStore).get("bay-0").change("insights")
-    assert len(change.new) == 2
+    assert (len(change.result), change.state) == (2, "pending")
     assert stored["llmSummary"] == "accept/accepted"
     assert stored["ratings.rigor"] == "reject/rejected"
     for _ in range(2):
@@ -351,15 +424,13 @@ def test_a_reload_may_still_decide_and_a_copy_of_the_cookie_may_not(chromium: Br
     page = first.open(server.address)
     assert page.url == f"{server.origin}/"
     page.reload()
-    page.keyboard.press("j")
     page.keyboard.press("a")
     page.wait_for_selector("#tally[aria-busy=false]")
     assert "accept/accepted" in str(wikis.states(workspace))
     before = wikis.states(workspace)
     thief = Watched(chromium, storage_state=first.context.storage_state())
     page = thief.open(f"{server.origin}/")
-    page.keyboard.press("j")
-    page.keyboard.press("j")
+    page.keyboard.press("J")
     page.keyboard.press("a")
     page.wait_for_selector("text=this tab may not decide")
     assert wikis.states(workspace) == before
@@ -373,12 +444,11 @@ def test_clicks_faster_than_the_answers_are_all_stored(tab: Watched, served: tup
     held: list[Route] = []
     page.route("**/decisions", lambda route: held.append(route))
     first = page.locator(".card").first
-    first.get_by_label("Take insight 3").click()
-    first.get_by_label("Take insight 2").click()  # its number is about to change: not taken
+    for number in (3, 2):
+        first.get_by_role("group", name=f"Decision on insight {number}").get_by_role("button", name="Reject").click()
     page.keyboard.press("u")
-    insights = first.get_by_role("group", name="Decision on insights")
-    insights.get_by_role("button", name="Accept").click()
-    for number in range(3):  # each goes out once the one before is answered
+    first.get_by_role("group", name="Decision on insights").get_by_role("button", name="Accept").click()
+    for number in range(2):  # one at a time; what came meanwhile goes out together
         while len(held) <= number:
             page.wait_for_timeout(10)
         assert len(held) == number + 1
@@ -387,25 +457,51 @@ def test_clicks_faster_than_the_answers_are_all_stored(tab: Watched, served: tup
     assert tally(page).startswith("1 accepted, 0 rejected")
     assert page.locator("#trouble").is_hidden()
     change = workspace.shared(ProposalStore).get("bay-0").change("insights")
-    assert (change.state, len(change.new)) == ("accepted", 3)
+    assert (change.state, len(change.result)) == ("accepted", 2)
 
 
-def test_a_click_on_top_of_a_refused_one_takes_no_value_that_was_not_seen(tab: Watched, served: tuple[Wiki, ReviewServer]) -> None:
+def test_the_later_of_two_reviewers_sees_who_decided_and_keeps_their_own(chromium: Browser, served: tuple[Wiki, ReviewServer]) -> None:
     workspace, server = served
-    page = tab.open(server.address)
-    held: list[Route] = []
-    page.route("**/decisions", lambda route: held.append(route))
-    summary = page.locator(".card").first.get_by_role("group", name="Decision on llmSummary")
-    summary.get_by_role("button", name="Reject").click()
-    summary.get_by_role("button", name="Accept").click()  # on top of a click that is going to be refused
-    wikis.answer(workspace, "bay-0", {"summary": wikis.SUMMARY})  # another run, meanwhile
-    for number in range(2):
-        while len(held) <= number:
-            page.wait_for_timeout(10)
-        with page.expect_response("**/decisions") as told:
-            held[number].continue_()
-        assert [one["field"] for one in told.value.json()["refused"]] == ["llmSummary"]
-    assert wikis.states(workspace)["bay-0"]["llmSummary"] == "-/pending"
+    watched = Watched(chromium)
+    page = watched.open(server.address)
+    run(workspace, "reject", "bay-0:llmSummary")
+    by = wikis.change_of(workspace, "bay-0", "llmSummary").decided["by"]
+    summary = page.locator(".card").first.locator("[data-field=llmSummary]")
+    with page.expect_response("**/decisions"):
+        summary.get_by_role("button", name="Accept").click()
+    page.wait_for_selector(".refused")
+    assert f"accept: rejected by {by}" in summary.locator(".refused").inner_text()
+    assert wikis.states(workspace)["bay-0"]["llmSummary"] == "reject/rejected"
+    page.reload()
+    page.click("#view-browse")
+    assert summary.locator(".refused").is_visible(), "what could not be stored is shown and kept"
+    summary.get_by_role("button", name="Decide again").click()
+    all_answered(page)
+    assert wikis.states(workspace)["bay-0"]["llmSummary"] == "accept/accepted"
+    watched.context.close()
+
+
+def test_what_the_server_does_not_take_is_kept_and_sent_later(chromium: Browser, served: tuple[Wiki, ReviewServer]) -> None:
+    workspace, server = served
+    watched = Watched(chromium, viewport={"width": 1280, "height": 700})
+    watched.page.on("dialog", lambda dialog: dialog.accept())
+    page = watched.open(server.address, "queue")
+    page.route("**/decisions", lambda route: route.abort())
+    for key in ("n", "y", "s", "u"):
+        page.keyboard.press(key)
+    page.wait_for_selector("#trouble:not([hidden])")
+    box = page.locator("#trouble").bounding_box()
+    assert box is not None and 0 <= box["y"] < 700, "in the window, however far one has scrolled"
+    assert "3 waiting for the server" in page.locator("#kept").inner_text()
+    before = wikis.states(workspace)
+    page.reload()
+    page.unroute("**/decisions")
+    page.reload()
+    all_answered(page)
+    assert wikis.states(workspace) != before
+    assert tally(page).startswith("1 accepted, 1 rejected, 0 skipped")
+    assert page.locator("#trouble").is_hidden()
+    watched.context.close()
 
 
 def test_leaving_with_a_click_unanswered_asks_first(chromium: Browser, served: tuple[Wiki, ReviewServer]) -> None:
@@ -450,11 +546,10 @@ def test_a_decision_that_could_not_be_stored_is_said(chromium: Browser, served: 
     name = "bay-0"
     wikis.answer(workspace, name, {"summary": wikis.SUMMARY})  # another run, meanwhile
     page.locator("#search").fill("bay 0")
-    page.locator(".card button").first.click() if not page.locator(".card .field").count() else None
     with page.expect_response("**/decisions"):
         page.get_by_role("group", name="Decision on llmSummary").get_by_role("button", name="Accept").click()
-    page.wait_for_selector("#trouble:not([hidden])")
-    assert "the proposal has changed" in page.locator("#trouble").inner_text()
+    page.wait_for_selector(".refused")
+    assert "the proposal has changed" in page.locator(".refused").inner_text()
     assert tally(page).startswith("0 accepted")
     assert wikis.states(workspace)[name]["llmSummary"] == "-/pending"
     watched.context.close()

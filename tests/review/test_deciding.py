@@ -16,8 +16,6 @@ from enrich.grounding import Finding
 from enrich.review.applying import MEANWHILE, apply
 from enrich.review.decisions import (
     Step,
-    candidates,
-    chosen_insights,
     decide,
     decided,
     edited,
@@ -28,9 +26,10 @@ from enrich.review.decisions import (
     record,
     take,
     undecided,
+    with_items,
 )
 from enrich.review.lock import LockFile, lock_entry
-from enrich.review.proposals import Proposal, ProposalStore, changed_lines, line_marks
+from enrich.review.proposals import Proposal, ProposalStore, changed_lines, insight_items, line_marks
 from enrich.stages.fields import value_hash
 from enrich.wiki.pages import Page, PageFile, parse_page, read_page
 from tests.review import wikis
@@ -237,17 +236,40 @@ def test_forms_carry_any_text_through_the_editor(workspace: Wiki) -> None:
 
 def test_single_insights_are_taken_left_and_given_back(workspace: Wiki) -> None:
     first = change_of(workspace, "cove", "insights")
-    page = page_of(workspace, "cove")
-    listed = candidates(first)
-    assert [one.number for one in listed] == [0, 1, 2, None]
-    one = chosen_insights(first, [listed[2], listed[3]], page, by="ann", when=NOW)
-    assert [item["type"] for item in one.new] == ["disagreement", "quantitative"]
-    assert one.new[1]["text"] == "Building it cost a quarter more than planned."
-    assert one.edited and one.edited.how == "took 1 of 3 insights, kept 1 that stood there"
-    assert (one.state, len(one.proposed.new)) == ("accepted", 3)
-    assert [item.where for item in one.evidence] == ["insights[0]", "insights[1]"]
+    listed = insight_items(first)
+    assert [(one.index, one.status) for one in listed] == [(0, "changed"), (1, "new"), (2, "new")]
+    one = with_items(first, {listed[0].id: "reject", listed[1].id: "reject"}, by="ann", when=NOW, reason="dull")
+    assert (one.state, one.new) == ("pending", first.new), "nothing is accepted by implication, and what was rejected stays visible"
+    one = with_items(one, {listed[2].id: "accept"}, by="bob", when=NOW)
+    # In place of the first, what is on the page stays.
+    assert [item["text"] for item in one.result] == [
+        "Building it cost a quarter more than planned.",
+        "Fishers and operator disagree on herring.",
+    ]
+    assert (one.state, one.items[listed[0].id]) == ("accepted", {"by": "ann", "when": NOW, "decision": "reject", "reason": "dull"})
     assert undecided(one) == first
-    assert chosen_insights(first, listed[:3], page, by="ann", when=NOW) == decided(first, "accept", by="ann", when=NOW)
+    assert with_items(one, {listed[2].id: None}, by="bob", when=NOW).state == "pending"
+    assert with_items(one, {listed[2].id: "reject"}, by="bob", when=NOW).state == "rejected"
+    # What was decided on the whole field holds for the insights that have no decision of their own.
+    assert with_items(decided(first, "accept", by="ann", when=NOW), {listed[1].id: "reject"}, by="bob", when=NOW).state == "accepted"
+    with pytest.raises(AnswerError):
+        with_items(first, {"00000000": "accept"}, by="ann", when=NOW)
+
+
+def test_single_insights_have_addresses_on_the_command_line(workspace: Wiki) -> None:
+    field = next(one for one in run(workspace, "diff", "cove", "--json").json["pages"][0]["fields"] if one["field"] == "insights")
+    names = [f"cove:insights.{item['id']}" for item in field["items"]]
+    assert run(workspace, "reject", names[1], "--reason", "dull").exit == 0
+    assert names[1].partition(":")[2] in run(workspace, "diff", "cove", "--format", "word").out
+    assert run(workspace, "accept", "cove:insights").exit == 0  # the others
+    run(workspace, "apply")
+    texts = [item["text"] for item in page_of(workspace, "cove").frontmatter["insights"]]
+    assert texts == ["Building it cost a third more than planned.", "Fishers and operator disagree on herring."]
+    # The same answer to the same question does not bring it back.
+    wikis.answer(workspace, "cove", {"insights": wikis.INSIGHTS})
+    assert "insights" not in wikis.states(workspace)["cove"]
+    wikis.answer(workspace, "bay", {"insights": wikis.INSIGHTS})
+    assert run(workspace, "accept", "bay:insights.00000000").exit == 1
 
 
 def test_an_applied_edit_is_ours_and_the_next_run_leaves_it(workspace: Wiki) -> None:
@@ -304,7 +326,7 @@ def test_decisions_come_from_a_file(workspace: Wiki, tmp_path: Path) -> None:
         "ratings.actionability": "skip/pending",
         "ratings.completeness": "-/pending",
     }
-    assert [item["type"] for item in change_of(workspace, "bay", "insights").new] == ["quantitative", "disagreement"]
+    assert [item["type"] for item in change_of(workspace, "bay", "insights").result] == ["quantitative", "disagreement"]
     assert change_of(workspace, "bay", "ratings.rigor").new == 3.5
     assert not change_of(workspace, "cove", "insights").edited
     back = written(tmp_path, entry(workspace, "bay", "ratings.novelty", "undo"))
@@ -443,3 +465,31 @@ def test_a_full_disk_between_lock_and_proposal_leaves_the_field_on_the_table(wor
     assert change_of(workspace, "bay", "llmSummary").state == "pending"
     decide(workspace, [("bay", ("llmSummary",))], "reject", by="ann", when=NOW)
     assert change_of(workspace, "bay", "llmSummary").state == "rejected" and rejected(workspace) == {("bay", "summary"): ("llmSummary",)}
+
+
+def test_a_decision_is_not_stored_over_one_that_the_reviewer_has_not_seen(workspace: Wiki, tmp_path: Path) -> None:
+    def sent(by: str, *entries: dict[str, Any]) -> list[tuple[str, str, str]]:
+        return take(workspace, read_decisions(written(tmp_path, *entries)).decisions, by=by, when=NOW)[1]
+
+    first = [entry(workspace, "bay", "llmSummary", decision, seen="") for decision in ("accept", "reject")]
+    assert sent("ann", first[0]) == [] and sent("ann", first[0]) == [], "sent again, because its answer was lost"
+    assert sent("bob", first[1]) == [("bay", "llmSummary", "accepted by ann, just now: look again")]
+    assert sent("bob", {**first[1], "seen": change_of(workspace, "bay", "llmSummary").mark}) == []
+    ids = [item.id for item in insight_items(change_of(workspace, "bay", "insights"))]
+    both = [{**entry(workspace, "bay", "insights", "reject", seen="", reason="wrong"), "field": f"insights.{one}"} for one in ids[:2]]
+    assert sent("ann", *both) == [], "two insights of one field, seen at one time"
+    assert sent("bob", {**both[0], "decision": "accept"}) != []
+    note = entry(workspace, "bay", "ratings.rigor", "note", note="Ask the operator.", seen="")
+    assert sent("ann", note) == []
+    assert change_of(workspace, "bay", "ratings.rigor").decided["note"] == "Ask the operator."
+    run(workspace, "reject", "bay:ratings.rigor", "--reason", "unsupported")
+    kept = change_of(workspace, "bay", "ratings.rigor").decided
+    assert (kept["note"], kept["reason"], kept["decision"]) == ("Ask the operator.", "unsupported", "reject")
+
+
+def test_pages_are_assigned_by_section(workspace: Wiki) -> None:
+    wikis.answer(workspace, "bay", {})
+    said = run(workspace, "review", "--assign", "b*=ann", "--json").json["assigned"]
+    assert said == [{"section": "b*", "name": "ann", "pages": 1}]
+    assert {page["page"]: page["assigned"] for page in run(workspace, "diff", "--json").json["pages"]} == {"bay": "ann", "cove": ""}
+    assert run(workspace, "review", "--assign", "nonsense").exit == 2

@@ -21,7 +21,8 @@ from enrich.review.lines import code, markdown_comment, word_text
 from enrich.review.proposals import ProposalStore
 
 # Inner names: hostile proposals are written past everything that cleans answers, and limits are set that no command takes.
-from enrich.review.views import DiffDocument, PageView, age, diff_document, page_views, schema_text, word_diff
+from enrich.review.views import DiffDocument, PageView, diff_document, page_views, schema_text, word_diff
+from enrich.text import age
 from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki
 from tests.review.wikis import HOSTILE, answer, hostile, make_wiki, many, page_text, ratings_answer, summary_answer, views, with_old_values

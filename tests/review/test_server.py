@@ -232,7 +232,7 @@ def test_decisions_land_in_the_proposals_and_rejections_in_the_lock(workspace: W
     assert stored["brest"]["llmSummary"] == "skip/pending"
     brest = workspace.shared(ProposalStore).get("brest")
     insights = brest.change("insights")
-    assert (insights.state, [item["type"] for item in insights.new]) == ("accepted", ["quantitative", "disagreement"])
+    assert (insights.state, [item["type"] for item in insights.result]) == ("accepted", ["quantitative", "disagreement"])
     assert insights.decided["by"] == "ann"
     lines = [json.loads(row) for row in workspace.config.lock.read_text(encoding="utf-8").splitlines()]
     assert [(line["page"], line["stage"], line["rejected"]) for line in lines] == [("dover", "ratings", ["ratings.rigor"])]

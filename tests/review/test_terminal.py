@@ -22,7 +22,7 @@ from rich.console import Console
 from textual.pilot import Pilot
 
 # Inner names: the application is driven in this process, and decisions are read from the store it writes.
-from enrich.review.proposals import ProposalStore
+from enrich.review.proposals import ProposalStore, insight_items
 from enrich.review.review_session import ReviewSession
 from enrich.review.terminal_app import ReviewApp, help_table
 from enrich.wiki.wiki import Wiki
@@ -214,8 +214,7 @@ def test_seventeen_proposals_with_every_key(seventeen: Wiki, editor: Callable[..
     assert all(after[f"bay-{number:02}"] == UNTOUCHED for number in range(5, 18))
     # Values: two of three insights; an edit with its author and what it replaced; an edit with a finding, accepted by hand.
     taken = change_of(seventeen, "bay-01", "insights")
-    assert [item["type"] for item in taken.new] == ["quantitative", "disagreement"]
-    assert len(taken.proposed.new) == 3 and [item.where for item in taken.evidence] == ["insights[0]", "insights[1]"]
+    assert [item["type"] for item in taken.result] == ["quantitative", "disagreement"] and len(taken.new) == 3
     mine = change_of(seventeen, "bay-02", "llmSummary")
     assert mine.new == "Building it cost 40 million dollars." and mine.proposed.new == wikis.SUMMARY["summary"]
     assert mine.provenance["edited"]["by"] == "ann" and mine.decided["by"] == "ann" and not mine.findings
@@ -283,8 +282,12 @@ def test_a_field_shows_its_change_evidence_reason_and_origin(tmp_path: Path, mon
             assert "» Building it cost 40 million dollars (line 11, Costs)" in ann.screen
             assert " insights 2 new, 1 changed, 1 gone over-human" in ann.words
             await ann.press("j")
-            assert "~ changed: quantitative (S 2 → 3, I 4, A 2)\n  Building it cost a [-quarter-]{+third+} more than planned." in ann.screen
-            assert "- gone: claim (S 3, I 4, A 2)\n  [-An old claim that goes.-]" in ann.screen
+            changed, gone = (item.id for item in insight_items(change_of(wiki, "bay", "insights")) if item.status in ("changed", "gone"))
+            assert (
+                f"~ changed: quantitative (S 2 → 3, I 4, A 2) insights.{changed}\n  Building it cost a [-quarter-]{{+third+}} more than planned."
+                in ann.screen
+            )
+            assert f"- gone: claim (S 3, I 4, A 2) insights.{gone}\n  [-An old claim that goes.-]" in ann.screen
             assert "fake-model, prompt 1, 1,234 tokens in, 210 out, $0.0012, asked 3 hours ago" in ann.screen
             await ann.press("j", "j")
             assert "4 → 5.5 (+1.5)" in ann.screen and "because: What it says of the station is enough for rigor." in ann.screen
@@ -382,6 +385,35 @@ def test_nothing_from_pages_and_models_controls_the_terminal(tmp_path: Path) -> 
             assert "owned" in seen and "\\x1b" in seen and "\\u202e" in seen and "[bold red]x[/]" in seen
 
     asyncio.run(look())
+
+
+def test_flagged_fields_notes_and_reasons(wiki_with_flags: Wiki) -> None:
+    async def review() -> None:
+        async with desk(wiki_with_flags) as ann:
+            await ann.press("f")
+            assert ann.screen.startswith("2/2") and ann.field == "insights" and "1 field with a flag, 1 open" in ann.screen
+            await ann.press("j", "k")
+            assert ann.field == "insights"
+            await ann.press("m")
+            await ann.press(*"dull", "enter")
+            assert "note: dull" in ann.screen
+            assert "insights: rejected. No flagged field is open any more" in await ann.press("n")
+            await ann.press("3")
+            await ann.press("1")
+            await ann.press("q")
+
+    asyncio.run(review())
+    decided = change_of(wiki_with_flags, "cape", "insights").decided
+    assert (decided["decision"], decided["note"], decided["reason"]) == ("reject", "dull", "wrong")
+
+
+@pytest.fixture
+def wiki_with_flags(tmp_path: Path) -> Wiki:
+    wiki = wikis.make_wiki(tmp_path / "flags", {name: wikis.page_text(name.title()) for name in ("bay", "cape")})
+    wikis.answer(wiki, "bay", {"summary": wikis.SUMMARY})
+    wrong = {"insights": [wikis.insight("Seals are many.", "This is on no page of the wiki at all.")]}
+    wikis.answer(wiki, "cape", {"summary": wikis.SUMMARY, "insights": wrong})
+    return wiki
 
 
 def test_the_help_fits_and_the_docs_name_every_key() -> None:

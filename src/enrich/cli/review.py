@@ -16,8 +16,8 @@ from typer import Argument, Context, Exit, Option, Typer
 from enrich.cli.session import LISTED, TO_REPORT, Output, Pages, Session, Stages, by_page, compact, first_few
 from enrich.errors import UserError
 from enrich.review.applying import Applied, recover
-from enrich.review.browser import HOST, ReviewServer, review_html
-from enrich.review.decisions import Decided, apply_decided, decide, named_fields, pending, read_decisions, take
+from enrich.review.browser import HOST, ReviewServer, review_html, wiki_id
+from enrich.review.decisions import Decided, Reason, apply_decided, assign_pages, decide, named_fields, pending, read_decisions, take
 from enrich.review.decisions import adopt as adopt_values
 from enrich.review.lines import file_text, markdown_comment, word_text
 from enrich.review.lock import LockFile
@@ -27,11 +27,16 @@ from enrich.review.views import diff_document, page_views
 from enrich.stages.fields import QUALITY
 from enrich.stages.stage import load_stages
 from enrich.text import counted, json_text
+from enrich.wiki.git import user_name
 from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki, now_iso
 
 PageFields = Annotated[
-    list[str] | None, Argument(metavar="[PAGE[:FIELD]]...", help="Pages, or single fields such as solar:llmSummary or solar:ratings.rigor.")
+    list[str] | None,
+    Argument(
+        metavar="[PAGE[:FIELD]]...",
+        help="Pages, single fields such as solar:ratings.rigor, or single insights such as solar:insights.1a2b3c4d.",
+    ),
 ]
 All = Annotated[bool, Option("--all", help="Every pending field except needs-look, over-human and leap.")]
 
@@ -81,7 +86,7 @@ def diff(
     elif form == "markdown":
         text = markdown_comment(views)
     elif form == "html":
-        text = review_html(views, wiki=wiki.config.root.name, generated=now_iso())
+        text = review_html(views, wiki=wiki.config.root.name, key=wiki_id(wiki), generated=now_iso())
     else:
         text = json_text(diff_document(views), indent=1) + "\n"
     session.write(text, output, counted(len(views), "page"), coloured=form in ("text", "word"))
@@ -105,19 +110,52 @@ def review(
     pages: Pages = None,
     source: Annotated[Path | None, Option("--from", metavar="FILE", help="Read decisions from FILE (JSON) instead of asking.")] = None,
     serve: Annotated[bool, Option("--serve", help="Review in a browser on this machine; decisions are stored as they are made.")] = False,
-    port: Annotated[int, Option("--port", metavar="N", min=0, max=65535, help="With --serve: the port (0: any free one).")] = 0,
+    port: Annotated[int | None, Option("--port", metavar="N", min=0, max=65535, help="With --serve: the port (0: any free one).")] = None,
+    assign: Annotated[
+        list[str] | None,
+        Option("--assign", metavar="SECTION=NAME", help="Assign the pages below a folder to a reviewer, and end (repeatable)."),
+    ] = None,
+    mine: Annotated[str | None, Option("--assigned", metavar="NAME", help="Only pages that are assigned to NAME.")] = None,
 ) -> None:
     """Decide field by field in the terminal. Every decision is stored at once, so you can stop and continue at any time."""
     session: Session = ctx.obj
     if serve and source is not None:
         raise UserError("--serve and --from are two ways to decide", do="use one of them", exit_code=2)
     wiki = session.open_wiki()
+    if assign:
+        _assign(session, wiki, assign)
+        return
+    if mine is not None:
+        pages = [proposal.page for proposal in pending(wiki, pages or ()) if proposal.assigned == mine]
+        if not pages:
+            session.say(f"nothing is assigned to {mine}")
+            return
     if serve:
         _serve(session, wiki, pages or (), port)
     elif source is not None:
         _import_decisions(session, wiki, pages, source)
     else:
         _review_in_terminal(session, wiki, pages)
+
+
+def _assign(session: Session, wiki: Wiki, pairs: Sequence[str]) -> None:
+    """Note on the proposals of each section (a folder below the content folder, or a glob of pages) who is to review them."""
+    rows: list[dict[str, Any]] = []
+    for pair in pairs:
+        section, equals, name = pair.rpartition("=")
+        if not equals or not section:
+            raise UserError(f"not SECTION=NAME: {pair!r}", do="for example --assign risks=ann; --assign risks= takes it back", exit_code=2)
+        found = [
+            one
+            for one in pending(wiki, ())
+            if f"/{one.path}".startswith(f"/{section.strip('/')}/") or f"/{section.strip('/')}/" in one.path
+        ]
+        chosen = found or pending(wiki, [section])
+        assign_pages(wiki, [proposal.page for proposal in chosen], " ".join(name.split()))
+        rows.append({"section": section, "name": name, "pages": len(chosen)})
+    session.result(
+        {"assigned": rows}, *(f"{row['section']}: {counted(row['pages'], 'page')} for {row['name'] or 'anyone'}" for row in rows)
+    )
 
 
 def _review_in_terminal(session: Session, wiki: Wiki, pages: Sequence[str] | None) -> None:
@@ -154,7 +192,7 @@ def _review_in_terminal(session: Session, wiki: Wiki, pages: Sequence[str] | Non
         raise Exit(application.return_code)
 
 
-def _serve(session: Session, wiki: Wiki, pages: Sequence[str], port: int) -> None:
+def _serve(session: Session, wiki: Wiki, pages: Sequence[str], port: int | None) -> None:
     """Serve the review page until Ctrl-C."""
     _proposals(session, wiki, pages)  # an unknown page is an error before the server starts
     try:
@@ -204,11 +242,14 @@ def accept(
 
 @app.command()
 def reject(
-    ctx: Context, pages: PageFields = None, everything: Annotated[bool, Option("--all", help="Every proposed field.")] = False
+    ctx: Context,
+    pages: PageFields = None,
+    everything: Annotated[bool, Option("--all", help="Every proposed field.")] = False,
+    reason: Annotated[Reason | None, Option("--reason", metavar="R", help="Why: wrong, unsupported, dull or style.")] = None,
 ) -> None:
     """Reject proposed fields; they do not come back until the page, the prompt or the model changes."""
     session, wiki, named = _decision(ctx, pages, everything)
-    _print_decided(session, "rejected", decide(wiki, named, "reject", by=_who(), when=now_iso()), named)
+    _print_decided(session, "rejected", decide(wiki, named, "reject", reason=reason or "", by=_who(), when=now_iso()), named)
 
 
 def _decision(ctx: Context, pages: list[str] | None, everything: bool) -> tuple[Session, Wiki, list[tuple[str, tuple[str, ...]]]]:
@@ -310,6 +351,9 @@ def _on_pages(number: int, noun: str, fields: Iterable[tuple[str, ...]]) -> str:
 
 
 def _who() -> str:
+    """Who decides: git's `user.name`, or else the login name."""
+    if name := user_name():
+        return name
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):

@@ -17,7 +17,7 @@ from enrich.files import PageMoved, replace_file
 from enrich.metrics.quality import content_type, grading_counts, quality_from_ratings
 from enrich.review.lock import PERSONS, Key, Lock, LockEntry, LockFile, lock_entry, owner
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, changed_lines
-from enrich.stages.fields import QUALITY, as_written, canonical, current_value, key_path, same, value_hash
+from enrich.stages.fields import INSIGHTS, QUALITY, as_written, canonical, current_value, key_path, same, value_hash
 from enrich.wiki.frontmatter.edit import edit_bytes
 from enrich.wiki.frontmatter.spans import EditRefused
 from enrich.wiki.pages import Page, read_page
@@ -166,7 +166,7 @@ def obstacle(page: Page, changes: Iterable[FieldChange], seen: Mapping[str, str]
     """
     for change in changes:
         now = current_value(page.frontmatter, change.field)
-        if same(now, change.new):
+        if same(now, change.result):
             continue  # written already, by an apply that was interrupted
         if page.hash != change.question.page_hash:
             marks = (seen or {}).get(change.question.page_hash)
@@ -203,7 +203,7 @@ def edited(wiki: Wiki, page: Page, lock: Lock, changes: Sequence[FieldChange]) -
 
     `quality` is that of the ratings which are on the page then, unless it is a person's and not among `changes`.
     """
-    values: dict[str, Any] = {change.field: change.new for change in _with_quality(wiki, page, changes)}
+    values: dict[str, Any] = {change.field: change.result for change in _with_quality(wiki, page, changes)}
     entries: list[LockEntry] = []
     for stage in dict.fromkeys(change.stage for change in changes):
         of_stage = [change for change in changes if change.stage == stage]
@@ -215,7 +215,11 @@ def edited(wiki: Wiki, page: Page, lock: Lock, changes: Sequence[FieldChange]) -
                 values[QUALITY] = score
                 names.append(QUALITY)
         written = {name: value_hash(values[name]) for name in names}
-        entries.append(lock_entry(page.id, stage, of_stage[-1].question, before, written=written, date=wiki.today))
+        # Rejected insights do not come back with the same answer.
+        rejected = [
+            f"{INSIGHTS}.{item}" for change in of_stage for item, given in change.items.items() if given.get("decision") == "reject"
+        ]
+        entries.append(lock_entry(page.id, stage, of_stage[-1].question, before, written=written, rejected=rejected, date=wiki.today))
     escape = wiki.config.wiki.escape_dollar and page.file.path.endswith(".mdx")
     edits = {
         key_path(name): as_written(value, escape_dollar=escape)

@@ -29,10 +29,10 @@ from pydantic import ValidationError
 
 from enrich import html
 from enrich.errors import EnrichError, invalid_keys
-from enrich.review.decisions import DecisionFile, take
-from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, STALE, Proposal, ProposalStore
+from enrich.review.decisions import REASONS, DecisionFile, is_small_move, take
+from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, STALE, Proposal, ProposalStore
 from enrich.review.views import FieldView, PageView, as_text, finding_name, page_views, provenance
-from enrich.stages.fields import QUALITY
+from enrich.stages.fields import QUALITY, value_hash
 from enrich.text import escaped, usd
 from enrich.wiki.wiki import Wiki
 
@@ -46,12 +46,34 @@ _FILTERS = (
     ("by-move", "Rating moved by"),
     ("by-section", "Section"),
     ("by-state", "Decision"),
+    ("by-name", "Assigned to"),
     ("sort", "Sort by"),
+)
+# The keys of the terminal application, as far as they exist here.
+_KEYS = (
+    ("y n s", "accept, reject, skip the field; the next one follows"),
+    ("1 2 3 4", "why it was rejected: wrong, unsupported, dull, style"),
+    ("i", "go to the single insights: y and n decide one, Tab goes to the next"),
+    ("e", "edit the value here"),
+    ("m", "write a note on the field"),
+    ("u", "undo the last decision"),
+    ("a d", "accept, reject the rest of this page (accepting leaves out what carries a flag)"),
+    ("Y N S", "accept, reject, skip all the rest, after a question"),
+    ("j k", "next, previous field"),
+    ("J K", "next, previous page"),
+    ("f", "flagged fields only, or all again"),
+    ("v", "queue or browse; in browse, Enter opens and closes a page"),
+    ("/", "search"),
+    ("x", "export or import decisions"),
+    ("?", "this list"),
 )
 
 
-def review_html(views: Sequence[PageView], *, wiki: str, generated: str, serve: bool = False) -> str:
-    """The page. `wiki` is the wiki's name, `generated` an ISO time; with `serve`, decisions go to the server that sent the page."""
+def review_html(views: Sequence[PageView], *, wiki: str, generated: str, key: str = "", serve: bool = False, reviewer: str = "") -> str:
+    """The page. `wiki` is the wiki's name, `generated` an ISO time, `key` (`wiki_id`) what a browser keeps decisions under.
+
+    With `serve`, decisions go to the server that sent the page, as those of `reviewer`.
+    """
     fields = [field for view in views for field in view.changes]
     flags = Counter(flag for field in fields for flag in field.flags)
     states = Counter(field.change.state for field in fields if field.change.state != "pending")
@@ -63,18 +85,22 @@ def review_html(views: Sequence[PageView], *, wiki: str, generated: str, serve: 
         styles=("review.css",),
         scripts=("decisions.js", "cards.js", "page.js"),
         island={
-            "wiki": wiki,
+            "id": key or wiki,
             "serve": serve,
+            "reasons": REASONS,
             "pages": [page_data(view, section) for view, section in zip(views, _sections(views), strict=True)],
         },
         connect="'self'" if serve else "'none'",
         wiki=escaped(wiki),
+        reviewer=escaped(reviewer),
+        keys=[(keys.split(), about) for keys, about in _KEYS],
         generated=generated.replace("T", " ")[:16] + " UTC",
         serve=serve,
         pages=len(views),
         fields=len(fields),
         needs_look=flags[NEEDS_LOOK],
         over_human=flags[OVER_HUMAN],
+        leaps=flags[LEAP],
         stale=flags[STALE],
         models=escaped(", ".join(sorted({field.change.model for field in fields}))),
         findings=_counts(finding_name(finding) for field in fields for finding in field.change.findings),
@@ -91,8 +117,9 @@ def review_html(views: Sequence[PageView], *, wiki: str, generated: str, serve: 
 def page_data(view: PageView, section: str = "") -> dict[str, Any]:
     """One page for the script. `section` is the folder that it is filtered by."""
     costs = {field.change.stage: field.change.cost_usd or 0.0 for field in view.changes}
-    shown = {"path": view.path, "title": view.title, "section": section, "note": view.note}
-    fields = [{"field": field.name, **_escaped(_field(field))} for field in view.fields]
+    shown = {"path": view.path, "title": view.title, "section": section, "note": view.note, "assigned": view.proposal.assigned}
+    # What an edit starts from is the value itself: it goes into text fields only.
+    fields = [{"field": field.name, **_escaped(_field(field)), "edit": _editable(field)} for field in view.fields]
     return {"page": view.id, "cost": round(sum(costs.values()), 6), **_escaped(shown), "fields": fields}
 
 
@@ -105,6 +132,12 @@ def _field(field: FieldView) -> dict[str, Any]:
         "stage": change.stage,
         "kind": field.kind,
         "hash": field.new_hash,
+        "mark": change.mark,
+        "lane": _lane(field),
+        "by": change.decided.get("by", "") if change.decided else "",
+        "when": change.decided.get("when", ""),
+        "why": change.decided.get("reason", ""),
+        "note": change.decided.get("note", ""),
         "state": "skipped" if skipped else change.state,
         "flags": field.flags,
         "found": [finding_name(finding) for finding in change.findings],
@@ -119,6 +152,18 @@ def _field(field: FieldView) -> dict[str, Any]:
         "now": as_text(field.current) if field.edited_on_page else None,
         "origin": provenance(change, change.asked[:16].replace("T", " ")),
     }
+
+
+def _lane(field: FieldView) -> str:
+    """Which lane of the queue a field is in, by what a reviewer has to do about it."""
+    lanes = ((STALE, "stale"), (NEEDS_LOOK, "look"), (OVER_HUMAN, "human"), (LEAP, "leap"))
+    return next((lane for flag, lane in lanes if flag in field.flags), "small" if is_small_move(field.change) else "text")
+
+
+def _editable(field: FieldView) -> Any:
+    """The value that an edit starts from; None if the field cannot be edited in the browser."""
+    known = field.kind in ("text", "rating", "insights") and field.name != QUALITY
+    return field.change.new if known else None
 
 
 def _escaped(value: Any) -> Any:
@@ -155,6 +200,11 @@ def _sections(views: Sequence[PageView]) -> list[str]:
     return [parts[shared] if len(parts) > shared else "" for parts in folders]
 
 
+def wiki_id(wiki: Wiki) -> str:
+    """What tells this wiki's decisions in a browser from those of others: 12 hex digits of the hash of its folder."""
+    return value_hash(str(wiki.config.root))[:12]
+
+
 HOST = "127.0.0.1"
 _COOKIE = "enrich-review"
 TAB_HEADER = "X-Enrich-Tab"
@@ -176,8 +226,10 @@ class ReviewServer:
     `proposals` returns those to show now, `now` the time as ISO 8601. `by` is who decides; `stored` counts decisions.
     """
 
-    def __init__(self, wiki: Wiki, proposals: Callable[[], Sequence[Proposal]], *, by: str, now: Callable[[], str], port: int = 0) -> None:
-        """Raises `OSError` if the port is taken."""
+    def __init__(
+        self, wiki: Wiki, proposals: Callable[[], Sequence[Proposal]], *, by: str, now: Callable[[], str], port: int | None = None
+    ) -> None:
+        """Raises `OSError` if the port is taken; without one it is always the same for a wiki, if that is free."""
         self._wiki, self._proposals, self._by, self._now = wiki, proposals, by, now
         self.stored = 0
         self._turn = threading.Lock()
@@ -190,14 +242,22 @@ class ReviewServer:
         class Handler(_Handler):
             server_ = outer
 
-        self._http = _HttpServer((HOST, port), Handler)
+        # Browsers keep what they store by host and port: with the same port, decisions that could not be sent are sent the next time.
+        usual = 49152 + int(wiki_id(wiki), 16) % 16000
+        try:
+            self._http = _HttpServer((HOST, usual if port is None else port), Handler)
+        except OSError:
+            if port is not None:
+                raise
+            self._http = _HttpServer((HOST, 0), Handler)
         self.port: int = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.2,), name="review", daemon=True)
 
     def page(self) -> str:
         """The review page as it is now."""
         views = page_views(self._wiki, self._proposals())
-        return review_html(views, wiki=self._wiki.config.root.name, generated=self._now(), serve=True)
+        name, key = self._wiki.config.root.name, wiki_id(self._wiki)
+        return review_html(views, wiki=name, key=key, generated=self._now(), serve=True, reviewer=self._by)
 
     def decide(self, body: bytes) -> dict[str, Any]:
         """Record a decisions document. Returns the pages it names as they are then, and what was refused. Raises `ValueError` if it is not one."""

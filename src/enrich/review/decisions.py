@@ -14,7 +14,7 @@ Decisions made elsewhere (in the HTML report, by a script) come back as a JSON d
   {"page": "solar", "field": "insights", "decision": "edit", "insights": [0, 2], "new_hash": "77ab…"},
   {"page": "wind", "field": "ratings.rigor", "decision": "edit", "value": 5.5, "new_hash": "c1d0…"}]}
 ```
-`new_hash` is `stages.field_values.value_hash` of the proposed value that was decided on: an entry whose proposal has changed since then is refused.
+`new_hash` is `stages.fields.value_hash` of the proposed value that was decided on: an entry whose proposal has changed since then is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -43,10 +43,12 @@ from enrich.review.proposals import (
     Proposed,
     State,
     blocking_flag,
+    insight_items,
 )
-from enrich.stages.fields import QUALITY, canonical, current_value, is_missing, same, stage_of, value_hash
-from enrich.stages.judges import form_of, judged, with_value
+from enrich.stages.fields import INSIGHTS, QUALITY, canonical, current_value, is_missing, same, stage_of, value_hash
+from enrich.stages.judges import MAX_INSIGHTS, form_of, judged, with_value
 from enrich.stages.stage import Stage
+from enrich.text import age
 from enrich.wiki import yaml12
 from enrich.wiki.frontmatter.cuts import Indents, entry
 from enrich.wiki.pages import Page
@@ -56,6 +58,8 @@ from enrich.wiki.wiki import Wiki
 SAFE_RATING_MOVE = 1.0
 
 Decision = Literal["accept", "reject", "skip"]
+Reason = Literal["wrong", "unsupported", "dull", "style"]
+REASONS: tuple[Reason, ...] = get_args(Reason)
 _STATES: dict[Decision, State] = {"accept": "accepted", "reject": "rejected", "skip": "pending"}
 
 
@@ -83,15 +87,27 @@ class Decided:
 # From one form of a change to another
 
 
-def decided(change: FieldChange, decision: Decision, *, by: str, when: str) -> FieldChange:
-    """The change after a person's decision. A skipped one stays pending, but the next review asks about the others first."""
-    return replace(change, state=_STATES[decision], decided={"by": by, "when": when, "decision": decision})
+def decided(change: FieldChange, decision: Decision, *, by: str, when: str, reason: str = "") -> FieldChange:
+    """The change after a person's decision; `reason` is that of a rejection. Single insights that were rejected stay rejected in an accepted field.
+
+    A skipped one stays pending, but the next review asks about the others first.
+    """
+    rejected = {item: given for item, given in change.items.items() if given.get("decision") == "reject"}
+    everything = len(rejected) == sum(item.status != "same" for item in insight_items(change))
+    items = {} if decision == "reject" or (decision == "accept" and everything) else change.items
+    return replace(change, state=_STATES[decision], items=items, decided={**_signed(by, when, decision, reason), **_note_of(change)})
 
 
 def undecided(change: FieldChange) -> FieldChange:
-    """The change as it was proposed, without a decision and without a person's edit."""
+    """The change as it was proposed, without a decision and without a person's edit. A note stays."""
     proposed = {name: getattr(change.proposed, name) for name in Proposed.__slots__}
-    return replace(change, state="pending", decided={}, edited=None, **proposed)
+    return replace(change, state="pending", decided=_note_of(change), edited=None, items={}, **proposed)
+
+
+def noted(change: FieldChange, note: str, *, by: str, when: str) -> FieldChange:
+    """The change with a reviewer's note ("": without)."""
+    others = {key: value for key, value in change.decided.items() if key != "note"}
+    return replace(change, decided={"by": by, "when": when, **others, "note": note} if note else others if "decision" in others else {})
 
 
 def taken_over(change: FieldChange, page: Page, lock: Lock, *, by: str, when: str) -> FieldChange:
@@ -172,6 +188,15 @@ def _without_rejection(entry: LockEntry, name: str) -> LockEntry | None:
     return replace(entry, fields=fields, rejected=rejected)
 
 
+def assign_pages(wiki: Wiki, pages: Iterable[str], name: str) -> None:
+    """Note on these pages' proposals who is to review them ("": anyone)."""
+    store = wiki.shared(ProposalStore)
+    with store.writing():
+        for page in pages:
+            if (proposal := store.get(page)) is not None:
+                store.put(replace(proposal, assigned=name), durable=True)
+
+
 # Decisions of the command line: by name, or on all
 
 
@@ -200,9 +225,15 @@ def named_fields(wiki: Wiki, arguments: Iterable[str]) -> list[tuple[str, tuple[
         waiting = [one for one in found if one in proposals]
         if not waiting:
             raise UserError(f"nothing is proposed for {argument!r}", do="`enrich diff` shows the proposals")
-        fields = sorted({change.field for one in waiting for change in proposals[one].changes})
+        changes = [change for one in waiting for change in proposals[one].changes]
+        fields = sorted(
+            {change.field for change in changes} | {f"{INSIGHTS}.{item.id}" for change in changes for item in insight_items(change)}
+        )
         if field and field not in fields:
-            raise UserError(f"no proposed field {field!r} on {page}", do=f"proposed there: {', '.join(fields)}")
+            names = ", ".join(name for name in fields if not name.startswith(f"{INSIGHTS}."))
+            raise UserError(
+                f"no proposed field {field!r} on {page}", do=f"proposed there: {names}; `enrich diff` shows the ids of insights"
+            )
         named += [(one, (field,) if field else ()) for one in waiting]
     return named or [(page, ()) for page in proposals]
 
@@ -214,6 +245,7 @@ def decide(
     *,
     safe: bool = False,
     overwrite: bool = False,
+    reason: str = "",
     by: str,
     when: str,
 ) -> Decided:
@@ -229,19 +261,23 @@ def decide(
     for page_id, fields in named:
         proposal, page = wiki.shared(ProposalStore).get(page_id), page_of(wiki, page_id)
         for change in proposal.changes if proposal else ():
-            if change.state == _STATES[decision] or (fields and change.field not in fields):
+            items: dict[str, Decision | None] = {item.id: decision for item in insight_items(change) if f"{INSIGHTS}.{item.id}" in fields}
+            if fields and not items and (change.field not in fields or change.state == _STATES[decision]):
                 continue
-            after, reason = decided(change, decision, by=by, when=when), ""
+            if not fields and change.state == _STATES[decision]:
+                continue
+            made = with_items(change, items, by=by, when=when, reason=reason) if items else None
+            after, why = made or decided(change, decision, by=by, when=when, reason=reason), ""
             if not fields and change.state != "pending":
-                reason = change.state
+                why = change.state
             elif decision == "accept":
-                reason = out_of_reach(change, page) or ("" if fields else blocking_flag(change))
-            if reason == FIELD_MOVED and fields and overwrite and page is not None:
-                after, reason = taken_over(change, page, lock, by=by, when=when), ""
-            elif safe and not reason and not is_small_move(change):
+                why = out_of_reach(change, page) or ("" if fields else blocking_flag(change))
+            if why == FIELD_MOVED and fields and overwrite and page is not None:
+                after, why = taken_over(change, page, lock, by=by, when=when), ""
+            elif safe and not why and not is_small_move(change):
                 continue
-            if reason:
-                left.append((page_id, change.field, reason))
+            if why:
+                left.append((page_id, change.field, why))
             else:
                 steps.append(Step(page_id, change, after))
     done, lost = record(wiki, steps)
@@ -349,8 +385,9 @@ def edited(change: FieldChange, form: Any, page: Page, *, by: str, when: str, ho
         findings=answer.findings,
         evidence=answer.evidence,
         reason=answer.reason or change.reason,
-        decided={} if wait else {"by": by, "when": when, "decision": "edit"},
+        decided=_note_of(change) if wait else {**_signed(by, when, "edit"), **_note_of(change)},
         edited=Edit(by, when, how, change.proposed),
+        items={},
     )
 
 
@@ -359,38 +396,38 @@ def with_new_value(change: FieldChange, value: Any, page: Page, *, by: str, when
     return edited(change, with_value(change.field, _form(change), value), page, by=by, when=when)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One insight that could be on the page: a proposed one (`number` is its place in the proposal), or one on the page that would be removed."""
+def with_items(change: FieldChange, given: Mapping[str, Decision | None], *, by: str, when: str, reason: str = "") -> FieldChange:
+    """The change after decisions on single insights by their ids; None takes one back.
 
-    insight: Mapping[str, Any]
-    number: int | None
+    Once all that would change are decided, the field is: accepted if one of them is. Raises `AnswerError("invalid", …)` for an unknown id, or
+    if more insights would be on the page than are allowed.
+    """
+    listed = [item.id for item in insight_items(change) if item.status != "same"]
+    if unknown := [item for item in given if item not in listed]:
+        raise AnswerError("invalid", f"there is no insight {unknown[0]} in this proposal")
+    # What was decided on the whole field holds for each insight that has no decision of its own.
+    whole = change.decided if change.state != "pending" else {}
+    items = {item: change.items.get(item) or dict(whole) for item in listed if item in change.items or whole}
+    for item, decision in given.items():
+        items.pop(item, None)
+        if decision:
+            items[item] = _signed(by, when, decision, reason)
+    verdicts = {item.get("decision") for item in items.values()}
+    after = replace(change, state="pending", decided=_note_of(change), items=items)
+    if len(items) == len(listed):
+        outcome: Decision = "reject" if verdicts == {"reject"} else "accept"
+        after = replace(after, state=_STATES[outcome], decided={**_signed(by, when, outcome), **_note_of(change)})
+    if after.state == "accepted" and len(after.result) > MAX_INSIGHTS:
+        raise AnswerError("invalid", f"{len(after.result)} insights would be on the page, at most {MAX_INSIGHTS} are allowed")
+    return after
 
-    @property
-    def proposed(self) -> bool:
-        return self.number is not None
+
+def _signed(by: str, when: str, decision: str, reason: str = "") -> dict[str, str]:
+    return {"by": by, "when": when, "decision": decision, **({"reason": reason} if reason else {})}
 
 
-def candidates(change: FieldChange) -> list[Candidate]:
-    """All proposed insights, then those on the page that are not among them."""
-    new = [Candidate(item, number) for number, item in enumerate(change.new or []) if isinstance(item, Mapping)]
-    old = canonical(change.old) or []
-    removed = [item for item in old if isinstance(item, Mapping) and not any(same(item, one.insight) for one in new)]
-    return [*new, *(Candidate(item, None) for item in removed)]
-
-
-def chosen_insights(change: FieldChange, taken: Sequence[Candidate], page: Page, *, by: str, when: str) -> FieldChange:
-    """The change accepted with only `taken` as its value."""
-    if [one.number for one in taken] == list(range(len(change.new or []))):
-        return decided(change, "accept", by=by, when=when)
-    kept = sum(one.proposed for one in taken)
-    how = f"took {kept} of {len(change.new or [])} insights"
-    if kept < len(taken):
-        how += f", kept {len(taken) - kept} that stood there"
-    wanted = [dict(one.insight) for one in taken]
-    after = edited(change, {"insights": wanted}, page, by=by, when=when, how=how)
-    # Choosing is deciding: the findings were on the screen. Only if something was trimmed, the person has not seen the result yet.
-    return decided(after, "accept", by=by, when=when) if same(after.new, wanted) else after
+def _note_of(change: FieldChange) -> dict[str, str]:
+    return {"note": change.decided["note"]} if change.decided.get("note") else {}
 
 
 def _form(change: FieldChange) -> dict[str, Any]:
@@ -398,15 +435,22 @@ def _form(change: FieldChange) -> dict[str, Any]:
 
 
 class Entry(BaseModel):
-    """One decision. `value` belongs to `edit`; `insights` (indices in the proposed list, from 0) to `accept` and `edit`."""
+    """One decision on a field, or on one insight (`insights.<id>`). `value` belongs to `edit`, `reason` to `reject`, `note` to `note`.
+
+    `insights` (indices in the proposed list, from 0) belongs to `accept`: the others are rejected. `seen` is the mark of what
+    was decided when the person looked: where somebody has decided since then, the entry is refused.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
     page: str
     field: str
-    decision: Literal["accept", "reject", "edit", "skip", "undo"]
+    decision: Literal["accept", "reject", "edit", "skip", "undo", "note"]
     value: Any = None
     insights: list[Annotated[int, Field(ge=0)]] | None = None
+    reason: Reason | None = None
+    note: Annotated[str, Field(max_length=2000)] | None = None
     new_hash: str
+    seen: str | None = None
 
 
 class DecisionFile(BaseModel):
@@ -432,28 +476,46 @@ def take(wiki: Wiki, entries: Iterable[Entry], *, by: str, when: str) -> tuple[l
 
     Returns the (page, field, decision) that were recorded, and the (page, field, why) that were not.
     """
-    steps: list[Step] = []
-    decisions: dict[tuple[str, str], str] = {}
+    done: list[tuple[str, str, str]] = []
     refused: list[tuple[str, str, str]] = []
-    known: dict[str, tuple[Proposal | None, Page | None]] = {}
-    for given in {(given.page, given.field): given for given in entries}.values():
-        place = (given.page, given.field)
-        if given.page not in known:
-            known[given.page] = wiki.shared(ProposalStore).get(given.page), page_of(wiki, given.page)
-        proposal, page = known[given.page]
-        try:
-            step = _step(given, proposal.change(given.field) if proposal else None, page, by=by, when=when)
-        except AnswerError as error:
-            refused.append((*place, error.detail))
-            continue
-        steps.append(step)
-        decisions[place] = given.decision
-        if given.decision == "edit" and step.after.state == "pending":
-            findings = "; ".join(finding.message for finding in step.after.findings)
-            refused.append((*place, f"the edit is kept and waits for a look: {findings}"))
-    done, lost = record(wiki, steps)
-    refused += [(step.page, step.after.field, f"{MEANWHILE}: another process changed it just now") for step in lost]
-    return [(step.page, step.after.field, decisions[step.page, step.after.field]) for step in done], refused
+    pages: dict[str, Page | None] = {}
+    first: dict[tuple[str, str], str] = {}  # what was decided on each field before this call
+    given = list({(one.page, one.field, one.decision == "note"): one for one in entries}.values())
+    # Entries of one field (on it and on its insights) follow each other, so there is a round for each.
+    while given:
+        rest: list[Entry] = []
+        steps: list[tuple[Entry, Step]] = []
+        known: dict[str, Proposal | None] = {}
+        for one in given:
+            field = one.field.partition(".")[0] if one.field.startswith(f"{INSIGHTS}.") else one.field
+            if any(step.page == one.page and step.after.field == field for _, step in steps):
+                rest.append(one)
+                continue
+            if one.page not in pages:
+                pages[one.page] = page_of(wiki, one.page)
+            if one.page not in known:
+                known[one.page] = wiki.shared(ProposalStore).get(one.page)
+            proposal = known[one.page]
+            change = proposal.change(field) if proposal else None
+            if change is not None and one.seen == first.setdefault((one.page, field), change.mark):
+                one.seen = change.mark
+            try:
+                step = _step(one, change, pages[one.page], by=by, when=when)
+            except AnswerError as error:
+                refused.append((one.page, one.field, error.detail))
+                continue
+            steps.append((one, step))
+        stored, _ = record(wiki, [step for _, step in steps])
+        for one, step in steps:
+            if step not in stored:
+                refused.append((one.page, one.field, f"{MEANWHILE}: another process changed it just now"))
+                continue
+            done.append((one.page, one.field, one.decision))
+            if one.decision == "edit" and step.after.state == "pending":
+                findings = "; ".join(finding.message for finding in step.after.findings)
+                refused.append((one.page, one.field, f"the edit is kept and waits for a look: {findings}"))
+        given = rest
+    return done, refused
 
 
 def _step(given: Entry, change: FieldChange | None, page: Page | None, *, by: str, when: str) -> Step:
@@ -462,25 +524,46 @@ def _step(given: Entry, change: FieldChange | None, page: Page | None, *, by: st
         raise AnswerError("gone", "nothing is proposed there any more")
     if value_hash(change.new) != given.new_hash:
         raise AnswerError("stale", "the proposal has changed since it was decided on")
-    if given.decision in ("reject", "skip"):
-        return Step(given.page, change, decided(change, given.decision, by=by, when=when))
-    if given.decision == "undo":
-        return Step(given.page, change, undecided(change))
+    after = _after(given, change, page, by=by, when=when)
+    if given.seen is not None and given.seen != change.mark:
+        if (after.state, after.decided.get("decision"), after.result) == (change.state, change.decided.get("decision"), change.result) and (
+            change.decided.get("by") == by
+        ):
+            return Step(given.page, change, change)  # stored before: its answer was lost on the way
+        who, then = change.decided.get("by"), change.decided.get("when", "")
+        what = {"accepted": "accepted", "rejected": "rejected"}.get(change.state, "decided") if who else "changed"
+        raise AnswerError("decided", f"{what} by {who or 'another reviewer'}{f', {age(then, when)}' if then else ''}: look again")
+    return Step(given.page, change, after)
+
+
+def _after(given: Entry, change: FieldChange, page: Page | None, *, by: str, when: str) -> FieldChange:
+    if given.decision == "note":
+        return noted(change, given.note or "", by=by, when=when)
+    items: dict[str, Decision | None] = {}
+    if given.field != change.field:
+        if given.decision not in ("accept", "reject", "undo"):
+            raise AnswerError("invalid", "a single insight is accepted or rejected; `insights` is edited as a whole")
+        items = {given.field.partition(".")[2]: None if given.decision == "undo" else given.decision}
+    elif given.insights is not None:
+        if change.field != INSIGHTS:
+            raise AnswerError("invalid", "`insights` belongs to the field insights")
+        unknown = [number for number in given.insights if number >= len(change.new or [])]
+        if unknown:
+            raise AnswerError("invalid", f"there is no insight {unknown[0]}")
+        listed = [item for item in insight_items(change) if item.status != "same"]
+        items = {item.id: "reject" if item.index >= 0 and item.index not in given.insights else "accept" for item in listed}
+    elif given.decision in ("reject", "skip"):
+        return decided(change, given.decision, by=by, when=when, reason=given.reason or "")
+    elif given.decision == "undo":
+        return undecided(change)
+    if set(items.values()) <= {"reject", None} and items:
+        return with_items(change, items, by=by, when=when, reason=given.reason or "")
     reach = out_of_reach(change, page)
     if reach == FIELD_MOVED:
         raise AnswerError("moved", "it was changed on the page after it was asked about, and the page's value is kept")
     if reach or page is None:
         raise AnswerError("stale", f"the page's text changed or is gone; `enrich run {given.page}` asks again")
-    after = decided(change, "accept", by=by, when=when)
-    if given.insights is not None:
-        if given.field != "insights":
-            raise AnswerError("invalid", "`insights` belongs to the field insights")
-        unknown = [number for number in given.insights if number >= len(change.new or [])]
-        if unknown:
-            raise AnswerError("invalid", f"there is no insight {unknown[0]}")
-        taken = [one for one in candidates(change) if one.number in given.insights]
-        after = chosen_insights(change, taken, page, by=by, when=when)
-    elif given.decision == "edit":
-        new = with_new_value(change, given.value, page, by=by, when=when)
-        after = after if new is change else new
-    return Step(given.page, change, after)
+    if items:
+        return with_items(change, items, by=by, when=when)
+    new = with_new_value(change, given.value, page, by=by, when=when) if given.decision == "edit" else change
+    return decided(change, "accept", by=by, when=when) if new is change else new

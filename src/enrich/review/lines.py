@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from enrich.grounding import Finding
@@ -28,14 +29,14 @@ from enrich.review.views import (
     Piece,
     QuoteView,
     Score,
-    age,
     as_text,
     finding_name,
     provenance,
     value_text,
     word_diff,
 )
-from enrich.text import code_block, code_span, counted, escaped, printable
+from enrich.stages.fields import INSIGHTS
+from enrich.text import age, code_block, code_span, counted, escaped, printable
 from enrich.wiki.frontmatter.spans import EditRefused
 from enrich.wiki.wiki import Wiki
 
@@ -47,6 +48,8 @@ STYLES = {
     "dim": "dim",
     "gone": "red strike",
     "come": "green underline",
+    "bad-come": "red underline",
+    "bad-kept": "red underline",
     "removed": "red",
     "added": "green",
     "place": "cyan",
@@ -188,7 +191,12 @@ def insight_lines(insight: InsightView) -> Iterator[Line]:
     spans = [span for kind in kinds for span in (ours(" → "), Span(kind))][1:]
     scores = ", ".join(_score(insight, score) for score in insight.scores)
     same = insight.status == "same"
-    yield Line("same" if same else "insight", (ours(f"{insight.status}: "), *spans, ours(f" ({scores})")), 4, _SIGNS[insight.status])
+    head = [ours(f"{insight.status}: "), *spans, ours(f" ({scores})")]
+    if not same:
+        head.append(ours(f" {INSIGHTS}.{insight.id}", "dim"))
+    if insight.decision:
+        head.append(ours(f" [{insight.decision}ed]", "bad" if insight.decision == "reject" else "good"))
+    yield Line("same" if same else "insight", tuple(head), 4, _SIGNS[insight.status])
     if insight.pieces:
         yield Line("same", tuple(Span(text) for _, text in insight.pieces), 6) if same else _diff(insight.pieces, 6)
     if not same:
@@ -234,16 +242,19 @@ def _edit(field: FieldView) -> Iterator[Line]:
 def history_lines(field: FieldView, now: str) -> Iterator[Line]:
     """Who decided, and where the value comes from; `now` is an ISO time."""
     change = field.change
-    if change.decided:
-        what = "skipped" if change.decision == "skip" else change.decision or change.state
-        yield Line("remark", (Span(f"{what}: {change.decided.get('by')}, {change.decided.get('when')}", "dim"),), 4)
+    if change.decision:
+        what = "skipped" if change.decision == "skip" else change.decision
+        why = f" ({change.decided['reason']})" if change.decided.get("reason") else ""
+        yield Line("remark", (Span(f"{what}{why}: {change.decided.get('by')}, {change.decided.get('when')}", "dim"),), 4)
+    if note := change.decided.get("note"):
+        yield Line("remark", (ours("note: ", "warn"), Span(note)), 4)
     yield Line("remark", (Span(provenance(change, age(change.asked, now)), "dim"),), 4)
 
 
 def _diff(pieces: Sequence[Piece], indent: int) -> Line:
-    styles = {"=": "", "-": "gone", "+": "come"}
+    styles = {"=": "", "-": "gone", "+": "come", "=!": "bad-kept", "+!": "bad-come"}
     spans = [Span(text, styles[mark]) for mark, text in pieces]
-    if [mark for mark, _ in pieces] == ["-", "+"]:
+    if pieces and pieces[0][0] == "-" and len(pieces) > 1 and all(mark[0] == "+" for mark, _ in pieces[1:]):
         spans.insert(1, ours("\n"))  # nothing in common: one text below the other
     return Line("diff", tuple(spans), indent)
 
@@ -256,13 +267,19 @@ def rich_text(line: Line, *, plain: bool) -> Text:
     from rich.text import Text
 
     made = Text(f"{line.sign} " if line.sign else "")
-    for span in line.spans:
+    for span in _plain_spans(line.spans) if plain else line.spans:
         text = span.text if span.ours else escaped(span.text) if line.role == "file" else printable(span.text)
         if plain and span.style in ("gone", "come"):
             inner = text.strip()
             text = text.replace(inner, f"[-{inner}-]" if span.style == "gone" else f"{{+{inner}+}}", 1) if inner else text
         made.append(text, STYLES.get(span.style))
     return made
+
+
+def _plain_spans(spans: Sequence[Span]) -> Iterator[Span]:
+    """The spans without the marks of unsupported words, which are colours only."""
+    for (style, by_us), run in groupby(spans, lambda span: (span.style.removeprefix("bad-").removeprefix("kept"), span.ours)):
+        yield Span("".join(span.text for span in run), style, by_us)
 
 
 def printed(lines: Iterable[Line], *, width: int, coloured: bool) -> str:
@@ -387,7 +404,9 @@ def _printed(line: Line, inside: str) -> list[str]:
     if line.role == "same":
         return []
     if line.role == "diff":
-        old, new = ("".join(span.text for span in line.spans if span.style != other and not span.ours) for other in ("come", "gone"))
+        old, new = (
+            "".join(span.text for span in line.spans if not span.style.endswith(other) and not span.ours) for other in ("come", "gone")
+        )
         if old == new:
             return code_block(_wrapped("  ", new))
         return code_block([*_wrapped("- ", old), *_wrapped("+ ", new)])

@@ -27,8 +27,9 @@ from pydantic import Field, TypeAdapter
 from enrich.errors import UserError
 from enrich.files import DATA_BYTES, locked, names_in, read_bytes, remove_file, write_text_atomically
 from enrich.grounding import Finding
+from enrich.grounding.likeness import same_insights
 from enrich.review.lock import IF_ANY, Question
-from enrich.stages.fields import Evidence
+from enrich.stages.fields import INSIGHTS, Evidence, canonical, same, value_hash
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 
@@ -71,7 +72,8 @@ class FieldChange:
 
     The attributes are the keys of the file in their order (`question` is stored as `origin`). `decided` holds who decided (`by`), `when`, and the
     `decision` (`accept`, `reject`, `edit`, `skip`; a skipped field stays pending), or nothing. `edited` is set if a person changed the value, so that
-    the edit can be undone. Out of several `samples`, `spread` gives the least and the greatest of each number.
+    the edit can be undone. `items` holds the decisions on single insights by their id (`insight_items`): `by`, `when`, `decision` and the `reason` of a
+    rejection. Out of several `samples`, `spread` gives the least and the greatest of each number.
     """
 
     field: str
@@ -93,6 +95,7 @@ class FieldChange:
     spread: Annotated[Mapping[str, Any] | None, Field(exclude_if=lambda spread: spread is None)] = None
     decided: Mapping[str, str] = dataclasses.field(default_factory=dict)
     edited: Annotated[Edit | None, IF_ANY] = None
+    items: Annotated[Mapping[str, Mapping[str, str]], IF_ANY] = dataclasses.field(default_factory=dict)
     question: Annotated[Question, Field(alias="origin")]
 
     def __post_init__(self) -> None:
@@ -109,6 +112,22 @@ class FieldChange:
         if self.state != "pending":
             return self.state
         return "skipped" if self.decision == "skip" else "open"
+
+    @property
+    def result(self) -> Any:
+        """The value that apply writes: `new` without rejected insights; what they would have changed or removed on the page stays."""
+        left = {item for item, given in self.items.items() if given.get("decision") == "reject"}
+        if not left:
+            return self.new
+        kept = ((item.old if item.id in left else item.new) for item in insight_items(self))
+        return [dict(insight) for insight in kept if insight is not None]
+
+    @property
+    def mark(self) -> str:
+        """A short hash of what was decided so far, "" for nothing: a decision that was made without knowing it is not stored over it."""
+        if not (self.decided or self.items or self.state != "pending"):
+            return ""
+        return value_hash([self.state, dict(self.decided), {item: dict(given) for item, given in self.items.items()}])[:12]
 
     @property
     def proposed(self) -> Proposed:
@@ -132,6 +151,47 @@ class FieldChange:
         }
 
 
+# Two insights with at least this share of common words are one insight that changed, not one removed and one added.
+_SAME_INSIGHT = 0.5
+ItemStatus = Literal["new", "changed", "same", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class InsightItem:
+    """One insight of a change. `id` is its address (`PAGE:insights.<id>`), `index` its place in the proposed list (-1: it would be removed)."""
+
+    id: str
+    index: int
+    new: Mapping[str, Any] | None
+    old: Mapping[str, Any] | None
+
+    @property
+    def status(self) -> ItemStatus:
+        if self.new is None or self.old is None:
+            return "gone" if self.new is None else "new"
+        return "same" if same(self.old, self.new) else "changed"
+
+
+def insight_items(change: FieldChange) -> list[InsightItem]:
+    """The proposed insights in their order, each with the one on the page that it replaces, then those that would be removed; [] for other fields."""
+    if change.field != INSIGHTS or not isinstance(change.new, list):
+        return []
+    new = [item for item in change.new if isinstance(item, Mapping)]
+    old = [item for item in canonical(change.old) or [] if isinstance(item, Mapping)] if isinstance(change.old, list) else []
+    ones, others = ([(str(item.get("text") or ""), str(item.get("evidence") or "")) for item in side] for side in (new, old))
+    pairs = same_insights(ones, others, _SAME_INSIGHT)
+    removed = [place for place in range(len(old)) if place not in pairs.values()]
+    return [
+        *(InsightItem(item_id(item), place, item, old[pairs[place]] if place in pairs else None) for place, item in enumerate(new)),
+        *(InsightItem(item_id(old[place]), -1, None, old[place]) for place in removed),
+    ]
+
+
+def item_id(insight: Mapping[str, Any]) -> str:
+    """The id of an insight: eight hex digits of the hash of its text."""
+    return value_hash(insight.get("text"))[:8]
+
+
 _CHANGES = TypeAdapter(tuple[FieldChange, ...])
 
 
@@ -142,12 +202,13 @@ def blocking_flag(change: FieldChange) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What is proposed for one page. `seen` maps each page hash that its changes name to the line marks of that text."""
+    """What is proposed for one page. `seen` maps each page hash that its changes name to the line marks of that text; `assigned` names a reviewer."""
 
     page: str
     path: str
     changes: Annotated[tuple[FieldChange, ...], Field(alias="fields")]
     seen: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    assigned: Annotated[str, IF_ANY] = ""
 
     def change(self, name: str) -> FieldChange | None:
         return next((change for change in self.changes if change.field == name), None)
@@ -171,6 +232,7 @@ class Proposal:
             "path": self.path,
             "page_hash": hashes[-1] if hashes else "",
             "seen": {digest: marks for digest, marks in self.seen.items() if digest in hashes},
+            **({"assigned": self.assigned} if self.assigned else {}),
             "fields": list(_CHANGES.dump_python(self.changes, by_alias=True)),
         }
 

@@ -11,8 +11,8 @@ from typing import Any
 from enrich.config import STAGES
 from enrich.review.applying import quality_after
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, lock_entry, owner
-from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, line_marks
-from enrich.stages.fields import QUALITY, FieldAnswer, current_value, is_missing, same, value_hash, within
+from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, item_id, line_marks
+from enrich.stages.fields import INSIGHTS, QUALITY, FieldAnswer, current_value, is_missing, same, value_hash, within
 from enrich.stages.judges import kept
 from enrich.stages.stage import OFFLINE
 from enrich.wiki.pages import Page
@@ -88,7 +88,7 @@ def _compared(page: Page, answer: StageAnswer, entry: LockEntry | None, leap: fl
     for answered in answer.fields:
         old = current_value(page.frontmatter, answered.field)
         whose = owner(old, entry, answered.field)
-        given = _matched(answered, old, answer.noise, page)
+        given = _matched(_without_rejected(answered, answer, entry), old, answer.noise, page)
         if same(old, given.value) or within(old, given.value, answer.noise):
             if whose not in PERSONS:
                 confirmed[given.field] = value_hash(old)
@@ -150,18 +150,33 @@ def _matched(given: FieldAnswer, old: Any, noise: float, page: Page) -> FieldAns
     # A person must see the exact text that a finding is about.
     marked = frozenset(int(place[1]) for finding in given.findings if (place := _PLACE.match(finding.where)))
     value, order = kept(old, given.value, noise, marked, page.language)
+    return _reordered(given, value, order)
+
+
+def _without_rejected(given: FieldAnswer, answer: StageAnswer, entry: LockEntry | None) -> FieldAnswer:
+    """The answer without the single insights that were rejected when they were the answer to the same question."""
+    if given.field != INSIGHTS or entry is None or not entry.rejected or entry.question.reasons(answer.question):
+        return given
+    left = [at for at, item in enumerate(given.value or ()) if f"{INSIGHTS}.{item_id(item)}" not in entry.rejected]
+    return given if len(left) == len(given.value or ()) else _reordered(given, [given.value[at] for at in left], left)
+
+
+def _reordered(given: FieldAnswer, value: Sequence[Any], order: Sequence[int]) -> FieldAnswer:
+    """The insights `value`, each with the place in `given` that it had; findings and evidence follow, those of insights that are gone go."""
     places = {before: now for now, before in enumerate(order)}
 
-    def follow(where: str) -> str:
+    def follow(where: str) -> str | None:
         place = _PLACE.match(where)
-        return f"insights[{places[int(place[1])]}]{where[place.end() :]}" if place and int(place[1]) in places else where
+        if not place:
+            return where
+        return f"insights[{places[int(place[1])]}]{where[place.end() :]}" if int(place[1]) in places else None
 
     return replace(
         given,
-        value=value,
-        findings=tuple(replace(finding, where=follow(finding.where)) for finding in given.findings),
-        evidence=tuple(replace(item, where=follow(item.where)) for item in given.evidence),
-        spread={follow(part): ends for part, ends in given.spread.items()},
+        value=list(value),
+        findings=tuple(replace(finding, where=now) for finding in given.findings if (now := follow(finding.where))),
+        evidence=tuple(replace(item, where=now) for item in given.evidence if (now := follow(item.where))),
+        spread={now: ends for part, ends in given.spread.items() if (now := follow(part))},
     )
 
 
@@ -179,7 +194,7 @@ def _with_decision(change: FieldChange, before: Proposal | None) -> FieldChange:
         return replace(
             earlier, question=change.question, tokens=change.tokens, cost_usd=change.cost_usd, asked=change.asked, run=change.run
         )
-    return replace(change, state=earlier.state, decided=earlier.decided)
+    return replace(change, state=earlier.state, decided=earlier.decided, items=earlier.items)
 
 
 def _merged(page: Page, before: Proposal | None, changes: Sequence[FieldChange], answered: set[str]) -> Proposal:
@@ -194,4 +209,5 @@ def _merged(page: Page, before: Proposal | None, changes: Sequence[FieldChange],
     ordered = sorted((*others, *changes), key=lambda change: STAGES.index(change.stage) if change.stage in STAGES else len(STAGES))
     seen = {**(before.seen if before else {}), page.hash: line_marks(page)}
     named = {change.question.page_hash for change in ordered}
-    return Proposal(page.id, page.file.path, tuple(ordered), {digest: marks for digest, marks in seen.items() if digest in named})
+    marks = {digest: marks for digest, marks in seen.items() if digest in named}
+    return Proposal(page.id, page.file.path, tuple(ordered), marks, before.assigned if before else "")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from enrich.errors import AnswerError
 from enrich.review.applying import FIELD_MOVED, MEANWHILE, page_of
-from enrich.review.decisions import Candidate, Decision, Step, chosen_insights, decided, edited, out_of_reach, record, taken_over, undecided
+from enrich.review.decisions import REASONS, Decision, Step, decided, edited, noted, out_of_reach, record, taken_over, undecided, with_items
 from enrich.review.lock import LockFile
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore, blocking_flag
 from enrich.review.views import FieldView, PageView, page_view
@@ -44,7 +45,7 @@ class Bulk:
 class ReviewSession:
     """The proposals in page order, a cursor on one field of one page, and what was decided so far.
 
-    `message` tells the person what the last action did.
+    `message` says what the last action did. With `flagged_only` the cursor stops at fields with a flag only.
     """
 
     wiki: Wiki
@@ -54,6 +55,7 @@ class ReviewSession:
     page_at: int = 0
     field_at: int = 0
     message: str = ""
+    flagged_only: bool = False
     _done: list[list[Step]] = field(default_factory=list)
     _shown: PageView | None = None
 
@@ -93,6 +95,12 @@ class ReviewSession:
 
     def move(self, fields: int) -> None:
         """Go to another field of the page; at its end, to the neighbouring page."""
+        if self.flagged_only:
+            here = (self.page_at, self.field_at)
+            later = [place for place in self._places() if self._at(place).flags and (place > here if fields > 0 else place < here)]
+            if later:
+                self._show(later[0] if fields > 0 else later[-1])
+            return
         to = self.field_at + fields
         if 0 <= to < len(self.proposal.changes):
             self.field_at = to
@@ -105,6 +113,17 @@ class ReviewSession:
         self.page_at = min(max(self.page_at + pages, 0), len(self.proposals) - 1)
         self.refresh()
         self.field_at = next((at for at, change in enumerate(self.proposal.changes) if change.status == "open"), 0)
+
+    def filter_flagged(self) -> None:
+        """Stop at flagged fields only, or at all of them again."""
+        flagged = [place for place in self._places() if self._at(place).flags]
+        open_ones = [place for place in flagged if self._at(place).status == "open"]
+        self.flagged_only = not self.flagged_only and bool(flagged)
+        if self.flagged_only:
+            self._show((open_ones or flagged)[0])
+        self.message = f"{counted(len(flagged), 'field')} with a flag, {len(open_ones)} open" + (
+            "; f shows all again." if self.flagged_only else "."
+        )
 
     def refresh(self) -> None:
         """Read the page and its proposal again."""
@@ -145,12 +164,29 @@ class ReviewSession:
         """Take a person's own value. Returns whether it is stored (or changes nothing). Raises `AnswerError` if it is no value of the field."""
         return self._take(lambda page: edited(self.change, dict(form), page, by=self.by, when=self.now()))
 
-    def choose(self, taken: Sequence[Candidate]) -> None:
-        """Take some insights and leave the others; to take none is a rejection. Raises `AnswerError` if the choice is no value."""
-        if not taken:
-            self.decide("reject")
+    def choose(self, given: Mapping[str, Decision]) -> None:
+        """Decide on single insights by their ids. Raises `AnswerError` if the choice is no value."""
+        make = partial(with_items, given=given, by=self.by, when=self.now())
+        if "accept" in given.values():
+            self._take(lambda page: make(self.change))
         else:
-            self._take(lambda page: chosen_insights(self.change, taken, page, by=self.by, when=self.now()))
+            self._record([self._step(make(self.change))])
+
+    def give_reason(self, number: int) -> None:
+        """Store why the last decision, or the field under the cursor, was a rejection: a place in `REASONS`, from 1."""
+        last = self._done[-1][-1] if self._done else None
+        change = last.after if last else self.change
+        if change.state != "rejected":
+            self.message = (
+                "Reasons belong to a rejection: n first, then " + ", ".join(f"{at} {why}" for at, why in enumerate(REASONS, 1)) + "."
+            )
+            return
+        after = replace(change, decided={**change.decided, "reason": REASONS[number - 1]})
+        self._record([Step(last.page if last else self.proposal.page, change, after)])
+
+    def note(self, text: str) -> None:
+        """Keep a note on the field under the cursor ("": none)."""
+        self._record([self._step(noted(self.change, text, by=self.by, when=self.now()))])
 
     def bulk(self, decision: Decision, *, page_only: bool) -> Bulk:
         """The decision on all open fields from the cursor to the end of the page, or of the last page. Nothing is decided yet.
@@ -231,15 +267,14 @@ class ReviewSession:
     def _go_on(self) -> None:
         """Go to the next open field: on this page, then on later pages, then on earlier ones."""
         here = (self.page_at, self.field_at)
-        found = [place for place in self._places() if self._at(place).status == "open"]
+        found = [place for place in self._places() if self._at(place).status == "open" and (self._at(place).flags or not self.flagged_only)]
         if found:
-            self.page_at, self.field_at = min(found, key=lambda place: (place[0] != here[0], place < here, place))
-            if self.page_at != here[0]:
-                self.refresh()
+            self._show(min(found, key=lambda place: (place[0] != here[0], place < here, place)))
         else:
             skipped = self.counts()["skipped"]
             later = f", {skipped} skipped for later" if skipped else ""
-            self.message += f" No field is open any more{later}: q ends, `enrich apply` writes what was accepted."
+            what = "flagged field" if self.flagged_only else "field"
+            self.message += f" No {what} is open any more{later}: q ends, `enrich apply` writes what was accepted."
 
     # Proposals and pages
 
@@ -248,6 +283,12 @@ class ReviewSession:
 
     def _places(self) -> list[tuple[int, int]]:
         return [(at, number) for at, proposal in enumerate(self.proposals) for number in range(len(proposal.changes))]
+
+    def _show(self, place: tuple[int, int]) -> None:
+        moved = place[0] != self.page_at
+        self.page_at, self.field_at = place
+        if moved:
+            self.refresh()
 
     def _at(self, place: tuple[int, int]) -> FieldChange:
         return self.proposals[place[0]].changes[place[1]]

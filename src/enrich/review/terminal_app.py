@@ -27,11 +27,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import Click, Key
 from textual.screen import ModalScreen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import Footer, Input, OptionList, Static
 
 from enrich.errors import AnswerError, EnrichError
-from enrich.review.decisions import Candidate, Decision, candidates, form_text, read_form
+from enrich.review.decisions import Decision, form_text, read_form
 from enrich.review.lines import STYLES, Line, Span, field_heading, field_lines, history_lines, insight_lines, move_spans, rich_text
+from enrich.review.proposals import InsightItem, insight_items
 from enrich.review.review_session import Bulk, ReviewSession
 from enrich.review.views import FieldView, insight_text
 from enrich.text import counted, printable
@@ -41,6 +42,12 @@ _KEYS = (  # keys, action, name in the footer, help (keys without a help text ar
     ("n", "session('decide', 'reject')", "reject", "reject it: the value on the page stays"),
     ("e", "edit", "edit", "edit the value in $VISUAL or $EDITOR"),
     ("i", "insights", "insights", "choose single insights"),
+    ("1", "session('give_reason', 1)", "", ""),
+    ("2", "session('give_reason', 2)", "", ""),
+    ("3", "session('give_reason', 3)", "", ""),
+    ("4", "session('give_reason', 4)", "", "why it was rejected: wrong, unsupported, dull, style"),
+    ("m", "note", "", "write a note on this field"),
+    ("f", "session('filter_flagged')", "", "go through flagged fields only, or through all again"),
     ("o", "session('take_over')", "over", "take the proposed value over one that was changed on the page"),
     ("s", "session('decide', 'skip')", "skip", "skip it for now"),
     ("u", "session('undo')", "undo", "undo the last decision"),
@@ -208,6 +215,13 @@ class ReviewApp(App[None]):
     def action_help(self) -> None:
         self.push_screen(_Popup(Group(help_table(), Text("Any key goes back.", STYLES["dim"]))))
 
+    def action_note(self) -> None:
+        self.push_screen(_Note(self.session.change.decided.get("note", "")), self._take_note)
+
+    def _take_note(self, text: str | None) -> None:
+        if text is not None:
+            self.action_session("note", text)
+
     def action_leave(self, code: int) -> None:
         self.exit(return_code=code)
 
@@ -236,7 +250,7 @@ class ReviewApp(App[None]):
         self.draw()
 
     def action_insights(self) -> None:
-        listed = candidates(self.session.change)
+        listed = [item for item in insight_items(self.session.change) if item.status != "same"]
         if listed:
             self.push_screen(_InsightChoice(self.session, listed, plain=self.no_color), lambda _: self.draw())
 
@@ -336,6 +350,24 @@ class _Popup(ModalScreen[str]):
         self.dismiss("")
 
 
+class _Note(ModalScreen["str | None"]):
+    """One line of text; its result is None after Escape."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "back")]
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static("Note on this field (Enter keeps it)")
+            yield Input(self._text, max_length=2000)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self.dismiss(" ".join(event.value.split()))
+
+
 class _InsightChoice(ModalScreen[None]):
     """The insights to choose from: those proposed, and those on the page that would go."""
 
@@ -346,10 +378,11 @@ class _InsightChoice(ModalScreen[None]):
         Binding("b,pageup", "scroll(-1)", show=False),
     ]
 
-    def __init__(self, session: ReviewSession, listed: Sequence[Candidate], *, plain: bool) -> None:
+    def __init__(self, session: ReviewSession, listed: Sequence[InsightItem], *, plain: bool) -> None:
         super().__init__()
         self._session, self._listed, self._plain = session, listed, plain
-        self._taken = [one.proposed for one in listed]
+        # A rejected removal stays on the page.
+        self._taken = [(session.change.items.get(one.id, {}).get("decision") == "reject") == (one.index < 0) for one in listed]
 
     def compose(self) -> ComposeResult:
         with Vertical():
@@ -363,15 +396,14 @@ class _InsightChoice(ModalScreen[None]):
         self._draw()
 
     def _draw(self) -> None:
-        views = {insight.index: insight for insight in self._session.shown_field.insights}
+        views = {insight.id: insight for insight in self._session.shown_field.insights}
         rows = []
         for number, (one, taken) in enumerate(zip(self._listed, self._taken, strict=True), 1):
-            where = "proposed" if one.proposed else "on the page, would go"
+            where = "proposed" if one.new else "on the page, would go"
             row = Text.assemble(
-                (f"{number % 10} [{'x' if taken else ' '}] {where}: ", STYLES["bold"]), printable(insight_text(one.insight))
+                (f"{number % 10} [{'x' if taken else ' '}] {where}: ", STYLES["bold"]), printable(insight_text(one.new or one.old or {}))
             )
-            insight = views.get(-1 if one.number is None else one.number)
-            for line in insight_lines(insight) if insight and one.proposed else ():
+            for line in insight_lines(views[one.id]) if one.new and one.id in views else ():
                 if line.role in ("quote", "remark"):
                     row.append("\n      ").append_text(rich_text(line, plain=self._plain))
             rows.append(row)
@@ -395,7 +427,8 @@ class _InsightChoice(ModalScreen[None]):
 
     def action_take(self) -> None:
         try:
-            self._session.choose([one for one, taken in zip(self._listed, self._taken, strict=True) if taken])
+            pairs = zip(self._listed, self._taken, strict=True)
+            self._session.choose({one.id: "accept" if taken == (one.index >= 0) else "reject" for one, taken in pairs})
         except AnswerError as error:
             self.query_one("#problem", Static).update(Text(printable(f"Not usable: {error.detail}"), STYLES["bad"]))
         else:

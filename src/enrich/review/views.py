@@ -12,19 +12,19 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from enrich.grounding import Finding
-from enrich.grounding.likeness import likeness, same_insights
+from enrich.grounding.likeness import likeness
 from enrich.grounding.quotes import QuoteIndex
 from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, obstacle, page_of
-from enrich.review.proposals import STALE, FieldChange, Proposal
+from enrich.review.proposals import STALE, FieldChange, ItemStatus, Proposal, insight_items
 from enrich.stages.fields import Evidence, current_value, value_hash
-from enrich.text import counted, usd
+from enrich.text import usd
 from enrich.wiki.data import SCORES
 from enrich.wiki.pages import Page
 from enrich.wiki.visible import Line, visible
@@ -118,9 +118,8 @@ def _head(text: str) -> str:
 
 
 Kind = Literal["text", "insights", "rating", "other"]
-InsightStatus = Literal["new", "changed", "same", "gone"]
-Piece = tuple[Literal["=", "-", "+"], str]
-"""A part of a word diff: `=` is in both texts, `-` only in the old one, `+` only in the new one."""
+Piece = tuple[Literal["=", "-", "+", "=!", "+!"], str]
+"""A part of a word diff: `=` is in both texts, `-` only in the old one, `+` only in the new one; `!`: a hard finding is about these words."""
 
 _TOKEN = re.compile(r"\w+(?:[.,'’]\w+)*|\s+|[^\w\s]")
 # With a smaller share of common words, a mixture of both texts is harder to read than one after the other.
@@ -129,8 +128,6 @@ _ALIKE = 0.35
 _LONGEST, _MOST_PAIRS = 3000, 100_000
 # The order of a page's fields: what is read before what is judged.
 _ORDER: tuple[Kind, ...] = ("text", "insights", "rating", "other")
-# Two insights with at least this share of common words are one insight that changed, not one removed and one added.
-_SAME_INSIGHT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +141,12 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class InsightView:
-    """One insight. `index` is its place in the proposed list (-1 for one that is removed)."""
+    """One insight of a proposal (`proposals.InsightItem`), and what was decided on it: `accept`, `reject` or ""."""
 
-    status: InsightStatus
+    id: str
+    status: ItemStatus
     index: int
+    decision: str
     kind: str
     old_kind: str
     pieces: tuple[Piece, ...]
@@ -199,7 +198,7 @@ class FieldView:
         """The word diff of a text; empty for insights and ratings."""
         if self.kind in ("insights", "rating"):
             return ()
-        return tuple(word_diff(as_text(self.change.old), as_text(self.change.new)))
+        return marked(word_diff(as_text(self.change.old), as_text(self.change.new)), self.change.findings)
 
     @cached_property
     def quotes(self) -> tuple[QuoteView, ...]:
@@ -226,29 +225,23 @@ class FieldView:
         return sorted(self.change.findings, key=lambda finding: finding.severity != "hard")
 
     def _insights(self) -> Iterator[InsightView]:
-        new: Sequence[Mapping[str, Any]] = self.change.new
-        old = [item for item in self.change.old if isinstance(item, Mapping)] if isinstance(self.change.old, list) else []
-        ones, others = ([(as_text(item.get("text")), as_text(item.get("evidence"))) for item in side] for side in (new, old))
-        pairs = same_insights(ones, others, _SAME_INSIGHT)
-        removed = [place for place in range(len(old)) if place not in pairs.values()]
-        for index, item in enumerate(new):
-            yield self._insight(index, item, old[pairs[index]] if index in pairs else None)
-        for place in removed:
-            yield self._insight(-1, None, old[place])
-
-    def _insight(self, index: int, new: Mapping[str, Any] | None, old: Mapping[str, Any] | None) -> InsightView:
-        before, after = old or {}, new or {}
-        where = f"{self.name}[{index}]"
-        return InsightView(
-            status="gone" if new is None else "new" if old is None else "same" if dict(old) == dict(new) else "changed",
-            index=index,
-            kind=as_text((before if new is None else after).get("type")),
-            old_kind=as_text(before.get("type")),
-            pieces=tuple(word_diff(as_text(before.get("text")), as_text(after.get("text")))),
-            scores=tuple(Score(name, number(before.get(name)), number(after.get(name))) for name in SCORES),
-            quotes=tuple(quote for quote in self._all_quotes if quote.where == where),
-            findings=tuple(finding for finding in self._all_findings if finding.where == where),
-        )
+        for item in insight_items(self.change):
+            before, after = item.old or {}, item.new or {}
+            where = f"{self.name}[{item.index}]"
+            text = as_text(after.get("text"))
+            findings = tuple(finding for finding in self._all_findings if finding.where == where)
+            yield InsightView(
+                id=item.id,
+                status=item.status,
+                index=item.index,
+                decision=self.change.items.get(item.id, {}).get("decision", ""),
+                kind=as_text((after or before).get("type")),
+                old_kind=as_text(before.get("type")),
+                pieces=marked(word_diff(as_text(before.get("text")), text), findings),
+                scores=tuple(Score(name, number(before.get(name)), number(after.get(name))) for name in SCORES),
+                quotes=tuple(quote for quote in self._all_quotes if quote.where == where),
+                findings=findings,
+            )
 
 
 @dataclass(frozen=True)
@@ -340,18 +333,6 @@ def provenance(change: FieldChange, asked: str) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def age(then: str, now: str) -> str:
-    """How long ago an ISO time was (`3 hours ago`); the text itself if it is not a time."""
-    try:
-        seconds = (datetime.fromisoformat(now) - datetime.fromisoformat(then)).total_seconds()
-    except (ValueError, TypeError):
-        return then
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            return f"{counted(int(seconds // size), unit)} ago"
-    return "just now"
-
-
 def word_diff(old: str, new: str) -> list[Piece]:
     """The pieces that lead from `old` to `new`: joined without the `+` pieces they are `old`, without the `-` pieces `new`.
 
@@ -383,6 +364,25 @@ def word_diff(old: str, new: str) -> list[Piece]:
             gone += same
             come += "".join(after[j1:j2])
     return [piece for piece in (*pieces, ("-", gone), ("+", come)) if piece[1]]
+
+
+def marked(pieces: Sequence[Piece], findings: Iterable[Finding]) -> tuple[Piece, ...]:
+    """The pieces with the words marked that hard findings are about (`Finding.span` counts in the new text)."""
+    spans = sorted(finding.span for finding in findings if finding.span and finding.severity == "hard")
+    if not spans:
+        return tuple(pieces)
+    found: list[Piece] = []
+    at = 0
+    for mark, text in pieces:
+        if mark == "-":
+            found.append((mark, text))
+            continue
+        edges = sorted({0, len(text), *(min(max(edge - at, 0), len(text)) for span in spans for edge in span)})
+        for start, end in pairwise(edges):
+            bad = any(first <= at + start and at + end <= last for first, last in spans)
+            found.append((f"{mark[0]}!" if bad else mark, text[start:end]))  # type: ignore[arg-type]
+        at += len(text)
+    return tuple(found)
 
 
 def _pairs(before: Sequence[str], after: Sequence[str]) -> int:
@@ -420,6 +420,15 @@ class EvidencePart(_Part):
     file_lines: list[int] = Field(description="The same lines in the current file.")
 
 
+class ItemPart(_Part):
+    """One insight of the field `insights`; its address is `PAGE:insights.<id>`."""
+
+    id: str
+    index: int = Field(description="Its place in `new`; -1: it would be removed from the page.")
+    status: Literal["new", "changed", "same", "gone"]
+    decided: dict[str, str] = Field(description="Who decided on it and when, with the reason of a rejection; empty if it is undecided.")
+
+
 class ProvenancePart(_Part):
     """Where a proposed value comes from."""
 
@@ -447,7 +456,10 @@ class FieldPart(_Part):
     evidence: list[EvidencePart]
     reason: str = Field(description="The model's reason, if it gave one.")
     provenance: ProvenancePart
-    decided: dict[str, str] = Field(description="Who decided and when; empty if it is undecided.")
+    decided: dict[str, str] = Field(
+        description="Who decided and when, the reason of a rejection, and a reviewer's note; empty if it is undecided."
+    )
+    items: list[ItemPart] = Field(description="The insights one by one; empty for other fields.")
 
 
 class PagePart(_Part):
@@ -456,6 +468,7 @@ class PagePart(_Part):
     page: str
     path: str = Field(description="Relative to the content folder.")
     note: str = Field(description="What is wrong with the page itself, or empty.")
+    assigned: str = Field(description="Who is to review the page, or empty.")
     fields: list[FieldPart]
 
 
@@ -470,7 +483,14 @@ class DiffDocument(_Part):
 def diff_document(views: Iterable[PageView]) -> dict[str, Any]:
     """The document of `diff --json`."""
     pages = [
-        PagePart(page=view.id, path=view.path, note=view.note, fields=[_field(view, field) for field in view.changes]) for view in views
+        PagePart(
+            page=view.id,
+            path=view.path,
+            note=view.note,
+            assigned=view.proposal.assigned,
+            fields=[_field(view, one) for one in view.changes],
+        )
+        for view in views
     ]
     return DiffDocument(schema=1, pages=pages).model_dump(by_alias=True)
 
@@ -493,6 +513,10 @@ def _field(view: PageView, field: FieldView) -> FieldPart:
         reason=change.reason,
         provenance=ProvenancePart(**change.provenance),
         decided=dict(change.decided),
+        items=[
+            ItemPart(id=item.id, index=item.index, status=item.status, decided=dict(change.items.get(item.id, {})))
+            for item in insight_items(change)
+        ],
     )
 
 

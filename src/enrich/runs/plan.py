@@ -108,7 +108,7 @@ def make_plan(wiki: Wiki, files: Iterable[PageFile] | None = None, stages: Seque
 
 def _add_proposal(plan: Plan, page: Page, proposal: Proposal, waiting: set[str]) -> None:
     changes = [change for change in proposal.changes if change.state != "rejected"]
-    if applied := tuple(change.field for change in changes if same(current_value(page.frontmatter, change.field), change.new)):
+    if applied := tuple(change.field for change in changes if same(current_value(page.frontmatter, change.field), change.result)):
         plan.applied.append((page.id, applied))
     plan.waiting += [(page.id, stage) for stage in waiting]
     plan.held += held_fields(page.id, [change for change in changes if change.stage in waiting])
@@ -171,7 +171,7 @@ def _field_state(name: str, now: Question, entry: LockEntry | None, proposal: Pr
         return "rejected", ()
     change = proposal.change(name) if proposal else None
     # A proposed value that is on the page needs no decision: it was applied elsewhere, and came here with the repository.
-    if change is not None and change.state != "rejected" and not change.question.reasons(now) and not same(value, change.new):
+    if change is not None and change.state != "rejected" and not change.question.reasons(now) and not same(value, change.result):
         return "proposed", ()
     if entry is None or name not in entry.written:
         return "due", ("missing",)

@@ -1,9 +1,9 @@
 // Cards. Everything from pages and models becomes a text node: nothing here parses markup.
 const SVG = "http://www.w3.org/2000/svg";
 const GUARDED = ["needs-look", "over-human", "leap", "stale"];
-const FLAGS = { "needs-look": ["⚠", "red", "needs a look"], "over-human": ["✎", "violet", "over a person's value"], leap: ["↕", "violet", "leap"], "stale": ["⏳", "amber", "stale"] };
+const FLAGS = { "needs-look": ["⚠", "red", "needs a look"], "over-human": ["✎", "violet", "over a person's value"], leap: ["↕", "violet", "leap"], "stale": ["≠", "amber", "stale"] };
 const STATUS = { new: ["+", "green"], changed: ["~", "amber"], same: ["=", ""], gone: ["−", "red"] };
-const WORDS = { accept: "accepted", reject: "rejected", skip: "skipped" };
+const WORDS = { accept: "accepted", reject: "rejected", skip: "skipped", edit: "edited" };
 
 function el(tag, about, ...children) {
   const node = tag.startsWith("svg:") ? document.createElementNS(SVG, tag.slice(4)) : document.createElement(tag);
@@ -20,16 +20,23 @@ const figure = value => value === null || value === undefined ? "–" : String(v
 const signed = value => value === 0 ? "±0" : (value > 0 ? "+" : "−") + String(Math.abs(value));
 const shortName = field => field.field.replace(/^ratings\./, "");
 
+// `!` after a mark: a finding is about these words.
 function words(pieces) {
-  const whole = pieces.every(piece => piece[0] !== "=");
-  return el("p", { class: whole ? "words whole" : "words" }, pieces.map(([mark, text]) => mark === "=" ? bdi(text)
-    : el(mark === "-" ? "del" : "ins", {}, el("span", { class: "hidden" }, mark === "-" ? " removed: " : " added: "), bdi(text))));
+  const whole = pieces.every(piece => piece[0][0] !== "=");
+  const part = ([mark, text]) => mark[1] ? el("span", { class: "unsupported", title: "a finding is about these words" }, bdi(text)) : bdi(text);
+  const nodes = [];
+  for (let at = 0; at < pieces.length;) {
+    const side = pieces[at][0][0], run = [];
+    while (at < pieces.length && pieces[at][0][0] === side) run.push(part(pieces[at++]));
+    nodes.push(...(side === "=" ? run : [el(side === "-" ? "del" : "ins", {}, el("span", { class: "hidden" }, side === "-" ? " removed: " : " added: "), run)]));
+  }
+  return el("p", { class: whole ? "words whole" : "words" }, nodes);
 }
 
 function quote(one) {
   const place = !one.found ? "not found on the page as it is now"
     : [one.lines[0] ? (one.lines[0] === one.lines[1] ? `line ${one.lines[0]}` : `lines ${one.lines[0]}–${one.lines[1]}`) : "", one.section, one.repaired ? "corrected to the page's words" : ""].filter(Boolean).join(" · ");
-  return el("blockquote", {}, one.before ? bdi(one.before + " ") : null, el("mark", {}, bdi(one.quote)), one.after ? bdi(" " + one.after) : null,
+  return el("blockquote", {}, one.before ? el("span", { class: "around" }, bdi(one.before + " ")) : null, el("mark", {}, bdi(one.quote)), one.after ? el("span", { class: "around" }, bdi(" " + one.after)) : null,
     el("footer", {}, one.found ? null : badge("missing", "red", "✗"), " ", bdi(place)));
 }
 
@@ -62,39 +69,34 @@ function scores(insight) {
   }));
 }
 
-function insightItem(page, field, insight) {
+function choices(about, now, names, press, off) {
+  return el("div", { class: "decide", role: "group", "aria-label": about }, names.map(decision => el("button", {
+    type: "button", class: decision, "data-decision": decision, "aria-pressed": String(now === decision), disabled: decision === "accept" && off,
+    onclick: () => press(now === decision ? null : { decision }),
+  }, decision[0].toUpperCase() + decision.slice(1))));
+}
+
+function insightItem(page, field, insight, number) {
   const [sign, colour] = STATUS[insight.status];
-  const decided = store.of(page, field);
-  const state = store.state(page, field);
-  const kept = state !== "reject" && !(decided && decided.insights && !decided.insights.includes(insight.index));
+  const state = store.itemState(page, field, insight);
   const kind = insight.old_kind && insight.old_kind !== insight.kind ? `${insight.old_kind} → ${insight.kind}` : insight.kind;
-  return el("li", { class: `insight ${insight.status}` },
-    el("div", { class: "top" }, badge(insight.status, colour, sign), el("span", { class: "badge blue" }, bdi(kind)), scores(insight),
-      insight.index < 0 ? null : el("label", { class: "take" },
-        el("input", { type: "checkbox", checked: kept, onchange: event => takeInsight(page, field, insight.index, event.target.checked) }),
-        `Take insight ${insight.index + 1}`)),
+  return el("li", { class: `insight ${insight.status} ${state}`, "data-insight": insight.id },
+    el("div", { class: "top" }, el("span", { class: "soft small", "aria-hidden": "true" }, `${number}`), badge(insight.status, colour, sign),
+      el("span", { class: "badge blue" }, bdi(kind)), scores(insight),
+      insight.status === "same" ? null : choices(`Decision on insight ${number} of ${page.title}`, state, ["accept", "reject"],
+        value => store.decide([[page, field, value, insight.id]]), field.flags.includes("stale"))),
     words(insight.pieces), insight.quotes.map(quote), insight.findings.map(finding));
 }
 
-function takeInsight(page, field, index, wanted) {
-  if (store.waiting(page, field)) return refresh(page);  // the numbers of the insights are about to change
-  const all = field.insights.filter(one => one.index >= 0).map(one => one.index);
-  const decided = store.of(page, field);
-  let kept = new Set(store.state(page, field) === "reject" ? [] : decided && decided.insights ? decided.insights : all);
-  wanted ? kept.add(index) : kept.delete(index);
-  kept = all.filter(one => kept.has(one));
-  const value = !kept.length ? { decision: "reject" } : kept.length === all.length ? { decision: "accept" } : { decision: "accept", insights: kept };
-  store.decide([[page, field, value]]);
-}
+const isStale = field => field.flags.includes("stale");
+const buttons = (page, field) => choices(`Decision on ${shortName(field)} of ${page.title}`, store.state(page, field), ["accept", "reject", "skip"],
+  value => store.decide([[page, field, value]]), isStale(field));
 
-function buttons(page, field) {
-  const now = store.state(page, field);
-  return el("div", { class: "decide", role: "group", "aria-label": `Decision on ${shortName(field)} of ${page.title}` },
-    ["accept", "reject", "skip"].map(decision => el("button", {
-      type: "button", class: decision, "data-decision": decision, "aria-pressed": String(now === decision), disabled: decision === "accept" && field.flags.includes("stale"),
-      onclick: () => store.decide([[page, field, now === decision ? null : { decision }]]),
-    }, decision[0].toUpperCase() + decision.slice(1))));
-}
+// What was decided here and refused by the server stays until it is sent again or dropped.
+const refusals = (page, field) => store.refusedOf(page, field).map(([key, entry, part]) => el("p", { class: "finding refused" },
+  badge("not stored", "red", "✗"), el("span", {}, `${part && part !== "#note" ? "insight: " : ""}${(entry.value || { decision: "undo" }).decision}: `, bdi(entry.refused), " ",
+    el("button", { type: "button", onclick: () => { store.drop([key]); store.decide([[page, field, entry.value, part]]); } }, "Decide again"), " ",
+    el("button", { type: "button", onclick: () => store.drop([key]) }, "Drop"))));
 
 function fieldItem(page, field) {
   const used = el("span", { class: "hidden decided-print" }, WORDS[store.state(page, field)] || "undecided");
@@ -102,11 +104,15 @@ function fieldItem(page, field) {
     el("div", {}, el("h3", { class: field.kind === "rating" ? "of-rating" : null }, bdi(shortName(field))), field.kind === "rating" ? el("div", { class: "rating" }, track(field), el("span", { class: "moved" }, moveWords(field))) : null,
       field.flags.map(flag => FLAGS[flag] ? badge(FLAGS[flag][2], FLAGS[flag][1], FLAGS[flag][0]) : badge(flag)), used),
     buttons(page, field));
-  return el("section", { class: "field", "data-field": field.field, "aria-label": shortName(field) }, head,
+  const state = store.state(page, field), value = store.of(page, field);
+  return el("section", { class: `field ${state}`, "data-field": field.field, "aria-label": shortName(field) }, head, refusals(page, field),
+    field.by ? el("p", { class: "small soft" }, `${WORDS[store.state(page, field)] || "noted"} by `, bdi(field.by), field.why ? ` (${field.why})` : "", `, ${field.when.slice(0, 16).replace("T", " ")} UTC`) : null,
+    value && value.decision === "edit" ? el("p", { class: "words" }, badge("edited here", "green", "✎"), " ", bdi(typeof value.value === "object" ? value.value.map(one => one.text).join(" · ") : value.value)) : null,
+    store.note(page, field) ? el("p", { class: "note-of" }, badge("note", "amber", "✎"), " ", bdi(store.note(page, field))) : null,
     field.pieces.length ? words(field.pieces) : null,
-    field.insights.length ? el("ul", { class: "insights" }, field.insights.map(one => insightItem(page, field, one))) : null,
+    field.insights.length ? el("ul", { class: "insights" }, field.insights.map((one, at) => insightItem(page, field, one, at + 1))) : null,
     field.now === null ? null : el("p", { class: "finding" }, badge("on the page now", "amber", "⇄"), el("span", {}, bdi(field.now || "(nothing)"), el("span", { class: "soft" }, " — changed after the question was asked: it stays unless you replace it in ", el("code", {}, "enrich review")))),
-    field.reason ? el("p", { class: "small soft" }, "Reason: ", bdi(field.reason)) : null,
+    field.reason ? el("p", { class: "small soft reason" }, "Reason: ", bdi(field.reason)) : null,
     field.quotes.map(quote), field.findings.map(finding));
 }
 

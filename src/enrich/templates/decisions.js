@@ -1,140 +1,232 @@
-// The decisions made here: in memory, in the browser's stores, and with `review --serve` in the proposals themselves.
+// The decisions made here. Each is kept in this browser under a key of its own (wiki, page, field, hash of the value that was seen), so that no other
+// tab, report or reload can overwrite it. With `review --serve` what is kept is what the server has not stored yet.
 const store = (() => {
-  const prefix = `enrich-review:${data.wiki}:`;
-  const made = new Map();  // id → { at: time in ms, value: decision, or null after an undo }
+  const prefix = `enrich-review:${data.id}:`;
+  const made = new Map();  // key → { at: ms, value: decision or null after an undo, seen: mark of what was decided before, refused: why }
   const past = [];
-  let listener = () => {};
-  // A decision belongs to the value that was seen: another proposed value, another key.
-  const keyOf = (page, field) => JSON.stringify([page.page, field.field, field.hash]);
+  let listener = () => {}, savedAt = 0, unsaved = false;
+  const keyOf = (page, field, part) => JSON.stringify([page.page, part ? `${field.field}.${part}` : field.field, field.hash]);
+  const places = new Map();  // key → [page, field, part]
+  function index(page) {
+    for (const field of page.fields) {
+      for (const part of ["", "#note", ...field.insights.map(one => one.id)]) places.set(keyOf(page, field, part), [page, field, part]);
+    }
+  }
+  for (const page of data.pages) index(page);
 
-  // localStorage outlives the window, but Chromium may give it back outdated or empty when a page from a file is loaded again;
-  // history.state is reliable then. One key a decision: a page that read too little, or shows other fields, overwrites no other decision.
+  function merge(key, entry) {
+    const mine = made.get(key);
+    if (entry && typeof entry.at === "number" && !(mine && mine.at >= entry.at)) made.set(key, entry);
+  }
+  // localStorage outlives the window, but Chromium may give it back outdated or empty when a page from a file is loaded again; history.state is
+  // reliable then. What one of them has lost comes from the other.
   function load() {
-    const found = [];
-    try { found.push(...(history.state && history.state.decisions || [])); } catch { /* a page without history */ }
+    try { for (const [key, entry] of history.state && history.state.decisions || []) merge(key, entry); } catch { /* no history here */ }
     try {
-      for (const key of Object.keys(localStorage)) {
-        if (key.startsWith(prefix)) found.push([key.slice(prefix.length), JSON.parse(localStorage.getItem(key))]);
-      }
+      for (const key of Object.keys(localStorage)) if (key.startsWith(prefix)) merge(key.slice(prefix.length), JSON.parse(localStorage.getItem(key)));
     } catch { /* private windows and pages from files may have no storage */ }
-    const known = new Set(data.pages.flatMap(page => page.fields.map(field => keyOf(page, field))));
-    for (const [id, entry] of found) if (known.has(id) && !(made.has(id) && made.get(id).at >= entry.at)) made.set(id, entry);
-    keep(made.keys());
+    save([...made.keys()]);
   }
-  function keep(ids) {
-    if (data.serve) return;
+  function save(keys) {
     try { history.replaceState({ ...history.state, decisions: [...made] }, ""); } catch { /* too much for this browser */ }
-    try { for (const id of ids) localStorage.setItem(prefix + id, JSON.stringify(made.get(id))); } catch { /* as above */ }
+    unsaved = false;
+    for (const key of keys) {
+      try {
+        if (made.has(key)) localStorage.setItem(prefix + key, JSON.stringify(made.get(key)));
+        else localStorage.removeItem(prefix + key);
+      } catch { unsaved = true; }
+    }
+    if (keys.length && !unsaved) savedAt = Date.now();
   }
-  if (!data.serve) load();
+  addEventListener("storage", event => {
+    if (!event.key || !event.key.startsWith(prefix)) return;
+    const key = event.key.slice(prefix.length);
+    if (event.newValue) try { merge(key, JSON.parse(event.newValue)); } catch { return; }
+    else if (data.serve) made.delete(key);  // another tab has sent it
+    else if (made.has(key)) save([key]);  // lost: this tab still has it
+    if (places.has(key)) listener([places.get(key)[0]]);
+  });
 
-  // null: undecided; else {decision, insights?}.
-  const of = (page, field) => { const entry = made.get(keyOf(page, field)); return entry ? entry.value : null; };
-  const state = (page, field) => {
-    const mine = of(page, field);
+  const entryOf = (page, field, part = "") => made.get(keyOf(page, field, part));
+  const of = (page, field, part) => { const entry = entryOf(page, field, part); return entry && !entry.refused ? entry.value : null; };
+  const undone = (page, field, part) => { const entry = entryOf(page, field, part); return entry && !entry.refused && entry.value === null; };
+  const STORED = { accepted: "accept", rejected: "reject", skipped: "skip" };
+  function itemState(page, field, item) {
+    const mine = of(page, field, item.id), whole = of(page, field);
     if (mine) return mine.decision;
-    return field.state === "accepted" ? "accept" : field.state === "rejected" ? "reject" : field.state === "skipped" ? "skip" : "";
-  };
+    if (whole && whole.decision !== "skip") return whole.decision === "reject" ? "reject" : item.decision === "reject" ? "reject" : "accept";
+    if (undone(page, field, item.id) || undone(page, field)) return "";
+    return item.decision || (field.state === "accepted" ? "accept" : field.state === "rejected" ? "reject" : "");
+  }
+  // "", accept, reject, skip or edit. Single insights decide the field once all of them are decided.
+  function state(page, field) {
+    const mine = of(page, field);
+    const items = field.insights.filter(one => one.status !== "same");
+    if (items.some(one => entryOf(page, field, one.id))) {
+      const states = items.map(one => itemState(page, field, one));
+      return states.every(Boolean) ? (states.includes("accept") ? "accept" : "reject") : "";
+    }
+    return mine ? mine.decision : undone(page, field) ? "" : STORED[field.state] || "";
+  }
+  const note = (page, field) => { const mine = of(page, field, "#note"); return mine ? mine.note : field.note; };
 
+  // changes: [page, field, value or null, part].
   function decide(changes, remember = true) {
-    const before = changes.map(([page, field]) => [page, field, of(page, field) || (data.serve && state(page, field) ? { decision: state(page, field) } : null)]);
-    const at = Date.now();
-    for (const [page, field, value] of changes) made.set(keyOf(page, field), { at, value });
+    const before = changes.map(([page, field, , part = ""]) => {
+      const stored = part === "" ? STORED[field.state] : "";
+      return [page, field, of(page, field, part) || (data.serve && stored && !undone(page, field, part) ? { decision: stored } : null), part];
+    });
+    const at = Date.now(), keys = [];
+    for (const [page, field, value, part = ""] of changes) {
+      const set = (name, what) => { const key = keyOf(page, field, name); made.set(key, { at: at + keys.length / 1000, value: what, seen: field.mark }); keys.push(key); };
+      if (part === "" && (!value || value.decision === "reject" || value.decision === "edit")) {
+        for (const item of field.insights) if (of(page, field, item.id)) { before.push([page, field, of(page, field, item.id), item.id]); set(item.id, null); }
+      }
+      set(part, value);
+    }
     if (remember) past.push(before);
-    keep(changes.map(([page, field]) => keyOf(page, field)));
+    save(keys);
     listener(changes.map(([page]) => page));
-    if (data.serve) send(changes);
+    flush();
   }
   function undo() {
     const last = past.pop();
-    if (!last) return false;
+    if (!last) return null;
     // The server may have sent the fields again since.
-    decide(last.map(([page, field, value]) => [page, page.fields.find(one => one.field === field.field) || field, value]), false);
-    return true;
+    const now = last.map(([page, field, value, part]) => [page, page.fields.find(one => one.field === field.field) || field, value, part]);
+    decide(now, false);
+    return now[0];
   }
-  const entry = (page, field, value) => ({ page: page.page, field: field.field, ...value, new_hash: field.hash });
-  function exported() {
-    const decisions = [];
-    for (const page of data.pages) for (const field of page.fields) {
-      const value = of(page, field);
-      if (value) decisions.push(entry(page, field, value));
+  const baseOf = name => name.startsWith("insights.") ? "insights" : name.replace(/\.#note$/, "");
+  const plain = (key, entry) => {
+    const [page, name, hash] = JSON.parse(key);
+    return { page, field: name.replace(/\.#note$/, ""), ...(entry.value || { decision: "undo" }), new_hash: hash, seen: entry.seen };
+  };
+  // A report shows part of a wiki; the server takes decisions on all of it.
+  const mine = () => [...made].filter(([key]) => data.serve || places.has(key)).sort((a, b) => a[1].at - b[1].at);
+  const exported = () => ({ schema: 1, decisions: mine().filter(([, entry]) => entry.value).map(([key, entry]) => plain(key, entry)) });
+  // Decisions of another browser or reviewer. What was decided here stays.
+  function imported(document) {
+    if (!document || document.schema !== 1 || !Array.isArray(document.decisions)) throw new Error("this is not a decisions file");
+    const taken = [];
+    let differ = 0, unknown = 0;
+    for (const { page, field, new_hash: hash, seen, ...value } of document.decisions) {
+      const key = JSON.stringify([page, value.decision === "note" ? `${field}.#note` : field, hash]);
+      if (!places.has(key)) { unknown++; continue; }
+      const had = made.get(key);
+      if (had && had.value && JSON.stringify(had.value) !== JSON.stringify(value)) { differ++; continue; }
+      const [at, one, part] = places.get(key);
+      if (!had || !had.value) taken.push([at, one, value, part]);
     }
-    return { schema: 1, decisions };
+    if (taken.length) decide(taken);
+    return `${taken.length} taken` + (differ ? `, ${differ} differ from yours and were left` : "") + (unknown ? `, ${unknown} are about values that are not in this report` : "");
   }
 
   // The address's fragment holds the tab's secret. It goes into the store of this origin and port, so that a reload still has it, and out of sight.
-  let tabSecret = location.hash.slice(1);
+  let secret = location.hash.slice(1);
   if (data.serve) {
     try {
-      if (tabSecret) sessionStorage.setItem("enrich-review-tab", tabSecret);
-      else tabSecret = sessionStorage.getItem("enrich-review-tab") || "";
+      if (secret) sessionStorage.setItem("enrich-review-tab", secret);
+      else secret = sessionStorage.getItem("enrich-review-tab") || "";
     } catch { /* no store: until the next reload */ }
     if (location.hash) history.replaceState(history.state, "", location.pathname);
   }
 
-  // Requests are sent one after the other, so that the last click is the one that is stored.
-  let queue = Promise.resolve();
-  const unanswered = new Map();  // place → its last decision that has no answer yet
-  const placeOf = (page, field) => JSON.stringify([page.page, field.field]);
-  const waiting = (page, field) => unanswered.has(placeOf(page, field));
-  function send(changes) {
-    const parts = changes.map(([page, field, value]) => {
-      const place = placeOf(page, field);
-      const part = { page, field, value: value || { decision: "undo" }, place, before: unanswered.get(place) };
-      unanswered.set(place, part);
-      return part;
-    });
-    sayBusy();
-    queue = queue.then(async () => {
-      // After a stored decision of this page it is about the value which that one left; in all other cases about the value that was seen.
-      const decisions = parts.map(({ page, field, value, before }) => entry(page, before && before.left || field, value));
-      try {
-        const answer = await fetch("/decisions", {
-          method: "POST", headers: { "Content-Type": "application/json", "X-Enrich-Tab": tabSecret }, body: JSON.stringify({ schema: 1, decisions }),
-        });
-        const body = await answer.json();
-        if (!answer.ok) throw new Error(body.error || answer.statusText);
-        const refused = new Set(body.refused.map(one => placeOf({ page: one.page }, one)));
-        const fields = new Map(body.pages.flatMap(page => page.fields.map(field => [placeOf(page, field), field])));
-        for (const part of parts) if (!refused.has(part.place)) part.left = fields.get(part.place);
-        take(body.pages);
-        answered(parts);
-        const why = body.refused.map(one => `${one.page}:${one.field}: ${one.why}`).join(" · ");
-        trouble(why ? `Not stored: ${why}` : "");
-      } catch (error) {
-        answered(parts);
-        for (const [page, field] of changes) made.delete(keyOf(page, field));
-        listener(changes.map(([page]) => page));
-        trouble(`Not stored: ${error.message}. Is \`enrich review --serve\` still running?`);
+  // One request at a time, with all that waits. What is not answered stays, and is sent again.
+  let busy = false, timer = 0, pause = 1000, storedAt = 0;
+  const waiting = () => mine().filter(([, entry]) => !entry.refused);
+  async function flush() {
+    clearTimeout(timer);
+    if (!data.serve || busy) return;
+    const batch = waiting();
+    listener([]);
+    if (!batch.length) return;
+    busy = true;
+    try {
+      const answer = await fetch("/decisions", {
+        method: "POST", headers: { "Content-Type": "application/json", "X-Enrich-Tab": secret },
+        body: JSON.stringify({ schema: 1, decisions: batch.map(([key, entry]) => plain(key, entry)) }),
+      });
+      const body = await answer.json();
+      if (!answer.ok) throw Object.assign(new Error(body.error || answer.statusText), { final: answer.status === 403 });
+      take(batch, body);
+      pause = 1000;
+      trouble("");
+    } catch (error) {
+      const kept = `${count(waiting().length, "decision")} kept in this browser`;
+      if (error.final) trouble(`Not stored: ${error.message}. ${kept}, and sent from the tab that opens there.`);
+      else {
+        trouble(`Not stored yet: the server does not answer as it should (${error.message}). ${kept}; trying again. Is \`enrich review --serve\` still running?`);
+        timer = setTimeout(flush, pause);
+        pause = Math.min(2 * pause, 15000);
+        busy = false;
       }
-    });
-  }
-  // Until the answer arrives, the tally is ahead of what is stored.
-  const sayBusy = () => document.getElementById("tally").setAttribute("aria-busy", String(unanswered.size > 0));
-  function answered(parts) {
-    for (const part of parts) {
-      part.before = null;
-      if (unanswered.get(part.place) === part) unanswered.delete(part.place);
+      busy = false;
+      listener([]);
+      return;
     }
-    sayBusy();
+    busy = false;
+    flush();
   }
-  addEventListener("beforeunload", event => { if (unanswered.size) event.preventDefault(); });
-  // The server returns a page's fields as they are after the decision.
-  function take(pages) {
-    for (const fresh of pages) {
-      const page = data.pages.find(one => one.page === fresh.page);
-      if (!page) continue;
-      for (const field of page.fields) made.delete(keyOf(page, field));
-      page.fields = fresh.fields;
+  // The server returns the pages as they are after the decisions. A decision that came on top of a stored one is about what that one left.
+  function take(batch, body) {
+    const refused = new Map(body.refused.map(one => [JSON.stringify([one.page, one.field]), one.why]));
+    const fresh = new Map(body.pages.map(page => [page.page, page]));
+    const keys = [];
+    for (const [key, sent] of batch) {
+      const { page, field, decision } = plain(key, sent);
+      const why = refused.get(JSON.stringify([page, field]));
+      const now = made.get(key), base = baseOf(field);
+      const left = fresh.get(page) && fresh.get(page).fields.find(one => one.field === base);
+      keys.push(key);
+      if (now === sent) {
+        if (why && !(decision === "edit" && left && left.hash !== JSON.parse(key)[2])) made.set(key, { ...sent, refused: why });
+        else made.delete(key);
+      } else if (now && !why && left) {
+        made.delete(key);
+        const moved = JSON.stringify([page, JSON.parse(key)[1], left.hash]);
+        made.set(moved, { ...now, seen: left.mark });
+        keys.push(moved);
+      }
+      // Later decisions on other insights of the field have seen what this one left.
+      if (!why && left) for (const [other, entry] of made) {
+        const [itsPage, name, hash] = JSON.parse(other);
+        if (itsPage === page && baseOf(name) === base && hash === left.hash && !entry.refused) entry.seen = left.mark;
+      }
+    }
+    for (const page of data.pages) if (fresh.has(page.page)) {
+      page.fields = fresh.get(page.page).fields;
       delete page.text;
+      index(page);
     }
-    listener(pages.map(fresh => data.pages.find(one => one.page === fresh.page)).filter(Boolean), true);
+    storedAt = Date.now();
+    save(keys);
+    listener(data.pages.filter(page => fresh.has(page.page)), true);
   }
-  return { of, state, waiting, decide, undo, exported, canUndo: () => past.length > 0, onChange: call => { listener = call; } };
+  function drop(keys) { for (const key of keys) made.delete(key); save(keys); listener(data.pages); }
+  // [key, entry, part] of what was decided here and refused; also about a value that is no longer proposed.
+  function refusedOf(page, field) {
+    return [...made].filter(([key, entry]) => entry.refused && JSON.parse(key)[0] === page.page && baseOf(JSON.parse(key)[1]) === field.field)
+      .map(([key, entry]) => [key, entry, JSON.parse(key)[1].slice(field.field.length + 1)]);
+  }
+  // What was refused about fields that are no longer shown.
+  const orphans = () => [...made].filter(([key, entry]) => entry.refused && !data.pages.some(page => page.page === JSON.parse(key)[0] && page.fields.some(field => field.field === baseOf(JSON.parse(key)[1]))));
+  // "37 kept, saved 14:02".
+  function kept() {
+    const time = at => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    if (unsaved) return "not kept: this browser stores nothing for this page; export before you close it";
+    if (data.serve) return waiting().length ? `${waiting().length} waiting for the server` : storedAt ? `stored ${time(storedAt)}` : "";
+    const number = mine().filter(([, entry]) => entry.value).length;
+    return savedAt && made.size ? `${number} kept, saved ${time(savedAt)}` : "";
+  }
+  addEventListener("beforeunload", event => { if (unsaved || (data.serve && waiting().length)) event.preventDefault(); });
+  load();
+  return { of, state, itemState, note, decide, undo, exported, imported, kept, drop, refusedOf, orphans, flush, busy: () => data.serve && waiting().length > 0,
+    canUndo: () => past.length > 0, onChange: call => { listener = call; } };
 })();
 
+const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 function trouble(words) {
-  const box = document.getElementById("trouble");
-  box.hidden = !words;
-  box.textContent = words;
+  document.getElementById("trouble").hidden = !words;
+  document.getElementById("trouble-words").textContent = words;
 }

@@ -70,6 +70,19 @@ class History:
             return _output([program, "--no-pager", *settings, *arguments], stdin.fileno(), env, self._folder)
 
 
+def user_name() -> str:
+    """The name that git's settings of this user give ("" if there is none); the wiki's own settings are not read."""
+    program = shutil.which("git")
+    env = {**_ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/"), "GIT_DIR": os.devnull}
+    del env["GIT_CONFIG_GLOBAL"]
+    try:
+        command = [program or "git", "config", "--global", "--get", "user.name"]
+        found = subprocess.run(command, capture_output=True, env=env, cwd="/", timeout=10, check=False).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return " ".join(found.decode("utf-8", "replace").split())[:80]
+
+
 def _output(command: list[str], stdin: int, env: dict[str, str], folder: Path) -> bytes:
     try:
         process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env, cwd=folder)
