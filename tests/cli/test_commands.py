@@ -17,7 +17,7 @@ from typer.main import get_command
 
 import enrich
 from enrich.cli.main import app  # its parameters are looked at one by one
-from tests.demo import ROOT, DemoWiki, own_wiki, script
+from tests.demo import ROOT, DemoWiki, honest, own_wiki, script
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -133,3 +133,28 @@ def test_the_plan_prints_totals_and_its_first_ten_rows(tmp_path: Path) -> None:
 def test_warnings_about_the_wiki_as_a_whole_come_where_it_is_planned(tmp_path: Path, command: str, warns: bool) -> None:
     wiki = DemoWiki(tmp_path, 1, toml='roots = ["nowhere"]\n')
     assert ("nowhere" in wiki.enrich(command).err) == warns
+
+
+def test_a_page_on_demand_shows_the_new_answer_first_with_evidence_and_lines(tmp_path: Path, serve: Any) -> None:
+    wiki = DemoWiki(tmp_path, 2)
+    server = wiki.asks(serve(honest))
+    shown = wiki.enrich("page", "park-0").out
+    lines = shown.splitlines()
+    assert lines[:2] == ["park-0  park-0.md", "  llmSummary"]
+    assert "(line 8, Overview)" in lines[3]
+    assert "because:" in shown
+    assert "Page Status" not in shown
+    applied = wiki.enrich("page", "park-0", "--apply", "--card").out
+    assert applied.index("llmSummary") < applied.index("Page Status")
+    requests = server.requests
+    wiki.enrich("page", "park-0", "--refresh")
+    assert server.requests == requests
+    wiki.enrich("page", "park-0", "--refresh", "--no-cache")
+    assert server.requests == requests + 1
+
+
+def test_show_takes_a_clock(tmp_path: Path) -> None:
+    wiki = DemoWiki(tmp_path, 1)
+    wiki.file(0).write_text(wiki.file(0).read_text().replace("title:", "lastEdited: 2026-01-29\ntitle:", 1))
+    assert wiki.enrich("show", "park-0", "--now", "2026-02-01", "--json").json["edited"]["age"] == "3 days ago"
+    assert "is not a time" in wiki.enrich("show", "park-0", "--now", "soon").err

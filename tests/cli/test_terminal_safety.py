@@ -90,3 +90,12 @@ def test_json_is_valid_and_has_the_same_values(wiki: DemoWiki) -> None:
     record = wiki.enrich("show", "x*", "--json")
     assert FORBIDDEN.search(record.out) is None
     assert record.json["record"]["insights"] == [EVIL]
+
+
+def test_a_diff_is_word_by_word_on_a_terminal_and_by_lines_elsewhere(tmp_path: Path) -> None:
+    wiki = DemoWiki(tmp_path, 1)
+    wiki.enrich("run")
+    assert "+++ b/park-0.md" in wiki.enrich("diff").out
+    shown = COLOUR.sub("", on_a_terminal(wiki, "diff"))
+    assert "+++ b/park-0.md" not in shown
+    assert "(line 8, Overview)" in shown

@@ -9,13 +9,13 @@ from typing import Annotated, Literal
 
 from typer import Argument, Context, Exit, Option, Typer
 
-from enrich.cli.runs import Refresh, print_failed, print_stopped, run_with_progress
-from enrich.cli.session import Backend, BaseUrl, Model, Output, Session, Stages, console
+from enrich.cli.runs import NoCache, Refresh, print_failed, print_stopped, run_with_progress
+from enrich.cli.session import Backend, BaseUrl, Model, Now, Output, Session, Stages, clock, console, text_width
 from enrich.errors import UserError
 from enrich.records.card import Card, page_card
 from enrich.records.card_rendering import card_html, card_text, print_card
 from enrich.review.decisions import pending
-from enrich.review.lines import file_text
+from enrich.review.lines import word_text
 from enrich.review.views import page_views
 from enrich.runs.plan import make_plan
 from enrich.runs.results import RunResult
@@ -34,33 +34,35 @@ def page(
     page: Annotated[str, Argument(metavar="PAGE", help="A page id or a path inside the content folder.")],
     stage: Stages = None,
     refresh: Refresh = False,
+    no_cache: NoCache = False,
+    card: Annotated[bool, Option("--card", help="Also show the page's status card.")] = False,
     apply: Annotated[bool, Option("--apply", help="Write what was proposed, except needs-look, over-human and leap.")] = False,
     backend: Backend = None,
     model: Model = None,
     base_url: BaseUrl = None,
 ) -> None:
-    """One page on demand: what is proposed, why, and the diff."""
+    """One page on demand: what is proposed, why, on which evidence, and where it differs."""
     session: Session = ctx.obj
     wiki = session.open_wiki(llm__backend=backend, llm__model=model, llm__base_url=base_url)
     file = _one_page(wiki, page)
-    options = RunOptions(pages=(file.id,), stages=tuple(stage or ()), apply=apply, refresh=refresh, alone=False)
+    options = RunOptions(pages=(file.id,), stages=tuple(stage or ()), apply=apply, refresh=refresh, read_cache=not no_cache, alone=False)
     result = run_with_progress(session, wiki, options)
     if session.json:
         session.document(result.document())
     else:
-        _print_page(session, wiki, file, result)
+        _print_page(session, wiki, file, result, card=card)
     if result.exit:
         raise Exit(result.exit)
 
 
-def _print_page(session: Session, wiki: Wiki, file: PageFile, result: RunResult) -> None:
-    """The page's status card, findings and the diff."""
-    card, _ = _card(wiki, file)
-    _print_card(card, brief=True)
-    print()
+def _print_page(session: Session, wiki: Wiki, file: PageFile, result: RunResult, *, card: bool) -> None:
+    """What is proposed, word by word with evidence, reasons and line numbers; then, if wanted, the page's status card."""
     print_failed(session, result)
-    views = page_views(wiki, pending(wiki, [file.id]))
-    print(file_text(wiki, views, coloured=sys.stdout.isatty()), end="")
+    views = page_views(wiki, [*result.changes, *pending(wiki, [file.id])])
+    print(word_text(views, coloured=sys.stdout.isatty(), width=text_width()), end="")
+    if card:
+        _print_card(_card(wiki, file, datetime.now(UTC))[0], brief=True)
+        print()
     if result.applied:
         session.say(f"applied {counted(len(result.applied), 'field')} to {file.id}")
     elif not views and not result.failed:
@@ -81,11 +83,12 @@ def show(
         Literal["text", "json", "html"], Option("--format", help="text for a terminal, json for scripts, html for a browser.")
     ] = "text",
     output: Output = None,
+    now: Now = None,
 ) -> None:
     """Show the Page Status card: state, summary, insights and issues of a page, and its record."""
     session: Session = ctx.obj
     wiki = session.open_wiki()
-    card, notices = _card(wiki, _one_page(wiki, page))
+    card, notices = _card(wiki, _one_page(wiki, page), clock(now) or datetime.now(UTC))
     if session.verbose:
         for notice in notices:
             session.warn(str(notice))
@@ -107,10 +110,10 @@ def _one_page(wiki: Wiki, name: str) -> PageFile:
     return found[0]
 
 
-def _card(wiki: Wiki, file: PageFile) -> tuple[Card, Sequence[Notice]]:
+def _card(wiki: Wiki, file: PageFile, now: datetime) -> tuple[Card, Sequence[Notice]]:
     """A page's status card with the states of its stages, and what is wrong with the wiki around it."""
     states = make_plan(wiki, [file]).enrichment().get(file.id, {})
-    return page_card(wiki.config, file, wiki.files, datetime.now(UTC), states)
+    return page_card(wiki.config, file, wiki.files, now, states)
 
 
 def _print_card(card: Card, *, brief: bool = False) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from typer import Argument, Context, Exit, Option, Typer
 
-from enrich.cli.session import LISTED, TO_REPORT, Output, Pages, Session, Stages, by_page, compact, first_few
+from enrich.cli.session import LISTED, TO_REPORT, Output, Pages, Session, Stages, by_page, compact, first_few, text_width
 from enrich.errors import UserError
 from enrich.review.applying import Applied, recover
 from enrich.review.browser import HOST, ReviewServer, review_html, wiki_id
@@ -60,19 +59,20 @@ def diff(
     ctx: Context,
     pages: Pages = None,
     form: Annotated[
-        Literal["text", "word", "markdown", "json", "html"],
+        Literal["text", "word", "markdown", "json", "html"] | None,
         Option(
             "--format",
             metavar="F",
-            help="text: the lines of the files; word: word by word; markdown: a pull-request comment; html: one page to review on; json.",
+            help="word: word by word with evidence (default on a terminal); text: the lines of the files (default elsewhere); "
+            "markdown: a pull-request comment; html: one page to review on; json.",
         ),
-    ] = "text",
+    ] = None,
     output: Output = None,
     exit_code: Annotated[bool, Option("--exit-code", help="Exit with 10 if changes wait.")] = False,
 ) -> None:
     """Show the proposed changes."""
     session: Session = ctx.obj
-    form = "json" if session.json else form
+    form = "json" if session.json else form or ("word" if output is None and sys.stdout.isatty() else "text")
     if form == "html" and output is None and sys.stdout.isatty():
         raise UserError("an HTML page is not for a terminal", do="name a file: enrich diff --format html -o review.html", exit_code=2)
     wiki = session.open_wiki()
@@ -81,8 +81,7 @@ def diff(
     if form == "text":
         text = file_text(wiki, views, coloured=coloured)
     elif form == "word":
-        width = min(shutil.get_terminal_size().columns, 120) if coloured else 100
-        text = word_text(views, coloured=coloured, width=max(width, 40))
+        text = word_text(views, coloured=coloured, width=text_width() if coloured else 100)
     elif form == "markdown":
         text = markdown_comment(views)
     elif form == "html":

@@ -40,6 +40,8 @@ from enrich.wiki.wiki import Wiki
 
 Refresh = Annotated[bool, Option("--refresh", help="Take everything but skipped pages as due (cached answers still serve).")]
 
+NoCache = Annotated[bool, Option("--no-cache", help="Ask again, even if an answer is stored.")]
+
 _STATE_STYLE = {
     "due": "yellow",
     "current": "green",
@@ -132,7 +134,7 @@ def run(
     stage: Stages = None,
     limit: Annotated[int | None, Option("--limit", metavar="N", min=0, help="At most N pages, in page order.")] = None,
     refresh: Refresh = False,
-    no_cache: Annotated[bool, Option("--no-cache", help="Ask again, even if an answer is stored.")] = False,
+    no_cache: NoCache = False,
     overwrite: Annotated[
         bool, Option("--overwrite", help="With --apply: also write leaps, and over a person's values (never needs-look).")
     ] = False,

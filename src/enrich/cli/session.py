@@ -5,11 +5,13 @@ Tables and progress are for a terminal; elsewhere they are plain lines.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
 
 from enrich.config import Config, find_wiki, load_config
 from enrich.files import write_text_atomically
@@ -41,6 +43,9 @@ Backend = Annotated[str | None, Option("--backend", metavar="B", help="Who answe
 Model = Annotated[str | None, Option("--model", metavar="M", help="The model to ask.")]
 BaseUrl = Annotated[str | None, Option("--base-url", metavar="URL", help="The server to ask.")]
 Budget = Annotated[float | None, Option("--budget", metavar="USD", min=0, help="Spend at most this much.")]
+Now = Annotated[
+    str | None, Option("--now", metavar="ISO", help="The clock, such as 2026-03-13T20:14:00Z: the same clock gives the same bytes.")
+]
 Output = Annotated[Path | None, Option("-o", "--output", metavar="FILE", help="Write to FILE.")]
 
 
@@ -108,6 +113,22 @@ class Session:
         else:
             write_text_atomically(output, text, within=None if self._config is None else self._config.folders_of(output))
             self.note(f"wrote {what} to {output}" if what else f"wrote {output}")
+
+
+def clock(text: str | None) -> datetime | None:
+    """The time that --now names, with a time zone (UTC if it names none)."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadParameter(f"{text!r} is not a time such as 2026-03-13T20:14:00Z", param_hint="--now") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def text_width() -> int:
+    """The columns of text for people: at most 120 on a terminal, 100 elsewhere."""
+    return max(40, min(shutil.get_terminal_size().columns, 120)) if sys.stdout.isatty() else 100
 
 
 def first_few(items: Sequence[str], limit: int = 5) -> str:

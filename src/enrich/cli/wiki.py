@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from typer import Argument, BadParameter, Context, Exit, Option, Typer, echo
+from typer import Argument, Context, Exit, Option, Typer, echo
 
-from enrich.cli.session import TO_REPORT, Pages, Session, progress_of_build
+from enrich.cli.session import TO_REPORT, Now, Pages, Session, clock, progress_of_build
 from enrich.records.database import Enrichment, enrichment_states, generated_at, would_change, write_database
 from enrich.records.database import build as build_database
 from enrich.text import counted
@@ -80,9 +80,7 @@ def build(
     output: Annotated[
         Path | None, Option("-o", "--output", metavar="FILE", help="Where to write (default: database.json in the wiki's folder).")
     ] = None,
-    now: Annotated[
-        str | None, Option("--now", metavar="ISO", help="The clock, such as 2026-03-13T20:14:00Z: the same clock gives the same bytes.")
-    ] = None,
+    now: Now = None,
     dates: Annotated[
         Path | None, Option("--dates", metavar="FILE", help="Dates from a JSON file, {modified: {path: date}, created: …}, not from git.")
     ] = None,
@@ -96,7 +94,7 @@ def build(
     config = session.config()
     file = output if output is not None else config.root / FILE_NAME
     started = time.perf_counter()
-    clock = _clock(now) or (generated_at(file, config.folders_of(file)) if exit_code else None) or datetime.now(UTC)
+    moment = clock(now) or (generated_at(file, config.folders_of(file)) if exit_code else None) or datetime.now(UTC)
 
     def states() -> Enrichment:
         from enrich.runs.plan import make_plan
@@ -105,7 +103,7 @@ def build(
 
     with progress_of_build(session) as progress:
         enrichment = enrichment_states(config, states)
-        database = build_database(config, now=clock, enrichment=enrichment, dates_file=dates, progress=progress)
+        database = build_database(config, now=moment, enrichment=enrichment, dates_file=dates, progress=progress)
         changed = would_change(database, file, config.folders_of(file)) if exit_code else False
         written = [] if exit_code else write_database(database, file, split=split, within=config.folders_of(file))
     seconds = time.perf_counter() - started
@@ -125,16 +123,6 @@ def build(
         session.result(document, f"{records} in {', '.join(map(str, written))} ({seconds:.1f} s)")
     if changed:
         raise Exit(TO_REPORT)
-
-
-def _clock(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadParameter(f"{text!r} is not a time such as 2026-03-13T20:14:00Z", param_hint="--now") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 @app.command()
