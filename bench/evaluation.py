@@ -22,7 +22,8 @@ from enrich.evaluation.drift import Drift, compare
 from enrich.evaluation.evaluation import evaluate
 from enrich.evaluation.report import estimate_text
 from enrich.evaluation.sources import baseline_answers, stored_answers
-from enrich.wiki.pages import Page, find_pages, read_page
+from enrich.wiki.page_files import find_pages
+from enrich.wiki.pages import Page, read_page
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "wiki-sample"
 DRAWS = 100
@@ -40,8 +41,8 @@ class Stored:
 
 
 def load(sample: Path) -> Stored:
-    config = Config(wiki=WikiSection(content="content/docs", data="data")).with_root(sample)
-    files, _ = find_pages(config.content)
+    config = Config(wiki=WikiSection(content="content/docs", data="data", profile="longterm-wiki")).with_root(sample)
+    files, _ = find_pages(config.content, ids="stem")
     return Stored(stored_answers(config, files, name="stored"), [read_page(file) for file in files])
 
 

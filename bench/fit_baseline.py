@@ -41,7 +41,8 @@ from enrich.stages.baseline import (
     words_of,
 )
 from enrich.wiki import yaml12
-from enrich.wiki.pages import Page, find_pages, read_page
+from enrich.wiki.page_files import find_pages
+from enrich.wiki.pages import Page, read_page
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT.parent / "shared" / "wiki-sample"
@@ -301,7 +302,7 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str], None] = pr
     if not content.is_dir():
         say(f"skipped: {content} is not there (a wiki with rated pages is needed to fit the baseline)")
         return 0 if options.wiki == SAMPLE else 1
-    pages = [read_page(file) for file in find_pages(content)[0]]
+    pages = [read_page(file) for file in find_pages(content, ids="stem")[0]]
     data, results = fit_ratings(pages)
     text = document(results, fit_insights(options.wiki), extracts(pages, options.wiki))
     say(text)

@@ -22,7 +22,8 @@ from enrich.grounding import Finding, PageIndex, normalise
 from enrich.grounding.numbers import Passage, stated_in
 from enrich.grounding.quantities import NUMBER, Quantity, quantities
 from enrich.wiki import yaml12
-from enrich.wiki.pages import Page, find_pages, read_page
+from enrich.wiki.page_files import find_pages
+from enrich.wiki.pages import Page, read_page
 from enrich.wiki.visible import visible
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "wiki-sample"

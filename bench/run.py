@@ -34,6 +34,7 @@ MODEL = "bench-model"
 TOML = f"""[wiki]
 content = "content/docs"
 data = "data"
+profile = "longterm-wiki"
 [llm]
 backend = "openai"
 model = "{MODEL}"
@@ -335,7 +336,8 @@ def kills(folder: Path, runs: int, figures: dict[str, Any], moments: int = 30) -
 def strip(root: Path) -> None:
     """Replace the values that `enrich` writes on the sample's pages by null, so that everything is due."""
     from enrich.wiki.frontmatter.edit import edit_bytes
-    from enrich.wiki.pages import find_pages, read_page
+    from enrich.wiki.page_files import find_pages
+    from enrich.wiki.pages import read_page
 
     for file in find_pages(root / "content" / "docs")[0]:
         page = read_page(file)

@@ -19,11 +19,12 @@ from ruamel.yaml.error import YAMLError
 
 # Not public: the test reads pages as the product does.
 from enrich.config import FOUR_DIMENSIONS, load_config
-from enrich.wiki.pages import Page, find_pages, read_page
+from enrich.wiki.page_files import find_pages
+from enrich.wiki.pages import Page, read_page
 from tests.demo import own_wiki
 
 CONFIG = load_config(own_wiki(), env={})
-FILES, WARNINGS = find_pages(CONFIG.content, CONFIG.wiki.roots)
+FILES, WARNINGS = find_pages(CONFIG.content, CONFIG.wiki.roots, ids="stem")
 PAGES: dict[str, Page] = {file.id: read_page(file) for file in FILES}
 STUB = "batch-windows"  # shorter than `min_words` on purpose
 ARTICLES = [page for page in PAGES.values() if not page.file.is_index and page.id != STUB]

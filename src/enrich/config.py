@@ -30,6 +30,10 @@ FILE_NAME = "enrich.toml"
 TRUST_FOLDER = "ENRICH_TRUST_FOLDER"
 STAGES = ("summary", "insights", "ratings")
 FOUR_DIMENSIONS = ("novelty", "rigor", "actionability", "completeness")
+PAGE_SUFFIXES = (".md", ".mdx", ".markdown")
+# Parts of pages and templates, in most generators. Hugo's and Zola's `_index.md` is a page.
+PARTIALS = tuple(f"**/_*{suffix}" for suffix in PAGE_SUFFIXES)
+Ids = Literal["path", "stem"]
 SEVEN_DIMENSIONS = ("focus", "novelty", "rigor", "completeness", "concreteness", "actionability", "objectivity")
 
 
@@ -49,10 +53,13 @@ class WikiSection(_Section):
     content: str = "content/docs"
     data: str = "content/data"
     roots: list[str] | None = None
+    exclude: list[str] = list(PARTIALS)
     skip: list[str] = []
+    ask: list[str] = []
+    ids: Ids | None = None
     min_words: Annotated[int, Field(ge=0)] = 50
     escape_dollar: bool = True
-    profile: str = "default"
+    profile: str = "neutral"
 
 
 class LlmSection(_Section):

@@ -52,7 +52,8 @@ def test_exit_code_is_zero_where_there_is_nothing_to_report(lighthouses: Path) -
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("noth-light", "no page 'noth-light'. Did you mean north-light"), ("stray.txt", "`roots` in enrich.toml")]
+    ("name", "message"),
+    [("noth-light", "no page 'noth-light'. Did you mean north-light"), ("stray.txt", "`roots` or `exclude` in enrich.toml")],
 )
 def test_an_unknown_page_is_an_error_that_says_why(lighthouses: Path, name: str, message: str) -> None:
     (lighthouses / "content" / "docs" / "stray.txt").write_text("A note.\n", encoding="utf-8")
@@ -103,7 +104,7 @@ def checked(root: Path, sample: Path, data: str) -> list[dict[str, Any]]:
     (root / "content").symlink_to(sample / "content")
     (root / "data").symlink_to(sample / "data")
     (root / "enrich.toml").write_text(
-        f'[wiki]\ncontent = "content/docs"\ndata = "{data}"\nroots = {json.dumps(ROOTS)}\nprofile = "reference"\n', encoding="utf-8"
+        f'[wiki]\ncontent = "content/docs"\ndata = "{data}"\nroots = {json.dumps(ROOTS)}\nprofile = "longterm-wiki"\n', encoding="utf-8"
     )
     code, out = run("--wiki", str(root), "check", "--json", "--body-lines", ENRICH_TRUST_FOLDER=str(sample))
     assert code == 0

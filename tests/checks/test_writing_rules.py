@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.checks.making import PAGE, check
+from tests.checks.making import LENIENT, PAGE, check
 
 PERSON = "people/ada-finch.md"
 MODEL = "knowledge-base/models/fog.md"
@@ -23,7 +23,7 @@ Found = Callable[..., list[tuple[str, int]]]
 def found(tmp_path: Path) -> Found:
     """(rule, body line) of each finding of the writing rules on one page."""
 
-    def judged(text: str, path: str = PAGE, profile: str = "default") -> list[tuple[str, int]]:
+    def judged(text: str, path: str = PAGE, profile: str = LENIENT) -> list[tuple[str, int]]:
         (tmp_path / "wiki").mkdir(exist_ok=True)
         shutil.rmtree(tmp_path / "wiki" / "content", ignore_errors=True)
         findings = check(tmp_path / "wiki", {path: text}, "--body-lines", profile=profile)

@@ -14,7 +14,7 @@ from enrich.config import Config, load_config
 from enrich.evaluation.answers import AnswerSet, PageAnswers, ScoredInsight, read_answers, write_answers
 from enrich.evaluation.sources import stored_answers, stored_at
 from enrich.review.lock import LockFile
-from enrich.wiki.pages import PageFile, find_pages
+from enrich.wiki.page_files import PageFile, find_pages
 from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki, cases
 
@@ -50,7 +50,7 @@ def config_of(wiki: DemoWiki) -> Config:
 
 def test_frontmatter_and_data_insights_are_read_and_unusable_values_are_counted(wiki: DemoWiki) -> None:
     config = config_of(wiki)
-    found = stored_answers(config, find_pages(config.content)[0])
+    found = stored_answers(config, find_pages(config.content, ids="stem")[0])
     assert list(found.pages) == ["park-0", "park-1"]
     first = found.pages["park-0"]
     assert first.summary == "It yields $9 a day."
@@ -66,7 +66,7 @@ def test_frontmatter_and_data_insights_are_read_and_unusable_values_are_counted(
 def test_what_enrich_wrote_itself_is_not_golden_data(wiki: DemoWiki) -> None:
     wiki.enrich("run", "--apply")
     config = config_of(wiki)
-    files = find_pages(config.content)[0]
+    files = find_pages(config.content, ids="stem")[0]
     everything = stored_answers(config, files)
     assert everything.pages["park-2"].summary and everything.pages["park-0"].ratings["actionability"] >= 0
     golden = stored_answers(config, files, lock=LockFile(Wiki.open(config)).read())

@@ -32,7 +32,8 @@ from enrich.review.views import word_diff
 from enrich.stages import baseline
 from enrich.text import code_span, escaped, json_text, printable
 from enrich.wiki.language import detect_language
-from enrich.wiki.pages import Page, PageFile, parse_page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import Page, parse_page
 from enrich.wiki.profile import load_profile
 from enrich.wiki.visible import source_lines, split_sentences, visible
 from tests.fuzz.shapes import SHAPES
@@ -45,7 +46,7 @@ SHARED = 3.0  # how much slower a shared or old machine may be
 LEAST = 50_000  # characters that the time of a shorter text may take: some costs are bounded and do not depend on the length
 TRIES = 3
 
-_PROFILE = load_profile("reference", Path())
+_PROFILE = load_profile("longterm-wiki", Path())
 _FILE = PageFile("x", "knowledge-base/people/x.mdx", Path("x.mdx"))
 _ANSWER = "The cost fell by 37 % to $5 million in 2019, from 12 to 14 labs; GPT-4 took third place among 7 groups (twice the 3.5x of 2017)."
 _QUOTE = "the cost of this thing is rather high and it may fall by many percent in the coming year"

@@ -21,7 +21,8 @@ from enrich.review.proposals import ProposalStore
 from enrich.runs.results import failed_questions, run_folders
 from enrich.wiki.data import data_insights, load_data, read_dates
 from enrich.wiki.frontmatter.edit import edit
-from enrich.wiki.pages import PageFile, parse_page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import parse_page
 from enrich.wiki.profile import load_profile
 from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki

@@ -174,7 +174,9 @@ class Wiki:
         if name == "sample":
             for part in ("content", "data"):
                 shutil.copytree(SAMPLE / part, self.root / part)
-            (self.root / "enrich.toml").write_text('[wiki]\ncontent = "content/docs"\ndata = "data"\n', encoding="utf-8")
+            (self.root / "enrich.toml").write_text(
+                '[wiki]\ncontent = "content/docs"\ndata = "data"\nprofile = "longterm-wiki"\n', encoding="utf-8"
+            )
         else:
             shutil.copytree(HERE / name, self.root)
         shutil.copytree(HERE / "prompts", self.root / "prompts")

@@ -16,13 +16,14 @@ from enrich.metrics.risk import hallucination_risk, integrity
 from enrich.metrics.structure import Structure, counted_text, js_round, structural_score, structure, word_count
 from enrich.text import number, number_text
 from enrich.wiki.data import Resource
-from enrich.wiki.pages import PageFile, parse_page, read_page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import parse_page, read_page
 from enrich.wiki.profile import load_profile
 from tests.demo import cases
 
 CASES = cases(__file__)
 
-PROFILE = load_profile()
+PROFILE = load_profile("longterm-wiki")
 
 
 def counts(text: str) -> Structure:

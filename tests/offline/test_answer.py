@@ -15,7 +15,8 @@ from enrich.grounding import PageIndex
 from enrich.stages.baseline import SCORES, answer
 from enrich.stages.fields import FieldAnswer
 from enrich.stages.judges import judge_of
-from enrich.wiki.pages import Page, PageFile, find_pages, parse_page, read_page
+from enrich.wiki.page_files import PageFile, find_pages
+from enrich.wiki.pages import Page, parse_page, read_page
 from tests.demo import ROOT, cases, script
 
 CASES = cases(__file__)

@@ -20,7 +20,8 @@ from enrich.records import database as module
 from enrich.records import record as facts_module
 from enrich.records.database import Database, build
 from enrich.records.relations import redundancy
-from enrich.wiki.pages import Page, PageFile, parse_page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import Page, parse_page
 
 NOW = datetime(2026, 3, 13, 20, 14, tzinfo=UTC)
 LONG = " ".join(f"subject{number}" for number in range(40))
@@ -50,7 +51,7 @@ def wiki(root: Path, *, pages: Mapping[str, str] = PAGES, data: Mapping[str, str
             {"entities/a.yaml": ENTITIES, "resources.json": RESOURCES, "git-dates.json": DATES} if data is None else data
         ).items()
     }
-    for name, text in {**files, "enrich.toml": f"[wiki]\n{toml}"}.items():
+    for name, text in {**files, "enrich.toml": f'[wiki]\nprofile = "longterm-wiki"\n{toml}'}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, encoding="utf-8", newline="")
     return root
@@ -203,7 +204,7 @@ def test_each_fault_is_reported_once_with_file_and_line_and_the_rest_is_built(tm
     lines = said(found)
     expected = [
         "content/docs/fish: no such folder",
-        "content/docs/mice/owl.md:1: the id 'owl' belongs to birds/owl.md",
+        "content/docs/birds/owl.md:1: another page has the same name; 2 such pages",
         "content/docs/about.md:1: 1 page outside the roots",
         "content/data/entities/list.yaml:1: an entity file is a list",
         "content/data/entities/bad.yaml:3: broken YAML",
@@ -212,7 +213,7 @@ def test_each_fault_is_reported_once_with_file_and_line_and_the_rest_is_built(tm
         "content/data/resources.json:2: the resource 'aa' has no url",
         "content/data/resources.json:4: the resource 'bb' is already in line 3",
         "content/data/reader-importance-ranking.yaml:5: 'owl' is ranked already in line 2",
-        "content/data/reader-importance-ranking.yaml:3: the ranking names 'dodo', which is not a page (and 1 more",
+        "content/data/reader-importance-ranking.yaml:2: the ranking names 'owl', which is not a page (and 2 more",
         "content/data/research-ranking.yaml:1: a ranking file has a list",
         "content/docs/mice/broken.md:4: broken YAML",
         "content/docs/mice/odd.md:1: quality is not a number ('good')",
@@ -222,7 +223,7 @@ def test_each_fault_is_reported_once_with_file_and_line_and_the_rest_is_built(tm
     for start in expected:
         assert sum(1 for line in lines if line.startswith(start)) == 1, (start, lines)
     assert len(lines) == len(expected), lines
-    assert {"owl", "mice/owl", "broken", "odd", "laughs", "vole"} <= by_id(found).keys()
+    assert {"birds/owl", "mice/owl", "broken", "odd", "laughs", "vole"} <= by_id(found).keys()
     assert said(built(tmp_path)) == lines, "what is kept from the first build says the same"
 
 
@@ -272,7 +273,7 @@ def test_a_named_dates_file_must_be_valid(tmp_path: Path) -> None:
 def test_all_records_and_backlinks_of_the_sample_equal_the_reference_build(sample: Path, tmp_path: Path) -> None:
     roots = ["knowledge-base", "analysis", "getting-started", "tools", "internal", "style-guides", "guides", "insight-hunting"]
     roots += ["dashboard", "project", "kb", "sources"]
-    (tmp_path / "enrich.toml").write_text(f"[wiki]\nroots = {json.dumps(roots)}\n")
+    (tmp_path / "enrich.toml").write_text(f'[wiki]\nprofile = "longterm-wiki"\nroots = {json.dumps(roots)}\n')
     config = load_config(tmp_path, {"wiki.content": f"{sample}/content/docs", "wiki.data": f"{sample}/data"}, env={})
     expected = json.loads((sample / "expected/pages.json").read_text())
     for _ in range(2):  # computed, then from the cache

@@ -15,13 +15,13 @@ from enrich import UserError, load_config
 # The card of any record is computed by an inner function: records with every combination of values are hard to produce through a wiki.
 from enrich.records.card import Card, page_card, status_card
 from enrich.wiki.data import Insight
-from enrich.wiki.pages import find_pages
+from enrich.wiki.page_files import find_pages
 from enrich.wiki.profile import Profile, load_profile
 from tests.checks.making import page
 from tests.demo import cases
 
 NOW = datetime(2026, 3, 12, 9, 30, tzinfo=UTC)
-REFERENCE = load_profile("reference")
+REFERENCE = load_profile("longterm-wiki")
 RECORD: dict[str, Any] = {
     "id": "north-light",
     "title": "North Light",
@@ -145,7 +145,7 @@ def test_expected_sections_by_name_and_by_other_names() -> None:
 
 
 def test_a_card_survives_any_record() -> None:
-    empty = status_card({}, page("Just text.\n"), load_profile(), NOW)
+    empty = status_card({}, page("Just text.\n"), load_profile("longterm-wiki"), NOW)
     assert [empty[key] for key in ("title", "quality", "risk", "coverage", "words_text")] == ["north light", None, None, None, "0"]
     odd: dict[str, Any] = {
         "quality": "high",
@@ -154,7 +154,7 @@ def test_a_card_survives_any_record() -> None:
         "coverage": {"items": {"tables": "blue"}},
         "redundancy": None,
     }
-    made = status_card(odd, page("Just text.\n"), load_profile(), NOW)
+    made = status_card(odd, page("Just text.\n"), load_profile("longterm-wiki"), NOW)
     assert (made["quality"], made["ratings"]) == (None, {"mood": 4})
     json.dumps(made)
 
@@ -174,7 +174,7 @@ def test_no_text_of_a_card_holds_control_characters() -> None:
 
 def test_the_card_of_a_page_on_disk_by_its_wikis_own_profile(lighthouses: Path) -> None:
     config = load_config(lighthouses, env={})
-    files, _ = find_pages(config.content)
+    files, _ = find_pages(config.content, ids="stem")
     file = next(file for file in files if file.id == "north-light")
     made, notices = page_card(config, file, files, NOW, {"summary": {"state": "due", "reasons": ["missing"]}})
     assert (made["kind"]["label"], made["kind"]["style_guide"]) == ("Tower", "https://lights.example/how-to-write-towers")
@@ -193,7 +193,7 @@ def test_the_card_of_a_page_on_disk_by_its_wikis_own_profile(lighthouses: Path) 
 
 def test_a_page_that_cannot_be_read_is_an_error(lighthouses: Path) -> None:
     config = load_config(lighthouses, env={})
-    files, _ = find_pages(config.content)
+    files, _ = find_pages(config.content, ids="stem")
     file = next(file for file in files if file.id == "north-light")
     file.file.unlink()
     file.file.symlink_to(lighthouses / "nowhere.md")

@@ -33,7 +33,7 @@ HOSTILE = (
 
 
 def card(text: str = "plain", kind_guide: str = "/guide/") -> Card:
-    profile = load_profile("reference")
+    profile = load_profile("longterm-wiki")
     kinds = {**profile.page_types, "risk": profile.page_types["risk"].model_copy(update={"style_guide": kind_guide, "label": text[:500]})}
     record = Path(__file__).with_name("card.yaml").read_text(encoding="utf-8").replace("TEXT", json.dumps(text)[1:-1])
     insights = [Insight("x", Path("x"), 1, {"text": f"{n} {text}", "type": text, "surprising": n, "evidence": text}) for n in range(1, 5)]

@@ -16,11 +16,12 @@ from enrich.records.record import KEYS, PageFacts, Surroundings, page_facts, pag
 # No command shows what is stored of a page.
 from enrich.records.relations import backlinks
 from enrich.wiki.data import Dates
-from enrich.wiki.pages import PageFile, parse_page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import parse_page
 from enrich.wiki.profile import load_profile
 from tests.demo import cases
 
-PROFILE = load_profile()
+PROFILE = load_profile("longterm-wiki")
 FILE = PageFile("some-page", "a/some-page.md", Path("some-page.md"))
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=12)
 VALUES = st.recursive(
@@ -73,11 +74,11 @@ def own(tmp_path: Path, text: str) -> Path:
 def test_a_wikis_file_is_laid_over_the_default_key_by_key(tmp_path: Path) -> None:
     root = own(
         tmp_path,
-        "default_clusters: [birds]\n"
+        "base: longterm-wiki\ndefault_clusters: [birds]\n"
         "risk: {type_aliases: {lab: null, keeper: person}}\n"
         "coverage: {targets: {article: {tables: {min: 7}}}}\n",
     )
-    mine, default = load_profile("profile.yaml", root), load_profile()
+    mine, default = load_profile("profile.yaml", root), load_profile("longterm-wiki")
     assert mine.default_clusters == ["birds"]
     assert mine.risk.type_aliases["keeper"] == "person"
     assert "lab" not in mine.risk.type_aliases
@@ -95,5 +96,5 @@ def test_what_does_not_fit_is_named_with_file_and_key(tmp_path: Path, text: str,
 def test_a_profile_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"missing\.yaml: the profile cannot be read"):
         load_profile("missing.yaml", tmp_path)
-    with pytest.raises(UserError, match=r"there is no profile 'birds'.*default"):
+    with pytest.raises(UserError, match=r"there is no profile 'birds'.*neutral"):
         load_profile("birds", tmp_path)

@@ -20,7 +20,7 @@ from enrich.wiki.profile import load_profile
 from tests.demo import DemoWiki
 
 NOW = datetime(2026, 3, 13, 20, 14, tzinfo=UTC)
-REFERENCE = load_profile("reference")
+REFERENCE = load_profile("longterm-wiki")
 RECORD: dict[str, Any] = {"contentFormat": "article", "path": "/a/", "readerImportance": None}
 OTHERS = {
     "b": Entity(id="b", type="lab", title="The B", parent_org="whole"),
@@ -115,7 +115,7 @@ def built(root: Path) -> Database:
 
 
 def test_the_neutral_profile_shows_an_entitys_own_fields_and_a_wikis_profile_its_keys(tmp_path: Path) -> None:
-    document = json.loads(built(wiki_of(tmp_path, "default")).text())
+    document = json.loads(built(wiki_of(tmp_path, "neutral")).text())
     assert document["infobox"] == {"light": [["Website", "light.example"], ["Lens", "Fresnel"], ["Oil", "2"]], "plain": None}
     light = document["entities"]["light"]
     assert (light["beam"], light["height"], light["sources"][0]["page"]) == ({"colour": "white", "ranges": [20, 12.5]}, 31, 3)
@@ -126,7 +126,7 @@ def test_the_neutral_profile_shows_an_entitys_own_fields_and_a_wikis_profile_its
 
 
 def test_what_is_wrong_with_entities_and_links_is_named_with_file_and_line(tmp_path: Path) -> None:
-    said = [str(notice) for notice in built(wiki_of(tmp_path, "default")).notices if "data/" in notice.file]
+    said = [str(notice) for notice in built(wiki_of(tmp_path, "neutral")).notices if "data/" in notice.file]
     assert said == [
         "content/data/entities/a.yaml:11: customFields.1 of the entity 'light' must be a text or a number; left out",
         "content/data/entities/a.yaml:15: likelihood of the entity 'light' must be a text or a number; left out",
@@ -164,7 +164,7 @@ def test_show_has_infobox_and_links_in_each_format(tmp_path: Path) -> None:
 @pytest.mark.sample
 def test_all_infoboxes_and_links_of_the_sample_equal_the_reference(sample: Path, tmp_path: Path) -> None:
     (tmp_path / "enrich.toml").write_text(
-        '[wiki]\nroots = ["knowledge-base", "insight-hunting", "project", "tools"]\nprofile = "reference"\n'
+        '[wiki]\nroots = ["knowledge-base", "insight-hunting", "project", "tools"]\nprofile = "longterm-wiki"\n'
     )
     config = load_config(tmp_path, {"wiki.content": f"{sample}/content/docs", "wiki.data": f"{sample}/data"}, env={})
     document = json.loads(build(config, now=NOW).text())

@@ -21,7 +21,7 @@ from enrich.config import WikiSection
 from enrich.records.card import Card, page_card
 from enrich.records.card_rendering import card_html, card_text
 from enrich.records.database import Database, build
-from enrich.wiki.pages import find_pages
+from enrich.wiki.page_files import find_pages
 
 PAGE = "mesa-optimization"
 ROOTS = ["knowledge-base", "insight-hunting", "project", "tools"]
@@ -29,14 +29,14 @@ ROOTS = ["knowledge-base", "insight-hunting", "project", "tools"]
 
 @pytest.fixture(scope="module")
 def config(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Config:
-    wiki = WikiSection(content=str(sample / "content" / "docs"), data=str(sample / "data"), profile="reference", roots=ROOTS)
+    wiki = WikiSection(content=str(sample / "content" / "docs"), data=str(sample / "data"), profile="longterm-wiki", roots=ROOTS)
     return Config(wiki=wiki).with_root(tmp_path_factory.mktemp("seeds"))
 
 
 @pytest.fixture(scope="module")
 def card(config: Config) -> Card:
     """The card three days after the last edit, as seed 000 shows it."""
-    files, _ = find_pages(config.content, ROOTS)
+    files, _ = find_pages(config.content, ROOTS, ids="stem")
     file = next(file for file in files if file.id == PAGE)
     return page_card(config, file, files, datetime(2026, 2, 1, 12, tzinfo=UTC))[0]
 

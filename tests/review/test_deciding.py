@@ -31,7 +31,8 @@ from enrich.review.decisions import (
 from enrich.review.lock import LockFile, lock_entry
 from enrich.review.proposals import Proposal, ProposalStore, changed_lines, insight_items, line_marks
 from enrich.stages.fields import value_hash
-from enrich.wiki.pages import Page, PageFile, parse_page, read_page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import Page, parse_page, read_page
 from tests.review import wikis
 from tests.review.wikis import change_of, run
 

@@ -81,12 +81,17 @@ class Wiki:
     def file(self) -> Path | None:
         return next((self.root / "pages").rglob("*.md"), None)
 
+    @property
+    def id(self) -> str:
+        """The page's id now."""
+        return self.file.relative_to(self.root / "pages").with_suffix("").as_posix() if self.file else "bay"
+
     def snapshot(self) -> dict[str, bytes]:
         return {str(file.relative_to(self.root)): file.read_bytes() for file in sorted((self.root / "pages").rglob("*.md"))}
 
     @property
     def summary(self) -> object:
-        return current_value(read_page(wikis.reopened(self.root).by_id["bay"]).frontmatter, FIELD)
+        return current_value(read_page(wikis.reopened(self.root).by_id[self.id]).frontmatter, FIELD)
 
     def sit(self) -> ReviewSession:
         workspace = wikis.reopened(self.root)
@@ -111,12 +116,12 @@ DECIDED_FIRST: dict[str, tuple[Callable[[Wiki], object], tuple[str, ...]]] = {
     "skipped, `apply`": (_skip, ("apply",)),
 }
 DECIDED_AFTER: dict[str, Callable[[Wiki], object]] = {
-    "`accept PAGE:FIELD`": lambda wiki: wiki.run("accept", "bay:llmSummary", "--json"),
-    "`accept PAGE:FIELD --overwrite`": lambda wiki: wiki.run("accept", "bay:llmSummary", "--overwrite", "--json"),
-    "`accept PAGE`": lambda wiki: wiki.run("accept", "bay", "--json"),
+    "`accept PAGE:FIELD`": lambda wiki: wiki.run("accept", f"{wiki.id}:llmSummary", "--json"),
+    "`accept PAGE:FIELD --overwrite`": lambda wiki: wiki.run("accept", f"{wiki.id}:llmSummary", "--overwrite", "--json"),
+    "`accept PAGE`": lambda wiki: wiki.run("accept", wiki.id, "--json"),
     "`y` at the terminal": lambda wiki: wiki.sit().decide("accept"),
     "`o` at the terminal": lambda wiki: wiki.sit().take_over(),
-    "`reject PAGE:FIELD`": lambda wiki: wiki.run("reject", "bay:llmSummary", "--json"),
+    "`reject PAGE:FIELD`": lambda wiki: wiki.run("reject", f"{wiki.id}:llmSummary", "--json"),
 }
 
 
@@ -177,10 +182,10 @@ def test_edited_then_decided(tmp_path: Path, edit: str, decision: str, outcome: 
     wiki.run("apply")
     _check(wiki, "stays" if outcome.startswith("left out") else outcome, before, NEW, edit)
     if "reject" in decision:
-        assert wikis.states(wikis.reopened(wiki.root))["bay"] == {FIELD: "reject/rejected"}
+        assert wikis.states(wikis.reopened(wiki.root))[wiki.id] == {FIELD: "reject/rejected"}
     elif outcome == "stays" or outcome.startswith("left out"):
         # What was not taken still waits, and still shows what the page says.
-        assert wikis.states(wikis.reopened(wiki.root))["bay"] == {FIELD: "-/pending"}
+        assert wikis.states(wikis.reopened(wiki.root))[wiki.id] == {FIELD: "-/pending"}
 
 
 def _check(wiki: Wiki, outcome: str, before: dict[str, bytes], value: str, edit: str) -> None:

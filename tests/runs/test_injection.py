@@ -12,7 +12,8 @@ import pytest
 from enrich.config import FOUR_DIMENSIONS
 from enrich.grounding import PageIndex
 from enrich.wiki.data import SCORES
-from enrich.wiki.pages import PageFile, parse_page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import parse_page
 from tests.demo import PROSE, DemoWiki, answering, honest_parts, page_of, parts_of
 from tests.fake_server import Act, Seen, Serve
 from tests.runs.hostile import hostile_pages, obeyed

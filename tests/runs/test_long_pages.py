@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from enrich.stages.sections import condensed_page, split_page
-from enrich.wiki.pages import PageFile, parse_page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import parse_page
 from tests.demo import DemoWiki, honest_parts, page_of
 from tests.fake_server import Act, FakeServer, Seen, completion, status
 

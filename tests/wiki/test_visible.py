@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrich.wiki.markup import inline
-from enrich.wiki.pages import find_pages, read_page
+from enrich.wiki.page_files import find_pages
+from enrich.wiki.pages import read_page
 from enrich.wiki.visible import Line, visible
 from tests.demo import cases
 

@@ -9,7 +9,8 @@ import pytest
 from enrich.wiki import yaml12
 from enrich.wiki.frontmatter.edit import edit
 from enrich.wiki.frontmatter.spans import EditRefused
-from enrich.wiki.pages import PageFile, parse_page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import parse_page
 
 DEEP = 30_000
 SHAPES = {

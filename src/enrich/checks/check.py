@@ -15,7 +15,8 @@ from enrich.checks.writing import writing
 from enrich.config import Config
 from enrich.files import DATA_BYTES, read_bytes
 from enrich.wiki.data import Insight, data_insights, page_insights, with_pages
-from enrich.wiki.pages import PageFile, read_page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from enrich.checks.frontmatter import is_number, shown
 from enrich.checks.report import PageFinding, Severity
+from enrich.config import PAGE_SUFFIXES
 from enrich.wiki.data import SCORES, TYPES, Insight, page_insights
 from enrich.wiki.pages import Page
 
@@ -107,7 +108,7 @@ def near_duplicates(texts: Iterable[str], threshold: float) -> Iterator[tuple[in
 
 
 def _finding(insight: Insight, rule: str, severity: Severity, message: str) -> PageFinding:
-    in_page = insight.file.suffix in (".md", ".mdx")
+    in_page = insight.file.suffix in PAGE_SUFFIXES
     return PageFinding(insight.page, insight.file, insight.line, rule, severity, message, 1 if in_page else None)
 
 

@@ -22,7 +22,8 @@ from enrich.runs.run import collect
 from enrich.stages.fields import FieldAnswer
 from enrich.stages.stage import Stage, load_stages
 from enrich.text import counted, escaped, json_text
-from enrich.wiki.pages import PageFile, read_page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki
 
 app = Typer(rich_markup_mode=None)

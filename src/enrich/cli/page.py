@@ -22,7 +22,7 @@ from enrich.runs.results import RunResult
 from enrich.runs.run import RunOptions
 from enrich.text import counted, json_text
 from enrich.wiki.data import Notice
-from enrich.wiki.pages import PageFile
+from enrich.wiki.page_files import PageFile
 from enrich.wiki.wiki import Wiki
 
 app = Typer(rich_markup_mode=None)

@@ -37,7 +37,7 @@ TO_REPORT = 10  # the exit code of --exit-code (DESIGN.md section 4.2)
 # A longer list ends with the number of the rest: --json and the run's report have all of it.
 LISTED = 20
 
-Pages = Annotated[list[str] | None, Argument(metavar="[PAGE]...", help="Page ids, paths inside the content folder, or globs of either.")]
+Pages = Annotated[list[str] | None, Argument(metavar="[PAGE]...", help="Page ids, short names that only one page has, paths, or globs.")]
 Stages = Annotated[list[str] | None, Option("--stage", metavar="S", help="Only this stage: summary, insights or ratings (repeatable).")]
 Backend = Annotated[str | None, Option("--backend", metavar="B", help="Who answers: offline or openai.")]
 Model = Annotated[str | None, Option("--model", metavar="M", help="The model to ask.")]

@@ -28,7 +28,7 @@ from enrich.files import DATA_BYTES, Folders, read_text, write_text_atomically
 from enrich.stages.fields import FieldAnswer
 from enrich.wiki import yaml12
 from enrich.wiki.data import SCORES, TYPES
-from enrich.wiki.pages import PageFile
+from enrich.wiki.page_files import PageFile
 
 
 def plain(text: str) -> str:

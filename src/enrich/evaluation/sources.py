@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from enrich.config import SEVEN_DIMENSIONS, STAGES, Config
+from enrich.config import PAGE_SUFFIXES, SEVEN_DIMENSIONS, STAGES, Config
 from enrich.errors import UserError
 from enrich.evaluation.answers import AnswerSet, PageAnswers, ScoredInsight, from_fields, number, plain, read_answers, read_insight
 from enrich.grounding import PageIndex
@@ -23,8 +23,10 @@ from enrich.stages.judges import judge_of
 from enrich.stages.stage import Stage, load_stages
 from enrich.wiki.data import data_insights, page_insights, with_pages
 from enrich.wiki.git import NoHistory, history
-from enrich.wiki.pages import Page, PageFile, find_pages, read_page
-from enrich.wiki.wiki import Wiki
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import Page, read_page
+from enrich.wiki.profile import load_profile
+from enrich.wiki.wiki import Wiki, page_files
 
 BASELINE = "offline baseline"
 
@@ -159,7 +161,7 @@ def stored_at(config: Config, revision: str) -> AnswerSet:
         earlier = config.with_root(root)
         if not earlier.content.is_dir():
             raise UserError(f"no pages in {config.wiki.content} at {revision}", where=str(config.root), do="name another revision")
-        files, _ = find_pages(earlier.content, config.wiki.roots)
+        files, _ = page_files(earlier, load_profile(config.wiki.profile, config.root, config.folders))
         return stored_answers(earlier, files, name=f"frontmatter@{revision}")
 
 
@@ -213,7 +215,7 @@ def _check_out(config: Config, revision: str, root: Path) -> None:
             for row in listed.split(b"\0"):
                 meta, _, path = os.fsdecode(row).partition("\t")
                 path = path.removeprefix(repository.prefix)
-                if meta.startswith("100") and path.endswith((".md", ".mdx", ".yaml", ".yml")) and ".." not in PurePosixPath(path).parts:
+                if meta.startswith("100") and path.endswith((*PAGE_SUFFIXES, ".yaml", ".yml")) and ".." not in PurePosixPath(path).parts:
                     blobs.append((meta.split()[2], path))
             contents = repository.git("cat-file", "--batch", given="".join(f"{blob}\n" for blob, _ in blobs))
     except NoHistory as why:

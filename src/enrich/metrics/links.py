@@ -41,7 +41,7 @@ def links(text: str, *, resource_component: str = "R", entity_link_component: st
 
 
 def _ids(text: str, component: str, value: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(found for (found,) in _id_of(component, value).groups(text)))
+    return tuple(dict.fromkeys(found for (found,) in _id_of(component, value).groups(text))) if component else ()
 
 
 @lru_cache(maxsize=16)

@@ -118,7 +118,8 @@ def structure(text: str, profile: Profile) -> Structure:
     source = counted_text(text)
     lines = [line for line in _FENCE.sub("", source).split("\n") if strip(line)]
     citations = count_citations(source, profile.resource_component)
-    entity_links = _until_tag_end(f"<{regex.escape(profile.entity_link_component)}").count(source)
+    component = profile.entity_link_component
+    entity_links = _until_tag_end(f"<{regex.escape(component)}").count(source) if component else 0
     h3 = len(_H3.findall(source))
     return Structure(
         word_count=word_count(source),

@@ -21,7 +21,8 @@ from enrich.records.infobox import Row, shown_links, type_label
 from enrich.text import number_text, printable
 from enrich.wiki.data import SCORES, Insight, Notice, data_insights, page_insights, with_pages
 from enrich.wiki.entities import Entity
-from enrich.wiki.pages import Page, PageFile, read_page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import Page, read_page
 from enrich.wiki.profile import PageType, Profile, load_profile
 
 Card = dict[str, Any]

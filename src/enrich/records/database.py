@@ -23,8 +23,10 @@ from enrich.records.relations import Similar, all_entities, backlinks, compared_
 from enrich.text import JSON_ESCAPES, counted
 from enrich.wiki.data import Dates, Notice, Ranking, git_dates, load_data, read_dates
 from enrich.wiki.entities import Entity
-from enrich.wiki.pages import PageFile, find_pages, parse_page
+from enrich.wiki.page_files import PageFile, find_pages, names_of
+from enrich.wiki.pages import parse_page
 from enrich.wiki.profile import Profile, load_profile
+from enrich.wiki.wiki import page_files
 
 SCHEMA = 1
 DATES_FILE = "git-dates.json"
@@ -79,7 +81,7 @@ def build(
         raise UserError("the content folder does not exist", where=str(config.content), do="set [wiki] content in enrich.toml")
     profile = load_profile(config.wiki.profile, config.root, config.folders)
     notices: list[Notice] = []
-    files = _page_files(config, notices)
+    files = _page_files(config, profile, notices)
     ids = {file.id for file in files}
     store = open_store(config.cache / "pages", profile, config.folders)
     complete_build = False
@@ -110,8 +112,9 @@ def build(
         complete_build = True
     finally:
         store.close(prune=complete_build)  # an interrupted build does not know which entries are still needed
+    known = ids | {name for name, pages in names_of(files).items() if len(pages) == 1}
     for ranking in (data.reader_ranking, data.research_ranking):
-        notices += _unknown_pages(ranking, ids, config.wiki.data)
+        notices += _unknown_pages(ranking, known, config.wiki.data)
     complete(records, similar, [page.facts.frontmatter.get("insights") for page in loaded], now)
     generated = now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     boxes = {record["id"]: infobox_rows(around.entities.get(record["id"]), record, around.entities, profile) for record in records}
@@ -149,7 +152,7 @@ def _inputs(config: Config) -> bytes:
     prompts = [config.root / "prompts" / f"{name}.md" for name in ("system", *STAGES)]
     with suppress(OSError):
         named += sorted(config.proposals / name for name in names_in(config.proposals, config.folders, own=True))
-    pages = find_pages(config.content, config.wiki.roots)[0]
+    pages = page_files(config)[0]
     ours = [*package.rglob("*.py"), *shipped_prompts().glob("*.md")]
     reads = [(str(file), file.read_bytes) for file in sorted(ours)]
     reads += [(str(file), partial(read_bytes, file, config.folders, LOCK_BYTES)) for file in (*prompts, *named, config.lock)]
@@ -196,15 +199,16 @@ def generated_at(file: Path, within: Folders | None = None) -> datetime | None:
         return None
 
 
-def _page_files(config: Config, notices: list[Notice]) -> list[PageFile]:
-    files, warnings = find_pages(config.content, config.wiki.roots)
+def _page_files(config: Config, profile: Profile, notices: list[Notice]) -> list[PageFile]:
+    files, warnings = page_files(config, profile)
     for warning in warnings:
         path, _, message = warning.partition(": ")
         line = 0 if (config.content / path).is_dir() or not (config.content / path).exists() else 1
         notices.append(Notice(f"{config.wiki.content}/{path}", line, message))
     if config.wiki.roots is not None:
         inside = {file.path for file in files}
-        outside = [file.path for file in find_pages(config.content)[0] if file.path not in inside]
+        everything = find_pages(config.content, exclude=config.wiki.exclude, root=config.root)[0]
+        outside = [file.path for file in everything if file.path not in inside]
         if outside:
             said = f"{counted(len(outside), 'page')} outside the roots of enrich.toml: no record"
             notices.append(Notice(f"{config.wiki.content}/{outside[0]}", 1, said))

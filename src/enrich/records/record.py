@@ -27,7 +27,8 @@ from enrich.text import number, number_text
 from enrich.wiki import yaml12
 from enrich.wiki.data import Dates, Notice, Resource
 from enrich.wiki.entities import Entity
-from enrich.wiki.pages import Page, PageFile, parse_page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import Page, parse_page
 from enrich.wiki.profile import Profile
 
 # The frontmatter keys that records are made from (FIELDS.md section 1), and those that the status card adds.

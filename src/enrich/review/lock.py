@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from operator import not_
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -23,10 +24,11 @@ from pydantic import Field, TypeAdapter
 
 from enrich.errors import UserError
 from enrich.files import LOCK_BYTES, locked, open_file, read_bytes, read_text, write_text_atomically
-from enrich.stages.fields import current_value, is_missing, value_hash
+from enrich.stages.fields import INSIGHTS, SUMMARY, current_value, is_missing, value_hash
 from enrich.stages.stage import OFFLINE, Stage
 from enrich.text import JSON_ESCAPES
-from enrich.wiki.pages import Page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
 
 ADOPTED = "adopted"
@@ -167,13 +169,42 @@ def lock_entry(
 Key = tuple[str, str]
 
 
-class Lock:
-    """The entries of one reading of the lock file."""
+# More than any number of equal values.
+_SAME_TEXT = 1000
 
-    def __init__(self, entries: Iterable[LockEntry] = ()) -> None:
+
+def _matching(entry: LockEntry, page: Page | None) -> int:
+    """How many of the entry's values are on the page."""
+    front = page.frontmatter if page else {}
+    return sum(value_hash(current_value(front, name)) == digest for name, digest in entry.fields.items())
+
+
+def _fits(entry: LockEntry, page: Page) -> bool:
+    """Whether the entry is about this page: it was asked about the page's text, or its values are on the page (a single number proves nothing)."""
+    if entry.page_hash == page.hash:
+        return True
+    found = _matching(entry, page)
+    return found > 0 and (entry.stage != "ratings" or 1 < found == len(entry.fields))
+
+
+class Lock:
+    """The entries of one reading of the lock file.
+
+    `files` are the wiki's pages by id: with them, a renamed page has the entries of its earlier id. `moved` collects such pages with that id.
+    """
+
+    def __init__(
+        self,
+        entries: Iterable[LockEntry] = (),
+        files: Mapping[str, PageFile] = MappingProxyType({}),
+        moved: dict[str, str] | None = None,
+    ) -> None:
         self._entries: dict[Key, list[LockEntry]] = {}
         for entry in entries:
             self._entries.setdefault((entry.page, entry.stage), []).append(entry)
+        self._files = files
+        self._homes: dict[str, str] = {}
+        self.moved = {} if moved is None else moved
 
     def __iter__(self) -> Iterator[LockEntry]:
         for key in sorted(self._entries):
@@ -188,19 +219,69 @@ class Lock:
 
         `page` is None if the page is gone.
         """
-        entries = self._entries.get((page_id, stage), [])
+        home = self._home(page) if page is not None and page_id in self._files else page_id
+        entries = self._entries.get((home, stage), [])
         if len(entries) == 1 and not entries[0].intent:
-            return entries[0]
-
-        def matches(entry: LockEntry) -> int:
-            front = page.frontmatter if page else {}
-            return sum(value_hash(current_value(front, name)) == digest for name, digest in entry.fields.items())
+            return entries[0] if home == page_id else replace(entries[0], page=page_id)
 
         def rank(entry: LockEntry) -> tuple[int, bool, str, bool]:
-            return matches(entry), page is not None and entry.page_hash == page.hash, entry.date, not entry.intent
+            return _matching(entry, page), page is not None and entry.page_hash == page.hash, entry.date, not entry.intent
 
         # max() keeps the first of equals: later entries are preferred.
-        return max((entry for entry in reversed(entries) if not entry.intent or matches(entry)), key=rank, default=None)
+        found = max((entry for entry in reversed(entries) if not entry.intent or _matching(entry, page)), key=rank, default=None)
+        return found if found is None or home == page_id else replace(found, page=page_id)
+
+    def _home(self, page: Page) -> str:
+        """The id under which the lock has the page's entries: its own, or an earlier one if it was renamed.
+
+        The page was renamed if the entries of another id fit it better than its own do, and better than the page that has that id now.
+        """
+        if page.id not in self._homes:
+            best, most = page.id, self._fit(page.id, page)
+            for earlier in self._candidates(page) if most < _SAME_TEXT else ():
+                fit = self._fit(earlier, page)
+                if fit > most:
+                    file = self._files.get(earlier)
+                    if file is None or self._fit(earlier, read_page(file)) < fit:
+                        best, most = earlier, fit
+            if best != page.id:
+                self.moved[page.id] = best
+            self._homes[page.id] = best
+        return self._homes[page.id]
+
+    def _candidates(self, page: Page) -> dict[str, None]:
+        """Other ids whose entries name the page's text, or a text that is a value on the page."""
+        found = dict.fromkeys(page.file.earlier_ids)
+        found |= dict.fromkeys(self._by_text.get(page.hash, ()))
+        for name in (SUMMARY, INSIGHTS):
+            found |= dict.fromkeys(self._by_text.get(value_hash(current_value(page.frontmatter, name)), ()))
+        found.pop(page.id, None)
+        return found
+
+    def _fit(self, page_id: str, page: Page) -> int:
+        """How well the entries of an id fit a page."""
+        return sum(
+            _matching(entry, page) + (_SAME_TEXT if entry.page_hash == page.hash else 0)
+            for entry in self._by_page.get(page_id, ())
+            if _fits(entry, page)
+        )
+
+    @cached_property
+    def _by_page(self) -> dict[str, list[LockEntry]]:
+        found: dict[str, list[LockEntry]] = {}
+        for entries in self._entries.values():
+            for entry in entries:
+                found.setdefault(entry.page, []).append(entry)
+        return found
+
+    @cached_property
+    def _by_text(self) -> dict[str, list[str]]:
+        """Page ids by the hashes of the pages' texts and of the texts that were written on them. Numbers are left out: many pages have the same."""
+        found: dict[str, list[str]] = {}
+        for entry in self:
+            for digest in (entry.page_hash, *(entry.written[name] for name in (SUMMARY, INSIGHTS) if name in entry.written)):
+                found.setdefault(digest, []).append(entry.page)
+        return found
 
 
 class LockFile:
@@ -209,6 +290,9 @@ class LockFile:
     def __init__(self, wiki: Wiki) -> None:
         self.path, self._mutex = wiki.config.lock, wiki.config.cache / "locks" / "wiki"
         self._within = wiki.config.folders
+        self._wiki = wiki
+        self.moved: dict[str, str] = {}
+        """Renamed pages that a reader of the lock has met, {id: earlier id}; the next `update` writes their entries under their ids."""
 
     def read(self) -> Lock:
         """The entries of the file. Raises `UserError` that names the line for anything that is not a lock entry."""
@@ -230,7 +314,7 @@ class LockFile:
                 if number == len(rows) and (row.startswith(_INTENT) or _INTENT.startswith(row)):
                     continue  # an intent that was cut off: its page was not touched
                 raise UserError("not a lock entry", where=f"{self.path}:{number}", do="restore enrich.lock from version control") from None
-        return Lock(entries)
+        return Lock(entries, self._wiki.by_id, self.moved)
 
     def may_hold_intents(self) -> bool:
         """False if an interrupted apply cannot have left any; much cheaper than `read`. Raises nothing."""
@@ -267,9 +351,15 @@ class LockFile:
 
     def update(self, changes: Mapping[Key, LockEntry | None]) -> None:
         """Rewrite the file with `changes` in place of the entries of their (page, stage). To be called within `writing`."""
-        if not changes:
+        if not changes and not self.moved:
             return
-        kept = [entry for entry in self.read() if (entry.page, entry.stage) not in changes]
+        ids: dict[str, list[str]] = {}
+        for page, earlier in self.moved.items():
+            ids.setdefault(earlier, []).append(page)
+            ids.setdefault(page, [])  # what the lock has under this id fits the page no more
+        before = [replace(entry, page=page) for entry in self.read() for page in ids.get(entry.page, [entry.page])]
+        self.moved.clear()
+        kept = [entry for entry in before if (entry.page, entry.stage) not in changes]
         new = [entry for entry in changes.values() if entry is not None]
         rows = map(_row, sorted([*kept, *new], key=lambda entry: (entry.page, entry.stage)))
         write_text_atomically(self.path, "".join(rows), within=self._within)

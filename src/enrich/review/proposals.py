@@ -16,7 +16,7 @@ import unicodedata
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,7 +30,7 @@ from enrich.grounding import Finding
 from enrich.grounding.likeness import same_insights
 from enrich.review.lock import IF_ANY, Question
 from enrich.stages.fields import INSIGHTS, Evidence, canonical, same, value_hash
-from enrich.wiki.pages import Page
+from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
 
 State = Literal["pending", "accepted", "rejected"]
@@ -251,14 +251,17 @@ class ProposalStore:
     """The folder `proposals/`. Reading needs no lock; changes are made within `writing`, so that two reviewers lose no decision."""
 
     def __init__(self, wiki: Wiki) -> None:
-        self.folder, self._within = wiki.config.proposals, wiki.config.folders
+        self.folder, self._within, self._wiki = wiki.config.proposals, wiki.config.folders, wiki
         self.damaged: list[UserError] = []
         self._names: dict[str, str] | None = None  # casefolded file name -> file name
+        self._earlier: dict[str, str] | None = None
 
     def get(self, page: str) -> Proposal | None:
         """The proposal of a page, or None. Raises `UserError` if its file is damaged."""
         found = (self._read(self.folder / name) for name in _file_names(page))
-        return next((proposal for proposal in found if proposal is not None and proposal.page == page), None)
+        own = next((proposal for proposal in found if proposal is not None and proposal.page == page), None)
+        stray = self._strays().get(page) if own is None else None
+        return self._known(self._read(self.folder / stray)) if stray else own
 
     def has_any(self) -> bool:
         """Whether there is any proposal; spares looking for a file per page."""
@@ -270,7 +273,7 @@ class ProposalStore:
         self.damaged = []
         for name in sorted(self._listing().values()):
             try:
-                found.append(self._read(self.folder / name))
+                found.append(self._known(self._read(self.folder / name)))
             except UserError as error:
                 self.damaged.append(error)
         return [proposal for proposal in found if proposal is not None]
@@ -285,6 +288,9 @@ class ProposalStore:
         `durable` is for a person's decisions: answers are in the cache, decisions nowhere else.
         """
         file = self.folder / self._name(proposal.page)
+        if stray := self._strays().pop(proposal.page, None):
+            remove_file(self.folder / stray, self._within)
+            self._listing().pop(stray.casefold(), None)
         if not proposal.changes:
             remove_file(file, self._within)
             self._listing().pop(file.name.casefold(), None)
@@ -301,6 +307,30 @@ class ProposalStore:
             return plain
         there = self._read(self.folder / taken)
         return plain if taken == plain and (there is None or there.page == page) else hashed
+
+    def _strays(self) -> dict[str, str]:
+        """File names of proposals that name their page by an earlier id, by the id that the page has now."""
+        if self._earlier is None:
+            own = {name for page in self._wiki.by_id for name in _file_names(page)} if self.has_any() else set()
+            self._earlier = {}
+            for name in sorted(set(self._listing().values()) - own):
+                with suppress(UserError):
+                    proposal = self._known(self._read(self.folder / name))
+                    if proposal is not None and proposal.page in self._wiki.by_id:
+                        self._earlier[proposal.page] = name
+        return self._earlier
+
+    def _known(self, proposal: Proposal | None) -> Proposal | None:
+        """The proposal under the id that its page has now: the page with its path, else the one with its text and its file name or folder."""
+        if proposal is None or proposal.page in self._wiki.by_id:
+            return proposal
+        folder, _, name = proposal.path.rpartition("/")
+        for file in self._wiki.files:
+            other, _, last = file.path.rpartition("/")
+            alike = file.path == proposal.path or ((other == folder or last == name) and read_page(file).hash in proposal.seen)
+            if alike:
+                return replace(proposal, page=file.id, path=file.path)
+        return proposal
 
     def _listing(self) -> dict[str, str]:
         if self._names is None:

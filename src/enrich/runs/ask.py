@@ -32,7 +32,8 @@ from enrich.stages.fields import parse_answer
 from enrich.stages.judges import combined
 from enrich.stages.stage import Stage, again_request, fused_request, groups
 from enrich.text import printable
-from enrich.wiki.pages import Page, PageFile, read_page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import now_iso
 
 

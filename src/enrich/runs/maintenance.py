@@ -15,8 +15,8 @@ from enrich.review.proposals import ProposalStore
 from enrich.runs.plan import make_plan
 from enrich.runs.results import run_folders
 from enrich.stages.stage import load_stages
-from enrich.wiki.pages import find_pages, read_page
-from enrich.wiki.wiki import Wiki
+from enrich.wiki.pages import read_page
+from enrich.wiki.wiki import Wiki, page_files
 
 _IGNORED = ("/cache/", "/proposals/", ".enrich-*")
 _MERGED = ("enrich.lock merge=union",)
@@ -50,7 +50,7 @@ def start_wiki(root: Path) -> Started:
     _add_lines(root, ".gitattributes", _MERGED, done)
     config = load_config(root)
     done.content = config.wiki.content
-    done.pages = len(find_pages(config.content, config.wiki.roots)[0]) if config.content.is_dir() else 0
+    done.pages = len(page_files(config)[0]) if config.content.is_dir() else 0
     return done
 
 

@@ -19,7 +19,8 @@ from enrich.runs.service import TokenUse, body_room, input_tokens, output_tokens
 from enrich.stages.fields import current_value, same
 from enrich.stages.sections import LEAST_ROOM, condensed_page, split_page, summaries_page
 from enrich.stages.stage import OFFLINE, Stage, fused_request, groups, load_stages
-from enrich.wiki.pages import Page, PageFile, read_page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import Page, read_page
 from enrich.wiki.visible import visible
 from enrich.wiki.wiki import Wiki
 
@@ -95,7 +96,7 @@ def make_plan(wiki: Wiki, files: Iterable[PageFile] | None = None, stages: Seque
             continue
         states = list(_page_states(wiki, page, stages, lock, proposal, refresh))
         plan.states += states
-        if (problem := page.problem) is not None and not wiki.is_skipped(file):
+        if (problem := page.problem) is not None and not wiki.not_asked(page):
             line = f":{problem.line}" if problem.line else ""
             detail = f"{wiki.config.wiki.content}/{file.path}{line}: {problem.reason}"
             plan.problems.append(FailedQuestion(file.id, "", problem.kind, detail))
@@ -122,8 +123,8 @@ def held_fields(page: str, changes: Iterable[FieldChange]) -> list[tuple[str, st
 def _page_states(
     wiki: Wiki, page: Page, stages: Sequence[Stage], lock: Lock, proposal: Proposal | None, refresh: bool
 ) -> Iterator[StageState]:
-    if wiki.is_skipped(page.file):
-        skipped = "configuration"
+    if skipped := wiki.not_asked(page):
+        pass
     elif page.problem is not None:
         skipped = page.problem.kind
     else:

@@ -24,7 +24,8 @@ from enrich.runs.results import FailedQuestion, Journal, RunResult, failed_quest
 from enrich.runs.service import Service, offline, open_service
 from enrich.stages.fields import FieldAnswer
 from enrich.stages.stage import OFFLINE, Stage, load_stages
-from enrich.wiki.pages import Page, PageFile, read_page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
 
 # Seconds after which a temporary file is a leftover: no write takes nearly as long.
@@ -63,6 +64,10 @@ def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: 
             remove_leftovers(folder, older_than=_LEFTOVER_AGE, now=time.time(), within=config.folders)
         plan = make_plan(wiki, files, stages, refresh=options.refresh)
         _drop_applied(wiki, plan)
+        lock_file = wiki.shared(LockFile)
+        if lock_file.moved:
+            with lock_file.writing():
+                lock_file.update({})
         due = _narrowed(wiki, plan, options)
         with Journal(config.cache / "runs", config.folders) as journal:
             result = _planned(plan, due, RunResult(journal.run, config.llm.backend))

@@ -238,7 +238,7 @@ _RANGE = regex.compile(r"\d\s?%?\s?[-–]\s?\$?\d")
 
 @lru_cache(maxsize=1)
 def _profile() -> Profile:
-    return load_profile()
+    return load_profile("longterm-wiki")  # the coefficients were fitted with its components
 
 
 def features(page: PageSentences) -> tuple[float, ...]:

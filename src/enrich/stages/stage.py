@@ -18,7 +18,8 @@ from enrich.llm.messages import Message, Request, bare_schema, canonical_hash, q
 from enrich.llm.templates import Prompt
 from enrich.stages.fields import Judge, fields_of
 from enrich.stages.judges import MAX_INSIGHTS, MAX_WORDS, answer_model, judge_of
-from enrich.wiki.pages import Page, PageFile, parse_page
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import Page, parse_page
 
 _KEPT = ("type", "enum", "const", "anyOf", "items", "properties")
 

@@ -21,7 +21,8 @@ from enrich.files import DATA_BYTES, Folders, names_in, read_bytes
 from enrich.wiki import yaml12
 from enrich.wiki.entities import LINKS_FILE, Entity, Rows, entity_rows, link_rows
 from enrich.wiki.git import NoHistory, history
-from enrich.wiki.pages import Page, PageFile
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import Page
 from enrich.wiki.rankings import LISTS
 
 # Returns the JSON value that the callable computes for these bytes, from an earlier build if it is known.

@@ -1,7 +1,7 @@
 """A wiki's profile: names, closed lists, targets and frequencies that differ between wikis.
 
-The package ships `profiles/default.yaml` (the reference wiki, FIELDS.md appendix B). `[wiki] profile` in enrich.toml names another
-shipped profile or a file of the wiki; its keys are merged into the default's.
+The package ships `profiles/neutral.yaml`, which fits any wiki, and `profiles/longterm-wiki.yaml` (the reference wiki, FIELDS.md). `[wiki] profile`
+in enrich.toml names one of them or a file of the wiki, whose keys are merged into those of the profile that its key `base` names (default: neutral).
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from enrich.config import Ids
 from enrich.errors import UserError, invalid_data
 from enrich.files import SETTINGS_BYTES, Folders, read_text
 from enrich.wiki import yaml12
 
-DEFAULT = "default"
+DEFAULT = "neutral"
 
 
 class _Part(BaseModel):
@@ -81,7 +82,7 @@ class Checks(_Part):
     """How strictly `enrich check` validates frontmatter, and the pages that some writing rules apply to (FIELDS.md section 15).
 
     The default is lenient, because most wikis have their own keys. Values that `enrich` writes are always checked strictly; the shipped
-    profile `reference` is as strict as the reference wiki.
+    profile `longterm-wiki` is as strict as the reference wiki.
     """
 
     closed_lists: Severity = "off"
@@ -149,22 +150,34 @@ class Infobox(_Part):
 
 Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 Component = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$")]
+NoComponent = Literal[""]
+
+
+class NotAsked(_Part):
+    """The pages that are recorded and not asked about. `values` has values of frontmatter keys, `paths` globs of content paths."""
+
+    index_pages: bool = True
+    paths: list[str] = []
+    values: dict[str, list[str]] = {}
 
 
 class Profile(_Part):
-    """One wiki's profile. `profiles/default.yaml` explains every key."""
+    """One wiki's profile. `profiles/neutral.yaml` explains every key."""
 
+    ids: Ids
+    not_asked: NotAsked
     content_formats: Names
     default_content_format: str
     default_clusters: list[str]
     table_components: list[Component]
     diagram_components: list[Component]
-    entity_link_component: Component
-    resource_component: Component
+    entity_link_component: Component | NoComponent
+    resource_component: Component | NoComponent
     entity_types: list[str]
     entity_type_aliases: dict[str, str]
     subcategories: list[str]
     usual_subcategories: dict[str, list[str]]
+    default_entity_type: str | None
     risk: Risk
     coverage: Coverage
     content_types: ContentTypes
@@ -207,8 +220,12 @@ def load_profile(name: str = DEFAULT, root: Path = Path(), within: Folders | Non
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise UserError(f"the profile cannot be read ({reason})", where=where, do="set [wiki] profile in enrich.toml") from None
     tree = _parsed(text, where)
-    if name != DEFAULT:
-        tree = _over(_parsed((folder / f"{DEFAULT}.yaml").read_text(encoding="utf-8"), f"profiles/{DEFAULT}.yaml"), tree)
+    base = tree.pop("base", None)
+    if base not in (None, *shipped):
+        raise UserError(f"`base` cannot be {base!r}", where=where, do=f"name one of {', '.join(shipped)}")
+    for below in dict.fromkeys((base or DEFAULT, DEFAULT)):
+        if below != name:
+            tree = _over(_parsed((folder / f"{below}.yaml").read_text(encoding="utf-8"), f"profiles/{below}.yaml"), tree)
     try:
         return Profile(**tree)
     except ValidationError as error:
@@ -224,7 +241,7 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
     if tree is None:
         return {}
     if not isinstance(tree, dict) or any(not isinstance(key, str) for key in tree):
-        raise UserError("a profile must be a mapping of keys to values", where=where, do="see profiles/default.yaml of the package")
+        raise UserError("a profile must be a mapping of keys to values", where=where, do="see profiles/neutral.yaml of the package")
     return tree
 
 

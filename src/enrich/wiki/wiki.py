@@ -11,10 +11,18 @@ from typing import Any, TypeVar, cast
 
 from enrich.config import Config
 from enrich.errors import UserError
-from enrich.wiki.pages import PageFile, find_pages, matches, select
+from enrich.wiki.page_files import PageFile, find_pages, matches, select
+from enrich.wiki.pages import Page, read_page
 from enrich.wiki.profile import Profile, load_profile
 
 T = TypeVar("T")
+
+
+def page_files(config: Config, profile: Profile | None = None) -> tuple[list[PageFile], list[str]]:
+    """The pages of a configuration in page order, and warnings (see `wiki.page_files.find_pages`). Reads the profile unless it is given."""
+    wiki = config.wiki
+    ids = wiki.ids or (profile or load_profile(wiki.profile, config.root, config.folders)).ids
+    return find_pages(config.content, wiki.roots, ids=ids, exclude=wiki.exclude, root=config.root)
 
 
 def now_iso() -> str:
@@ -45,7 +53,7 @@ class Wiki:
                 where=str(config.root / "enrich.toml"),
                 do="set `content` under [wiki] to the folder of pages",
             )
-        files, warnings = find_pages(config.content, config.wiki.roots)
+        files, warnings = page_files(config)
         return cls(config, files, warnings)
 
     @cached_property
@@ -80,6 +88,28 @@ class Wiki:
         """Whether `[wiki] skip` names this page: it is recorded, but no model is asked about it."""
         return any(matches(file.path, pattern) for pattern in self.config.wiki.skip)
 
+    def not_asked(self, page: Page) -> str:
+        """Why no model is asked about this page by configuration or by the profile's rule; "" if one is."""
+        if self.is_skipped(page.file):
+            return "configuration"
+        if any(matches(page.file.path, pattern) for pattern in self.config.wiki.ask):
+            return ""
+        rule = self.profile.not_asked
+        if rule.index_pages and page.file.is_index:
+            return "index-page"
+        if any(matches(page.file.path, pattern) for pattern in rule.paths):
+            return "kind-of-page"
+        return "kind-of-page" if any(page.frontmatter.get(key) in values for key, values in rule.values.items()) else ""
+
+    @cached_property
+    def numbers(self) -> dict[str, str]:
+        """Page ids by number (`numericId` in a page's frontmatter). Reads all pages."""
+        found: dict[str, str] = {}
+        for file in self.files:
+            if number := read_page(file).frontmatter.get("numericId"):
+                found.setdefault(str(number), file.id)
+        return found
+
     def select(self, names: Iterable[str]) -> list[PageFile]:
-        """The pages that PAGE arguments name, in page order; all pages if `names` is empty (see `wiki.pages.select`)."""
-        return select(names, self.files, self.config.content, self.config.root)
+        """The pages that PAGE arguments name, in page order; all pages if `names` is empty (see `wiki.page_files.select`)."""
+        return select(names, self.files, self.config.content, self.config.root, lambda: self.numbers)
