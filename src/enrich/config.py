@@ -77,6 +77,7 @@ class LlmSection(_Section):
     reasoning_room: Annotated[int, Field(ge=0)] | None = None
     reasoning_effort: Annotated[str, Field(min_length=1)] | None = None
     service_tier: Annotated[str, Field(min_length=1)] | None = None
+    batch_poll_seconds: Annotated[float, Field(gt=0)] = 30
 
 
 class StageSection(_Section):

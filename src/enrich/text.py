@@ -121,10 +121,10 @@ def annotation(command: str, message: str, **properties: str | int) -> str:
 def counted(number: int, noun: str) -> str:
     """`number` with its noun in the singular or plural; thousands are separated.
 
-    >>> counted(1, "page"), counted(0, "page"), counted(1200, "request")
-    ('1 page', '0 pages', '1,200 requests')
+    >>> counted(1, "page"), counted(0, "page"), counted(1200, "request"), counted(2, "batch")
+    ('1 page', '0 pages', '1,200 requests', '2 batches')
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith('ch') else 's'}"
 
 
 def number(value: float) -> int | float:

@@ -34,13 +34,15 @@ from enrich.runs.report import pull_request_body
 from enrich.runs.results import FailedQuestion, RunResult
 from enrich.runs.run import RunOptions
 from enrich.runs.run import run as run_batch
-from enrich.stages.stage import load_stages
+from enrich.runs.service import ENGINES, EngineOptions
+from enrich.stages.stage import OFFLINE, load_stages
 from enrich.text import counted, usd
 from enrich.wiki.wiki import Wiki
 
 Refresh = Annotated[bool, Option("--refresh", help="Take everything but skipped pages as due (cached answers still serve).")]
 
 NoCache = Annotated[bool, Option("--no-cache", help="Ask again, even if an answer is stored.")]
+Engine = Annotated[str, Option("--engine", metavar="E", help="Where questions run: local, or batch (half the price, within a day).")]
 
 _STATE_STYLE = {
     "due": "yellow",
@@ -65,14 +67,16 @@ def plan(
     backend: Backend = None,
     model: Model = None,
     base_url: BaseUrl = None,
+    engine: Engine = "local",
     exit_code: Annotated[bool, Option("--exit-code", help="Exit with 10 if something is due.")] = False,
 ) -> None:
     """Show what is due and why, with tokens and cost. Asks nothing."""
     session: Session = ctx.obj
+    _check_engine(engine)
     wiki = session.open_wiki(warn=True, llm__backend=backend, llm__model=model, llm__base_url=base_url)
     stages = load_stages(wiki.config, stage or ())
     made = make_plan(wiki, wiki.select(pages or ()), stages, refresh=refresh)
-    cost = estimate(wiki, made, stages)
+    cost = estimate(wiki, made, stages, EngineOptions(engine).share)
     for problem in made.problems:
         session.warn(problem.detail)
     if session.json:
@@ -142,7 +146,10 @@ def run(
     backend: Backend = None,
     model: Model = None,
     base_url: BaseUrl = None,
-    engine: Annotated[str, Option("--engine", metavar="E", help="Where questions run: local.")] = "local",
+    engine: Engine = "local",
+    wait: Annotated[bool, Option("--wait", help="With --engine batch: wait until all batches have ended.")] = False,
+    cancel: Annotated[bool, Option("--cancel", help="With --engine batch: cancel open batches and collect what was answered.")] = False,
+    files: Annotated[bool, Option("--files", help="With --engine batch: write files for `vllm run-batch` instead of uploading.")] = False,
     failed: Annotated[bool, Option("--failed", help="Only what failed in the last run.")] = False,
     pr_body: Annotated[
         Path | None, Option("--pr-body", metavar="FILE", help="With --apply: write what was applied, held and failed as Markdown.")
@@ -150,11 +157,14 @@ def run(
 ) -> None:
     """The batch job: ask what is due and leave proposals."""
     session: Session = ctx.obj
-    if engine != "local":
-        raise UserError(f"unknown engine {engine!r}", do="use --engine local", exit_code=2)
+    _check_engine(engine)
+    if (wait or cancel or files) and engine != "batch":
+        raise UserError("--wait, --cancel and --files are about batches", do="use them with --engine batch", exit_code=2)
     if pr_body is not None and not apply:
         raise UserError("--pr-body reports what was applied", do="use it with --apply", exit_code=2)
     wiki = session.open_wiki(warn=True, llm__backend=backend, llm__model=model, llm__base_url=base_url, run__budget_usd=budget)
+    if engine != "local" and wiki.config.llm.backend == OFFLINE:
+        raise UserError(f"the offline baseline needs no engine {engine!r}", do="use --backend openai, or --engine local", exit_code=2)
     options = RunOptions(
         pages=tuple(pages or ()),
         stages=tuple(stage or ()),
@@ -164,6 +174,7 @@ def run(
         read_cache=not no_cache,
         overwrite=overwrite,
         only_failed=failed,
+        engine=EngineOptions(engine, wait, cancel, files),
     )
     result = run_with_progress(session, wiki, options)
     if pr_body is not None:
@@ -174,6 +185,11 @@ def run(
         _print_run(session, wiki, result)
     if result.exit:
         raise Exit(result.exit)
+
+
+def _check_engine(name: str) -> None:
+    if name not in ENGINES:
+        raise UserError(f"unknown engine {name!r}", do=f"use one of {', '.join(ENGINES)}", exit_code=2)
 
 
 def run_with_progress(session: Session, wiki: Wiki, options: RunOptions) -> RunResult:
@@ -200,6 +216,8 @@ def _print_run(session: Session, wiki: Wiki, result: RunResult) -> None:
         f"{counted(result.skipped, 'page')} skipped"
     )
     session.say(f"{_spent(wiki, result)}; {result.seconds:.1f} s")
+    if result.waiting:
+        session.say(f"waiting for batches: {counted(result.waiting, 'question')}; `enrich run --engine batch` collects the answers")
     print_stopped(session, result)
     if result.proposed and not result.applied:
         rest = "all but those held back, which `enrich review` decides" if result.held else "them"

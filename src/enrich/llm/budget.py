@@ -63,6 +63,12 @@ class Budget:
         self._held.add(reservation)
         return reservation
 
+    def commit(self, bound: float) -> None:
+        """Count money that will be spent later: a request of a batch. Raises `BudgetSpent` if it is not there."""
+        if self.spent_usd + self.reserved_usd + bound > self.limit_usd + _ROUNDING:
+            raise BudgetSpent(f"${self.spent_usd:.4f} of ${self.limit_usd:.2f} is spent; the next request could cost ${bound:.4f}")
+        self.spent_usd += bound
+
     def settle(self, reservation: Reservation, usd: float | None, *, seen: bool = False) -> float:
         """Replace the reservation by what the attempt cost, and return that. None (unknown) counts as the request's bound.
 

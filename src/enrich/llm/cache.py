@@ -106,6 +106,11 @@ class AnswerCache:
                 self._set_aside(str(error))
                 self._cache().set(key, value)
 
+    def remove(self, key: str) -> None:
+        """Remove what is stored under `key`, if anything is."""
+        with self._guarded():
+            self._cache().delete(key)
+
     def stats(self) -> dict[str, int]:
         """`answers`: their number; `bytes`: their size on disk."""
         with self._guarded():

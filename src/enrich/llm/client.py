@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -101,6 +101,33 @@ class Client:
         self.limits.stop(self._ended)
         self._stopping.set()
 
+    # Where answers come at once there is one round, and nothing is kept of a reply. `runs.service.Engine` says what these do.
+    keeps_replies = False
+
+    async def begin_round(self) -> Sequence[Any]:
+        return ()
+
+    async def page_done(self) -> None:
+        pass
+
+    async def end_round(self) -> bool:
+        return False
+
+    def batch_of(self, key: str) -> str:
+        del key
+        return ""
+
+    def remembered(self, key: str, name: str, number: int | None) -> int | None:
+        del key, name
+        return number
+
+    def forget(self, key: str) -> None:
+        pass
+
+    def status(self) -> str:
+        """The requests in flight and what limits them, per model."""
+        return self.limits.status()
+
     async def send(self, request: Request, tally: Tally | None = None) -> Reply:
         """The model's answer to `request`: text that was not cut off; whether it fits the schema is for the caller to check.
 
@@ -111,7 +138,7 @@ class Client:
         price = self._prices.required(request.model) if self.budget is not None else self._prices.price_of(request.model)
         own = Tally()
         room = reasoning_room(request.model) if self.settings.reasoning_room is None else self.settings.reasoning_room
-        asked = _Asked(request, price, request.max_output_tokens + room, (own,) if tally is None else (own, tally))
+        asked = Asked(request, price, request.max_output_tokens + room, (own,) if tally is None else (own, tally))
         for _ in range(_RAISES + 1):
             completion = await self._retried(asked)
             if completion.finish != "length":
@@ -124,7 +151,7 @@ class Client:
                 break
         raise AnswerError("cut-off", f"still cut off at {ceiling} tokens")
 
-    async def _retried(self, asked: _Asked) -> Completion:
+    async def _retried(self, asked: Asked) -> Completion:
         """A completion, cut off or not, through all transport failures. The only retry layer."""
         try:
             return await self._once(asked)
@@ -168,7 +195,7 @@ class Client:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
-    async def _once(self, asked: _Asked) -> Completion:
+    async def _once(self, asked: Asked) -> Completion:
         """One attempt for the retry layer: waits for its turn and through 429s, and rewrites the request if a 400 asks for it."""
         model = asked.request.model
         while True:
@@ -191,7 +218,7 @@ class Client:
             finally:
                 turn.end()
 
-    async def _attempt(self, asked: _Asked, turn: Turn, body: bytes, ceiling: int) -> Completion:
+    async def _attempt(self, asked: Asked, turn: Turn, body: bytes, ceiling: int) -> Completion:
         """Send one HTTP request, under the budget, and account for its outcome."""
         if self._ended is not None:
             raise self._ended
@@ -308,12 +335,12 @@ class Client:
             self._parameters[model] = Parameters.first(is_openai=self.endpoint.is_openai, structured=structured, options=options)
         return self._parameters[model]
 
-    def _ceiling(self, asked: _Asked) -> int:
+    def _ceiling(self, asked: Asked) -> int:
         """The output ceiling of the next attempt."""
         ceiling = self._parameters_of(asked.request.model).ceiling(asked.request, asked.room)
         return ceiling if asked.most is None else min(ceiling, asked.most)
 
-    def _rewrite(self, asked: _Asked, written_with: Parameters, error: RefusedParameterError, sent: int) -> None:
+    def _rewrite(self, asked: Asked, written_with: Parameters, error: RefusedParameterError, sent: int) -> None:
         """Change how requests to the model are written, or this one alone if the server says what its prompt leaves room for.
 
         Requests that were sent before a change are only written again. Raises if nothing is left to change.
@@ -334,10 +361,11 @@ class Client:
 
 
 @dataclass(slots=True)
-class _Asked:
+class Asked:
     """One request on its way: `room` is the output that it wants in tokens, `tallies` what its attempts are added to.
 
-    `most` is the largest ceiling that the server said fits its prompt, `rewrites` how often it was changed after a 400.
+    `most` is the largest ceiling that the server said fits its prompt, `rewrites` how often it was changed after a 400, `replies` how many
+    responses to it were read in batches.
     """
 
     request: Request
@@ -346,6 +374,7 @@ class _Asked:
     tallies: tuple[Tally, ...]
     most: int | None = None
     rewrites: int = 0
+    replies: int = 0
 
 
 def _repeats_itself(text: str) -> bool:

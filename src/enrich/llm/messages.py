@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
+from enrich.errors import EnrichError
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -25,6 +27,7 @@ class Request:
     `schema` is the JSON Schema of the answer (None: free text), `schema_name` its name for the server (letters, digits, `_`, `-`).
     `temperature` None is not sent. `max_output_tokens` is the room for the answer; the client adds room for reasoning. `cache_group` names
     requests that share their first messages, so that a server which caches prompts can route them together.
+    `questions` are (name, question key) of what it asks, `again` how often it asked before: an engine that answers later finds it by these.
     """
 
     model: str
@@ -34,6 +37,8 @@ class Request:
     temperature: float | None
     max_output_tokens: int
     cache_group: str = ""
+    questions: tuple[tuple[str, str], ...] = ()
+    again: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,10 @@ class Usage:
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(**{name: count + getattr(other, name) for name, count in self.counts().items()})
+
+
+class AnswerWaitsError(EnrichError):
+    """The answer to a request comes later: the question stays open."""
 
 
 @dataclass(frozen=True, slots=True)

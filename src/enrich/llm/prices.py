@@ -86,6 +86,8 @@ class Correction(RootModel[dict[str, tuple[_Positive, _Positive]]]):
 
 
 _MILLION = 1_000_000
+# What batches cost of the plain price, at OpenAI, Azure, Groq, Mistral and Together.
+BATCH_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,10 @@ class Price:
             + usage.output * self.output
         ) / _MILLION
 
+    def times(self, share: float) -> Price:
+        """The price at a discount: `share` of it."""
+        return Price(*(rate * share for rate in astuple(self)))
+
     def at_most(self, input_tokens: int, output_tokens: int) -> float:
         """The most USD that so many tokens can cost, whatever the server caches."""
         return (input_tokens * max(self.input, self.cached_input, self.cache_write) + output_tokens * self.output) / _MILLION
@@ -116,6 +122,7 @@ class Prices:
 
     `file_rates` are (model, rate) of the overrides that only the wiki's file names: they do not undercut a price that the library knows,
     because a cloned wiki must not switch a budget off. `note` is called with a line about each model where that made a difference.
+    `share` is the part of these prices that is paid: `BATCH_SHARE` in batches.
     """
 
     def __init__(
@@ -123,15 +130,17 @@ class Prices:
         overrides: Mapping[str, PriceSection] | None = None,
         file_rates: Collection[tuple[str, str]] = (),
         note: Callable[[str], None] = lambda line: None,
+        share: float = 1.0,
     ) -> None:
-        self._overrides, self._file_rates, self._note = overrides or {}, frozenset(file_rates), note
+        self._overrides, self._file_rates, self._note, self._share = overrides or {}, frozenset(file_rates), note, share
         self._known: dict[str, Price | None] = {}
 
     def price_of(self, model: str) -> Price | None:
         """The model's price, None if it is unknown."""
         if model not in self._known:
             own = self._overrides.get(model)
-            self._known[model] = _from_library(model) if own is None else self._not_undercut(model, _from_override(own))
+            price = _from_library(model) if own is None else self._not_undercut(model, _from_override(own))
+            self._known[model] = None if price is None else price.times(self._share)
         return self._known[model]
 
     def _not_undercut(self, model: str, own: Price) -> Price:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ class UnreadableBodyError(Exception):
     """A body that is too large, or compressed in a way that was not asked for."""
 
 
-def open_sdk(endpoint: Endpoint, timeout_seconds: float, connections: int) -> AsyncOpenAI:
-    """The SDK's client for an endpoint, without retries, redirects and proxies to this machine."""
+def open_sdk(endpoint: Endpoint, timeout_seconds: float, connections: int, largest_body: int = LARGEST_BODY) -> AsyncOpenAI:
+    """The SDK's client for an endpoint, without retries, redirects and proxies to this machine. `largest_body` of a response, in bytes."""
     import httpx2
     from openai import AsyncOpenAI, DefaultAioHttpClient
 
@@ -41,7 +41,7 @@ def open_sdk(endpoint: Endpoint, timeout_seconds: float, connections: int) -> As
         trust_env=not endpoint.is_loopback,
         # Reading all certificates takes 50 ms, and without TLS they are not used.
         verify=endpoint.base_url.startswith("https:"),
-        event_hooks={"response": [_limit_body]},
+        event_hooks={"response": [partial(_limit_body, largest_body)]},
     )
     sdk = AsyncOpenAI(
         api_key=endpoint.key,
@@ -72,9 +72,9 @@ def headers_of(endpoint: Endpoint) -> dict[str, Any]:
     return headers
 
 
-async def _limit_body(response: httpx2.Response) -> None:
+async def _limit_body(largest: int, response: httpx2.Response) -> None:
     """Before the body is read: replace its stream by one that decompresses and stops at the largest size."""
-    response.stream = _stream_class()(response.stream, response.headers.pop("content-encoding", "").strip().lower())
+    response.stream = _stream_class()(response.stream, response.headers.pop("content-encoding", "").strip().lower(), largest)
 
 
 @cache
@@ -83,11 +83,11 @@ def _stream_class() -> Any:
     import httpx2
 
     class Limited(httpx2.AsyncByteStream):
-        def __init__(self, stream: httpx2.AsyncByteStream, encoding: str) -> None:
-            self._stream, self._encoding = stream, encoding
+        def __init__(self, stream: httpx2.AsyncByteStream, encoding: str, largest: int) -> None:
+            self._stream, self._encoding, self._largest = stream, encoding, largest
 
         def __aiter__(self) -> AsyncIterator[bytes]:
-            return _limited(self._stream, self._encoding)
+            return _limited(self._stream, self._encoding, self._largest)
 
         async def aclose(self) -> None:
             await self._stream.aclose()
@@ -95,12 +95,12 @@ def _stream_class() -> Any:
     return Limited
 
 
-async def _limited(stream: httpx2.AsyncByteStream, encoding: str) -> AsyncIterator[bytes]:
+async def _limited(stream: httpx2.AsyncByteStream, encoding: str, largest: int) -> AsyncIterator[bytes]:
     """The decompressed body, piece by piece. Raises `UnreadableBodyError`."""
     if encoding not in ("", "identity", *_ENCODINGS):
         raise UnreadableBodyError("sends a compression that was not asked for")
     decompress = zlib.decompressobj(_ENCODINGS[encoding]) if encoding in _ENCODINGS else None
-    left = LARGEST_BODY
+    left = largest
     async for piece in stream:
         try:
             data = piece if decompress is None else decompress.decompress(piece, left + 1)
@@ -108,5 +108,5 @@ async def _limited(stream: httpx2.AsyncByteStream, encoding: str) -> AsyncIterat
             raise UnreadableBodyError("sends a damaged compressed answer") from None
         left -= len(data)
         if left < 0:
-            raise UnreadableBodyError(f"sends an answer of more than {LARGEST_BODY // 1_000_000} MB")
+            raise UnreadableBodyError(f"sends an answer of more than {largest // 1_000_000} MB")
         yield data

@@ -1,7 +1,7 @@
-"""Questions about one page (`Asker`) and about many (`LocalEngine`): from the answer cache, or in one request a page.
+"""Questions about one page (`Asker`) and about many (`PagePool`): from the answer cache, or in one request a page.
 
 Answers are validated, verified and asked for again where needed (DESIGN.md sections 3.3 to 3.5). As many workers as the configured concurrency
-take the pages in page order; the client decides how many requests are in flight. A page's failure is part of the result. What no later request
+take the pages in page order; the engine decides how many requests are in flight. A page's failure is part of the result. What no later request
 can overcome ends the run: requests in flight are finished, stored and booked, the rest stays due.
 """
 
@@ -12,8 +12,8 @@ import json
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from enrich.errors import AnswerError, ServiceError, UserError
 from enrich.grounding import PageIndex
 from enrich.llm.budget import BudgetSpent
-from enrich.llm.messages import Reply, Request, Tally, Usage
+from enrich.llm.messages import AnswerWaitsError, Reply, Request, Tally, Usage
 from enrich.review.lock import Question
 from enrich.review.propose import StageAnswer
 from enrich.runs.results import FailedQuestion, RunResult, Spending, Spent, shares
@@ -41,7 +41,8 @@ from enrich.wiki.wiki import now_iso
 class PageResult:
     """The answers to one page's questions, the failures, and what was spent: `spent` in all, `spending` by stage and model.
 
-    `sections` is the number of parts that a page was asked in because it does not fit into the model's context, 0 if it was asked whole.
+    `waiting` are stages whose answer comes in a batch. `sections` is the number of parts that a page was asked in because it does not fit into
+    the model's context, 0 if it was asked whole.
     """
 
     page: Page
@@ -49,6 +50,7 @@ class PageResult:
     failures: list[FailedQuestion] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     cached: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
     spent: Tally = field(default_factory=Tally)
     spending: Spending = field(default_factory=lambda: Spending(Spent))
     sections: int = 0
@@ -84,16 +86,38 @@ class Asker:
                 for sample in open_samples:
                     sample.cached = sample.closed = sample.fields is not None
                 return
-            for group in _groups(open_samples, fuse=self.fuse):
+            for group in self._groups(open_samples):
                 async with self.service.hold(sample.key for sample in group):
                     # While this waited, another process may have answered.
                     left = [sample for sample in group if not self.from_cache(sample, index)]
                     for part in ([one for one in left if one.fields is None], [one for one in left if one.fields is not None]):
                         if part:
-                            await self._answer(page, index, part, result)
+                            try:
+                                await self._answer(page, index, part, result)
+                            except AnswerWaitsError:
+                                for sample in part:
+                                    # Too long as a whole: its sections wait.
+                                    sample.closed = sample.closed and (sample.fields is not None or sample.error.cause != "too-long")
+                                result.waiting += [sample.stage.name for sample in part if not sample.closed]
         finally:
             for stage in stages:
                 self._book(stage, [sample for sample in samples if sample.stage is stage], result)
+
+    def _groups(self, samples: Sequence[Sample]) -> list[list[Sample]]:
+        """The samples that share a request: the same sample number of stages with the same model and temperature.
+
+        Samples that an engine has asked before stay as they were together.
+        """
+        found: list[list[Sample]] = []
+        client = self.service.client
+        for number in dict.fromkeys(sample.number for sample in samples):
+            by_stage = {sample.stage.name: sample for sample in samples if sample.number == number}
+            for stages in groups([sample.stage for sample in by_stage.values()], fuse=self.fuse):
+                before: dict[str, list[Sample]] = {}
+                for sample in (by_stage[stage.name] for stage in stages):
+                    before.setdefault("" if client is None else client.batch_of(sample.key), []).append(sample)
+                found += before.values()
+        return found
 
     def from_cache(self, sample: Sample, index: PageIndex) -> bool:
         """Whether the cache holds the final answer. An answer that is still to be asked for again is loaded to continue from there."""
@@ -116,11 +140,15 @@ class Asker:
         """The tokens of the page's body that fit into one request; None if the whole page fits."""
         model = samples[0].stage.model
         factor = 1.0 if self.service.tokens is None else self.service.tokens.input.factor(model)
-        return body_room(page, [sample.stage for sample in samples], self.context(model), factor)
+        room = body_room(page, [sample.stage for sample in samples], self.context(model), factor)
+        client = self.service.client
+        return room if client is None else client.remembered(samples[0].key, f"room {page.hash[:16]}", room)
 
     async def _answer(self, page: Page, index: PageIndex, samples: list[Sample], result: PageResult) -> None:
         """Ask for these samples: in one request, in one for each stage, or in sections of the page, whichever fits."""
-        if self.room(page, samples) is None:
+        client = self.service.client
+        # A page that a batch has been asked about is answered by it, whatever was learned about the model's context meanwhile.
+        if (client is not None and client.batch_of(samples[0].key)) or self.room(page, samples) is None:
             await self.converse(page, index, samples, result)
             refused = [sample for sample in samples if sample.fields is None and sample.error.cause == "too-long"]
             if not refused or self.service.contexts is None:
@@ -146,15 +174,18 @@ class Asker:
             asked = [sample for sample in samples if sample.wants_again()]
             answer = json.dumps({sample.stage.name: sample.data for sample in samples}, ensure_ascii=False)
             request = _again(page, first, answer, asked)
+        # An engine that keeps its replies goes through the same conversation again, so the answers are stored at its end.
+        kept = self.service.client is not None and self.service.client.keeps_replies
         try:
             while asked:
                 reply = await self._send(request, asked, result)
                 _judge(reply.text, asked, index)
                 again = [sample for sample in asked if sample.wants_again()]
-                # Stored when it arrives: whatever happens during a re-ask, this answer is paid once.
-                self.store(asked, again)
+                if not kept or not again:
+                    # Stored when it arrives: whatever happens during a re-ask, this answer is paid once.
+                    self.store(samples if kept else asked, again)
                 if again:
-                    request = _again(page, first, reply.text, again)
+                    request = replace(_again(page, first, reply.text, again), again=request.again + 1)
                 asked = again
         except (AnswerError, ServiceError) as error:
             if isinstance(error, ServiceError) and error.final:
@@ -162,15 +193,15 @@ class Asker:
             # An answer that was valid before the re-ask failed is kept.
             for sample in asked:
                 sample.error = error
-            self.store(asked, ())
+            self.store(samples if kept else asked, ())
 
     async def _send(self, request: Request, samples: Sequence[Sample], result: PageResult) -> Reply:
         """The reply to a request about `samples`; what it took is added to them and to `result`."""
         client = self.service.client
         assert client is not None
-        tally = Tally()
+        tally, questions = Tally(), tuple((sample.stage.name, sample.key) for sample in samples)
         try:
-            reply = await client.send(request, tally)
+            reply = await client.send(replace(request, questions=questions), tally)
         finally:
             result.spent.add(tally.usage, tally.cost_usd, tally.requests)
             for sample, usage, cost in _shared(samples, tally.usage, tally.cost_usd):
@@ -188,6 +219,9 @@ class Asker:
             if sample.fields is not None and self.service.answers is not None:
                 sample.asked = now_iso()
                 self.service.answers.put(sample.key, sample.entry())
+            # A page that is too long is asked about in sections, and known to be so until they are answered.
+            if self.service.client is not None and (sample.fields is not None or (sample.closed and sample.error.cause != "too-long")):
+                self.service.client.forget(sample.key)
 
     def _book(self, stage: Stage, samples: Sequence[Sample], result: PageResult) -> None:
         """Put the stage's answer into `result` if all its samples are answered, or the reason why it failed."""
@@ -217,16 +251,6 @@ class Asker:
                 noise=stage.noise,
             )
         )
-
-
-def _groups(samples: Sequence[Sample], *, fuse: bool) -> list[list[Sample]]:
-    """The samples that can share a request: the same sample number of stages with the same model and temperature."""
-    found = []
-    for number in dict.fromkeys(sample.number for sample in samples):
-        by_stage = {sample.stage.name: sample for sample in samples if sample.number == number}
-        stages = groups([sample.stage for sample in by_stage.values()], fuse=fuse)
-        found += [[by_stage[stage.name] for stage in group] for group in stages]
-    return found
 
 
 def _shared(samples: Sequence[Sample], usage: Usage, cost_usd: float | None) -> Iterator[tuple[Sample, Usage, float | None]]:
@@ -281,8 +305,8 @@ class Silent:
 
 
 @dataclass
-class LocalEngine:
-    """Asks about pages and hands each page's outcome to `book`. `log` records events by name with details."""
+class PagePool:
+    """Asks about many pages and hands each page's outcome to `book`. `log` records events by name with details."""
 
     asker: Asker
     stages: Mapping[str, Stage]
@@ -293,19 +317,16 @@ class LocalEngine:
     log: Callable[..., None] = lambda event, **details: None
     _stopped: bool = False
     _interrupted: bool = False
+    _waiting: list[Due] = field(default_factory=list)
 
     async def run(self, due: Sequence[Due]) -> None:
         """Ask about all these pages; why it ended early is in `result`. The first signal ends it in order, the second at once."""
-        pages = iter(due)
-        self.progress.start(len(due))
         task = asyncio.current_task()
         assert task is not None
         with signals(lambda: self._interrupt(task)):
             ticking = asyncio.ensure_future(self._tick())
             try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(min(self.workers, len(due))):
-                        group.create_task(self._worker(pages))
+                await self._rounds(due)
             except asyncio.CancelledError:
                 if self.result.exit != 130:
                     raise
@@ -317,20 +338,58 @@ class LocalEngine:
             finally:
                 ticking.cancel()
 
+    async def _rounds(self, due: Sequence[Due]) -> None:
+        """Go through the pages, and again through those with questions that wait whenever answers have come."""
+        engine = self.asker.service.client
+        first = True
+        while True:
+            async with self._ending():
+                collected = () if engine is None else await engine.begin_round()
+                for batch in collected:
+                    self.result.collect(batch.spent, batch.spending)
+                    self.log(
+                        "collected", batch=batch.name, status=batch.status, requests=batch.spent.requests, cost_usd=batch.spent.cost_usd
+                    )
+                if (first or collected) and not self._stopped:
+                    await self._round(due)
+                    due = self._waiting
+                first = False
+            # What the budget still allowed is submitted.
+            if self.result.exit in (0, 4) and engine is not None:
+                async with self._ending():
+                    if await engine.end_round() and not self._stopped:
+                        continue
+            break
+        self.result.waiting = sum(len(names) for _, names in self._waiting)
+
+    async def _round(self, due: Sequence[Due]) -> None:
+        pages = iter(due)
+        self._waiting = []
+        self.progress.start(len(due))
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self.workers, len(due))):
+                group.create_task(self._worker(pages))
+
     async def _worker(self, pages: Iterator[Due]) -> None:
         for file, names in pages:
             if self._stopped:
                 return
-            try:
+            async with self._ending():
                 await self._page(file, names)
-            except BudgetSpent as error:
-                self._end(4, str(error), "raise the budget and run again: answers so far are kept")
-            except ServiceError as error:
-                self._end(1, str(error), error.do)
-            except UserError as error:
-                # A full disk, a read-only folder: what cannot be stored must not be paid for.
-                self._end(1, error.line, "")
-                self.asker.service.stop(error.line)
+
+    @asynccontextmanager
+    async def _ending(self) -> AsyncIterator[None]:
+        """What no later request can overcome ends the run within the block."""
+        try:
+            yield
+        except BudgetSpent as error:
+            self._end(4, str(error), "raise the budget and run again: answers so far are kept")
+        except ServiceError as error:
+            self._end(1, str(error), error.do)
+        except UserError as error:
+            # A full disk, a read-only folder: what cannot be stored must not be paid for.
+            self._end(1, error.line, "")
+            self.asker.service.stop(error.line)
 
     async def _page(self, file: PageFile, names: Sequence[str]) -> None:
         started = perf_counter()
@@ -352,17 +411,22 @@ class LocalEngine:
             detail = f"{type(error).__name__}: {error} (the traceback is in the run's journal)"
             outcome.fail([name for name in names if name not in answered], "bug", detail)
         self._done(outcome, started)
+        if outcome.waiting:
+            self._waiting.append((file, tuple(dict.fromkeys(outcome.waiting))))
+        if self.asker.service.client is not None:
+            await self.asker.service.client.page_done()
         # Answers from the cache need no waiting; without this, many of them in a row would block Ctrl-C and the display.
         await asyncio.sleep(0)
 
     def _done(self, outcome: PageResult, started: float) -> None:
         seconds = perf_counter() - started
-        try:
-            self.book(outcome, seconds)
-        finally:
-            self.result.add(outcome, seconds)
-        if outcome.sections:
-            self.progress.note(self.result.notes[-1])
+        if not outcome.waiting or outcome.answers or outcome.failures:
+            try:
+                self.book(outcome, seconds)
+            finally:
+                self.result.add(outcome, seconds)
+            if outcome.sections:
+                self.progress.note(self.result.notes[-1])
         self.progress.page_done(outcome.page.id, self.result)
 
     def _interrupt(self, task: asyncio.Task[Any]) -> None:

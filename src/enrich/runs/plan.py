@@ -195,8 +195,8 @@ class Estimate:
     sections: Mapping[str, int] = field(default_factory=dict)
 
 
-def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage]) -> Estimate:
-    """The cost of asking what is due, if no answer is cached and none is asked for again."""
+def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage], share: float = 1.0) -> Estimate:
+    """The cost of asking what is due, if no answer is cached and none is asked for again. `share` of the plain price is paid."""
     from enrich.llm.prices import Prices
     from enrich.llm.server import Endpoint
 
@@ -204,7 +204,7 @@ def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage]) -> Estimate:
     if config.llm.backend == OFFLINE:
         return Estimate(0, Usage(), 0.0, "", OFFLINE)
     by_name = {stage.name: stage for stage in stages}
-    prices, learnt = Prices(config.prices, config.file_rates), TokenUse(config.cache, config.folders)
+    prices, learnt = Prices(config.prices, config.file_rates, share=share), TokenUse(config.cache, config.folders)
     contexts = ContextLimits(config.cache, config.llm.context_tokens, config.folders)
     requests, usage, cost, known = 0, Usage(), 0.0, True
     in_sections: dict[str, int] = {}

@@ -96,7 +96,8 @@ class RunResult:
     """The outcome of one run. `asked`, `cached` and `unchanged` count (page, stage); `due` counts them before the run.
 
     `stopped` is why the run ended early and `do` what to do about it; `cut_short` are pages that were begun then. `left_alone` is why nothing
-    of a page was asked, if it is not simply current. `changes` are the proposals that were applied.
+    of a page was asked, if it is not simply current. `changes` are the proposals that were applied. `waiting` counts (page, stage) whose answers
+    come in a batch.
     """
 
     run: str
@@ -106,6 +107,7 @@ class RunResult:
     asked: int = 0
     cached: int = 0
     unchanged: int = 0
+    waiting: int = 0
     proposed: list[tuple[str, str]] = field(default_factory=list)
     applied: list[tuple[str, str]] = field(default_factory=list)
     held: list[tuple[str, str, str]] = field(default_factory=list)
@@ -138,6 +140,12 @@ class RunResult:
             self.notes.append(f"{result.page.id}: asked in {result.sections} sections, because it does not fit into the model's context")
         self.pages.append(PageCost(result.page.id, seconds, result.spent))
 
+    def collect(self, spent: Tally, spending: Spending) -> None:
+        """Count what a batch took; its answers are counted with their pages."""
+        self.spent.add(spent.usage, spent.cost_usd, spent.requests)
+        for key, part in spending.items():
+            self.spending[key].add(part.usage, part.cost_usd, part.requests)
+
     def end(self, exit_code: int, why: str, do: str = "") -> None:
         """Record why the run ends early; the first reason is kept."""
         if not self.stopped:
@@ -161,6 +169,7 @@ class RunResult:
             "asked": self.asked,
             "cached": self.cached,
             "unchanged": self.unchanged,
+            **({"waiting": self.waiting} if self.waiting else {}),
             "proposed": [{"page": page, "field": name} for page, name in self.proposed],
             "applied": [{"page": page, "field": name} for page, name in self.applied],
             "held": [{"page": page, "field": name, "flag": flag} for page, name, flag in self.held],
@@ -259,7 +268,12 @@ def spent_since(runs: Sequence[Path], moment: float) -> float:
                 continue
         for event in read_journal(folder):
             at, cost = event.get("t"), event.get("cost_usd")
-            if event.get("event") in ("page", "asked") and isinstance(at, int | float) and isinstance(cost, int | float) and at >= moment:
+            if (
+                event.get("event") in ("page", "asked", "collected")
+                and isinstance(at, int | float)
+                and isinstance(cost, int | float)
+                and at >= moment
+            ):
                 total += cost if 0 < cost < float("inf") else 0.0
     return total
 

@@ -17,11 +17,11 @@ from enrich.review.applying import appliable, apply, recover
 from enrich.review.lock import Lock, LockFile
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.review.propose import Renewal, propose, renew
-from enrich.runs.ask import Asker, Due, LocalEngine, PageResult, Progress, Silent, terminated_as_interrupted
+from enrich.runs.ask import Asker, Due, PagePool, PageResult, Progress, Silent, terminated_as_interrupted
 from enrich.runs.plan import BROKEN, Plan, held_fields, make_plan
 from enrich.runs.report import write_report
 from enrich.runs.results import FailedQuestion, Journal, RunResult, failed_questions, run_folders, spending_rows
-from enrich.runs.service import Service, offline, open_service
+from enrich.runs.service import EngineOptions, Service, offline, open_service
 from enrich.stages.fields import FieldAnswer
 from enrich.stages.stage import OFFLINE, Stage, load_stages
 from enrich.wiki.page_files import PageFile
@@ -45,6 +45,7 @@ class RunOptions:
     overwrite: bool = False
     only_failed: bool = False
     alone: bool = True  # a batch job holds the wiki's run lock; `enrich page` runs beside it
+    engine: EngineOptions = field(default_factory=EngineOptions)
 
 
 def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: Mapping[str, str] | None = None) -> RunResult:
@@ -75,7 +76,7 @@ def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: 
                 if item.cause not in BROKEN:
                     progress.note(f"warning: {item.detail}; left out")
             journal.write("start", backend=config.llm.backend, pages=len(due), due=result.due, kind="run" if options.alone else "page")
-            if due:
+            if due or options.engine.engine == "batch":
                 asyncio.run(_ask(wiki, options, stages, due, _Booking(wiki, journal, result), progress, os.environ if env is None else env))
             _finish(wiki, options, plan, due, result)
             result.seconds = perf_counter() - started
@@ -126,12 +127,12 @@ async def _ask(
     env: Mapping[str, str],
 ) -> None:
     llm, journal = wiki.config.llm, booking.journal
-    async with open_service(wiki, stages, progress.note, env) as service:
+    async with open_service(wiki, stages, progress.note, env, options.engine) as service:
         asker = Asker(service, fuse=llm.fuse, read_cache=options.read_cache, run=journal.run)
         by_name = {stage.name: stage for stage in stages}
-        engine = LocalEngine(asker, by_name, service.workers, booking.result, progress, booking.book, journal.write)
+        pool = PagePool(asker, by_name, service.workers, booking.result, progress, booking.book, journal.write)
         try:
-            await engine.run(due)
+            await pool.run(due)
         finally:
             booking.renew()
 
@@ -327,7 +328,7 @@ async def _ask_missing(
     with Journal(wiki.config.cache / "runs", wiki.config.folders) as journal:
         async with open_service(wiki, stages, progress.note, env) as service:
             asker = Asker(service, fuse=llm.fuse)
-            await LocalEngine(asker, {stage.name: stage for stage in stages}, service.workers, result, progress, book).run(due)
+            await PagePool(asker, {stage.name: stage for stage in stages}, service.workers, result, progress, book).run(due)
 
 
 def _add_proposed(wiki: Wiki, answers: _PageAnswers, page: Page, stages: Sequence[Stage]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from enrich.errors import AnswerError, ServiceError
 from enrich.grounding import Finding, PageIndex
-from enrich.llm.messages import Tally
+from enrich.llm.messages import AnswerWaitsError, Tally
 from enrich.llm.prices import estimate_tokens
 from enrich.runs.samples import Sample
 from enrich.stages.sections import LEAST_ROOM, condensed_page, merged_insights, split_page, summaries_page
@@ -55,18 +55,21 @@ class SectionAsker:
         if (answers := self.asker.service.answers) is not None:
             for sample in samples:
                 answers.put(sample.key, {"too_long": sample.error.detail, "context": self.asker.context(sample.stage.model) or 0})
+                if self.asker.service.client is not None:
+                    self.asker.service.client.forget(sample.key)
 
     async def _answer(self, samples: Sequence[Sample]) -> None:
         by_section = [sample for sample in samples if sample.stage.name != "ratings"]
-        parts: list[tuple[Page, list[Sample]]] = []
-        if by_section:
-            sections = split_page(self.page, self._room(self.page, by_section))
+        sections = split_page(self.page, self._room(self.page, by_section)) if by_section else []
+        if sections:
             self.result.sections = len(sections)
-            parts = [(section, await self._section(section, by_section)) for section in sections]
+        whole = [sample for sample in samples if sample not in by_section]
+        condensed = [(condensed_page(self.page, self._room(self.page, [sample])), [sample]) for sample in whole]
+        found = await self._each([*((section, by_section) for section in sections), *condensed])
+        parts, alone = list(zip(sections, found, strict=False)), found[len(sections) :]
         for sample in samples:
             if sample not in by_section:
-                room = self._room(self.page, [sample])
-                data = (await self._section(condensed_page(self.page, room), [sample]))[0].data
+                data = alone[whole.index(sample)][0].data
             else:
                 answers = [(section, own[by_section.index(sample)]) for section, own in parts]
                 if sample.stage.name == "insights":
@@ -76,6 +79,18 @@ class SectionAsker:
             sample.sections = max(1, len(parts))
             sample.judge(data, self.index)
             self.asker.store([sample], ())
+
+    async def _each(self, asked: Sequence[tuple[Page, Sequence[Sample]]]) -> list[list[Sample]]:
+        """The samples' answers about each of these parts of the page. All are asked about, also where some answers come later."""
+        found, waits = [], None
+        for part, samples in asked:
+            try:
+                found.append(await self._section(part, samples))
+            except AnswerWaitsError as error:
+                waits = error
+        if waits is not None:
+            raise waits
+        return found
 
     def _room(self, page: Page, samples: Sequence[Sample]) -> int:
         """The tokens of a section. Raises `AnswerError` if there are too few."""
@@ -95,9 +110,8 @@ class SectionAsker:
         if not levels:
             raise AnswerError("too-long", "the summaries of the page's sections do not fit into the model's context")
         sections = split_page(overview, self._room(overview, [sample]))
-        return await self._summary(
-            [(section, (await self._section(section, [sample]))[0].data) for section in sections], sample, levels - 1
-        )
+        found = await self._each([(section, [sample]) for section in sections])
+        return await self._summary([(section, own[0].data) for section, own in zip(sections, found, strict=True)], sample, levels - 1)
 
     async def _section(self, section: Page, samples: Sequence[Sample]) -> list[Sample]:
         """The samples' answers about one section, stored as questions of their own. Raises `AnswerError` if one is missing."""

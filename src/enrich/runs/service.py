@@ -1,4 +1,4 @@
-"""Who answers the questions of a run: the offline baseline, the answer cache alone, or a model behind a server."""
+"""Who answers the questions of a run: the offline baseline, the answer cache alone, or an engine that asks a model behind a server."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import os
 import resource
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import TypeAdapter
 
 from enrich.errors import UserError
 from enrich.files import SETTINGS_BYTES, Folders, read_bytes, write_text_atomically
 from enrich.llm.context import ContextLimits
-from enrich.llm.messages import Event, Reply, Request
+from enrich.llm.messages import Event, Reply, Request, Tally
 from enrich.llm.parameters import reasoning_room
-from enrich.llm.prices import PER_MESSAGE, PER_REQUEST, Correction, estimate_tokens
+from enrich.llm.prices import BATCH_SHARE, PER_MESSAGE, PER_REQUEST, Correction, estimate_tokens
 from enrich.runs.results import run_folders, spent_since
 from enrich.stages.stage import OFFLINE, Stage, fused_request
+from enrich.text import counted
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from enrich.llm.budget import Budget
     from enrich.llm.cache import AnswerCache, SingleFlight
     from enrich.llm.client import Client
+    from enrich.runs.batch import Collected
 
 Baseline = Callable[[str, Page], Mapping[str, Any]]
 # Shorter waits are normal under a rate limit (seconds).
@@ -104,6 +106,70 @@ def body_room(page: Page, stages: Sequence[Stage], context: int | None, factor: 
     return max(0, int((available - whole) / factor + estimate_tokens(page.body)))
 
 
+ENGINES = ("local", "batch")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """The engine of a run: `local`, `batch` or `ray`. `wait`, `cancel` and `files` are `BatchMode`'s."""
+
+    engine: str = "local"
+    wait: bool = False
+    cancel: bool = False
+    files: bool = False
+
+    @property
+    def share(self) -> float:
+        """What its requests cost, as a part of the plain price. Files are for servers of one's own."""
+        return BATCH_SHARE if self.engine == "batch" and not self.files else 1.0
+
+
+class Engine(Protocol):
+    """Where questions run: requests in; replies or typed failures out, in any order. Three are built: `local`, `batch` and `ray`.
+
+    Checks, proposals, budget, journal and reports know nothing of it. A run goes through its pages in one round or more.
+    """
+
+    keeps_replies: bool
+    """Whether the reply to a request is there again when a run is repeated, until `forget` is called for its questions."""
+
+    async def send(self, request: Request, tally: Tally | None = None) -> Reply:
+        """The reply. Raises the failures of `Client.send`, and `AnswerWaitsError` if the answer comes in a later round or run."""
+        ...
+
+    async def begin_round(self) -> Sequence[Collected]:
+        """What came since the last round."""
+        ...
+
+    async def page_done(self) -> None:
+        """All requests about a page were handed over."""
+        ...
+
+    async def end_round(self) -> bool:
+        """All pages were gone through. Whether a further round may bring answers."""
+        ...
+
+    def batch_of(self, key: str) -> str:
+        """A name for the request in which a question was asked before, "" if it was not."""
+        ...
+
+    def remembered(self, key: str, name: str, number: int | None) -> int | None:
+        """The first `number` that was given for a question and this name: estimates change while its answers are on their way."""
+        ...
+
+    def forget(self, key: str) -> None:
+        """A question has its final answer."""
+        ...
+
+    def stop(self, why: str) -> None:
+        """Send nothing more; requests in flight are finished."""
+        ...
+
+    def status(self) -> str:
+        """What is in flight and what limits it, for people."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """What answers questions. With a `baseline` nothing is sent; without a `client` only the answers in the cache are found.
@@ -113,7 +179,7 @@ class Service:
 
     baseline: Baseline | None = None
     answers: AnswerCache | None = None
-    client: Client | None = None
+    client: Engine | None = None
     flight: SingleFlight | None = None
     tokens: TokenUse | None = None
     contexts: ContextLimits | None = None
@@ -129,8 +195,8 @@ class Service:
             self.client.stop(why)
 
     def throttle(self) -> str:
-        """The requests in flight and what limits them, per model."""
-        return "" if self.client is None else self.client.limits.status()
+        """What is in flight and what limits it."""
+        return "" if self.client is None else self.client.status()
 
 
 def offline(wiki: Wiki) -> Service:
@@ -151,7 +217,9 @@ def affordable_workers() -> int:
 
 
 @asynccontextmanager
-async def open_service(wiki: Wiki, stages: Sequence[Stage], note: Callable[[str], None], env: Mapping[str, str]) -> AsyncIterator[Service]:
+async def open_service(
+    wiki: Wiki, stages: Sequence[Stage], note: Callable[[str], None], env: Mapping[str, str], options: EngineOptions | None = None
+) -> AsyncIterator[Service]:
     """The service that the wiki's configuration names, until the end of the block. `note` is called with lines for the user.
 
     Raises `UserError` for a server that is not trusted, for a missing key, and with a budget for a model without a known price.
@@ -165,7 +233,9 @@ async def open_service(wiki: Wiki, stages: Sequence[Stage], note: Callable[[str]
     from enrich.llm.server import Endpoint
 
     config, llm = wiki.config, wiki.config.llm
-    prices, budget = Prices(config.prices, config.file_rates, note), _budget(wiki)
+    options = options or EngineOptions()
+    prices = Prices(config.prices, config.file_rates, note, options.share)
+    budget = _budget(wiki)
     for stage in stages if budget is not None else ():
         prices.required(stage.model)
     noted_until = float("-inf")
@@ -197,11 +267,32 @@ async def open_service(wiki: Wiki, stages: Sequence[Stage], note: Callable[[str]
     contexts = ContextLimits(config.cache, llm.context_tokens, config.folders)
     with AnswerCache(config.cache / "answers", note, config.folders) as answers:
         try:
-            async with Client(endpoint, settings, prices, budget, on_event) as client:
+            async with AsyncExitStack() as stack:
+                arguments = (endpoint, settings, prices, budget, on_event)
+                batches = options.engine == "batch" or (config.cache / "batches").is_dir()
+                client = stack.enter_context(_batch_engine(wiki, options, arguments, note)) if batches else Client(*arguments)
+                await stack.enter_async_context(client)
                 flight = SingleFlight(config.cache / "locks", config.folders)
+                workers = 1 if options.engine == "batch" else workers
                 yield Service(answers=answers, client=client, flight=flight, tokens=tokens, workers=workers, contexts=contexts)
         finally:
             tokens.save()
+
+
+@contextmanager
+def _batch_engine(wiki: Wiki, options: EngineOptions, arguments: tuple[Any, ...], note: Callable[[str], None]) -> Iterator[Client]:
+    """The client that reads its answers from batches."""
+    from enrich.llm.batches import BatchApi, BatchFiles, BatchServer
+    from enrich.runs.batch import BatchEngine, BatchMode
+    from enrich.runs.batch_records import BatchRecords
+
+    config, endpoint = wiki.config, arguments[0]
+    mode = BatchMode(options.wait, options.cancel, options.files, live=options.engine != "batch")
+    with BatchRecords(config, note) as records:
+        servers: dict[str, BatchServer] = {"": BatchFiles(records.folder, config.folders), endpoint.host: BatchApi(endpoint)}
+        if mode.live and records.names:
+            note(f"{counted(len(records.names), 'batch')} open: their questions wait for `enrich run --engine batch`")
+        yield BatchEngine(*arguments, records=records, servers=servers, mode=mode, poll_seconds=config.llm.batch_poll_seconds)
 
 
 @dataclass(slots=True)

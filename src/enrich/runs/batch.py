@@ -1,0 +1,428 @@
+"""The engine `batch`: questions are answered by OpenAI's Batch API within a day, for half the price.
+
+A run asks about its pages as always. A request whose answer has come in a batch is answered at once; a request that waits in a batch, or is
+put into the next one, ends in `AnswerWaitsError`, and the question stays open until a later run, or a later round of this one (`--wait`), asks
+again. So re-asks, sections of long pages, checks and proposals are the same code as for the other engines.
+
+No request is paid twice: the record of a batch is written before anything is uploaded, its id as soon as the server says it; after a crash
+between the two, the batch is found again by the name in its metadata.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from enrich.errors import ServiceError
+from enrich.llm.batches import ENDED, BatchServer, BatchState, OutputRow, output_rows, request_line
+from enrich.llm.budget import counted_usage
+from enrich.llm.client import Asked, Client
+from enrich.llm.messages import AnswerWaitsError, Event, Request, Tally, Usage
+from enrich.llm.parameters import Parameters
+from enrich.llm.server import Completion, RefusedParameterError, ThrottledError, TransientError, failure_of_status, read_completion, shown
+from enrich.runs.batch_records import BatchRecord, BatchRecords, BatchRequest, Row
+from enrich.runs.results import Spending, Spent, shares
+from enrich.text import counted, usd
+
+# A file is submitted when it has so much: far below OpenAI's limits (50,000 requests, 200 MB), so that a batch that fails costs little.
+_FILE_REQUESTS, _FILE_BYTES = 1_000, 40_000_000
+# A request without an answer (a server's error, an expired batch) is submitted again so often.
+_ATTEMPTS = 3
+# A server lists a batch within so many seconds after it has read the request that creates it.
+_LISTED_SECONDS = 3.0
+# A file with more faulty lines is faulty as a whole.
+_FAULTY_LINES = 10
+_QUEUE_LIMIT = re.compile(r"limit:? ([\d,]+)", re.IGNORECASE)
+# The limit of queued tokens counts the input.
+_BYTES_PER_TOKEN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class BatchMode:
+    """What a run does with batches beside collecting and submitting.
+
+    `wait`: until all have ended. `cancel`: cancel the open ones and submit nothing. `files`: write files for `vllm run-batch`. `live`: a request
+    that is in no batch is sent at once (the engine `local` while batches are open).
+    """
+
+    wait: bool = False
+    cancel: bool = False
+    files: bool = False
+    live: bool = False
+
+
+@dataclass(slots=True)
+class Collected:
+    """What one batch that has ended brought: `spent` in all, `spending` by stage and model."""
+
+    name: str
+    status: str
+    spent: Tally = field(default_factory=Tally)
+    spending: Spending = field(default_factory=lambda: Spending(Spent))
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A file in the making, for one model."""
+
+    lines: list[bytes] = field(default_factory=list)
+    requests: dict[str, BatchRequest] = field(default_factory=dict)
+    size: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.size // _BYTES_PER_TOKEN
+
+
+class BatchEngine(Client):
+    """A client whose answers come from batches. One page is asked about at a time: nothing waits for a server."""
+
+    def __init__(self, *client: Any, records: BatchRecords, servers: dict[str, BatchServer], mode: BatchMode, poll_seconds: float) -> None:
+        """`client`: the arguments of `Client`. `servers` by host; "" is the one of files."""
+        super().__init__(*client)
+        self._records, self._servers, self._mode, self._poll_seconds = records, servers, mode, poll_seconds
+        self._drafts: dict[str, _Draft] = {}
+        self._open: dict[str, BatchRecord] = {}
+        self._committed: dict[str, float] = {}
+        self._first: dict[str, Parameters] = {}
+        self._problem: ServiceError | None = None
+        self._held = self._begun = False
+        self.keeps_replies = not mode.live
+        self.submitted = 0
+
+    async def __aexit__(self, *error: object) -> None:
+        for server in self._servers.values():
+            await server.close()
+        await super().__aexit__(*error)
+
+    def status(self) -> str:
+        """What the run waits for."""
+        if not self._open:
+            return super().status()
+        done = sum(record.answered for record in self._open.values())
+        total = sum(len(record.requests) for record in self._open.values())
+        return f"{counted(len(self._open), 'batch')} open: {done:,} of {counted(total, 'request')} answered"
+
+    # The rounds of a run
+
+    async def begin_round(self) -> list[Collected]:
+        """Store the rows of all batches that have ended. Raises `ServiceError`."""
+        if self._mode.live:
+            return []
+        if self._begun:
+            await self._pause(self._poll_seconds)
+        self._begun = True
+        found = await self._collect(cancel=self._mode.cancel)
+        while self._mode.cancel and self._open and not self._stopping.is_set():
+            await self._pause(self._poll_seconds)
+            found += await self._collect(cancel=False)
+        if found:
+            self._held = False
+        return found
+
+    async def page_done(self) -> None:
+        """Submit the files that are large enough: all requests of a page are in the same one."""
+        for model, draft in list(self._drafts.items()):
+            if len(draft.lines) >= _FILE_REQUESTS or draft.size >= _FILE_BYTES or draft.tokens >= self._queue_tokens(model):
+                await self._submit(model)
+
+    async def end_round(self) -> bool:
+        """Submit what is left. With `wait`, whether batches are open. Raises `ServiceError` if one failed."""
+        for model in list(self._drafts):
+            await self._submit(model)
+        if self._problem is not None:
+            raise self._problem
+        if self._open and not self._mode.wait:
+            self._note(self.status())
+        return self._mode.wait and bool(self._open)
+
+    # Questions and their rows
+
+    def batch_of(self, key: str) -> str:
+        """The request in which a question was first submitted; "" if it was not. Questions that were asked together are answered together."""
+        row = self._records.row(key, "0.0")
+        return row.id if row is not None and (row.status or row.batch in self._records.names) else ""
+
+    def remembered(self, key: str, name: str, number: int | None) -> int | None:
+        """The number as it was when the question was first looked at: a page must be cut into the same sections each time."""
+        if self._mode.live:
+            return number
+        if (row := self._records.row(key, name)) is not None:
+            return row.attempt
+        if number is not None:
+            self._records.put(BatchRequest(questions=[("", key)], turn=name), Row(attempt=number))
+        return number
+
+    def forget(self, key: str) -> None:
+        """Forget the rows of a question that has its final answer."""
+        self._records.forget(key)
+
+    async def _retried(self, asked: Asked) -> Completion:
+        """A completion from a row. Raises `AnswerWaitsError` if there is none yet."""
+        written = self._first.setdefault(asked.request.model, self._parameters_of(asked.request.model))
+        while True:
+            turn = f"{asked.request.again}.{asked.replies}"
+            row = next(filter(None, (self._records.row(key, turn) for _, key in asked.request.questions)), None)
+            if row is None or not (row.status or row.cause):
+                if row is not None and row.batch in self._records.names:
+                    raise AnswerWaitsError("the answer waits in a batch")
+                if row is not None and row.attempt + 1 >= _ATTEMPTS:
+                    self._take(asked.request, turn)
+                    raise ServiceError("batch", row.detail or f"no answer in {_ATTEMPTS} batches")
+                if self._mode.live:
+                    return await super()._retried(asked)
+                self._queue(asked, turn, 0 if row is None else row.attempt + 1)
+                raise AnswerWaitsError("the answer will come in a batch")
+            sent, completion = self._ceiling(asked), None
+            try:
+                completion = self._completion(asked, row, sent)
+            except RefusedParameterError as error:
+                self._rewrite(asked, written, error, sent)
+                written = (written.without(error.refused, sent) or (written,))[0]
+            except (TransientError, ThrottledError) as error:
+                # As if it had not come: the next look at it submits it again, or gives up.
+                detail = error.detail if isinstance(error, TransientError) else "too many requests"
+                lost = row.model_copy(update={"status": 0, "body": "", "cause": "", "detail": detail, "batch": ""})
+                self._records.put(BatchRequest(questions=list(asked.request.questions), turn=turn), lost)
+                continue
+            except ServiceError:
+                self._take(asked.request, turn)
+                raise
+            asked.replies += 1
+            if completion is not None:
+                return completion
+
+    def _completion(self, asked: Asked, row: Row, ceiling: int) -> Completion:
+        """The completion in a row. Raises as an attempt of the client does."""
+        if row.cause:
+            raise ServiceError(row.cause, row.detail)
+        body = row.body.encode("utf-8", "replace")
+        if row.status != 200:
+            raise failure_of_status(row.status, {}, body, model=asked.request.model, endpoint=self.endpoint)
+        # Only the answer's own tally: the run's was booked when the batch was collected.
+        asked.tallies[0].add(Usage(**(row.usage or {})), row.cost_usd)
+        completion = read_completion(body)
+        self._check(completion, asked.request, ceiling)
+        return completion
+
+    def _note(self, line: str) -> None:
+        self._report(Event("note", "", line))
+
+    def _take(self, request: Request, turn: str) -> None:
+        for _, key in request.questions:
+            self._records.take(key, turn)
+
+    def _queue(self, asked: Asked, turn: str, attempt: int) -> None:
+        """Put a request into its model's next file. Raises `BudgetSpent`."""
+        request = asked.request
+        if self._mode.cancel or self._problem is not None or self._held:
+            return
+        if self._ended is not None:
+            raise self._ended
+        custom_id = hashlib.sha256(f"{request.questions[0][1]} {turn} {attempt}".encode()).hexdigest()[:40]
+        draft = self._drafts.setdefault(request.model, _Draft())
+        if custom_id in draft.requests:
+            return  # two pages with the same text
+        ceiling = self._ceiling(asked)
+        body = self._parameters_of(request.model).body(request, ceiling)
+        most = None if asked.price is None else asked.price.at_most(len(body), ceiling)
+        if self.budget is not None and most is not None:
+            self.budget.commit(most)
+        draft.requests[custom_id] = BatchRequest(
+            questions=list(request.questions), turn=turn, attempt=attempt, sent_bytes=len(body), ceiling=ceiling, most_usd=most
+        )
+        draft.lines.append(request_line(custom_id, body))
+        draft.size += len(body)
+
+    # Batches on their way
+
+    def _queue_tokens(self, model: str) -> float:
+        """The tokens that the account may have in the server's queue."""
+        return self._records.queue_tokens.get(model, float("inf"))
+
+    async def _submit(self, model: str) -> None:
+        """Upload a file and create its batch, with a record of each step."""
+        draft = self._drafts.pop(model)
+        if not draft.lines or self._stopping.is_set():
+            return
+        host = "" if self._mode.files else self.endpoint.host
+        queued = sum(request.sent_bytes for record in self._open.values() for request in record.requests.values() if record.model == model)
+        if self._open and queued // _BYTES_PER_TOKEN + draft.tokens > self._queue_tokens(model):
+            self._held = True
+            return
+        record = BatchRecord(name=self._records.new_name(), server=host, model=model, since=0.0, requests=draft.requests)
+        self._committed[record.name] = record.most_usd
+        self._records.save(record)
+        for custom_id, request in record.requests.items():
+            self._records.put(request, Row(id=custom_id, batch=record.name, attempt=request.attempt))
+        server = self._servers[host]
+        record.file_id = await server.upload(f"{record.name}.jsonl", b"".join(draft.lines))
+        self._records.save(record)
+        state = await server.create(record.file_id, record.name) or await self._found(record)
+        if state is None:
+            raise ServiceError("batch", f"{host} did not create a batch", final=True, do="run again: nothing was paid")
+        record.batch_id = state.id
+        self._records.save(record)
+        self._open[record.name] = record
+        self.submitted += len(record.requests)
+        most = f", at most {usd(record.most_usd)}" if record.most_usd else ""
+        where = f"in {self._records.folder / record.name}.jsonl" if self._mode.files else f"at {host}"
+        self._note(f"batch {state.id} {where}: {counted(len(record.requests), 'request')} to {model}{most}")
+
+    async def _found(self, record: BatchRecord) -> BatchState | None:
+        """The batch of a record without an id, looked for until the server must know it."""
+        while True:
+            late = time.time() >= record.since + _LISTED_SECONDS
+            state = await self._servers[record.server].find(record.name, record.since)
+            if state is not None or late:
+                return state
+            await self._pause(_LISTED_SECONDS / 10)
+            if self._stopping.is_set():
+                raise self._ended or ServiceError("stopped", final=True)
+
+    async def _collect(self, *, cancel: bool) -> list[Collected]:
+        found = []
+        for record in list(self._records.open()):
+            if self._stopping.is_set():
+                break
+            if record.server not in self._servers:
+                self._note(f"{record.name} was sent to {record.server}: it is collected when that server is configured")
+                continue
+            state = await self._state(record)
+            if state is not None and cancel and state.status not in ENDED:
+                await self._servers[record.server].cancel(state.id)
+                state = await self._state(record)
+            if state is not None and state.status in ENDED:
+                found.append(await self._store(record, state))
+            elif state is not None:
+                record.answered = state.answered
+                self._open[record.name] = record
+                if self.budget is not None and record.name not in self._committed:
+                    # What is open will be paid: it counts before anything is added to it.
+                    self._committed[record.name] = record.most_usd
+                    self.budget.spent_usd += record.most_usd
+        return found
+
+    async def _state(self, record: BatchRecord) -> BatchState | None:
+        """The state of a record's batch; None if it does not exist, so that its record is dropped."""
+        if record.batch_id:
+            state = await self._servers[record.server].state(record.batch_id)
+            if state is None and not self._mode.cancel:
+                raise ServiceError(
+                    "batch",
+                    f"{record.server} does not know the batch {record.batch_id}",
+                    final=True,
+                    do="use the key and the project that it was submitted with; `enrich run --engine batch --cancel` gives it up",
+                )
+        elif (state := await self._found(record)) is not None:
+            record.batch_id = state.id
+            self._records.save(record)
+        if state is None:
+            self._unmark(record)
+            self._close(record, 0.0)
+        return state
+
+    def _unmark(self, record: BatchRecord) -> None:
+        """Let the requests of a batch that was never worked on be submitted again."""
+        for request in record.requests.values():
+            for _, key in request.questions:
+                if (row := self._records.row(key, request.turn)) is not None and row.batch == record.name and not row.status:
+                    self._records.take(key, request.turn)
+
+    def _close(self, record: BatchRecord, cost_usd: float) -> None:
+        self._records.drop(record)
+        self._open.pop(record.name, None)
+        if (committed := self._committed.pop(record.name, None)) is not None and self.budget is not None:
+            self.budget.spent_usd += cost_usd - committed
+
+    async def _store(self, record: BatchRecord, state: BatchState) -> Collected:
+        """Store the rows of a batch that has ended. A request without a row is submitted again when it is asked next."""
+        found, odd = Collected(record.name, state.status), Counter[str]()
+        missing = dict(record.requests)
+        files = [file for file in (state.output_file_id, state.error_file_id) if file]
+        for file in files:
+            data = await self._servers[record.server].download(file)
+            if data is None:
+                odd["file that the server does not have"] += 1
+                continue
+            rows, odd["unreadable row"] = output_rows(data)
+            for row in rows:
+                if row.custom_id not in missing:
+                    odd["duplicate row" if row.custom_id in record.requests else "unknown row"] += 1
+                    continue
+                request = missing[row.custom_id]
+                self._records.put(request, self._row_of(record, request, row, found))
+                if row.status:
+                    del missing[row.custom_id]
+            # Ctrl-C is heard, and the display moves, while many files are stored.
+            await asyncio.sleep(0)
+        if state.status == "failed":
+            self._failed(record, state)
+        elif state.status == "completed" and (not files or odd["file that the server does not have"]):
+            for custom_id, request in missing.items():
+                detail = f"batch {state.id} is completed, but has no output file"
+                self._records.put(request, Row(id=custom_id, batch=record.name, cause="no-output", detail=detail))
+        self._close(record, found.spent.cost_usd or 0.0)
+        parts = [f"{len(record.requests) - len(missing):,} of {counted(len(record.requests), 'request')} answered"]
+        parts += [counted(number, kind) for kind, number in odd.items() if number]
+        self._note(f"batch {state.id} {state.status}: {', '.join(parts)}")
+        return found
+
+    def _row_of(self, record: BatchRecord, request: BatchRequest, row: OutputRow, found: Collected) -> Row:
+        """The row as it is stored; what it cost is added to `found`."""
+        kept = Row(id=row.custom_id, batch=record.name, attempt=request.attempt)
+        if row.response is None:
+            said = f"{row.error.code or ''}: {row.error.message or ''}" if row.error else "no answer"
+            return kept.model_copy(update={"detail": shown(said.strip(": "), self.endpoint)})
+        from pydantic_core import to_json
+
+        body = to_json(row.response.body, inf_nan_mode="null")
+        text = body.decode("utf-8", "replace")
+        kept = kept.model_copy(update={"status": row.status, "body": text})
+        if row.status != 200:
+            return kept.model_copy(update={"body": self.endpoint.redact(text[:4000])})
+        usage, cost = self._usage_of(record, request, body)
+        found.spent.add(usage or Usage(), cost)
+        names = [name for name, _ in request.questions]
+        for name, share in zip(names, shares(usage or Usage(), len(names)), strict=True):
+            found.spending[name, record.model].add(share, None if cost is None else cost / len(names))
+        if self.endpoint.leaked_in(text, ()):
+            return kept.model_copy(update={"body": "", "status": 0, "cause": "key-in-answer", "detail": "the answer has the API key in it"})
+        return kept.model_copy(update={"usage": None if usage is None else usage.counts(), "cost_usd": cost})
+
+    def _usage_of(self, record: BatchRecord, request: BatchRequest, body: bytes) -> tuple[Usage | None, float | None]:
+        """(the usage as stated, None if it is senseless; the cost, at most that of the whole answer)."""
+        try:
+            completion = read_completion(body)
+        except TransientError:
+            return None, request.most_usd
+        answer_bytes = len(completion.text.encode("utf-8", "replace"))
+        counts, _ = counted_usage(completion.usage, request.sent_bytes, answer_bytes, request.ceiling)
+        price = self._prices.price_of(record.model)
+        if counts is None or price is None or request.most_usd is None:
+            return completion.usage if counts else None, request.most_usd
+        return completion.usage, min(price.cost(counts), request.most_usd)
+
+    def _failed(self, record: BatchRecord, state: BatchState) -> None:
+        """A batch that the server did not accept: nothing of it was worked on."""
+        problems = [(one.line, one.code or "", shown(one.message or "no reason given", self.endpoint)) for one in state.problems]
+        ids = list(record.requests)
+        faulty = {ids[line - 1]: message for line, _, message in problems if line is not None and 0 < line <= len(ids)}
+        self._unmark(record)
+        limits = [_QUEUE_LIMIT.search(message) for _, code, message in problems if code == "token_limit_exceeded"]
+        if limits:
+            stated = int(limits[0][1].replace(",", "")) if limits[0] else self._queue_tokens(record.model) / 2
+            self._records.learn_queue(record.model, int(min(0.9 * stated, 1e12)))
+            self._note(f"{record.model}: the account may have {stated:,.0f} tokens in the queue of batches: the files are made to fit")
+        elif faulty and len(problems) <= _FAULTY_LINES:
+            for custom_id, message in faulty.items():
+                row = Row(id=custom_id, batch=record.name, cause="bad-request", detail=message)
+                self._records.put(record.requests[custom_id], row)
+        else:
+            why = problems[0][2] if problems else "no reason given"
+            self._problem = ServiceError("batch", f"batch {state.id} failed: {why}", final=True, do="nothing of it was paid; run again")
