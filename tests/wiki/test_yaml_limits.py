@@ -24,6 +24,7 @@ SHAPES = {
     "indented": "\n".join(" " * level + "a:" for level in range(1500)),
     "mixed": "- ? " * DEEP,
     "behind text": "title: x\ntags: [a]\nb:\n" + "  - " + "[" * DEEP,
+    **{f"behind the line break {mark!r}": f"- a{mark}" + "- " * DEEP for mark in "\x85\u2028\u2029"},
     "aliases": "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 400)),
 }
 
@@ -38,6 +39,11 @@ def test_deep_yaml_is_an_error_with_a_reason(text: str) -> None:
     assert len(page.problem.reason) < 300
     with pytest.raises(EditRefused):
         edit(f"---\n{text}\n---\nText.\n", {("quality",): 1})
+
+
+def test_a_carriage_return_is_a_line_break_in_data_files_too() -> None:
+    with pytest.raises(yaml12.YamlError):
+        yaml12.load("- a\r" + "- " * DEEP)
 
 
 @pytest.mark.parametrize("text", ["a: " + "[" * 90 + "]" * 90, "- " * 90 + "x", "\n".join(" " * level + "a:" for level in range(90))])

@@ -23,8 +23,8 @@ _MOST_JSON_VALUES = 100_000
 _MOST_JSON_LEVELS = 50
 # The C parser recurses for each level and ends the process at some ten thousands; what reads the values recurses too.
 MOST_LEVELS = 100
-# A level takes a bracket, or one column at the start of a line: only such texts can be too deep.
-_DEEP_LINE = re.compile(rf"^(?:[ \t]|[-?:](?=[ \t])|[&!]\S*(?=[ \t])){{{MOST_LEVELS}}}", re.MULTILINE)
+# A level takes a bracket, or one column at the start of a line: only such texts can be too deep. YAML 1.1 has more line breaks than "\n".
+_DEEP_LINE = re.compile(rf"(?:^|[\r\x85\u2028\u2029\ufeff])(?:[ \t]|[-?:](?=[ \t])|[&!]\S*(?=[ \t])){{{MOST_LEVELS}}}", re.MULTILINE)
 
 
 class YamlError(ValueError):
