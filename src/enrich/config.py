@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -34,6 +34,10 @@ PAGE_SUFFIXES = (".md", ".mdx", ".markdown")
 # Parts of pages and templates, in most generators. Hugo's and Zola's `_index.md` is a page.
 PARTIALS = tuple(f"**/_*{suffix}" for suffix in PAGE_SUFFIXES)
 Ids = Literal["path", "stem"]
+FIELD_NAMES = ("llmSummary", "insights", "ratings", "quality")
+OFF = "off"
+# Keys that say what a page is: a field kept there would change its address, its language, or what a model is shown.
+_RESERVED = ("title", "slug", "url", "permalink", "path", "aliases", "lang", "language", "locale", "draft", "date", "layout", "template")
 SEVEN_DIMENSIONS = ("focus", "novelty", "rigor", "completeness", "concreteness", "actionability", "objectivity")
 
 
@@ -59,7 +63,38 @@ class WikiSection(_Section):
     ids: Ids | None = None
     min_words: Annotated[int, Field(ge=0)] = 50
     escape_dollar: bool = True
+    frontmatter: Literal["keep", "add"] = "keep"
     profile: str = "neutral"
+
+
+# A plain key in every format of frontmatter.
+_KEY = r"[^\s.*:#\"'`\[\]{},&!|>%@]+"
+KeyName = Annotated[str, Field(pattern=rf"^{_KEY}(\.{_KEY})*$", max_length=200)]
+# A `*` in the last key is the dimension, for sites that know only flat keys.
+RatingsKey = Annotated[str, Field(pattern=rf"^({_KEY}\.)*({_KEY}|({_KEY})?\*({_KEY})?)$", max_length=200)]
+
+
+class FieldsSection(_Section):
+    """Where values are kept: a key or a dotted path by field, or `off` (`wiki.field_map`)."""
+
+    llmSummary: KeyName = "llmSummary"  # noqa: N815 - the name of the field
+    insights: KeyName = "insights"
+    ratings: RatingsKey = "ratings"
+    quality: KeyName = "quality"
+    under: KeyName | Literal[""] = ""
+    evidence: bool = True
+    store: Literal["frontmatter", "sidecar"] = "frontmatter"
+
+    @model_validator(mode="after")
+    def _are_apart(self) -> FieldsSection:
+        paths = {name: f"{self.under}.{value}".lstrip(".").split(".") for name in FIELD_NAMES if (value := getattr(self, name)) != OFF}
+        for name, path in paths.items():
+            if self.store == "frontmatter" and path[0] in _RESERVED and len(path) == 1:
+                raise ValueError(f"`{name}` cannot be kept under `{path[0]}`, which says what the page is: name another key")
+            for other, its in paths.items():
+                if name != other and its[: len(path)] == path:
+                    raise ValueError(f"`{name}` and `{other}` are kept under the same key `{'.'.join(path)}`: name two keys")
+        return self
 
 
 class LlmSection(_Section):
@@ -149,6 +184,7 @@ class Config(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, case_sensitive=True, env_prefix="enrich_", env_nested_delimiter="__")
     wiki: WikiSection = WikiSection()
+    fields: FieldsSection = FieldsSection()
     llm: LlmSection = LlmSection()
     stages: StagesSection = StagesSection()
     run: RunSection = RunSection()

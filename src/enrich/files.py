@@ -245,6 +245,33 @@ def replace_file(file: Path, new: bytes, *, expected: str, root: Path) -> None:
         _sync_folder(folder)
 
 
+def replace_own_file(file: Path, new: bytes, *, before: bytes | None, within: Folders) -> None:
+    """Replace a file of our own, whose bytes must still be `before`; None: it must not exist yet, and its folders are made.
+
+    Raises `PageMoved` if it was made, changed or removed meanwhile, `UserError` if it cannot be written or is behind a link.
+    """
+    with _translated(file), _own_folder(file.parent, within, make=True) as folder:
+        if before is not None:
+            os.close(within.open(file, os.O_RDONLY, own=True))  # raises for a link
+            replace_file(file, new, expected=digest_of(before), root=file.parent)
+            return
+        with _temporary(folder, 0o666) as (handle, temporary):
+            _write(handle, new)
+            os.fsync(handle)
+            try:
+                os.link(temporary, file.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            except OSError:  # it exists, or this file system has no hard links
+                if _status(folder, file.name) is not None:
+                    raise PageMoved(file, "it was made after it was looked for") from None
+                os.replace(temporary, file.name, src_dir_fd=folder, dst_dir_fd=folder)
+        _sync_folder(folder)
+
+
+def digest_of(raw: bytes) -> str:
+    """sha256 of a file's bytes, to detect that it changed on disk after it was read."""
+    return hashlib.sha256(raw).hexdigest()
+
+
 def write_text_atomically(file: Path, text: str, *, durable: bool = True, within: Folders | None = None) -> None:
     """Write a file of our own (lock, proposal, report) as UTF-8 with its line breaks unchanged. Missing folders are made, the mode is kept.
 

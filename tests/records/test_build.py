@@ -112,9 +112,9 @@ def test_only_edited_pages_are_parsed_and_only_changed_words_are_compared_again(
     parsed: list[str] = []
     compared: list[int] = []
 
-    def watched_parse(file: PageFile, raw: bytes) -> Page:
+    def watched_parse(file: PageFile, raw: bytes, sidecar: bytes | None) -> Page:
         parsed.append(file.id)
-        return parse_page(file, raw)
+        return parse_page(file, raw, sidecar)
 
     def watched_compare(texts: Iterable[bytes], *rest: Any) -> Any:
         held = list(texts)

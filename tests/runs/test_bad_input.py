@@ -32,7 +32,7 @@ def lines_about(text: str, word: str) -> list[str]:
         (b"---\ntitle: a\n---\n" + "über".encode("latin-1") * 80, "not UTF-8", True),
         (b"---\n- a list\n---\nbody\n", "not a mapping", True),
         (b"just words\n" * 80, "no frontmatter", False),
-        (b"+++\ntitle = 'x'\n+++\nbody\n", "TOML", False),
+        (b"+++\ntitle = x\n+++\nbody\n", "broken TOML", True),
         (b"", "no frontmatter", False),
     ],
     ids=["broken-yaml", "double-key", "unclosed", "latin-1", "list", "none", "toml", "empty"],

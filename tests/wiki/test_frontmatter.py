@@ -79,7 +79,7 @@ def test_exact(name: str, parser: str) -> None:
 REFUSED: dict[str, tuple[str, Changes, str, int]] = {
     "no frontmatter": ("# Title\n", q(), "no frontmatter", 1),
     "empty file": ("", q(), "no frontmatter", 1),
-    "TOML": ("+++\ntitle = 1\n+++\n", q(), "TOML", 1),
+    "open TOML": ("+++\ntitle = 1\n", q(), "no closing `+++`", 1),
     "never closed": ("---\ntitle: x\n", q(), "no closing", 1),
     "closed by dots": ("---\ntitle: x\n...\nText\n", q(), "no closing", 1),
     "dots before the fence": ("---\ntitle: x\n...\n---\n", q(), "document mark", 3),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 from itertools import pairwise
@@ -16,6 +16,7 @@ from typing import Any
 
 from enrich.checks.report import PageFinding
 from enrich.wiki import yaml12
+from enrich.wiki.field_map import RATINGS
 from enrich.wiki.frontmatter.edit import KEY_ORDER
 from enrich.wiki.pages import Page
 from enrich.wiki.profile import Profile, Severity
@@ -36,11 +37,15 @@ def frontmatter(page: Page, profile: Profile) -> list[PageFinding]:
         lenient = page.problem.kind == "no-frontmatter"
         line = max(page.problem.line, 1)
         return [PageFinding(page.id, file, line, BROKEN, "warning" if lenient else "error", page.problem.reason, 1)]
+    head, store = _head(page), page.store_head
     findings = [
-        PageFinding(page.id, file, _key_line(page, *key), SCHEMA, severity, message, 1)
+        PageFinding(page.id, file, _key_line(head, *key), SCHEMA, severity, message, 1)
         for judge in (_values, _lists, _contradictions)
         for key, severity, message in judge(page, profile)
         if severity != "off"
+    ]
+    findings += [
+        PageFinding(page.id, page.file.store, _key_line(store, *key), SCHEMA, "error", message, 1) for key, message in _own_values(page)
     ]
     # Known keys come first in the order of `KEY_ORDER`, unknown ones after them by name (FIELDS.md section 15).
     ranked = [(_RANK.get(key, len(_RANK)), key) for key in page.frontmatter]
@@ -48,7 +53,7 @@ def frontmatter(page: Page, profile: Profile) -> list[PageFinding]:
     if misplaced and profile.checks.key_order != "off":
         later, earlier = misplaced
         said = f"`{later}` comes after `{earlier}`; the order of keys puts it before"
-        findings.append(PageFinding(page.id, file, _key_line(page, later), ORDER, profile.checks.key_order, said, 1))
+        findings.append(PageFinding(page.id, file, _key_line(head, later), ORDER, profile.checks.key_order, said, 1))
     return sorted(findings, key=lambda finding: finding.line)
 
 
@@ -111,23 +116,32 @@ def _present(value: Any) -> bool:
 
 def _values(page: Page, profile: Profile) -> Iterator[_Judged]:
     checks, front, keys = profile.checks, page.frontmatter, _keys()
+    ours = {keys[0] for keys in page.file.fields.keys.values()} if page.file.fields.sidecars is None else set()
     for key in checks.required_keys:
         if not _present(front.get(key)):
             yield (key,), "error", f"`{key}` is missing"
     for key, value in front.items():
         if key in checks.deprecated_keys:
             yield (key,), "error", f"`{key}` is no longer used: {checks.deprecated_keys[key]}"
-        elif key not in KEY_ORDER and key not in checks.keys:
+        elif key not in KEY_ORDER and key not in checks.keys and key not in ours:
             yield (key,), checks.unknown_keys, f"unknown key `{key}`"
-        kinds = keys["own"].get(key) or keys["other"].get(key)
-        if kinds and _present(value) and (expected := _expected(value, kinds)):
-            yield (key,), "error" if key in keys["own"] else checks.key_types, f"`{key}` should be {expected}, and is {shown(value)}"
-    ratings = front.get("ratings")
-    if not isinstance(ratings, dict):
-        return
-    for part, kinds in keys["ratings"].items():
-        if _present(ratings.get(part)) and (expected := _expected(ratings[part], kinds)):
-            yield ("ratings", part), "error", f"`ratings.{part}` should be {expected}, and is {shown(ratings[part])}"
+        kinds = keys["read"].get(key) or keys["other"].get(key)
+        if kinds and key not in ours and _present(value) and (expected := _expected(value, kinds)):
+            yield (key,), "error" if key in keys["read"] else checks.key_types, f"`{key}` should be {expected}, and is {shown(value)}"
+
+
+def _own_values(page: Page) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is wrong with values of the kinds that `enrich` writes, wherever they are kept."""
+    fields, keys = page.file.fields, _keys()
+    for name in fields.keys:
+        value = page.data.get(name)
+        named = [(name, value, keys["own"][name])]
+        if name == RATINGS and isinstance(value, Mapping):
+            named += [(f"{name}.{part}", value.get(part), kinds) for part, kinds in keys["ratings"].items()]
+        for field, current, kinds in named:
+            path = fields.path(field) or ()
+            if _present(current) and (expected := _expected(current, kinds)):
+                yield path, f"`{'.'.join(path)}` should be {expected}, and is {shown(current)}"
 
 
 def _lists(page: Page, profile: Profile) -> Iterator[_Judged]:
@@ -173,13 +187,13 @@ def _head(page: Page) -> str:
     return page.text[: len(page.text) - len(page.body)]
 
 
-def _key_line(page: Page, *path: str) -> int:
+def _key_line(head: str, *path: str) -> int:
     """The file line of a key, or of a key within it; 1 if the key is not in the file."""
-    lines = _head(page).split("\n")
+    lines = head.split("\n")
     at: int | None = None
     for name in path:
         indent = "" if at is None else "[ \\t]+"
-        pattern = re.compile(rf"{indent}(?:- +)?[\"']?{re.escape(name)}[\"']?[ \t]*:")
+        pattern = re.compile(rf"{indent}(?:- +)?[\"']?{re.escape(name)}[\"']?[ \t]*[:=]")
         found = _find(lines, pattern, -1 if at is None else at)
         if found is None:
             break

@@ -40,7 +40,7 @@ def page_findings(page: Page) -> Iterator[PageFinding]:
         if not insight.values:
             yield _finding(insight, "insight-fields", "error", "an insight is a mapping with type, text, scores and evidence")
             continue
-        yield from _fields(insight, ("type", "text", *SCORES, "evidence"))
+        yield from _fields(insight, ("type", "text", *SCORES, *(["evidence"] if page.file.fields.evidence else [])))
         yield from _scores(insight, SCORES)
         quote = insight.values.get("evidence")
         if isinstance(quote, str) and quote.strip():

@@ -29,7 +29,7 @@ from enrich.cli.session import (
 from enrich.errors import UserError
 from enrich.files import write_text_atomically
 from enrich.llm.server import host_of
-from enrich.runs.plan import Estimate, Plan, StageState, estimate, make_plan
+from enrich.runs.plan import BROKEN, Estimate, Plan, StageState, estimate, make_plan
 from enrich.runs.report import pull_request_body
 from enrich.runs.results import FailedQuestion, RunResult
 from enrich.runs.run import RunOptions
@@ -78,11 +78,15 @@ def plan(
     made = make_plan(wiki, wiki.select(pages or ()), stages, refresh=refresh)
     cost = estimate(wiki, made, stages, EngineOptions(engine).share)
     for problem in made.problems:
-        session.warn(problem.detail)
+        if problem.cause in BROKEN:
+            session.warn(problem.detail)
+    left_out = made.left_out(wiki, len(wiki.files) if session.verbose else LISTED)
     if session.json:
         session.document({"states": [asdict(state) for state in made.states], **asdict(cost)})
     else:
         _print_plan(session, made, cost)
+        for line in left_out:
+            session.say(line)
     if exit_code and made.due:
         raise Exit(TO_REPORT)
 

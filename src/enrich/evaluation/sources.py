@@ -168,20 +168,18 @@ def stored_at(config: Config, revision: str) -> AnswerSet:
 def _written_by_us(page: Page, lock: Lock | None) -> Collection[str]:
     if lock is None:
         return ()
-    ratings = page.frontmatter.get("ratings")
+    ratings = page.data.get("ratings")
     fields = ["llmSummary", "insights", *(f"ratings.{name}" for name in (ratings if isinstance(ratings, Mapping) else ()))]
-    return {
-        name for name in fields if owner(current_value(page.frontmatter, name), lock.entry(page.id, stage_of(name), page), name) == "ours"
-    }
+    return {name for name in fields if owner(current_value(page.data, name), lock.entry(page.id, stage_of(name), page), name) == "ours"}
 
 
 def _page_answers(page: Page, left_out: Collection[str], from_data: Sequence[ScoredInsight] | None) -> tuple[PageAnswers, int]:
     """(the values on the page and in the data folder, the number of unusable ones on the page)."""
     unusable = 0
-    summary = page.frontmatter.get("llmSummary")
+    summary = page.data.get("llmSummary")
     text = plain(summary) if isinstance(summary, str) and "llmSummary" not in left_out else ""
     ratings: dict[str, float] = {}
-    stored = page.frontmatter.get("ratings")
+    stored = page.data.get("ratings")
     for name, value in (stored if isinstance(stored, Mapping) else {}).items():
         if f"ratings.{name}" in left_out or value is None:
             continue
@@ -191,7 +189,7 @@ def _page_answers(page: Page, left_out: Collection[str], from_data: Sequence[Sco
         # Values on other scales are under `ratings` too (FIELDS.md section 15); they are not answers.
         unusable += number(value, 100) is None
     own: list[ScoredInsight] = []
-    if isinstance(page.frontmatter.get("insights"), list) and "insights" not in left_out:
+    if isinstance(page.data.get("insights"), list) and "insights" not in left_out:
         entries = page_insights(page)
         own = [insight for entry in entries if (insight := read_insight(entry.values)) is not None]
         unusable += len(entries) - len(own)
@@ -200,10 +198,10 @@ def _page_answers(page: Page, left_out: Collection[str], from_data: Sequence[Sco
 
 
 def _check_out(config: Config, revision: str, root: Path) -> None:
-    """Write the pages and insight files of a revision below `root`, from its blobs: no link, filter or hook of the repository has an effect."""
+    """Write the pages and data files of a revision below `root`, from its blobs: no link, filter or hook of the repository has an effect."""
     if revision.startswith("-"):
         raise UserError(f"not a revision: {revision!r}", where=str(config.root), do="name a commit, a tag or a branch")
-    wanted = [PurePosixPath(config.wiki.content), PurePosixPath(config.wiki.data, "insights")]
+    wanted = [PurePosixPath(config.wiki.content), PurePosixPath(config.wiki.data, "insights"), PurePosixPath(config.wiki.data, "enrich")]
     for folder in wanted:
         if folder.is_absolute() or ".." in folder.parts:
             raise UserError(f"{folder} is outside the wiki's folder", where=str(config.root), do="compare with a file that --save wrote")

@@ -15,7 +15,7 @@ from typing import Any
 
 from enrich.config import STAGES, Config, shipped_prompts
 from enrich.errors import UserError
-from enrich.files import LOCK_BYTES, Folders, KeyedStore, names_in, open_file, read_bytes, write_text_atomically
+from enrich.files import LOCK_BYTES, PAGE_BYTES, Folders, KeyedStore, names_in, open_file, read_bytes, write_text_atomically
 from enrich.metrics.links import resource_map
 from enrich.records.infobox import Row, infobox_rows
 from enrich.records.record import LoadedPage, Surroundings, complete, load_page, open_store, page_record
@@ -156,7 +156,11 @@ def _inputs(config: Config) -> bytes:
     ours = [*package.rglob("*.py"), *shipped_prompts().glob("*.md")]
     reads = [(str(file), file.read_bytes) for file in sorted(ours)]
     reads += [(str(file), partial(read_bytes, file, config.folders, LOCK_BYTES)) for file in (*prompts, *named, config.lock)]
-    for name, read in [*reads, *((f"{page.id}\0{page.path}", page.read) for page in pages)]:
+    reads += [(f"{page.id}\0{page.path}", page.read) for page in pages]
+    reads += [
+        (f"{page.id}\0sidecar", partial(read_bytes, page.store, config.folders, PAGE_BYTES)) for page in pages if page.fields.sidecars
+    ]
+    for name, read in reads:
         try:
             content = read()
         except OSError as error:

@@ -106,11 +106,13 @@ class LoadedPage:
 def load_page(file: PageFile, raw: bytes, profile: Profile, store: KeyedStore) -> LoadedPage:
     """The page with the bytes `raw`, its facts from the store if they are there."""
     # The file name is part of the key because a page without a title gets its title from it.
-    key = store.key("page", os.fsencode(file.path.rpartition("/")[2]) + b"\0" + raw)
+    sidecar = file.read_sidecar()
+    parts = [os.fsencode(file.path.rpartition("/")[2]), repr(sorted(file.fields.keys.items())).encode(), repr(sidecar).encode(), raw]
+    key = store.key("page", b"\0".join(parts))
     try:
         return LoadedPage(file, raw, _FACTS.validate_python(store.get(key)))
     except ValidationError:
-        page = parse_page(file, raw)
+        page = parse_page(file, raw, sidecar)
         compared = compared_text(page.text)
         facts = page_facts(page, profile, compared)
         store.put(key, _FACTS.dump_python(facts))
@@ -122,7 +124,7 @@ def page_facts(page: Page, profile: Profile, compared: bytes) -> PageFacts:
     problem = None if page.problem is None else (page.problem.kind, page.problem.reason, page.problem.line)
     frontmatter: dict[str, Any] = {}
     try:
-        frontmatter = yaml12.json_value({key: page.frontmatter[key] for key in KEYS if key in page.frontmatter})
+        frontmatter = yaml12.json_value({key: page.data[key] for key in KEYS if key in page.data})
     except yaml12.YamlError as error:
         problem = ("yaml", f"{error.reason}; the frontmatter is not used", 1)
     return PageFacts(

@@ -13,12 +13,12 @@ from itertools import islice
 from typing import Any
 
 from enrich.errors import UserError
-from enrich.files import PageMoved, replace_file
+from enrich.files import PageMoved, digest_of, replace_file, replace_own_file
 from enrich.metrics.quality import content_type, grading_counts, quality_from_ratings
 from enrich.review.lock import PERSONS, Key, Lock, LockEntry, LockFile, lock_entry, owner
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, changed_lines
-from enrich.stages.fields import INSIGHTS, QUALITY, as_written, canonical, current_value, key_path, same, value_hash
-from enrich.wiki.frontmatter.edit import edit_bytes
+from enrich.stages.fields import INSIGHTS, QUALITY, as_written, canonical, current_value, holds, same, value_hash
+from enrich.wiki.frontmatter.edit import edit_bytes, edit_document
 from enrich.wiki.frontmatter.spans import EditRefused
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
@@ -53,12 +53,17 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class _PageEdit:
-    """One page's bytes after its changes, and the lock entries that will be true then."""
+    """The bytes of the file that holds a page's values after its changes, and the lock entries that will be true then."""
 
     page: Page
     changes: Sequence[FieldChange]
     raw: bytes
     entries: Sequence[LockEntry]
+
+    @property
+    def writes(self) -> bool:
+        """Whether the file that holds the values changes."""
+        return self.raw != self.page.store_bytes
 
 
 def quality_after(wiki: Wiki, page: Page, changes: Iterable[FieldChange]) -> int | None:
@@ -66,7 +71,7 @@ def quality_after(wiki: Wiki, page: Page, changes: Iterable[FieldChange]) -> int
     formula = wiki.config.stages.ratings.quality
     if formula == "off":
         return None
-    there = page.frontmatter.get("ratings")
+    there = page.data.get("ratings")
     ratings: dict[str, Any] = dict(there) if isinstance(there, Mapping) else {}
     ratings |= {name.removeprefix("ratings."): change.new for change in changes if (name := change.field).startswith("ratings.")}
     prose_words, citations = grading_counts(page.body, wiki.profile)
@@ -115,7 +120,7 @@ def _apply_batch(wiki: Wiki, batch: Sequence[tuple[Proposal, Sequence[FieldChang
                 done.refused.append(edit)
             else:
                 edits.append(edit)
-    lock_file.append_intents(entry for edit in edits if edit.raw != edit.page.raw for entry in edit.entries)
+    lock_file.append_intents(entry for edit in edits if edit.writes for entry in edit.entries)
     written = _write_pages(wiki, edits, done)
     on_page = {edit.page.id for edit in written}
     # Intents of pages that were not written are void: their earlier entries are restored.
@@ -141,8 +146,12 @@ def _write_pages(wiki: Wiki, edits: Sequence[_PageEdit], done: Applied) -> list[
     for edit in edits:
         page = edit.page
         try:
-            if edit.raw != page.raw:
-                replace_file(page.file.file, edit.raw, expected=page.file_hash, root=wiki.content)
+            if not edit.writes:
+                pass
+            elif page.file.fields.sidecars is None:
+                replace_file(page.file.file, edit.raw, expected=digest_of(page.raw), root=wiki.content)
+            else:
+                replace_own_file(page.file.store, edit.raw, before=page.sidecar, within=wiki.config.folders)
         except PageMoved as error:
             done.refused.append(Refusal(page.id, page.file.path, FIELD_MOVED, str(error)))
         except UserError as error:
@@ -165,8 +174,8 @@ def obstacle(page: Page, changes: Iterable[FieldChange], seen: Mapping[str, str]
     `seen` are the proposal's line marks: with them, the detail says which lines changed.
     """
     for change in changes:
-        now = current_value(page.frontmatter, change.field)
-        if same(now, change.result):
+        now = current_value(page.data, change.field)
+        if holds(page, change.field, change.result):
             continue  # written already, by an apply that was interrupted
         if page.hash != change.question.page_hash:
             marks = (seen or {}).get(change.question.page_hash)
@@ -199,7 +208,8 @@ def _edit_of(wiki: Wiki, lock: Lock, proposal: Proposal, changes: Sequence[Field
 
 
 def edited(wiki: Wiki, page: Page, lock: Lock, changes: Sequence[FieldChange]) -> tuple[bytes, list[LockEntry]]:
-    """The page's bytes with `changes` written, and the lock entries that will be true then. Raises `EditRefused`.
+    """The bytes of the file that holds the page's values (itself or its sidecar) with `changes` written, and the lock entries that will be
+    true then. Raises `EditRefused`.
 
     `quality` is that of the ratings which are on the page then, unless it is a person's and not among `changes`.
     """
@@ -209,24 +219,29 @@ def edited(wiki: Wiki, page: Page, lock: Lock, changes: Sequence[FieldChange]) -
         of_stage = [change for change in changes if change.stage == stage]
         before = lock.entry(page.id, stage, page)
         names = [change.field for change in of_stage]
-        if stage == "ratings" and QUALITY not in names and owner(page.frontmatter.get(QUALITY), before, QUALITY) not in PERSONS:
+        if stage == "ratings" and QUALITY not in names and owner(page.data.get(QUALITY), before, QUALITY) not in PERSONS:
             score = quality_after(wiki, page, changes)
-            if score is not None:
+            if score is not None and page.file.fields.path(QUALITY) is not None:
                 values[QUALITY] = score
                 names.append(QUALITY)
-        written = {name: value_hash(values[name]) for name in names}
+        written = {name: value_hash(page.file.fields.landed(name, values[name])) for name in names}
         # Rejected insights do not come back with the same answer.
         rejected = [
             f"{INSIGHTS}.{item}" for change in of_stage for item, given in change.items.items() if given.get("decision") == "reject"
         ]
         entries.append(lock_entry(page.id, stage, of_stage[-1].question, before, written=written, rejected=rejected, date=wiki.today))
-    escape = wiki.config.wiki.escape_dollar and page.file.path.endswith(".mdx")
+    fields = page.file.fields
+    escape = wiki.config.wiki.escape_dollar and page.file.path.endswith(".mdx") and fields.sidecars is None
     edits = {
-        key_path(name): as_written(value, escape_dollar=escape)
+        path: as_written(fields.landed(name, value), escape_dollar=escape)
         for name, value in values.items()
-        if not same(current_value(page.frontmatter, name), value)
+        if (path := fields.path(name)) is not None and not holds(page, name, value)
     }
-    return (edit_bytes(page.raw, edits) if edits else page.raw), entries
+    if not edits:
+        return page.store_bytes, entries
+    if fields.sidecars is not None:
+        return edit_document(page.store_bytes, edits), entries
+    return edit_bytes(page.raw, edits, add=fields.add), entries
 
 
 def _with_quality(wiki: Wiki, page: Page, changes: Sequence[FieldChange]) -> list[FieldChange]:

@@ -112,7 +112,7 @@ def noted(change: FieldChange, note: str, *, by: str, when: str) -> FieldChange:
 
 def taken_over(change: FieldChange, page: Page, lock: Lock, *, by: str, when: str) -> FieldChange:
     """The change accepted over the value on the page *now*: a person has seen that value and chose the proposed one."""
-    now = current_value(page.frontmatter, change.field)
+    now = current_value(page.data, change.field)
     persons = owner(now, lock.entry(page.id, change.stage, page), change.field) in PERSONS
     flags = (*change.flags, OVER_HUMAN) if persons and OVER_HUMAN not in change.flags else change.flags
     edited = Edit(by, when, "over", change.proposed)
@@ -317,7 +317,7 @@ def adopt(
             for stage in stages:
                 entry = lock.entry(page.id, stage.name, page)
                 names = [*stage.fields, *([QUALITY] if stage.name == "ratings" else [])]
-                values = {name: current_value(page.frontmatter, name) for name in names if not fields or name in fields}
+                values = {name: current_value(page.data, name) for name in names if not fields or name in fields}
                 written = {
                     name: value_hash(value)
                     for name, value in values.items()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import html
+import os
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +38,7 @@ from enrich.review.views import (
 )
 from enrich.stages.fields import INSIGHTS
 from enrich.text import age, code_block, code_span, counted, escaped, printable
-from enrich.wiki.frontmatter.spans import EditRefused
+from enrich.wiki.frontmatter.spans import BOM, EditRefused, find_fences
 from enrich.wiki.wiki import Wiki
 
 if TYPE_CHECKING:
@@ -132,15 +133,13 @@ def _unified(wiki: Wiki, lock: Lock, view: PageView) -> Sequence[str]:
         raw, _ = edited(wiki, page, lock, fitting)
     except EditRefused as error:
         return [f"! cannot be written: {error.reason}"]
-    old, new = (_frontmatter(data) for data in (page.raw, raw))
-    return list(difflib.unified_diff(old, new, f"a/{view.path}", f"b/{view.path}", n=1, lineterm=""))
-
-
-def _frontmatter(raw: bytes) -> list[str]:
-    """The lines of a file's frontmatter: only they can change, and bodies are long."""
-    text = raw.decode("utf-8", "replace")
-    close = text.find("\n---", 3)
-    return text[: close + 5 if close >= 0 else None].splitlines()
+    fields, path = page.file.fields, view.path
+    if fields.sidecars is not None:
+        path = os.path.relpath(page.file.store, wiki.config.root)
+    old, new = (data.decode("utf-8", "replace") for data in (page.store_bytes, raw))
+    if fields.sidecars is None:  # only the frontmatter can change, and bodies are long
+        old, new = (text[: fences.body if (fences := find_fences(text, text.startswith(BOM))) else 0] for text in (old, new))
+    return list(difflib.unified_diff(old.splitlines(), new.splitlines(), f"a/{path}", f"b/{path}", n=1, lineterm=""))
 
 
 def page_heading(view: PageView) -> Iterator[Line]:

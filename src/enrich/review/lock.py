@@ -175,8 +175,8 @@ _SAME_TEXT = 1000
 
 def _matching(entry: LockEntry, page: Page | None) -> int:
     """How many of the entry's values are on the page."""
-    front = page.frontmatter if page else {}
-    return sum(value_hash(current_value(front, name)) == digest for name, digest in entry.fields.items())
+    data = page.data if page else {}
+    return sum(value_hash(current_value(data, name)) == digest for name, digest in entry.fields.items())
 
 
 def _fits(entry: LockEntry, page: Page) -> bool:
@@ -254,7 +254,7 @@ class Lock:
         found = dict.fromkeys(page.file.earlier_ids)
         found |= dict.fromkeys(self._by_text.get(page.hash, ()))
         for name in (SUMMARY, INSIGHTS):
-            found |= dict.fromkeys(self._by_text.get(value_hash(current_value(page.frontmatter, name)), ()))
+            found |= dict.fromkeys(self._by_text.get(value_hash(current_value(page.data, name)), ()))
         found.pop(page.id, None)
         return found
 

@@ -12,7 +12,7 @@ from enrich.config import STAGES
 from enrich.review.applying import quality_after
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, lock_entry, owner
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, item_id, line_marks
-from enrich.stages.fields import INSIGHTS, QUALITY, FieldAnswer, current_value, is_missing, same, value_hash, within
+from enrich.stages.fields import INSIGHTS, QUALITY, FieldAnswer, current_value, holds, is_missing, same, value_hash, within
 from enrich.stages.judges import kept
 from enrich.stages.stage import OFFLINE
 from enrich.wiki.pages import Page
@@ -86,10 +86,10 @@ def _compared(page: Page, answer: StageAnswer, entry: LockEntry | None, leap: fl
     changes: list[FieldChange] = []
     confirmed: dict[str, str] = {}
     for answered in answer.fields:
-        old = current_value(page.frontmatter, answered.field)
+        old = current_value(page.data, answered.field)
         whose = owner(old, entry, answered.field)
         given = _matched(_without_rejected(answered, answer, entry), old, answer.noise, page)
-        if same(old, given.value) or within(old, given.value, answer.noise):
+        if holds(page, given.field, given.value) or within(old, given.value, answer.noise):
             if whose not in PERSONS:
                 confirmed[given.field] = value_hash(old)
             continue
@@ -123,11 +123,11 @@ def _compared(page: Page, answer: StageAnswer, entry: LockEntry | None, leap: fl
 
 def _quality_change(wiki: Wiki, page: Page, entry: LockEntry | None, ratings: Sequence[FieldChange]) -> list[FieldChange]:
     """The formula's value for `quality`, proposed with a model's changed ratings if the value on the page is a person's."""
-    old = page.frontmatter.get(QUALITY)
+    old = page.data.get(QUALITY)
     if not ratings or ratings[0].stage != "ratings" or ratings[0].model == OFFLINE or owner(old, entry, QUALITY) not in PERSONS:
         return []
     new = quality_after(wiki, page, ratings)
-    if new is None or same(old, new):
+    if new is None or same(old, new) or page.file.fields.path(QUALITY) is None:
         return []
     answer = replace(ratings[0], findings=(), evidence=(), samples=1, spread=None)
     reason = "computed from the ratings; when it is applied, from those that are on the page then"

@@ -153,7 +153,7 @@ class ReviewSession:
         page = self._page()
         if page is None or out_of_reach(self.change, page) != FIELD_MOVED:
             self.message = "The value on the page did not change here: y accepts."
-        elif not same(current_value(page.frontmatter, self.change.field), self.shown_field.current):
+        elif not same(current_value(page.data, self.change.field), self.shown_field.current):
             self._shown = None  # a person must see the value that is replaced
             self.message = "The value on the page changed again just now: look, then o takes the proposed one."
         else:

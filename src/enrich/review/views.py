@@ -288,7 +288,7 @@ def page_view(wiki: Wiki, proposal: Proposal) -> PageView:
         cause, detail = (GONE, "") if page is None else obstacle(page, [change], proposal.seen) or ("", "")
         if cause == BODY_CHANGED and change.state != "rejected":
             note = note or detail
-        current = current_value(page.frontmatter, change.field) if page else None
+        current = current_value(page.data, change.field) if page else None
         flags = (*change.flags, *([STALE] if cause else []))
         fields.append(FieldView(change, flags, current, cause == FIELD_MOVED, quotes))
     return PageView(proposal, page, note, tuple(fields))

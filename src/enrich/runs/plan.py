@@ -16,19 +16,34 @@ from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, own
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore, blocking_flag
 from enrich.runs.results import FailedQuestion
 from enrich.runs.service import TokenUse, body_room, input_tokens, output_tokens
-from enrich.stages.fields import current_value, same
+from enrich.stages.fields import current_value, holds
 from enrich.stages.sections import LEAST_ROOM, condensed_page, split_page, summaries_page
 from enrich.stages.stage import OFFLINE, Stage, fused_request, groups, load_stages
+from enrich.text import counted
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.visible import visible
 from enrich.wiki.wiki import Wiki
 
 State = Literal["skipped", "human-edited", "unmanaged", "rejected", "proposed", "due", "current"]
+# Why a page is not asked about, in words, and what to set.
+_CURES = {
+    "no-frontmatter": (
+        "no frontmatter",
+        '`frontmatter = "add"` under [wiki] gives them a YAML block, `store = "sidecar"` under [fields] keeps values in files of their own',
+    ),
+    "too-short": ("fewer than {min_words} words", "`min_words` under [wiki] sets the limit"),
+    "configuration": ("named by `skip`", "`skip` under [wiki] lists them"),
+    "index-page": ("index pages", "`ask` under [wiki] names those to ask about, the profile's `not_asked` has the rule"),
+    "kind-of-page": (
+        "of a kind that is not asked about",
+        "`ask` under [wiki] names those to ask about, the profile's `not_asked` has the rule",
+    ),
+}
 # A section's summary as the plan expects it.
 _TYPICAL_SUMMARY = {"summary": "word " * 45, "evidence": ["word " * 20] * 2}
 # A page with one of these problems is broken and must be fixed. Other problems mean a page without usable frontmatter.
-BROKEN = ("unreadable", "encoding", "yaml", "proposal")
+BROKEN = ("unreadable", "encoding", "yaml", "toml", "sidecar", "proposal")
 # A paragraph without code, tags and expressions: each of its words is visible.
 _PLAIN = re.compile(r"\s*(?!import|export)[^\W_][^`~<{]*")
 
@@ -57,6 +72,20 @@ class Plan:
     held: list[tuple[str, str, str]] = field(default_factory=list)
     problems: list[FailedQuestion] = field(default_factory=list)
     applied: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+
+    def left_out(self, wiki: Wiki, most: int = 3) -> list[str]:
+        """One line for each reason why pages are not asked about: their number, the first `most` of them, and what to set. Not broken pages."""
+        groups: dict[str, dict[str, None]] = {}
+        for state in self.states:
+            if state.state == "skipped" and state.reasons[0] not in BROKEN:
+                groups.setdefault(state.reasons[0], {})[state.page] = None
+        lines = []
+        for reason, pages in groups.items():
+            what, do = _CURES.get(reason, (reason, "`enrich check` says more"))
+            more = f" and {len(pages) - most} more" if len(pages) > most else ""
+            what = what.format(min_words=wiki.config.wiki.min_words)
+            lines.append(f"{counted(len(pages), 'page')} left out, {what}: {', '.join(list(pages)[:most])}{more}; {do}")
+        return lines
 
     def left_alone(self) -> dict[str, str]:
         """Pages without due stages, with their states (`skipped: too-short`, `unmanaged`, `proposed`); current pages are left out."""
@@ -109,7 +138,7 @@ def make_plan(wiki: Wiki, files: Iterable[PageFile] | None = None, stages: Seque
 
 def _add_proposal(plan: Plan, page: Page, proposal: Proposal, waiting: set[str]) -> None:
     changes = [change for change in proposal.changes if change.state != "rejected"]
-    if applied := tuple(change.field for change in changes if same(current_value(page.frontmatter, change.field), change.result)):
+    if applied := tuple(change.field for change in changes if holds(page, change.field, change.result)):
         plan.applied.append((page.id, applied))
     plan.waiting += [(page.id, stage) for stage in waiting]
     plan.held += held_fields(page.id, [change for change in changes if change.stage in waiting])
@@ -155,11 +184,11 @@ def _stage_state(page: Page, stage: Stage, entry: LockEntry | None, proposal: Pr
     found: set[State] = set()
     reasons: dict[str, None] = {}
     for name in stage.fields:
-        value = current_value(page.frontmatter, name)
+        value = current_value(page.data, name)
         whose = owner(value, entry, name)
         owners.add(whose)
         if whose not in PERSONS:
-            state, why = _field_state(name, now, entry, proposal, value)
+            state, why = _field_state(page, name, now, entry, proposal)
             found.add(state)
             reasons.update(dict.fromkeys(why))
     order: tuple[State, ...] = ("due", "proposed", "rejected", "current")
@@ -167,12 +196,12 @@ def _stage_state(page: Page, stage: Stage, entry: LockEntry | None, proposal: Pr
     return StageState(page.id, stage.name, next((state for state in order if state in found), persons), tuple(reasons))
 
 
-def _field_state(name: str, now: Question, entry: LockEntry | None, proposal: Proposal | None, value: Any) -> tuple[State, Sequence[str]]:
+def _field_state(page: Page, name: str, now: Question, entry: LockEntry | None, proposal: Proposal | None) -> tuple[State, Sequence[str]]:
     if entry is not None and name in entry.rejected and not entry.question.reasons(now):
         return "rejected", ()
     change = proposal.change(name) if proposal else None
     # A proposed value that is on the page needs no decision: it was applied elsewhere, and came here with the repository.
-    if change is not None and change.state != "rejected" and not change.question.reasons(now) and not same(value, change.result):
+    if change is not None and change.state != "rejected" and not change.question.reasons(now) and not holds(page, name, change.result):
         return "proposed", ()
     if entry is None or name not in entry.written:
         return "due", ("missing",)

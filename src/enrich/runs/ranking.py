@@ -170,7 +170,7 @@ class _Ranking:
 
     def whole(self) -> WholeList:
         """The ranking of all pages, by the answers so far."""
-        values = {page.id: page.frontmatter.get(self.list.field) for page in self.pages.values()}
+        values = {page.id: page.data.get(self.list.field) for page in self.pages.values()}
         scores = {page: float(value) for page, value in values.items() if isinstance(value, int | float)}
         fixed = self.placed | {page for page in self.file.ids if page not in self.pages}
         starts = starting_scores(self.file.ids, scores)
@@ -309,7 +309,7 @@ def _propose(wiki: Wiki, ranking: _Ranking, result: RankResult) -> None:
         entry = lock.entry(page_id, ranking.list.stage, page)
         if entry is not None and name in entry.rejected and entry.key == question.key and not entry.question.reasons(question):
             continue
-        old = current_value(page.frontmatter, name)
+        old = current_value(page.data, name)
         if not is_missing(old) and (same(old, value) or within(old, value, noise)) and store.get(page_id) is None:
             continue
         reason = f"place {place + 1} of {len(result.order)} in {ranking.list.file}"

@@ -24,6 +24,7 @@ from enrich.runs.results import FailedQuestion, Journal, RunResult, failed_quest
 from enrich.runs.service import EngineOptions, Service, offline, open_service
 from enrich.stages.fields import FieldAnswer
 from enrich.stages.stage import OFFLINE, Stage, load_stages
+from enrich.wiki.field_map import SIDECARS
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
@@ -61,7 +62,7 @@ def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: 
 
     with terminated_as_interrupted(), locked(config.cache / "locks" / "run", waiting, config.folders) if options.alone else nullcontext():
         recover(wiki)
-        for folder in (config.content, config.proposals):
+        for folder in (config.content, config.proposals, config.data / SIDECARS):
             remove_leftovers(folder, older_than=_LEFTOVER_AGE, now=time.time(), within=config.folders)
         plan = make_plan(wiki, files, stages, refresh=options.refresh)
         _drop_applied(wiki, plan)
@@ -72,9 +73,8 @@ def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: 
         due = _narrowed(wiki, plan, options)
         with Journal(config.cache / "runs", config.folders) as journal:
             result = _planned(plan, due, RunResult(journal.run, config.llm.backend))
-            for item in plan.problems:
-                if item.cause not in BROKEN:
-                    progress.note(f"warning: {item.detail}; left out")
+            for line in plan.left_out(wiki):
+                progress.note(line)
             journal.write("start", backend=config.llm.backend, pages=len(due), due=result.due, kind="run" if options.alone else "page")
             if due or options.engine.engine == "batch":
                 asyncio.run(_ask(wiki, options, stages, due, _Booking(wiki, journal, result), progress, os.environ if env is None else env))
@@ -201,7 +201,7 @@ def _page_now(page: Page) -> Page:
         raw = page.file.read()
     except OSError:
         raw = b""
-    if raw == page.raw:
+    if raw == page.raw and page.file.read_sidecar() == page.sidecar:
         return page
     now = read_page(page.file)
     if not now.raw and not page.file.file.exists():

@@ -20,23 +20,24 @@ from pydantic import BaseModel, ValidationError
 from enrich.errors import AnswerError, invalid_keys
 from enrich.grounding import Finding, PageIndex, gives_orders
 from enrich.llm.messages import canonical_hash
+from enrich.wiki.pages import Page
 
 _BARE_DOLLAR = re.compile(r"(?<!\\)\$")
 
 
-def current_value(frontmatter: Mapping[str, Any], field: str) -> Any:
-    """The value of a field on the page, `ratings.rigor` meaning the key `rigor` under `ratings`; None if there is none."""
-    value: Any = frontmatter
-    for part in key_path(field):
+def current_value(data: Mapping[str, Any], field: str) -> Any:
+    """The value of a field in a page's `data`, `ratings.rigor` meaning the key `rigor` under `ratings`; None if there is none."""
+    value: Any = data
+    for part in field.split("."):
         if not isinstance(value, Mapping):
             return None
         value = value.get(part)
     return value
 
 
-def key_path(field: str) -> tuple[str, ...]:
-    """The frontmatter keys that lead to a field."""
-    return tuple(field.split("."))
+def holds(page: Page, field: str, value: Any) -> bool:
+    """Whether the page has this value of a field already, as `[fields]` says how it is kept."""
+    return same(current_value(page.data, field), page.file.fields.landed(field, value))
 
 
 def is_missing(value: Any) -> bool:

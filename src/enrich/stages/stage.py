@@ -18,6 +18,7 @@ from enrich.llm.messages import Message, Request, bare_schema, canonical_hash, q
 from enrich.llm.templates import Prompt
 from enrich.stages.fields import Judge, fields_of
 from enrich.stages.judges import MAX_INSIGHTS, MAX_WORDS, answer_model, judge_of
+from enrich.wiki.field_map import FieldMap
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page, parse_page
 
@@ -188,7 +189,12 @@ def load_stages(config: Config, only: Sequence[str] = ()) -> list[Stage]:
         if name not in STAGES:
             raise UserError(f"unknown stage {name!r}", do=f"use one of {', '.join(STAGES)}", exit_code=2)
     system = load_prompt(config, "system", None).render()
-    names = [name for name in STAGES if config.stages[name].enabled and (not only or name in only)]
+    fields, dimensions = FieldMap.of(config), config.stages.ratings.dimensions
+    off = [name for name in STAGES if all(fields.path(field) is None for field in fields_of(name, dimensions))]
+    if unwritten := [name for name in only if name in off]:
+        what = f"the field of the stage {unwritten[0]!r} is off: its answer would be kept nowhere"
+        raise UserError(what, where="[fields] in enrich.toml", do="name a key for it", exit_code=2)
+    names = [name for name in STAGES if config.stages[name].enabled and name not in off and (not only or name in only)]
     return [_stage(config, name, system) for name in names]
 
 

@@ -257,13 +257,13 @@ class Insight:
 
 
 def page_insights(page: Page) -> list[Insight]:
-    """The insights in a page's frontmatter, in order; [] if the key is missing or not a list."""
-    entries = page.frontmatter.get("insights")
+    """The insights that a page's field holds, in order; [] if the key is missing or not a list."""
+    entries = page.data.get("insights")
     if not isinstance(entries, list) or not entries:
         return []
-    head = page.text[: len(page.text) - len(page.body)]
-    lines = _entry_lines(head, len(entries))
-    return [Insight(page.id, page.file.file, line, _values(entry)) for entry, line in zip(entries, lines, strict=True)]
+    keys = page.file.fields.path("insights") or ("insights",)
+    lines = _entry_lines(page.store_head, keys[-1], len(entries))
+    return [Insight(page.id, page.file.store, line, _values(entry)) for entry, line in zip(entries, lines, strict=True)]
 
 
 def data_insights(folder: Path, within: Folders | None = None) -> tuple[list[Insight], list[Notice]]:
@@ -320,9 +320,9 @@ def _values(entry: Any) -> Mapping[str, Any]:
 _ENTRY = re.compile(r"^([ \t]*)- ", re.MULTILINE)
 
 
-def _entry_lines(head: str, count: int) -> list[int]:
-    """The file lines of the entries of a block list under `insights:`; the key's line for each if the list is written in another way."""
-    key = re.search(r"^insights[ \t]*:", head, re.MULTILINE)
+def _entry_lines(head: str, name: str, count: int) -> list[int]:
+    """The file lines of the entries of a block list under a key; the key's line for each if the list is written in another way."""
+    key = re.search(rf"^[ \t]*(?:\w+\.)*{re.escape(name)}[ \t]*[:=]", head, re.MULTILINE)
     start = key.end() if key else 0
     lines: list[int] = []
     indent: str | None = None

@@ -17,6 +17,7 @@ from pathlib import Path
 from enrich.config import PAGE_SUFFIXES, PARTIALS, Ids
 from enrich.errors import UserError
 from enrich.files import PAGE_BYTES, SETTINGS_BYTES, Folders, read_bytes, read_text
+from enrich.wiki.field_map import DEFAULT_MAP, FieldMap
 
 # Folders in a wiki's own folder that are `enrich`'s.
 _OWN_FOLDERS = ("prompts", "cache", "proposals")
@@ -26,12 +27,25 @@ _PREFIX = re.compile(r"(?:\d{4}-\d{2}-\d{2}|\d{1,3})[-_.] ?(?=\D)")
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a page cannot be read or edited. `kind` is a stable word, `line` is a file line from 1 (0: none)."""
+
+    kind: str  # "unreadable", "encoding", "no-frontmatter", "yaml", "toml", "sidecar"
+    reason: str
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class PageFile:
-    """The file of one page. `path` is relative to the content folder, with `/`; `url` is the page's address on the site."""
+    """The file of one page. `path` is relative to the content folder, with `/`; `url` is the page's address on the site.
+
+    `fields` says where the values of the page's fields are kept.
+    """
 
     id: str
     path: str
     file: Path
+    fields: FieldMap = field(default=DEFAULT_MAP, compare=False, repr=False)
 
     @property
     def content(self) -> Path:
@@ -41,6 +55,22 @@ class PageFile:
     def read(self) -> bytes:
         """The file's bytes now. Raises `OSError` whose `strerror` says why it cannot be read."""
         return read_bytes(self.file, Folders(self.content), PAGE_BYTES)
+
+    @property
+    def store(self) -> Path:
+        """The file that holds the fields' values: the page's own, or its sidecar."""
+        return self.fields.sidecar(self.path) or self.file
+
+    def read_sidecar(self) -> bytes | Problem | None:
+        """The bytes of the sidecar now, or why it cannot be read; None if there is none."""
+        if self.fields.sidecars is None:
+            return None
+        try:
+            return read_bytes(self.store, self.fields.within, PAGE_BYTES)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return Problem("sidecar", f"its sidecar {self.store} cannot be used: {error.strerror or error}")
 
     @property
     def stem(self) -> str:

@@ -5,23 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from enrich.wiki import yaml12
 from enrich.wiki.frontmatter.spans import find_fences, no_fences
+from enrich.wiki.frontmatter.toml import toml_data
 from enrich.wiki.language import language_of
-from enrich.wiki.page_files import PageFile
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a page cannot be read or edited. `kind` is a stable word, `line` is a file line from 1 (0: none)."""
-
-    kind: str  # "unreadable", "encoding", "no-frontmatter", "yaml"
-    reason: str
-    line: int = 0
+from enrich.wiki.page_files import PageFile, Problem
 
 
 @dataclass(frozen=True)
@@ -30,6 +22,7 @@ class Page:
 
     `raw` is the file's bytes, `text` their LF-normalised UTF-8 text without a byte-order mark. `frontmatter` is the parsed mapping ({} if
     there is none or it is broken: see `problem`), `body` what follows the closing fence, `body_line` the file line of its first line.
+    `sidecar` are the bytes of the file beside it that holds its fields' values, `stored` what is in them.
     """
 
     file: PageFile
@@ -39,6 +32,8 @@ class Page:
     body: str
     body_line: int
     problem: Problem | None = None
+    sidecar: bytes | None = None
+    stored: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -55,7 +50,12 @@ class Page:
     @property
     def description(self) -> str:
         value = self.frontmatter.get("description")
-        return "" if value is None else str(value)
+        return "" if value is None or self.file.fields.holds("description") else str(value)
+
+    @cached_property
+    def data(self) -> Mapping[str, Any]:
+        """The frontmatter with the fields under their own names, wherever their values are kept."""
+        return self.file.fields.named(self.frontmatter, self.frontmatter if self.file.fields.sidecars is None else self.stored)
 
     @cached_property
     def language(self) -> str:
@@ -68,10 +68,17 @@ class Page:
         seen = json.dumps([self.title, self.description, self.body], ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(seen.encode("utf-8", "surrogatepass")).hexdigest()
 
-    @cached_property
-    def file_hash(self) -> str:
-        """sha256 of the file's bytes, to detect that it changed on disk after it was read."""
-        return hashlib.sha256(self.raw).hexdigest()
+    @property
+    def store_head(self) -> str:
+        """The text whose lines hold the fields' values: the frontmatter with its fences, or the sidecar."""
+        if self.file.fields.sidecars is None:
+            return self.text[: len(self.text) - len(self.body)]
+        return (self.sidecar or b"").decode("utf-8", "replace")
+
+    @property
+    def store_bytes(self) -> bytes:
+        """The bytes of the file that holds the fields' values; b"" if there is no sidecar yet."""
+        return self.raw if self.file.fields.sidecars is None else self.sidecar or b""
 
 
 def split(text: str) -> tuple[str | None, str, int]:
@@ -83,7 +90,7 @@ def split(text: str) -> tuple[str | None, str, int]:
     return text[fences.head : fences.end], text[fences.body :], closing_line + 1
 
 
-def parse_page(file: PageFile, raw: bytes) -> Page:
+def parse_page(file: PageFile, raw: bytes, sidecar: bytes | Problem | None = None) -> Page:
     """The page with these bytes. Never raises: what is wrong with them is in `problem`."""
     problem: Problem | None = None
     try:
@@ -96,17 +103,38 @@ def parse_page(file: PageFile, raw: bytes) -> Page:
     data: Mapping[str, Any] = {}
     if head is None:
         unclosed, reason = no_fences(text)
-        problem = problem or Problem("yaml" if unclosed else "no-frontmatter", reason, 1)
+        if unclosed:
+            problem = problem or Problem("yaml", reason, 1)
+        elif not (file.fields.add or file.fields.sidecars):
+            problem = problem or Problem("no-frontmatter", reason, 1)
     else:
+        read = toml_data if text.startswith("+") else yaml_data
         try:
-            loaded = yaml12.load(head)
-            if loaded is None or isinstance(loaded, dict):
-                data = {str(key): value for key, value in (loaded or {}).items()}
-            else:
-                problem = problem or Problem("yaml", "the frontmatter is not a mapping of keys to values", 2)
+            data = read(head)
         except yaml12.YamlError as error:
-            problem = problem or Problem("yaml", f"broken YAML: {error.reason}", error.line + 1 if error.line else 2)
-    return Page(file, raw, text, data, body, body_line, problem)
+            kind = "toml" if read is toml_data else "yaml"
+            problem = problem or Problem(kind, error.reason, error.line + 1 if error.line else 2)
+    stored: Mapping[str, Any] = {}
+    if isinstance(sidecar, Problem):
+        problem, sidecar = problem or sidecar, None
+    elif sidecar:
+        try:
+            stored = yaml_data(sidecar.decode("utf-8-sig"))
+        except (yaml12.YamlError, UnicodeDecodeError) as error:
+            line, reason = (error.line, error.reason) if isinstance(error, yaml12.YamlError) else (0, "not UTF-8")
+            problem = problem or Problem("sidecar", f"its sidecar {file.store}{f':{line}' if line else ''} cannot be used: {reason}")
+    return Page(file, raw, text, data, body, body_line, problem, sidecar, stored)
+
+
+def yaml_data(text: str) -> Mapping[str, Any]:
+    """The mapping in a YAML text ({} if it is empty). Raises `YamlError`."""
+    try:
+        loaded = yaml12.load(text)
+    except yaml12.YamlError as error:
+        raise yaml12.YamlError(f"broken YAML: {error.reason}", error.line) from None
+    if loaded is None or isinstance(loaded, dict):
+        return {str(key): value for key, value in (loaded or {}).items()}
+    raise yaml12.YamlError("the frontmatter is not a mapping of keys to values", 1)
 
 
 def read_page(file: PageFile) -> Page:
@@ -115,4 +143,4 @@ def read_page(file: PageFile) -> Page:
         raw = file.read()
     except OSError as error:
         return Page(file, b"", "", {}, "", 1, Problem("unreadable", error.strerror or str(error)))
-    return parse_page(file, raw)
+    return parse_page(file, raw, file.read_sidecar())

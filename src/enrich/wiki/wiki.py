@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 from enrich.config import Config
 from enrich.errors import UserError
+from enrich.wiki.field_map import FieldMap
 from enrich.wiki.page_files import PageFile, find_pages, matches, select
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.profile import Profile, load_profile
@@ -19,10 +20,12 @@ T = TypeVar("T")
 
 
 def page_files(config: Config, profile: Profile | None = None) -> tuple[list[PageFile], list[str]]:
-    """The pages of a configuration in page order, and warnings (see `wiki.page_files.find_pages`). Reads the profile unless it is given."""
+    """The pages of a configuration in page order, with the map of fields, and warnings (see `find_pages`). Reads the profile unless given."""
     wiki = config.wiki
     ids = wiki.ids or (profile or load_profile(wiki.profile, config.root, config.folders)).ids
-    return find_pages(config.content, wiki.roots, ids=ids, exclude=wiki.exclude, root=config.root)
+    files, warnings = find_pages(config.content, wiki.roots, ids=ids, exclude=wiki.exclude, root=config.root)
+    fields = FieldMap.of(config)
+    return [replace(file, fields=fields) for file in files], warnings
 
 
 def now_iso() -> str:

@@ -6,6 +6,7 @@ written so that YAML 1.1 and 1.2 readers, and tools that only look for `---`, re
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -116,6 +117,27 @@ def applied(data: Mapping[Any, Any], changes: Mapping[Path, Any]) -> dict[Any, A
             parent[key] = parent = dict(below) if isinstance(below, dict) else {}
         parent[path[-1]] = value
     return result
+
+
+def value_at(data: Any, path: Path, default: Any = ...) -> Any:
+    """The value that a path leads to in the data, else `default`."""
+    for key in path:
+        data = data.get(key, ...) if isinstance(data, dict) else ...
+    return default if data is ... else data
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are equal type by type: 4 is not 4.0, True is not 1, 0.0 is not -0.0, NaN equals itself."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        keys, others = ({(type(key), key) for key in each} for each in (one, other))
+        return keys == others and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, float):
+        return (one == other and math.copysign(1, one) == math.copysign(1, other)) or (math.isnan(one) and math.isnan(other))
+    return bool(one == other)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
 import yaml
 
 from enrich.wiki import yaml12
-from enrich.wiki.frontmatter.cuts import Cutter, Path, applied, carried_out
-from enrich.wiki.frontmatter.spans import BOM, EditRefused, Fences, find_fences, no_fences, parse
+from enrich.wiki.frontmatter.cuts import Cutter, Path, applied, carried_out, same, value_at
+from enrich.wiki.frontmatter.spans import BOM, EditRefused, find_fences, no_fences, parse
+from enrich.wiki.frontmatter.toml import edit_toml
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -87,20 +89,6 @@ def check(old: Readings, changes: Mapping[Path, Any], new_text: str) -> None:
             raise EditRefused(f"self-check: under YAML {rules} rules the edited frontmatter does not read as intended{where}")
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are equal type by type: 4 is not 4.0, True is not 1, 0.0 is not -0.0, NaN equals itself."""
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, dict):
-        keys, others = ({(type(key), key) for key in each} for each in (one, other))
-        return keys == others and all(same(value, other[key]) for key, value in one.items())
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, float):
-        return (one == other and math.copysign(1, one) == math.copysign(1, other)) or (math.isnan(one) and math.isnan(other))
-    return bool(one == other)
-
-
 Value: TypeAlias = "str | int | float | bool | Sequence[Value] | Mapping[str, Value] | None"
 Changes: TypeAlias = Mapping[Path, Value]
 
@@ -113,11 +101,12 @@ KEY_ORDER: tuple[str, ...] = (
     *("hero", "tableOfContents", "editUrl", "head", "prev", "next", "banner"),
 )
 _MAX_DEPTH = 50  # a value nested deeper would exhaust the stack
-_ABSENT = object()
 
 
-def edit(text: str, changes: Changes, *, order: Sequence[str] = KEY_ORDER) -> str:
+def edit(text: str, changes: Changes, *, order: Sequence[str] = KEY_ORDER, add: bool = False) -> str:
     """The text of a page after the changes. Nothing outside the changed keys differs, and a second time changes nothing.
+
+    The frontmatter is YAML or TOML. With `add`, a page that has none gets a YAML block; what follows it is the old text.
 
     `text` is the whole page as decoded, with its byte-order mark and line breaks. `changes` maps paths (`("ratings", "novelty")`) to
     values; missing parents are created. A value that is on the page already, under YAML 1.1 and 1.2 rules alike, keeps its spelling. New
@@ -127,38 +116,56 @@ def edit(text: str, changes: Changes, *, order: Sequence[str] = KEY_ORDER) -> st
     not read back as intended.
     """
     plain = _checked(changes)
-    start = 1 if text.startswith(BOM) else 0
+    before, start = text, 1 if text.startswith(BOM) else 0
     fences = find_fences(text, start)
     if fences is None:
-        raise EditRefused(no_fences(text, start)[1], 1)
+        unclosed, reason = no_fences(text, start)
+        if unclosed or not add:
+            raise EditRefused(reason, 1)
+        newline = _newline(text, "\n")
+        text = f"{text[:start]}---{newline}---{newline}{text[start:]}"
+        fences = find_fences(text, start)
+        assert fences is not None
     head = text[fences.head : fences.end]
+    newline = _newline(text, text[: fences.head].lstrip(BOM).lstrip("-+ \t"))
     try:
-        new = _edit_head(head, plain, order, _newline(text, fences))
+        new = edit_toml(head, plain, order, newline) if fences.mark == "+++" else _edit_head(head, plain, order, newline)
     except EditRefused as error:
         raise EditRefused(error.reason, error.line + 1 if error.line else 0) from None
     if new == head:
-        return text
+        return before
     result = text[: fences.head] + new + text[fences.end :]
     grown = len(new) - len(head)
-    if find_fences(result, start) != Fences(fences.head, fences.end + grown, fences.body + grown):
+    if find_fences(result, start) != replace(fences, end=fences.end + grown, body=fences.body + grown):
         raise EditRefused("self-check: the frontmatter of the edited page would end elsewhere")
     return result
 
 
-def edit_bytes(raw: bytes, changes: Changes, *, order: Sequence[str] = KEY_ORDER) -> bytes:
+def edit_bytes(raw: bytes, changes: Changes, *, order: Sequence[str] = KEY_ORDER, add: bool = False) -> bytes:
     """`edit` for the bytes of a page file, which must be UTF-8."""
+    return edit(_decoded(raw), changes, order=order, add=add).encode("utf-8")
+
+
+def edit_document(raw: bytes, changes: Changes, *, order: Sequence[str] = KEY_ORDER) -> bytes:
+    """The same for a file that is one YAML mapping, without fences."""
+    text = _decoded(raw)
+    start = 1 if text.startswith(BOM) else 0
+    missing = "" if text[start:].endswith(("\n", "\r")) or not text[start:] else _newline(text, "\n")
+    new = _edit_head(text[start:] + missing, _checked(changes), order, _newline(text, "\n"))
+    return (text[:start] + new).encode("utf-8")
+
+
+def _decoded(raw: bytes) -> str:
     try:
-        text = raw.decode("utf-8")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise EditRefused(f"not UTF-8 (byte 0x{raw[error.start]:02x})", raw.count(b"\n", 0, error.start) + 1) from None
-    return edit(text, changes, order=order).encode("utf-8")
 
 
-def _newline(text: str, fences: Fences) -> str:
-    """How most lines of the page end; of two equally frequent ways, that of the opening fence."""
+def _newline(text: str, opening: str) -> str:
+    """How most lines of the page end; of two equally frequent ways, that of the `opening` line."""
     crlf = text.count("\r\n")
     counts = {"\n": text.count("\n") - crlf, "\r\n": crlf, "\r": text.count("\r") - crlf}
-    opening = next(ending for ending in ("\r\n", "\n", "\r") if text.endswith(ending, 0, fences.head))
     return max(counts, key=lambda ending: (counts[ending], ending == opening))
 
 
@@ -167,7 +174,7 @@ def _edit_head(head: str, changes: Mapping[Path, Any], order: Sequence[str], new
     old = read(head)
     if tree.root is not None and tree.root.kind != "mapping":
         raise EditRefused("the frontmatter is not a mapping of keys to values", 1)
-    due = {path: value for path, value in changes.items() if not all(same(_at(data, path), value) for data in old)}
+    due = {path: value for path, value in changes.items() if not all(same(value_at(data, path), value) for data in old)}
     if not due:
         return head
     cutter = Cutter(tree, newline, order)
@@ -175,12 +182,6 @@ def _edit_head(head: str, changes: Mapping[Path, Any], order: Sequence[str], new
     new = carried_out(head, cutter.cuts)
     check(old, due, new)
     return new
-
-
-def _at(data: Any, path: Path) -> Any:
-    for key in path:
-        data = data.get(key, _ABSENT) if isinstance(data, dict) else _ABSENT
-    return data
 
 
 def _checked(changes: Changes) -> dict[Path, Any]:

@@ -18,8 +18,11 @@ from enrich.wiki import yaml12
 
 BOM = "\ufeff"
 LINE_BREAK = re.compile(r"\r\n|\n|\r")
-_OPEN = re.compile(r"---[ \t]*(?:\r\n|\n|\r)")
-_CLOSE = re.compile(r"(?<=[\r\n])---[ \t]*(?:\r\n|\n|\r|\Z)")
+_OPEN = re.compile(r"(---|\+\+\+)[ \t]*(?:\r\n|\n|\r)")
+_CLOSE = {
+    "---": re.compile(r"(?<=[\r\n])---[ \t]*(?:\r\n|\n|\r|\Z)"),
+    "+++": re.compile(r"(?<=[\r\n])\+\+\+[ \t]*(?:\r\n|\n|\r|\Z)"),
+}
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Line breaks in YAML 1.1, plain characters in YAML 1.2. The C parser does not count a byte-order mark at the start.
@@ -43,30 +46,33 @@ class EditRefused(EnrichError):  # noqa: N818 (a refusal is an expected outcome,
 
 @dataclass(frozen=True, slots=True)
 class Fences:
-    """Offsets into a page's text: `head` and `end` bound the YAML between the fences, `body` is where the body begins."""
+    """Offsets into a page's text: `head` and `end` bound what is between the fences, `body` is where the body begins.
+
+    `mark` is the fence: `---` (YAML) or `+++` (TOML).
+    """
 
     head: int
     end: int
     body: int
+    mark: str = "---"
 
 
 def find_fences(text: str, start: int = 0) -> Fences | None:
     """The fences of a page whose first line begins at `start` (1 after a byte-order mark); None if there is no frontmatter.
 
-    The opening fence is `---` on the first line, the closing fence the next line that is exactly `---`. Both may have trailing blanks;
-    lines may end in LF, CRLF or CR, also mixed.
+    The opening fence is `---` (or `+++`) on the first line, the closing fence the next line that is exactly the same. Both may have
+    trailing blanks; lines may end in LF, CRLF or CR, also mixed.
     """
     opening = _OPEN.match(text, start)
-    closing = _CLOSE.search(text, opening.end()) if opening else None
-    return Fences(opening.end(), closing.start(), closing.end()) if opening and closing else None
+    closing = _CLOSE[opening[1]].search(text, opening.end()) if opening else None
+    return Fences(opening.end(), closing.start(), closing.end(), opening[1]) if opening and closing else None
 
 
 def no_fences(text: str, start: int = 0) -> tuple[bool, str]:
     """(whether the page begins a frontmatter that is never closed, why it has no frontmatter); for `find_fences` that returns None."""
-    if find_fences(text + "\n---", start) is not None:
-        return True, "the frontmatter has no closing `---` line"
-    if text.startswith("+++", start):
-        return False, "TOML frontmatter (`+++`) is not supported, only YAML between `---` lines"
+    for mark in _CLOSE:
+        if find_fences(f"{text}\n{mark}", start) is not None:
+            return True, f"the frontmatter has no closing `{mark}` line"
     return False, "no frontmatter (a block between two `---` lines at the top of the file)"
 
 
