@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from typer import Argument, Context, Exit, Option, Typer, echo
+from typer import Argument, Context, Exit, Option, Typer, echo, prompt
 
 from enrich.cli.session import TO_REPORT, Now, Pages, Session, clock, progress_of_build
 from enrich.records.database import Enrichment, enrichment_states, generated_at, would_change, write_database
@@ -26,13 +27,23 @@ app.add_typer(cache, name="cache")
 def init(
     ctx: Context, folder: Annotated[Path | None, Argument(metavar="[DIR]", help="The wiki's folder (default: here, or --wiki).")] = None
 ) -> None:
-    """Write a commented enrich.toml, the prompts, and what git should ignore and merge. Existing files are kept."""
+    """Look at the folder; write a fitting enrich.toml, the prompts, and what git should ignore and merge. Existing files are kept."""
+    from enrich.runs.discovery import Discovery
     from enrich.runs.maintenance import start_wiki
 
     session: Session = ctx.obj
-    done = start_wiki(folder or session.wiki or Path.cwd())
+
+    def choose(found: Discovery) -> str:
+        if session.json or session.quiet or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return found.content
+        for reason in found.reasons:
+            session.note(reason)
+        return str(prompt("Folder of pages", default=found.content, err=True))
+
+    done = start_wiki(folder or session.wiki or Path.cwd(), choose)
     session.result(
-        {"written": done.written, "kept": done.kept, "content": done.content, "pages": done.pages},
+        {"written": done.written, "kept": done.kept, "content": done.content, "pages": done.pages, "found": list(done.reasons)},
+        *done.reasons,
         *(f"wrote {name}" for name in done.written),
         *(f"kept {name} as it is" for name in done.kept),
         f"{counted(done.pages, 'page')} below {done.content}; next: enrich plan",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from enrich.files import SETTINGS_BYTES, Folders, read_text, remove_folder, writ
 from enrich.llm.cache import AnswerCache
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
+from enrich.runs.discovery import Discovery, discover
 from enrich.runs.plan import make_plan
 from enrich.runs.results import run_folders
 from enrich.stages.stage import load_stages
@@ -20,29 +22,39 @@ from enrich.wiki.wiki import Wiki, page_files
 
 _IGNORED = ("/cache/", "/proposals/", ".enrich-*")
 _MERGED = ("enrich.lock merge=union",)
-# Where pages usually are, the surest sign first.
-_CONTENT_FOLDERS = ("content/docs", "src/content/docs", "docs", "content", "wiki", "pages")
 _SETTINGS = Path(__file__).resolve().parents[1] / "templates" / "enrich.toml.in"
 
 
 @dataclass(slots=True)
 class Started:
-    """What `init` did: files written, files that existed and were kept, the content folder and its number of pages."""
+    """What `init` did: files written, files that existed and were kept, the content folder, its number of pages, and what was found and why."""
 
     written: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     content: str = ""
     pages: int = 0
+    reasons: tuple[str, ...] = ()
 
 
-def start_wiki(root: Path) -> Started:
-    """Write what a wiki needs into `root`. Existing files are kept; git's files get the lines that they lack."""
+def start_wiki(root: Path, choose: Callable[[Discovery], str] = lambda found: found.content) -> Started:
+    """Write what a wiki needs into `root`. Existing files are kept; git's files get the lines that they lack.
+
+    `choose` returns the content folder for what was found.
+    """
     if not root.is_dir():
         raise UserError("no such folder", where=str(root), do="make it, or name another")
     done = Started()
-    content = next((name for name in _CONTENT_FOLDERS if (root / name).is_dir()), "content/docs")
-    data = f"{content.rpartition('/')[0] or 'content'}/data" if content.endswith("docs") else "data"
-    settings = _SETTINGS.read_text(encoding="utf-8").replace("{content}", content).replace("{data}", data)
+    if not os.path.lexists(root / FILE_NAME):
+        found = discover(root)
+        if (content := choose(found)) != found.content:
+            found = discover(root, content)
+        done.reasons = tuple(found.reasons)
+        settings = _SETTINGS.read_text(encoding="utf-8")
+        for name, value in (("content", found.content), ("data", found.data), ("found", found.settings())):
+            settings = settings.replace(f"{{{name}}}", value)
+        settings = settings.replace("\n\n\n", "\n\n")
+    else:
+        settings = ""
     _write_new(root, FILE_NAME, settings, done)
     for prompt in sorted(shipped_prompts().glob("*.md")):
         _write_new(root, f"prompts/{prompt.name}", prompt.read_text(encoding="utf-8"), done)
