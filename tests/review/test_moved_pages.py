@@ -69,7 +69,7 @@ class Wiki:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        workspace = wikis.make_wiki(root, {"bay": wikis.page_text("Bay")})
+        workspace = wikis.make_wiki(root, {"bay": wikis.page_text("Bay")}, ids="path")
         wikis.answer(workspace, "bay", {"summary": EARLIER})
         self.run("apply", "--all")
         assert wikis.answer(workspace, "bay", {"summary": wikis.SUMMARY})[0].flags == ()
@@ -240,7 +240,7 @@ def test_taking_over_can_be_undone_and_is_void_once_the_page_moves_again(tmp_pat
 
 
 def test_all_or_nothing_per_page(tmp_path: Path) -> None:
-    workspace = wikis.make_wiki(tmp_path / "wiki", {"bay": wikis.page_text("Bay"), "cove": wikis.page_text("Cove")})
+    workspace = wikis.make_wiki(tmp_path / "wiki", {"bay": wikis.page_text("Bay"), "cove": wikis.page_text("Cove")}, ids="path")
     for page in ("bay", "cove"):
         wikis.answer(workspace, page, {"summary": wikis.SUMMARY, "ratings": wikis.ratings_answer()})
     file = workspace.by_id["bay"].file

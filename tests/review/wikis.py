@@ -36,6 +36,7 @@ while the operator reports no change at all.
 TOML = """\
 [wiki]
 content = "pages"
+ids = "stem"
 [llm]
 backend = "openai"
 model = "fake-model"
@@ -49,10 +50,10 @@ def page_text(name: str, front: Mapping[str, Any] = {}, body: str = BODY) -> str
     return f"---\ntitle: Tidal power at {name}\n{''.join(lines)}---\n{body.format(name=name, power=len(name) * 3)}"
 
 
-def make_wiki(root: Path, pages: Mapping[str, str]) -> Wiki:
-    """A wiki of these pages (path without suffix: text), opened."""
+def make_wiki(root: Path, pages: Mapping[str, str], ids: str = "stem") -> Wiki:
+    """A wiki of these pages (path without suffix: text), opened. Ids are short unless `ids` is "path"."""
     root.mkdir(parents=True, exist_ok=True)
-    (root / "enrich.toml").write_text(TOML, encoding="utf-8")
+    (root / "enrich.toml").write_text(TOML.replace('"stem"', f'"{ids}"'), encoding="utf-8")
     for path, text in pages.items():
         file = root / "pages" / f"{path}.md"
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -119,8 +119,9 @@ def test_the_pull_request_tells_what_was_applied_held_and_failed(wiki: DemoWiki,
     wiki.asks(serve(troubled))
     text = body(wiki)
     assert text.startswith("### 17 fields on 3 pages\n")
-    applied, _, rest = text.partition("#### Held back")
-    held, _, failed = rest.partition("#### Failed")
+    held, _, rest = text.partition("#### Applied")
+    applied, _, failed = rest.partition("#### Failed")
+    assert "- [ ] accept `park-2:insights`" in held
     assert "| `park-0` | `llmSummary`, `insights` (1 new), 4 ratings |" in applied
     assert "+ Wind turbines of this type deliver 13 megawatts in a steady breeze." in applied
     assert "park-1" not in applied

@@ -21,6 +21,7 @@ from enrich.review.decisions import adopt as adopt_values
 from enrich.review.lines import file_text, markdown_comment, word_text
 from enrich.review.lock import LockFile
 from enrich.review.proposals import Proposal, ProposalStore
+from enrich.review.pull_request import applied_since, read_event, take_event
 from enrich.review.review_session import ReviewSession
 from enrich.review.views import diff_document, page_views
 from enrich.stages.fields import QUALITY
@@ -69,6 +70,9 @@ def diff(
     ] = None,
     output: Output = None,
     exit_code: Annotated[bool, Option("--exit-code", help="Exit with 10 if changes wait.")] = False,
+    against: Annotated[
+        str | None, Option("--against", metavar="REVISION", help="Show what was applied since a revision of git, not what is proposed.")
+    ] = None,
 ) -> None:
     """Show the proposed changes."""
     session: Session = ctx.obj
@@ -76,7 +80,11 @@ def diff(
     if form == "html" and output is None and sys.stdout.isatty():
         raise UserError("an HTML page is not for a terminal", do="name a file: enrich diff --format html -o review.html", exit_code=2)
     wiki = session.open_wiki()
-    views = page_views(wiki, _proposals(session, wiki, pages))
+    if against is None:
+        views = page_views(wiki, _proposals(session, wiki, pages))
+    else:
+        wanted = {file.id for file in wiki.select(pages or ())}
+        views = page_views(wiki, (one for one in applied_since(wiki, against) if one.page in wanted))
     coloured = output is None and sys.stdout.isatty()
     if form == "text":
         text = file_text(wiki, views, coloured=coloured)
@@ -110,6 +118,9 @@ def review(
     source: Annotated[Path | None, Option("--from", metavar="FILE", help="Read decisions from FILE (JSON) instead of asking.")] = None,
     serve: Annotated[bool, Option("--serve", help="Review in a browser on this machine; decisions are stored as they are made.")] = False,
     port: Annotated[int | None, Option("--port", metavar="N", min=0, max=65535, help="With --serve: the port (0: any free one).")] = None,
+    from_pr: Annotated[
+        Path | None, Option("--from-pr", metavar="FILE", help="Take the decisions of a pull request from GitHub's event in FILE.")
+    ] = None,
     assign: Annotated[
         list[str] | None,
         Option("--assign", metavar="SECTION=NAME", help="Assign the pages below a folder to a reviewer, and end (repeatable)."),
@@ -129,12 +140,24 @@ def review(
         if not pages:
             session.say(f"nothing is assigned to {mine}")
             return
-    if serve:
+    if from_pr is not None:
+        _from_pull_request(session, wiki, from_pr)
+    elif serve:
         _serve(session, wiki, pages or (), port)
     elif source is not None:
         _import_decisions(session, wiki, pages, source)
     else:
         _review_in_terminal(session, wiki, pages)
+
+
+def _from_pull_request(session: Session, wiki: Wiki, file: Path) -> None:
+    done = take_event(wiki, read_event(file, wiki.config.folders_of(file)), when=now_iso())
+    for what, why in () if session.json else done.refused:
+        session.warn(" ".join(f"{what}: {why}".split()))
+    session.result(
+        {"decided": _rows(done.decided, "decision"), "refused": [{"what": what, "cause": why} for what, why in done.refused]},
+        f"{_on_pages(len(done.decided), 'decision', done.decided)} from the pull request; `enrich apply` writes what is accepted",
+    )
 
 
 def _assign(session: Session, wiki: Wiki, pairs: Sequence[str]) -> None:

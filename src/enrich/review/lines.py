@@ -371,7 +371,7 @@ def _row(view: PageView) -> str:
     ratings = [field for field in view.fields if field.kind == "rating"]
     names = [_field_cell(field) for field in view.fields if field.kind != "rating"]
     names += [counted(len(ratings), "rating")] if ratings else []
-    moves = "<br>".join(f"{code(field.name.removeprefix('ratings.'))} {_inline(move_spans(field))}" for field in ratings)
+    moves = "<br>".join(f"{code(field.name.removeprefix('ratings.'))} {inline(move_spans(field))}" for field in ratings)
     notes = Counter(f"**{flag}**" for field in view.fields for flag in field.flags)
     notes.update(code(finding_name(finding)) for field in view.fields for finding in field.change.findings)
     findings = ", ".join(f"{name} ×{times}" if times > 1 else name for name, times in notes.items())
@@ -409,7 +409,7 @@ def _printed(line: Line, inside: str) -> list[str]:
         if old == new:
             return code_block(_wrapped("  ", new))
         return code_block([*_wrapped("- ", old), *_wrapped("+ ", new)])
-    text = _inline(line.spans)
+    text = inline(line.spans)
     if line.role in ("rating", "remark"):
         return [f"{inside if line.role == 'remark' else ''}- {text}"]
     if line.role == "quote":
@@ -417,7 +417,8 @@ def _printed(line: Line, inside: str) -> list[str]:
     return ["", text, ""]
 
 
-def _inline(spans: Iterable[Span]) -> str:
+def inline(spans: Iterable[Span]) -> str:
+    """Spans as inline Markdown: text of pages and models as code."""
     return "".join(span.text if span.ours else code(span.text) for span in spans)
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from enrich import html
 from enrich.files import Folders, write_text_atomically
@@ -16,13 +16,17 @@ from enrich.runs.results import RunResult, spending_rows
 from enrich.text import code_span, counted, printable, usd
 from enrich.wiki.wiki import Wiki
 
+if TYPE_CHECKING:
+    from enrich.review.views import PageView
+
 # The number of pages in the lists of the slowest and the costliest.
 _TOP = 10
 # Longer lists are cut in report.html; `report.json` has them whole.
 _LISTED = 500
 # Shares of the pull request's limit, so that many failures leave room for what was applied.
 _FAILED_ROOM = 8_000
-_HELD_ROOM = 14_000
+_HELD_ROOM = 8_000
+_BOXES_ROOM = 24_000
 _LONGEST_DETAIL = 200
 _TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 
@@ -113,8 +117,12 @@ def _when(run: str) -> str:
 
 
 def pull_request_body(wiki: Wiki, result: RunResult) -> str:
-    """What a run applied, held back and failed, as Markdown that fits into a pull request. Text from pages and models is in code."""
+    """What a run held back, applied and failed, as Markdown that fits into a pull request. Text from pages and models is in code.
+
+    Writes `enrich.held.jsonl` beside it, the fields that the lines of the pull request name.
+    """
     from enrich.review.lines import LIMIT, comment_body
+    from enrich.review.pull_request import write_held
     from enrich.review.views import page_views
 
     cost = "" if result.spent.cost_usd is None else f", {usd(result.spent.cost_usd)}"
@@ -125,19 +133,30 @@ def pull_request_body(wiki: Wiki, result: RunResult) -> str:
     )
     if result.stopped:
         head += f"\n**Ended early:** {code_span(result.stopped)}\n"
-    held = failed = ""
-    if result.held:
-        views = page_views(wiki, _held_proposals(wiki, result))
-        held = (
-            "\n#### Held back\n\nNot written: `needs-look` has findings, `over-human` would replace what a person wrote, `leap` moves a rating far. "
-            "`enrich accept PAGE:FIELD` accepts a field by name.\n"
-        )
-        held += comment_body(views, room=_HELD_ROOM) if views else "\n" + _fitting(_held(result), _HELD_ROOM)
-    if result.failed:
-        failed = "\n#### Failed\n\n" + _fitting(_failed(result), _FAILED_ROOM)
+    proposals = list(_held_proposals(wiki, result))
+    # Flagged fields come first, and have room first: they wait for a decision.
+    held = _held_section(wiki, page_views(wiki, proposals), result.body_lines) if result.held else ""
+    failed = "\n#### Failed\n\n" + _fitting(_failed(result), _FAILED_ROOM) if result.failed else ""
     views = page_views(wiki, result.changes)
     room = LIMIT - len(head) - len(failed) - len(held) - 100
-    return head + ("\n#### Applied\n" + comment_body(views, room=room) if views else "") + held + failed
+    write_held(
+        wiki, [*(replace(one, changes=tuple(replace(it, state="accepted") for it in one.changes)) for one in result.changes), *proposals]
+    )
+    return head + held + ("\n#### Applied\n" + comment_body(views, room=room) if views else "") + failed
+
+
+def _held_section(wiki: Wiki, views: Sequence[PageView], body_lines: Mapping[str, int]) -> str:
+    from enrich.review.lines import comment_body
+    from enrich.review.pull_request import HELD, held_lines
+
+    lines = [line.rstrip("\n") for line in held_lines(wiki, views, body_lines)]
+    text = _fitting(lines, _BOXES_ROOM, f"the fields are in `{HELD}`")
+    about = (
+        "Not written: `needs-look` has findings, `over-human` would replace what a person wrote, `leap` moves a rating far. A checked box "
+        "accepts a field. So does the comment `/enrich accept PAGE:FIELD`; `/enrich reject PAGE:FIELD` rejects one. "
+        "Editing or deleting a line on this branch is a decision that lasts."
+    )
+    return f"\n#### Held back\n\n{about}\n\n{text}{comment_body(views, room=_HELD_ROOM)}"
 
 
 def _held_proposals(wiki: Wiki, result: RunResult) -> Iterable[Proposal]:
@@ -151,8 +170,8 @@ def _held_proposals(wiki: Wiki, result: RunResult) -> Iterable[Proposal]:
             yield replace(proposal, changes=tuple(change for change in proposal.changes if change.field in fields))
 
 
-def _fitting(table: Sequence[str], room: int) -> str:
-    """The first lines of a table that fit into `room` UTF-16 units, with a line about the rows that were cut."""
+def _fitting(table: Sequence[str], room: int, rest: str = "the run's `report.json` has them") -> str:
+    """The first lines of a table that fit into `room` UTF-16 units, with a line about the rows that were cut and where they are."""
     kept: list[str] = []
     for line in table:
         room -= len(line.encode("utf-16-le", "surrogatepass")) // 2 + 1
@@ -160,5 +179,5 @@ def _fitting(table: Sequence[str], room: int) -> str:
             break
         kept.append(line)
     left = len(table) - len(kept)
-    cut = ["", f"**Cut to fit:** {counted(left, 'more row')}; the run's `report.json` has them."] if left else []
+    cut = ["", f"**Cut to fit:** {counted(left, 'more row')}; {rest}."] if left else []
     return "\n".join([*kept, *cut]) + "\n"

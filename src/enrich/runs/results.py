@@ -97,7 +97,7 @@ class RunResult:
 
     `stopped` is why the run ended early and `do` what to do about it; `cut_short` are pages that were begun then. `left_alone` is why nothing
     of a page was asked, if it is not simply current. `changes` are the proposals that were applied. `waiting` counts (page, stage) whose answers
-    come in a batch.
+    come in a batch. `body_lines`: the line of the file on which the body of a page with a held field began before anything was applied.
     """
 
     run: str
@@ -123,6 +123,7 @@ class RunResult:
     notes: list[str] = field(default_factory=list)
     spending: Spending = field(default_factory=lambda: Spending(Spent))
     changes: list[Proposal] = field(default_factory=list)
+    body_lines: dict[str, int] = field(default_factory=dict)
 
     def add(self, result: PageResult, seconds: float) -> None:
         """Count one page's questions and what they took."""

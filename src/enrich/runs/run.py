@@ -13,10 +13,11 @@ from typing import Any
 
 from enrich.errors import AnswerError, UserError
 from enrich.files import locked, remove_leftovers
-from enrich.review.applying import appliable, apply, recover
+from enrich.review.applying import appliable, apply, page_of, recover
 from enrich.review.lock import Lock, LockFile
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.review.propose import Renewal, propose, renew
+from enrich.review.pull_request import restore_held
 from enrich.runs.ask import Asker, Due, PagePool, PageResult, Progress, Silent, terminated_as_interrupted
 from enrich.runs.plan import BROKEN, Plan, held_fields, make_plan
 from enrich.runs.report import write_report
@@ -64,6 +65,7 @@ def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: 
         recover(wiki)
         for folder in (config.content, config.proposals, config.data / SIDECARS):
             remove_leftovers(folder, older_than=_LEFTOVER_AGE, now=time.time(), within=config.folders)
+        restore_held(wiki)
         plan = make_plan(wiki, files, stages, refresh=options.refresh)
         _drop_applied(wiki, plan)
         lock_file = wiki.shared(LockFile)
@@ -237,6 +239,7 @@ def _apply(wiki: Wiki, options: RunOptions, plan: Plan, due: Sequence[Due], resu
         chosen = [change for change in of_run if appliable(change, everything=True, overwrite=options.overwrite)]
         if chosen:
             selection.append((proposal, chosen))
+    result.body_lines = {page: found.body_line for page, _, _ in result.held if (found := page_of(wiki, page))}
     done = apply(wiki, selection)
     written = set(done.fields)
     result.applied = done.fields

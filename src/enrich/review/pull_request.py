@@ -1,0 +1,295 @@
+"""Decisions from a pull request: what a nightly run held back travels on the branch, and checked boxes and comments decide about it.
+
+`enrich.held.jsonl` has one proposal a line: fields that were held back (pending), and fields that the run wrote on the branch (accepted), which a pull
+request that is closed unmerged rejects. The text of a pull request is untrusted: it is only searched for lines that this module would write for a field
+of that file, and a comment counts only if its author may write to the repository.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from enrich.errors import UserError
+from enrich.files import DATA_BYTES, LOCK_BYTES, Folders, read_bytes, read_text, remove_file, write_text_atomically
+from enrich.review.decisions import Decided, Decision, decide
+from enrich.review.lines import code, inline, move_spans
+from enrich.review.lock import LockFile
+from enrich.review.proposals import NEEDS_LOOK, FieldChange, Proposal, ProposalStore
+from enrich.review.views import FieldView, PageView, finding_name, value_text
+from enrich.stages.fields import current_value, same, value_hash
+from enrich.text import JSON_ESCAPES
+from enrich.wiki.git import NoHistory, history
+from enrich.wiki.pages import Page, parse_page, read_page
+from enrich.wiki.wiki import Wiki
+
+HELD = "enrich.held.jsonl"
+_MAY_DECIDE = {"OWNER", "MEMBER", "COLLABORATOR"}
+_COMMAND = re.compile(r"^[ \t]*/enrich[ \t]+(accept|reject)[ \t]+`?([^`\r\n]{1,500}?)`?[ \t]*$", re.MULTILINE)
+_CHECKED = re.compile(r"^[ \t]*[-*] \[[xX]\] (.*)$", re.MULTILINE)
+_VALUE = 240
+
+
+def held_file(wiki: Wiki) -> Path:
+    return wiki.config.root / HELD
+
+
+def read_held(wiki: Wiki) -> list[Proposal]:
+    """The proposals of `enrich.held.jsonl`; [] if there is no such file. Raises `UserError` that names the line of what is not a proposal."""
+    file = held_file(wiki)
+    try:
+        rows = read_text(file, wiki.config.folders, LOCK_BYTES).split("\n")
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot be read ({error})", where=str(file), do="restore it from version control, or delete it") from None
+    found = []
+    for number, row in enumerate(rows, 1):
+        try:
+            found += [Proposal.load(json.loads(row))] if row.strip() else []
+        except (ValueError, RecursionError):
+            raise UserError("not a proposal", where=f"{file}:{number}", do="restore it from version control, or delete it") from None
+    return found
+
+
+def write_held(wiki: Wiki, proposals: Iterable[Proposal]) -> None:
+    """Write the file, one line a page; without any field it is removed."""
+    merged: dict[str, Proposal] = {}
+    for proposal in proposals:
+        before = merged.get(proposal.page)
+        merged[proposal.page] = (
+            replace(before.with_changes(proposal.changes), seen={**before.seen, **proposal.seen}) if before else proposal
+        )
+    rows = [json.dumps(one.document(), ensure_ascii=False) + "\n" for _, one in sorted(merged.items()) if one.changes]
+    if rows:
+        text = "".join(rows).encode("utf-8", JSON_ESCAPES).decode("utf-8")
+        write_text_atomically(held_file(wiki), text, within=wiki.config.folders)
+    else:
+        remove_file(held_file(wiki), wiki.config.folders)
+
+
+def restore_held(wiki: Wiki) -> None:
+    """Propose again what an earlier run held back, where nothing newer is proposed and the field was not rejected since."""
+    held = read_held(wiki)
+    lock = wiki.shared(LockFile).read() if held else None
+    if lock is None:
+        return
+    store = wiki.shared(ProposalStore)
+    with store.writing():
+        for proposal in held:
+            before = store.get(proposal.page)
+            known = {change.field for change in before.changes} if before else set()
+            fresh = []
+            for change in proposal.changes:
+                entry = lock.entry(proposal.page, change.stage, None)
+                rejected = entry is not None and change.field in entry.rejected and not entry.question.reasons(change.question)
+                if change.state == "pending" and change.field not in known and not rejected and proposal.page in wiki.by_id:
+                    fresh.append(change)
+            if fresh:
+                base = before or replace(proposal, changes=())
+                store.put(replace(base.with_changes(fresh), seen={**proposal.seen, **base.seen}))
+
+
+def applied_since(wiki: Wiki, revision: str) -> list[Proposal]:
+    """What `enrich` wrote on pages since a revision of git, as accepted changes; with the evidence that `enrich.held.jsonl` has for it.
+
+    Raises `UserError` if git cannot give the revision.
+    """
+    if revision.startswith("-") or not re.fullmatch(r"[\w./~^@{}-]{1,200}", revision):
+        raise UserError(f"not a revision: {revision!r}", do="name a commit, a branch or a tag")
+    kept = {(one.page, change.field): change for one in read_held(wiki) for change in one.changes}
+    lock, found = wiki.shared(LockFile).read(), []
+    for page, before in _pages_at(wiki, revision):
+        changes = []
+        for entry in [one for one in lock if one.page == page.id]:
+            for name, digest in entry.written.items():
+                old, new = current_value(before, name), current_value(page.frontmatter, name)
+                if value_hash(new) == digest and not same(old, new):
+                    known = kept.get((page.id, name))
+                    plain = FieldChange(field=name, stage=entry.stage, old=old, new=new, question=entry.question_of(name))
+                    changes.append(replace(known if known and same(known.result, new) else plain, old=old, state="accepted"))
+        if changes:
+            found.append(Proposal(page.id, page.file.path, tuple(changes)))
+    return found
+
+
+def _pages_at(wiki: Wiki, revision: str) -> Iterator[tuple[Page, Mapping[str, Any]]]:
+    """Each page as it is now that the lock knows, and its frontmatter at a revision ({}: it was not there)."""
+    pages = [wiki.by_id[name] for name in sorted({entry.page for entry in wiki.shared(LockFile).read()}) if name in wiki.by_id]
+    pages = [file for file in pages if "\n" not in file.path]
+    try:
+        with history(wiki.config.root) as past:
+            names = "".join(f"{revision}:{past.prefix}{wiki.config.wiki.content}/{file.path}\n" for file in pages)
+            past.git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+            output = past.git("cat-file", "--batch", given=names)
+    except NoHistory as error:
+        raise UserError(f"{revision}: {error}", do="name a commit that is in this checkout (`git fetch` gets others)") from None
+    at = 0
+    for file in pages:
+        end = output.index(b"\n", at)
+        size = output[at:end].split(b" ")[-1]
+        at = end + 1
+        if size == b"missing":
+            yield read_page(file), {}
+            continue
+        yield read_page(file), parse_page(file, output[at : at + int(size)]).frontmatter
+        at += int(size) + 1
+
+
+# The lines of a pull request
+
+
+def held_lines(wiki: Wiki, views: Sequence[PageView], body_lines: Mapping[str, int], env: Mapping[str, str] | None = None) -> Iterator[str]:
+    """A checkbox line for each held field: page and field, the value's hash, the flag, what changes, and a link to its evidence.
+
+    The link names the commit that was checked out: `body_lines` are the lines on which bodies began there.
+    """
+    env = os.environ if env is None else env
+    for view in views:
+        for one in view.fields:
+            if one.change.state == "pending":
+                yield f"- [ ] {_name(view.id, one.name, one.new_hash)}: {_about(one)}{_link(wiki, view, one, body_lines, env)}\n"
+
+
+def _name(page: str, name: str, digest: str) -> str:
+    return f"accept {code(f'{page}:{name}')} `{digest}`"
+
+
+def _about(one: FieldView) -> str:
+    flags = ", ".join(f"**{flag}**" for flag in one.flags)
+    what = inline(move_spans(one)) if one.kind == "rating" else code(value_text(one.change.new)[:_VALUE])
+    findings = ", ".join(code(finding_name(finding)) for finding in one.change.findings if finding.severity == "hard")
+    return " · ".join(filter(None, (flags, what, findings)))
+
+
+def _link(wiki: Wiki, view: PageView, one: FieldView, body_lines: Mapping[str, int], env: Mapping[str, str]) -> str:
+    """` · [lines 4-6](…)`: the evidence in the repository that GitHub's environment names; without that, the lines alone."""
+    quotes = [*one.quotes, *(item for insight in one.insights for item in insight.quotes)]
+    first, last = next((item.lines for item in quotes if item.found and item.lines[0]), (0, 0))
+    if not first or view.page is None:
+        return ""
+    shift = body_lines.get(view.id, view.page.body_line) - view.page.body_line
+    first, last = first + shift, last + shift
+    words = f"line {first}" if first == last else f"lines {first}-{last}"
+    given = "/".join(env.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "SHA"))
+    named = re.fullmatch(r"(https://[\w.:-]+/[\w.-]+/[\w.-]+)/([0-9a-f]{40,64})", given)
+    if named is None:
+        return f" · {words}"
+    path = quote(f"{wiki.config.wiki.content}/{view.path}", errors="surrogatepass")
+    return f" · [{words}]({named[1]}/blob/{named[2]}/{path}#L{first}-L{last})"
+
+
+# Decisions
+
+
+@dataclass(slots=True)
+class FromPullRequest:
+    """(page, field, decision) that were recorded, and (what, why) that were not."""
+
+    decided: list[tuple[str, str, str]] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+
+def read_event(file: Path, within: Folders | None = None) -> dict[str, Any]:
+    """The event that GitHub wrote about a pull request or a comment. Raises `UserError` if it is not one."""
+    try:
+        event = json.loads(read_bytes(file, within, DATA_BYTES))
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror})", where=str(file)) from None
+    except (ValueError, RecursionError):
+        event = None
+    if not isinstance(event, dict) or not isinstance(event.get("pull_request") or event.get("issue"), dict):
+        raise UserError("not an event of a pull request", where=str(file), do="give the file that GITHUB_EVENT_PATH names")
+    return event
+
+
+def take_event(wiki: Wiki, event: Mapping[str, Any], *, when: str) -> FromPullRequest:
+    """Record what an event decides about the fields of `enrich.held.jsonl`, and bring that file up to date.
+
+    A closed, unmerged pull request rejects all of them, also those written on its branch. Otherwise checked boxes accept, and commands in a comment
+    accept or reject.
+    """
+    held, done = read_held(wiki), FromPullRequest()
+    by = str(_at(event, "sender", "login") or "pull request")[:80]
+    if event.get("action") == "closed" and "pull_request" in event and not _at(event, "pull_request", "merged"):
+        everything = [(proposal.page, change.field) for proposal in held for change in proposal.changes]
+        _put(wiki, held)
+        _record(wiki, "reject", everything, by, when, done)
+        write_held(wiki, ())
+        return done
+    restore_held(wiki)
+    waiting = {(proposal.page, change.field): change for proposal in held for change in proposal.changes if change.state == "pending"}
+    chosen: dict[tuple[str, str], Decision] = dict.fromkeys(_checked(event, waiting), "accept")
+    chosen |= _commanded(event, waiting, done)
+    for decision in ("accept", "reject"):
+        _record(wiki, decision, [place for place, given in chosen.items() if given == decision], by, when, done)
+    outcome = {(page, name): decision for page, name, decision in done.decided}
+    kept = []
+    for proposal in held:
+        changes = [
+            replace(change, state="accepted") if outcome.get((proposal.page, change.field)) == "accept" else change
+            for change in proposal.changes
+            if outcome.get((proposal.page, change.field)) != "reject"
+        ]
+        kept.append(replace(proposal, changes=tuple(changes)))
+    if outcome:
+        write_held(wiki, kept)
+    return done
+
+
+def _put(wiki: Wiki, held: Iterable[Proposal]) -> None:
+    store = wiki.shared(ProposalStore)
+    with store.writing():
+        for proposal in held:
+            open_ones = tuple(replace(change, state="pending", decided={}) for change in proposal.changes)
+            before = store.get(proposal.page)
+            store.put(before.with_changes(open_ones) if before else replace(proposal, changes=open_ones))
+
+
+def _record(wiki: Wiki, decision: Decision, places: Iterable[tuple[str, str]], by: str, when: str, done: FromPullRequest) -> None:
+    names: dict[str, list[str]] = {}
+    for page, name in places:
+        names.setdefault(page, []).append(name)
+    result: Decided = decide(wiki, [(page, tuple(fields)) for page, fields in names.items()], decision, by=by, when=when)
+    done.decided += [(page, name, decision) for page, name in result.fields]
+    done.refused += [(f"{page}:{name}", why) for page, name, why in result.left_out]
+
+
+def _checked(event: Mapping[str, Any], waiting: Mapping[tuple[str, str], Any]) -> list[tuple[str, str]]:
+    """The fields whose boxes are checked in the text of the pull request, if its branch is in the repository itself."""
+    request = event.get("pull_request")
+    if isinstance(request, dict) and _at(request, "head", "repo", "full_name") != _at(event, "repository", "full_name"):
+        return []
+    body = _at(request if isinstance(request, dict) else event.get("issue"), "body")
+    lines = _CHECKED.findall(body) if isinstance(body, str) else []
+    names = {place: _name(*place, value_hash(change.new)) for place, change in waiting.items()}
+    return [place for place, name in names.items() if any(line.startswith(f"{name}:") for line in lines)]
+
+
+def _commanded(event: Mapping[str, Any], waiting: Mapping[tuple[str, str], Any], done: FromPullRequest) -> dict[tuple[str, str], Decision]:
+    """What commands of a comment decide. A page without a field: all of its held fields; what needs a look is accepted by name only."""
+    body = _at(event, "comment", "body")
+    commands = _COMMAND.findall(body) if isinstance(body, str) else []
+    if commands and _at(event, "comment", "author_association") not in _MAY_DECIDE:
+        done.refused += [(f"{decision} {name}", "the author of the comment may not decide") for decision, name in commands]
+        return {}
+    chosen: dict[tuple[str, str], Decision] = {}
+    for decision, name in commands:
+        places = [place for place in waiting if ":".join(place) == name]
+        whole = [place for place in waiting if place[0] == name and (decision == "reject" or NEEDS_LOOK not in waiting[place].flags)]
+        if not places and not whole:
+            done.refused.append((f"{decision} {name}", "nothing is held back there that this can decide"))
+        chosen.update(dict.fromkeys(places or whole, decision))
+    return chosen
+
+
+def _at(data: Any, *keys: str) -> Any:
+    for key in keys:
+        data = data.get(key) if isinstance(data, Mapping) else None
+    return data
