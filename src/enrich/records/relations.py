@@ -99,7 +99,8 @@ KEPT = 5
 # A word on more than this share of the pages is cheaper in the dense product (measured at 5,600 pages: 0.05 to 0.1 makes no difference).
 _FREQUENT = 0.06
 _FREQUENT_LEAST = 8
-_ROWS = 256  # pages compared with all others at once: bounds the memory to this many rows of the similarity matrix
+# Pages that are compared with all others at once, and the cells of the similarity matrix that this may make (about 30 bytes each).
+_ROWS, _CELLS = 256, 4_000_000
 
 _FRONTMATTER = regex.compile(r"^---.*?---", regex.MULTILINE | regex.DOTALL)
 _IMPORT = regex.compile(r"^import.*$", regex.MULTILINE)
@@ -143,8 +144,9 @@ def redundancy(texts: Iterable[bytes], groups: Sequence[str], progress: Callable
     for group in dict.fromkeys(groups[page] for page in compared):
         members = [page for page in compared if groups[page] == group]
         similarity_of = _Similarity([words[page] for page in members], [runs[page] for page in members])
-        for start in range(0, len(members), _ROWS):
-            stop = min(start + _ROWS, len(members))
+        block = max(1, min(_ROWS, _CELLS // len(members)))
+        for start in range(0, len(members), block):
+            stop = min(start + block, len(members))
             for page, row in zip(members[start:stop], _best(similarity_of.rows(start, stop)), strict=True):
                 found[page] = [(members[column], percent) for column, percent in row]
             if progress is not None:

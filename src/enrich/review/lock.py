@@ -10,6 +10,7 @@ matches the page wins. An intent that matches nothing is void.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +24,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from enrich.errors import UserError
-from enrich.files import LOCK_BYTES, locked, open_file, read_bytes, read_text, write_text_atomically
+from enrich.files import LOCK_BYTES, locked, open_file, write_text_atomically
 from enrich.stages.fields import INSIGHTS, SUMMARY, current_value, is_missing, value_hash
 from enrich.stages.stage import OFFLINE, Stage
 from enrich.text import JSON_ESCAPES
@@ -35,8 +36,11 @@ ADOPTED = "adopted"
 """The model of values that `enrich adopt` took over: which model wrote them is unknown, so a change of model makes none of them due."""
 REJECTED = "rejected"
 # How the row of an intent begins.
-_INTENT = '{"intent":true'
-_CONFLICT_MARKS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
+_INTENT = b'{"intent":true'
+_CONFLICT_MARKS = (b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")
+_SHARED = ("page", "stage", "page_hash", "prompt", "schema", "settings", "model", "date")
+# The entries of a page have about 1,000 bytes: a lock has no more than this for each page of the wiki, or `LOCK_BYTES`.
+_PAGE_ROWS_BYTES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,29 +301,42 @@ class LockFile:
     def read(self) -> Lock:
         """The entries of the file. Raises `UserError` that names the line for anything that is not a lock entry."""
         try:
-            text = read_text(self.path, self._within, LOCK_BYTES)
+            return Lock(self._entries(), self._wiki.by_id, self.moved)
         except FileNotFoundError:
             return Lock()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise UserError(f"cannot be read ({reason})", where=str(self.path), do="restore it from version control") from None
-        entries = []
-        rows = text.split("\n")
-        for number, row in enumerate(rows, 1):
+        except OSError as error:
+            raise UserError(f"cannot be read ({error.strerror})", where=str(self.path), do="restore it from version control") from None
+
+    def _entries(self) -> Iterator[LockEntry]:
+        """One entry for each row. Equal texts are one object: entries of a page, and of all pages, have most of theirs in common."""
+        texts: dict[str, str] = {}
+        for number, row in enumerate(self._rows(), 1):
             if not row.strip() or row.startswith(_CONFLICT_MARKS):
                 continue  # both sides of a merge stay: the entry that matches the page wins
             try:
-                entries.append(_ENTRY.validate_json(row))
+                entry = _ENTRY.validate_json(row)
             except ValueError:  # pydantic's errors are among them
-                if number == len(rows) and (row.startswith(_INTENT) or _INTENT.startswith(row)):
+                if not row.endswith(b"\n") and (row.startswith(_INTENT) or _INTENT.startswith(row)):
                     continue  # an intent that was cut off: its page was not touched
                 raise UserError("not a lock entry", where=f"{self.path}:{number}", do="restore enrich.lock from version control") from None
-        return Lock(entries, self._wiki.by_id, self.moved)
+            for name in _SHARED:
+                text = getattr(entry, name)
+                object.__setattr__(entry, name, texts.setdefault(text, text))  # frozen for everybody else
+            yield entry
+
+    def _rows(self) -> Iterator[bytes]:
+        """The rows of the file, one at a time: of a large wiki it has a gigabyte. Raises `OSError`."""
+        most = max(LOCK_BYTES, _PAGE_ROWS_BYTES * len(self._wiki.files))
+        with os.fdopen(open_file(self.path, os.O_RDONLY, self._within, own=False), "rb") as handle:
+            if os.fstat(handle.fileno()).st_size > most:
+                raise OSError(errno.EOVERFLOW, f"larger than {most // 1_000_000} MB", str(self.path))
+            while row := handle.readline(most):
+                yield row
 
     def may_hold_intents(self) -> bool:
         """False if an interrupted apply cannot have left any; much cheaper than `read`. Raises nothing."""
         try:
-            return b'"intent"' in read_bytes(self.path, self._within, LOCK_BYTES)
+            return any(b'"intent"' in row for row in self._rows())
         except OSError:
             return False
 
