@@ -167,7 +167,10 @@ def _answers(number: int) -> dict[str, Any]:
     if number % 9 == 0:
         insights[0]["evidence"] = "This sentence stands on no page at all, whatever its author may say."
     return {
-        "summary": summary_answer("The station has worked since 1984.", "has worked since 1984"),
+        "summary": summary_answer(
+            "The station has worked since 1984.",
+            f"has worked since 1984 and makes {len(f'Bay {number}') * 3} megawatts at spring tide",
+        ),
         "insights": {"insights": insights},
         "ratings": ratings_answer(novelty=number % 10, rigor=(number % 20) / 2),
     }

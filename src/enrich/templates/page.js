@@ -129,6 +129,7 @@ function drawQueue() {
     page.note ? badge(page.note, "red", "✗") : null, page.assigned ? badge(page.assigned, "blue", "@") : null,
     el("span", { class: "soft small" }, `${LANES[field.lane]} · ${place} of ${list.length}`)),
   editing ? editForm(page, field) : fieldItem(page, field), el("p", { class: "origin" }, bdi(`${field.stage}: ${field.origin}`)));
+  if (editing) $("stage").querySelector("textarea, input").focus();
   for (const button of document.querySelectorAll("#decisions [data-press]")) button.disabled = button.dataset.press === "y" && isStale(field) || button.dataset.press === "e" && !canEdit(field);
   for (const button of document.querySelectorAll("#decisions [data-decision]")) button.setAttribute("aria-pressed", String(store.state(page, field) === button.dataset.decision));
 }
@@ -230,7 +231,6 @@ function editForm(page, field) {
     else if (event.key === "Enter" && (event.ctrlKey || event.metaKey || event.target.tagName === "INPUT")) { event.preventDefault(); keep(); }
   } }, el("h3", {}, bdi(shortName(field))), inside, el("div", { class: "tools" }, el("button", { type: "button", class: "main", onclick: keep }, "Keep (Ctrl+Enter)"),
     el("button", { type: "button", onclick: () => { editing = false; draw(); } }, "Cancel (Esc)")), field.quotes.map(quote));
-  setTimeout(() => { const first = form.querySelector("textarea, input"); if (first) first.focus(); });
   return form;
 }
 function edit() {
