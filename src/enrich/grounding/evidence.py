@@ -13,7 +13,7 @@ from enrich.grounding.quotes import Quote, normalise_quote
 from enrich.grounding.statements import Sentence, Sentences, content, exchanged, sentences, swapped, turns
 from enrich.grounding.words import stems
 from enrich.text import printable
-from enrich.wiki.visible import split_sentences
+from enrich.wiki.visible import split_sentences, word_count
 
 if TYPE_CHECKING:
     from enrich.grounding.page import PageIndex
@@ -55,7 +55,8 @@ def check_evidence(text: str, given: Given, where: str, *, same_language: bool) 
     if found and all(_carries_nothing(match, given) for match in found):
         yield Finding("evidence", "hard", f"the quotes are too short to carry a statement: {printable(found[0].text, 60)!r}", where)
         return
-    wanted = Sentence(text, 0).content
+    # In a script without blanks the "words" of a sentence are its clauses: its characters are compared.
+    wanted = Sentence(text, 0).content if word_count(text) <= 2 * len(text.split()) else stems([text])
     if found and same_language and len(wanted) >= _FEWEST_STEMS:
         share = len(wanted & stems([*(one.text for one in given.passages), *given.labels()])) / len(wanted)
         if share < _LOW_SHARE:
@@ -66,7 +67,7 @@ def check_evidence(text: str, given: Given, where: str, *, same_language: bool) 
 def _carries_nothing(match: Quote, given: Given) -> bool:
     words = match.text.lower().split()
     if (
-        len(words) >= _FEWEST_QUOTE_WORDS
+        word_count(match.text) >= _FEWEST_QUOTE_WORDS  # Chinese and Japanese have no blanks between words
         or len([*content(words), *(word for word in words if any(map(str.isdigit, word)))]) >= _FEWEST_CONTENT_WORDS
     ):
         return False

@@ -18,7 +18,7 @@ from enrich.metrics.quality import content_type, grading_counts, quality_from_ra
 from enrich.review.lock import PERSONS, Key, Lock, LockEntry, LockFile, lock_entry, owner
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, changed_lines
 from enrich.stages.fields import INSIGHTS, QUALITY, as_written, canonical, current_value, holds, same, value_hash
-from enrich.wiki.frontmatter.edit import edit_bytes, edit_document
+from enrich.wiki.frontmatter.edit import KEY_ORDER, edit_bytes, edit_document
 from enrich.wiki.frontmatter.spans import EditRefused
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
@@ -241,7 +241,9 @@ def edited(wiki: Wiki, page: Page, lock: Lock, changes: Sequence[FieldChange]) -
         return page.store_bytes, entries
     if fields.sidecars is not None:
         return edit_document(page.store_bytes, edits), entries
-    return edit_bytes(page.raw, edits, add=fields.add), entries
+    # Keys of the site's own choice go to the end of the block; the reference wiki's have their places.
+    order = KEY_ORDER if fields.has_own_keys else (*page.frontmatter, *(path[0] for path in edits))
+    return edit_bytes(page.raw, edits, order=order, add=fields.add), entries
 
 
 def _with_quality(wiki: Wiki, page: Page, changes: Sequence[FieldChange]) -> list[FieldChange]:

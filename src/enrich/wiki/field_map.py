@@ -43,6 +43,11 @@ class FieldMap:
         sidecars = config.data / SIDECARS if fields.store == "sidecar" else None
         return cls(keys, fields.evidence, sidecars, config.folders, config.wiki.frontmatter == "add")
 
+    @property
+    def has_own_keys(self) -> bool:
+        """Whether each field is kept under its own name."""
+        return self.keys == _OWN_KEYS
+
     def path(self, name: str) -> KeyPath | None:
         """The keys that lead to a field's value (`ratings.rigor` is one field); None if the field is off."""
         name, _, dimension = name.partition(".")
@@ -66,7 +71,7 @@ class FieldMap:
 
     def named(self, frontmatter: Mapping[str, Any], stored: Mapping[str, Any]) -> Mapping[str, Any]:
         """The frontmatter with the fields under their own names, whose values are in `stored`."""
-        if stored is frontmatter and self.keys == _OWN_KEYS:
+        if stored is frontmatter and self.has_own_keys:
             return frontmatter
         others = {key: value for data in (frontmatter, stored) for key, value in data.items() if key not in FIELD_NAMES}
         return {**others, **self.values(stored)}
