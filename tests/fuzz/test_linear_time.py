@@ -35,6 +35,7 @@ from enrich.wiki.language import detect_language
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page, parse_page
 from enrich.wiki.profile import load_profile
+from enrich.wiki.site_links import page_links
 from enrich.wiki.visible import source_lines, split_sentences, visible
 from tests.fuzz.shapes import SHAPES
 
@@ -72,6 +73,7 @@ SCANNERS: dict[str, Callable[[str], object]] = {
     "orders": gives_orders,
     "structure": lambda text: structure(text, _PROFILE),
     "links": links,
+    "page links": page_links,
     "integrity": integrity,
     "grading counts": lambda text: grading_counts(text, _PROFILE),
     "compared words": compared_text,

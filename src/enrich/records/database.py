@@ -18,7 +18,7 @@ from enrich.errors import UserError
 from enrich.files import LOCK_BYTES, PAGE_BYTES, Folders, KeyedStore, names_in, open_file, read_bytes, write_text_atomically
 from enrich.metrics.links import resource_map
 from enrich.records.infobox import Row, infobox_rows
-from enrich.records.record import LoadedPage, Surroundings, complete, load_page, open_store, page_record
+from enrich.records.record import LoadedPage, Surroundings, complete, load_page, open_store, page_record, with_page_links
 from enrich.records.relations import Similar, all_entities, backlinks, compared_text, numeric_ids, redundancy
 from enrich.text import JSON_ESCAPES, counted
 from enrich.wiki.data import Dates, Notice, Ranking, git_dates, load_data, read_dates
@@ -90,10 +90,13 @@ def build(
         notices += [Notice(f"{config.wiki.data}/{notice.file}", notice.line, notice.message) for notice in data.notices]
         dates = _dates(config, profile, dates_file, notices)
         loaded = list(_load_pages(files, profile, store, config.wiki.content, notices, progress))
+        linked: dict[str, list[str]] = {}
+        if profile.page_links:
+            loaded, linked = with_page_links(loaded)
         entities = all_entities(data.entities, loaded)
         numbers, said = numeric_ids(data.entities, loaded)
         notices += said
-        pointed_at = backlinks(entities, loaded, numbers)
+        pointed_at = backlinks(entities, loaded, numbers, linked, profile.default_entity_type)
         around = Surroundings(
             profile,
             {entity.id: entity for entity in entities},

@@ -9,7 +9,7 @@ import hashlib
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -30,6 +30,7 @@ from enrich.wiki.entities import Entity
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page, parse_page
 from enrich.wiki.profile import Profile
+from enrich.wiki.site_links import ADDRESS_KEYS, PageLink, SiteMap, page_links
 
 # The frontmatter keys that records are made from (FIELDS.md section 1), and those that the status card adds.
 KEYS = (
@@ -59,6 +60,7 @@ KEYS = (
     "entityId",
     "pageType",
     "insights",
+    *ADDRESS_KEYS,
 )
 
 
@@ -74,6 +76,7 @@ class PageFacts:
     frontmatter: Mapping[str, Any]
     structure: Structure
     links: Links
+    page_links: tuple[PageLink, ...]
     converted_links: int
     integrity: Integrity
     problem: tuple[str, str, int] | None
@@ -132,6 +135,7 @@ def page_facts(page: Page, profile: Profile, compared: bytes) -> PageFacts:
         frontmatter,
         structure(page.text, profile),
         links(page.text, resource_component=profile.resource_component, entity_link_component=profile.entity_link_component),
+        tuple(page_links(page.body)) if profile.page_links else (),
         count_citations(page.text, profile.resource_component),
         integrity(page.body),
         problem,
@@ -146,6 +150,19 @@ def _title(value: Any, path: str) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return number_text(value)
     return path.rpartition("/")[2].rpartition(".")[0].replace("-", " ")
+
+
+def with_page_links(loaded: Sequence[LoadedPage]) -> tuple[list[LoadedPage], dict[str, list[str]]]:
+    """(the pages with their links to other pages counted as internal links, the ids that each page links to, in order and each once)."""
+    site = SiteMap((page.file, page.facts.frontmatter) for page in loaded)
+    targets = {page.file.id: [site.page(link, page.file) for link in page.facts.page_links] for page in loaded}
+    counted = [
+        replace(
+            page, facts=replace(page.facts, structure=replace(page.facts.structure, internal_links=sum(map(bool, targets[page.file.id]))))
+        )
+        for page in loaded
+    ]
+    return counted, {page: list(dict.fromkeys(filter(None, found))) for page, found in targets.items()}
 
 
 _NUMBERS = ("quality", "readerImportance", "researchImportance", "tacticalValue", "tractability", "neglectedness", "uncertainty")

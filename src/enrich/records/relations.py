@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from enrich.records.record import LoadedPage
 
 
-DEFAULT_TYPE = "concept"
-
-
 def _declared(page: LoadedPage, key: str) -> str | None:
     """A value of the page's frontmatter as text."""
     value = page.facts.frontmatter.get(key)
@@ -63,10 +60,17 @@ def numeric_ids(entities: Iterable[Entity], pages: Iterable[LoadedPage]) -> tupl
     return found, notices
 
 
-def backlinks(entities: Sequence[Entity], pages: Sequence[LoadedPage], numbers: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+def backlinks(
+    entities: Sequence[Entity],
+    pages: Sequence[LoadedPage],
+    numbers: Mapping[str, str],
+    linked: Mapping[str, Sequence[str]],
+    default_type: str | None,
+) -> dict[str, list[dict[str, Any]]]:
     """For each target the entries {id, type, title, relationship} of its sources: entities' related entries first, then pages' links.
 
-    `entities` are those of `all_entities`. `relationship` is the source's own text and missing if it gives none.
+    `entities` are those of `all_entities`, `linked` the ids that each page links to besides its entity links. `relationship` is the source's own
+    text and missing if it gives none.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     sources: dict[str, set[str]] = {}
@@ -80,12 +84,12 @@ def backlinks(entities: Sequence[Entity], pages: Sequence[LoadedPage], numbers: 
     types = {entity.id: entity.type for entity in entities}
     for page in pages:
         own = page.file.id
-        for link in page.facts.links.entities:
+        for link in (*page.facts.links.entities, *linked.get(own, ())):
             target = numbers.get(link, link)
             known = sources.setdefault(target, set())
             if target != own and own not in known:
                 known.add(own)
-                found.setdefault(target, []).append({"id": own, "type": types.get(own) or DEFAULT_TYPE, "title": page.facts.title})
+                found.setdefault(target, []).append({"id": own, "type": types.get(own) or default_type, "title": page.facts.title})
     return found
 
 

@@ -96,9 +96,14 @@ class PageFile:
     def short_names(self) -> tuple[str, ...]:
         """What else the page is called: its stem (of an index page, its folder), its address, both also without number and date prefixes."""
         parts = self.url.strip("/").split("/")
-        plain = [_PREFIX.sub("", part) for part in parts]
+        plain = list(map(plain_name, parts))
         index = (stem_id(self.path),) if self.is_index else ()
         return tuple(dict.fromkeys(filter(None, (parts[-1], plain[-1], "/".join(parts), "/".join(plain), *index))))
+
+
+def plain_name(part: str) -> str:
+    """A file or folder name without the number or date that only orders it."""
+    return _PREFIX.sub("", part)
 
 
 def stem_id(path: str) -> str:

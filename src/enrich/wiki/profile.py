@@ -178,6 +178,7 @@ class Profile(_Part):
     subcategories: list[str]
     usual_subcategories: dict[str, list[str]]
     default_entity_type: str | None
+    page_links: bool
     risk: Risk
     coverage: Coverage
     content_types: ContentTypes
