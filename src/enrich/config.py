@@ -161,6 +161,9 @@ class RunSection(_Section):
     budget_window_hours: Annotated[float, Field(gt=0)] | None = None
 
 
+CheckSeverity = Literal["off", "info", "warning", "error"]
+
+
 class EvalSection(_Section):
     """`golden`: the source of golden data. `typical`: the range of ratings that the prompt calls typical. `floors`: a number by metric, or a
     text such as "<= 60"."""
@@ -188,6 +191,7 @@ class Config(BaseSettings):
     llm: LlmSection = LlmSection()
     stages: StagesSection = StagesSection()
     run: RunSection = RunSection()
+    checks: dict[str, CheckSeverity] = {}
     eval: EvalSection = EvalSection()
     prices: dict[str, PriceSection] = {}
     _root: Path = PrivateAttr(Path())

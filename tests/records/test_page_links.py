@@ -12,6 +12,7 @@ import pytest
 from enrich import load_config
 from enrich.records.database import build
 from enrich.wiki.site_links import page_links
+from tests.demo import DemoWiki
 
 NOW = datetime(2026, 3, 13, tzinfo=UTC)
 # For each habit: frontmatter and body of each page with, by hand, the pages that link to it.
@@ -98,6 +99,36 @@ def test_backlinks_are_those_of_the_list(tmp_path: Path, habit: str) -> None:
     assert found == {path.rpartition(".")[0]: sorted(sources) for path, (_, sources) in pages.items() if sources}
     counts = {record["id"]: record["backlinkCount"] for record in document["pages"]}
     assert counts == {path.rpartition(".")[0]: len(sources) for path, (_, sources) in pages.items()}
+
+
+@pytest.mark.parametrize("habit", WIKIS)
+def test_broken_links_are_reported_with_their_lines(tmp_path: Path, habit: str) -> None:
+    wiki = DemoWiki.at(make(tmp_path, WIKIS[habit]))
+    found = [one for one in wiki.enrich("check", "--json").json["findings"] if one["rule"] == "broken-link"]
+    assert [(one["page"], one["message"], one["severity"]) for one in found] == [
+        (path.rpartition(".")[0], f"no page is at “{target}”", "warning") for path, target in BROKEN[habit]
+    ]
+    assert all(one["line"] > 3 for one in found)
+    # One page by name gives the same for this page.
+    for path, _ in BROKEN[habit]:
+        alone = wiki.enrich("check", path, "--json").json["findings"]
+        assert [one for one in alone if one["rule"] == "broken-link"] == [one for one in found if one["page"] == path.rpartition(".")[0]]
+
+
+def test_pages_that_no_page_links_to_and_switches(tmp_path: Path) -> None:
+    wiki = DemoWiki.at(make(tmp_path, WIKIS["jekyll"] | {"alone.md": ("Actually [[gone]].", [])}))
+
+    def rules(settings: str = "") -> list[tuple[str, str]]:
+        (tmp_path / "enrich.toml").write_text(f'[wiki]\ncontent = "content"\n[checks]\n{settings}', encoding="utf-8")
+        return [(one["rule"], one["severity"]) for one in wiki.enrich("check", "alone", "--json").json["findings"]]
+
+    assert rules() == [("orphan-page", "info"), ("tone-markers", "warning"), ("broken-link", "warning")]
+    assert rules('orphan-page = "error"\ntone-markers = "off"\nbroken-link = "info"\n') == [
+        ("orphan-page", "error"),
+        ("broken-link", "info"),
+    ]
+    (tmp_path / "enrich.toml").write_text('[wiki]\ncontent = "content"\n[checks]\ntone = "off"\n', encoding="utf-8")
+    assert "unknown rule `tone`" in wiki.enrich("check").err
 
 
 def test_links_have_their_lines_and_only_pages_are_meant() -> None:

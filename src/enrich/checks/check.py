@@ -5,19 +5,27 @@ Insights of named pages are compared with those of the whole wiki too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 
-from enrich.checks.frontmatter import BROKEN, frontmatter
+from enrich.checks.frontmatter import BROKEN, ORDER, SCHEMA, frontmatter, shown
+from enrich.checks.insights import RULES as INSIGHT_RULES
 from enrich.checks.insights import data_findings, duplicate_findings, page_findings
 from enrich.checks.report import CheckReport, PageFinding, in_order
+from enrich.checks.writing import RULES as WRITING_RULES
 from enrich.checks.writing import writing
-from enrich.config import Config
+from enrich.config import FILE_NAME, Config
+from enrich.errors import UserError
 from enrich.files import DATA_BYTES, read_bytes
 from enrich.wiki.data import Insight, data_insights, page_insights, with_pages
 from enrich.wiki.page_files import PageFile
-from enrich.wiki.pages import read_page
+from enrich.wiki.pages import Page, read_page
+from enrich.wiki.site_links import PageLink, SiteMap, page_links
 from enrich.wiki.wiki import Wiki
+
+BROKEN_LINK, ORPHAN = "broken-link", "orphan-page"
+ALL_RULES = (BROKEN, SCHEMA, ORDER, *INSIGHT_RULES, *WRITING_RULES, BROKEN_LINK, ORPHAN)
 
 
 def check_wiki(config: Config, names: Sequence[str], today: date) -> CheckReport:
@@ -26,15 +34,26 @@ def check_wiki(config: Config, names: Sequence[str], today: date) -> CheckReport
     `today` is the day from which the age of a verified insight is counted. Pages that cannot be read are findings, not errors. Raises
     `UserError` for a missing content folder, an unknown page and a profile that cannot be read.
     """
+    if unknown := sorted(config.checks.keys() - set(ALL_RULES)):
+        raise UserError(
+            f"unknown rule `{unknown[0]}` under [checks]", where=str(config.root / FILE_NAME), do=f"name one of {', '.join(ALL_RULES)}"
+        )
     wiki = Wiki.open(config)
     chosen = wiki.select(names)
     wanted = {file.id for file in chosen}
+    off = [rule for rule in wiki.profile.checks.rules_off if config.checks.get(rule, "off") == "off"]
+    profile = wiki.profile.model_copy(update={"checks": wiki.profile.checks.model_copy(update={"rules_off": off})})
     findings: list[PageFinding] = []
     insights: list[Insight] = []
+    links: list[_LinkingPage] = []
     for file in chosen:
         page = read_page(file)
-        findings += in_order([*frontmatter(page, wiki.profile), *page_findings(page), *writing(page, wiki.profile.checks)])
+        findings += in_order([*frontmatter(page, profile), *page_findings(page), *writing(page, profile.checks)])
         insights += page_insights(page)
+        links.append(_linking(page))
+    if profile.page_links:
+        links += [_linking(read_page(file)) for file in wiki.files if file.id not in wanted]
+        findings += _link_findings(links, wanted)
     found, notices = data_insights(config.data, config.folders)
     tied, loose = with_pages(found, wiki.files)
     notices = [one for one in notices if not names or _names_one(config, one.file, chosen)]
@@ -48,7 +67,44 @@ def check_wiki(config: Config, names: Sequence[str], today: date) -> CheckReport
         findings += data_findings(tied, loose, today)
         compared = [*tied, *loose, *insights]
     findings += duplicate_findings(compared, lambda insight: not names or insight.page in wanted)
+    findings = [_judged(finding, config) for finding in findings if config.checks.get(finding.rule) != "off"]
     return CheckReport(config.root, len(chosen), in_order(findings), () if names else tuple(wiki.warnings))
+
+
+def _judged(finding: PageFinding, config: Config) -> PageFinding:
+    """The finding as severe as `[checks]` says; what only informs stays so unless its rule is an error."""
+    severity = config.checks.get(finding.rule, "off")
+    if severity == "off" or (severity == "warning" and finding.severity == "info" and finding.rule != ORPHAN):
+        return finding
+    return replace(finding, severity=severity)
+
+
+_LinkingPage = tuple[Page, list[PageLink]]
+
+
+def _linking(page: Page) -> _LinkingPage:
+    """The page without its text, and its links."""
+    return replace(page, raw=b"", text="", body=""), page_links(page.body)
+
+
+def _link_findings(links: Sequence[_LinkingPage], wanted: Collection[str]) -> Iterator[PageFinding]:
+    """Findings about links of the `wanted` pages that lead to no page, and about those that no page links to."""
+    site = SiteMap((page.file, page.frontmatter) for page, _ in links)
+    linked: set[str] = set()
+    for page, found in links:
+        for link in found:
+            target = site.page(link, page.file)
+            if target and target != page.id:
+                linked.add(target)
+            elif target == "" and page.id in wanted:
+                line = page.body_line + link.line - 1
+                yield PageFinding(page.id, page.file.file, line, BROKEN_LINK, "warning", f"no page is at {shown(link.target)}", link.line)
+    # Where most pages are reached by menus only, a page without a link to it is nothing special.
+    alone = [page for page, _ in links if page.id not in linked and not page.file.is_index]
+    if len(alone) < len(links) / 2:
+        for page in alone:
+            if page.id in wanted:
+                yield PageFinding(page.id, page.file.file, 1, ORPHAN, "info", "no other page links to this page", 1)
 
 
 def _names_one(config: Config, file: str, pages: Sequence[PageFile]) -> bool:

@@ -21,6 +21,7 @@ from enrich.wiki.pages import Page
 if TYPE_CHECKING:
     from enrich.grounding import PageIndex
 
+RULES = tuple(f"insight-{name}" for name in ("fields", "scores", "evidence", "id", "source", "stale", "duplicate"))
 MOST_ON_A_PAGE = 5  # DESIGN.md section 4.4
 DATA_SCORES = (*SCORES, "neglected", "compact")
 LIKE, SAME = 0.7, 0.9  # FIELDS.md section 11: near-duplicates are a warning, duplicates an error
@@ -75,16 +76,28 @@ def data_findings(tied: Sequence[Insight], loose: Sequence[Insight], today: date
 
 
 def duplicate_findings(insights: Sequence[Insight], among: Callable[[Insight], bool]) -> Iterator[PageFinding]:
-    """A finding for every insight that says (nearly) what an earlier one of the wiki says, if `among` holds for one of the two."""
+    """One finding for each group of insights that say (nearly) the same, at the second one for which `among` holds, or at the only one."""
+    groups: dict[int, dict[int, float]] = {}  # members with their similarity to the member that they were found with
     for first, second, similarity in near_duplicates([insight.text for insight in insights], LIKE):
-        earlier, later = insights[first], insights[second]
-        if not among(later):
-            earlier, later = later, earlier
-        if among(later):
-            other = f"{earlier.page or 'no page'} ({earlier.file.name}:{earlier.line})"
-            same = "the same insight as" if similarity >= SAME else "nearly the same insight as"
-            said = f"{same} on {other}: {similarity:.0%} of the word pairs"
-            yield _finding(later, "insight-duplicate", "error" if similarity >= SAME else "warning", said)
+        group = groups.get(first) or groups.get(second) or {}
+        for other in (groups.get(first), groups.get(second)):
+            group |= other or {}
+        group[first] = max(similarity, group.get(first, 0))
+        group[second] = max(similarity, group.get(second, 0))
+        groups |= dict.fromkeys(group, group)
+    for group in {id(group): group for group in groups.values()}.values():
+        members = sorted(group)
+        named = [member for member in members if among(insights[member])]
+        if not named:
+            continue
+        at = named[0] if len(named) == 1 else named[1]
+        others = [insights[member] for member in members if member != at]
+        similarity = max(group.values())
+        same = "the same insight as" if similarity >= SAME else "nearly the same insight as"
+        listed = ", ".join(f"{one.page or 'no page'} ({one.file.name}:{one.line})" for one in others[:5])
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        said = f"{same} on {listed}{more}: {similarity:.0%} of the word pairs"
+        yield _finding(insights[at], "insight-duplicate", "error" if similarity >= SAME else "warning", said)
 
 
 def word_pairs(text: str) -> frozenset[tuple[str, ...]]:
