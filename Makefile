@@ -26,9 +26,13 @@ run: $(STAMP)
 
 test: $(DEV)
 	tests/needs.sh
-	$(BIN)/pytest -q -n 2 -m 'not fuzz'
+	$(BIN)/pytest -q -n 2 -m 'not fuzz and not generator'
 
 # Random damage to every file format and random edits, new cases each time, for about 15 minutes; and texts of up to a megabyte.
+generators: $(DEV)
+	tests/generators.sh
+	$(BIN)/pytest -q -n 0 -rs -m generator tests/runs/test_generators.py
+
 fuzz: $(DEV)
 	$(BIN)/pytest -q -n 2 --hypothesis-profile fuzz tests/fuzz tests/wiki/test_frontmatter_random.py tests/metrics/test_markup_spans.py
 

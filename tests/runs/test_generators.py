@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -136,3 +139,34 @@ def test_from_a_fresh_copy_to_applied_values(tmp_path: Path, name: str, backend:
         wiki.asks(server)
         _whole_loop(wiki, name, pages)
         _second_run_sends_nothing(wiki, _files(tmp_path), server)
+
+
+NODE = Path(__file__).parents[1] / "node"
+# (what must be there, the command, where a page's HTML or text is)
+BUILDS = {
+    "starlight": (NODE / "starlight/node_modules/astro", ["node_modules/.bin/astro", "build"], "dist/**/*.html"),
+    "docusaurus": (NODE / "docusaurus/node_modules/@docusaurus", ["node_modules/.bin/docusaurus", "build"], "build/**/*.html"),
+    "hugo": (Path(shutil.which("hugo") or "/no-hugo"), ["hugo", "--quiet"], "public/**/*.html"),
+}
+
+
+@pytest.mark.generator
+@pytest.mark.parametrize("name", BUILDS)
+def test_the_site_builds_with_the_values(tmp_path: Path, name: str) -> None:
+    needed, command, pages = BUILDS[name]
+    if not needed.exists():
+        pytest.skip(f"needs {needed.name} (`make generators` installs it)")
+    count = write(name, tmp_path)
+    wiki = DemoWiki.at(tmp_path, STYLES[name].folder)
+    for arguments in (["init"], ["run"], ["apply", "--all"]):
+        _enrich(wiki, *arguments)
+    if name != "hugo":
+        # Bundlers take a link to another folder for other modules.
+        shutil.copytree(NODE / name / "node_modules", tmp_path / "node_modules", symlinks=True)
+    environment = {**os.environ, "ASTRO_TELEMETRY_DISABLED": "1", "CI": "1"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, env=environment, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    built = list(tmp_path.glob(pages))
+    assert len(built) >= count
+    if name == "hugo":  # its layout shows the summary
+        assert sum("<p>Grey Tarn Hut was built" in page.read_text(encoding="utf-8") for page in built) >= 1

@@ -154,7 +154,7 @@ STYLES: Mapping[str, Style] = {
             "astro.config.mjs": "import { defineConfig } from 'astro/config';\nimport starlight from '@astrojs/starlight';\n\nexport default defineConfig({\n  integrations: [\n    starlight({\n"
             "      title: 'Huts',\n      locales: { root: { label: 'English', lang: 'en' }, de: { label: 'Deutsch' }, fr: { label: 'Français' }, ja: { label: '日本語' } },\n    }),\n  ],\n});\n",
             "src/content.config.ts": "import { defineCollection } from 'astro:content';\nimport { z } from 'astro/zod';\nimport { docsLoader } from '@astrojs/starlight/loaders';\nimport { docsSchema } from '@astrojs/starlight/schema';\n\n"
-            "export const collections = {\n  docs: defineCollection({ loader: docsLoader(), schema: docsSchema({ extend: z.object({ enrich: z.any().optional() }) }) }),\n};\n",
+            "export const collections = {\n  docs: defineCollection({ loader: docsLoader(), schema: docsSchema({ extend: z.object({ llmSummary: z.string().optional(), insights: z.array(z.any()).optional(), ratings: z.record(z.number()).optional(), quality: z.number().optional() }) }) }),\n};\n",
             "src/content/docs/index.mdx": _INDEX, "package.json": '{ "type": "module" }\n',
         },
     ),
