@@ -144,3 +144,19 @@ def test_a_page_without_frontmatter_gets_one_only_if_the_wiki_says_so(tmp_path: 
     assert after.startswith(b"\xef\xbb\xbf---\r\nquality: ")
     assert after.endswith(b"---\r\n" + body[3:])
     assert {state for state, _ in wiki.states(ENRICH_LLM__BACKEND="offline").values()} == {"current"}
+
+
+def test_a_renamed_page_keeps_its_sidecar(tmp_path: Path) -> None:
+    wiki = DemoWiki(tmp_path, toml=SIDECAR)
+    assert wiki.enrich("run", "--backend", "offline", "--apply").exit == 0
+    sidecar = wiki.root / "content/data/enrich/park-0.md.yaml"
+    raw = sidecar.read_bytes()
+    (wiki.docs / "north").mkdir()
+    wiki.file(0).rename(wiki.docs / "north" / "first.md")
+    assert {state for state, _ in wiki.states(ENRICH_LLM__BACKEND="offline").values()} == {"current"}
+    assert sidecar.exists()  # `plan` writes nothing
+    run = wiki.enrich("run", "--backend", "offline", "--json").json
+    assert (run["due"], run["proposed"]) == (0, [])
+    assert (wiki.root / "content/data/enrich/north/first.md.yaml").read_bytes() == raw
+    assert not sidecar.exists()
+    assert {state for state, _ in wiki.states(ENRICH_LLM__BACKEND="offline").values()} == {"current"}

@@ -14,7 +14,7 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from operator import not_
@@ -23,13 +23,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from enrich.config import PAGE_SUFFIXES
 from enrich.errors import UserError
-from enrich.files import LOCK_BYTES, locked, open_file, write_text_atomically
+from enrich.files import LOCK_BYTES, PageMoved, locked, open_file, remove_file, replace_own_file, write_text_atomically
 from enrich.stages.fields import INSIGHTS, SUMMARY, current_value, is_missing, value_hash
 from enrich.stages.stage import OFFLINE, Stage
 from enrich.text import JSON_ESCAPES
 from enrich.wiki.page_files import PageFile
-from enrich.wiki.pages import Page, read_page
+from enrich.wiki.pages import Page, parse_page, read_page
 from enrich.wiki.wiki import Wiki
 
 ADOPTED = "adopted"
@@ -235,6 +236,14 @@ class Lock:
         found = max((entry for entry in reversed(entries) if not entry.intent or _matching(entry, page)), key=rank, default=None)
         return found if found is None or home == page_id else replace(found, page=page_id)
 
+    def with_moved_sidecar(self, page: Page) -> Page:
+        """The page with the values of the sidecar of its earlier id, if it was renamed and has no sidecar of its own."""
+        if page.file.fields.sidecars is None or page.sidecar is not None or page.problem is not None:
+            return page
+        earlier = self._home(page)
+        left = None if earlier == page.id or earlier in self._files else sidecar_left(page.file, earlier)
+        return page if left is None else parse_page(page.file, page.raw, left.read_sidecar())
+
     def _home(self, page: Page) -> str:
         """The id under which the lock has the page's entries: its own, or an earlier one if it was renamed.
 
@@ -374,12 +383,33 @@ class LockFile:
         for page, earlier in self.moved.items():
             ids.setdefault(earlier, []).append(page)
             ids.setdefault(page, [])  # what the lock has under this id fits the page no more
+        for page, earlier in self.moved.items():
+            self._move_sidecar(page, earlier)
         before = [replace(entry, page=page) for entry in self.read() for page in ids.get(entry.page, [entry.page])]
         self.moved.clear()
         kept = [entry for entry in before if (entry.page, entry.stage) not in changes]
         new = [entry for entry in changes.values() if entry is not None]
         rows = map(_row, sorted([*kept, *new], key=lambda entry: (entry.page, entry.stage)))
         write_text_atomically(self.path, "".join(rows), within=self._within)
+
+    def _move_sidecar(self, page: str, earlier: str) -> None:
+        """Give a renamed page the sidecar of its earlier id. Of two pages with the same text, the first one has it."""
+        file = self._wiki.by_id[page]
+        left = sidecar_left(file, earlier) if file.fields.sidecars is not None else None
+        raw = left.read_sidecar() if left is not None else None
+        if left is not None and isinstance(raw, bytes):
+            with suppress(PageMoved):
+                replace_own_file(file.store, raw, before=None, within=self._within)
+                remove_file(left.store, self._within)
+
+
+def sidecar_left(file: PageFile, earlier: str) -> PageFile | None:
+    """The file of the page that had the id `earlier`, if its sidecar is still there and the page is not."""
+    for path in (earlier, *(earlier + suffix for suffix in PAGE_SUFFIXES)):
+        left = replace(file, path=path, file=file.content / path)
+        if left.store.is_file() and not left.file.exists():
+            return left
+    return None
 
 
 def _row(entry: LockEntry) -> str:

@@ -116,7 +116,7 @@ def make_plan(wiki: Wiki, files: Iterable[PageFile] | None = None, stages: Seque
     lock, store = wiki.shared(LockFile).read(), wiki.shared(ProposalStore)
     has_proposals = store.has_any()
     for file in wiki.files if files is None else files:
-        page = read_page(file)
+        page = lock.with_moved_sidecar(read_page(file))
         # One at a time: all proposals of a large wiki would take more memory than everything else.
         try:
             proposal = store.get(file.id) if has_proposals else None
