@@ -1,7 +1,7 @@
 """`enrich.toml`: what can be set, where values come from, and errors that name the key, the place and what is allowed.
 
-A flag takes precedence over an environment variable (`ENRICH_LLM__MODEL=…`), over the file, over the default. No secret is set here: the API
-key comes from `OPENAI_API_KEY` and is read by the client.
+A flag takes precedence over an environment variable (`ENRICH_LLM__MODEL=…`), over the file, over the provider's preset, over the default. No secret
+is set here: the API key comes from an environment variable and is read by the client.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -24,6 +24,7 @@ from pydantic_settings import (
 
 from enrich.errors import UserError, invalid_data
 from enrich.files import SETTINGS_BYTES, Folders, read_text
+from enrich.providers import AUTO, preset, provider_of
 
 FILE_NAME = "enrich.toml"
 # Folders that a wiki's settings and links may lead to, separated like PATH (docs/security.md).
@@ -97,10 +98,67 @@ class FieldsSection(_Section):
         return self
 
 
+Provider = Literal[
+    "auto",
+    "openai",
+    "azure",
+    "azure-classic",
+    "openrouter",
+    "ollama",
+    "lmstudio",
+    "llamacpp",
+    "vllm",
+    "transformers",
+    "llama-cpp-python",
+    "groq",
+    "together",
+    "mistral",
+    "litellm",
+]
+# What the client sets itself: nothing may be sent twice, or beside the budget.
+_OUR_PARAMETERS = frozenset(
+    "model messages response_format max_tokens max_completion_tokens temperature stream stream_options n best_of prompt_cache_key "
+    "reasoning_effort service_tier prompt_cache_options".split()
+)
+# Keys come from the environment, the rest from the HTTP client.
+_OUR_HEADERS = frozenset(
+    "authorization api-key x-api-key proxy-authorization cookie host connection content-length content-type content-encoding "
+    "transfer-encoding accept-encoding".split()
+)
+_HeaderText = Annotated[str, Field(pattern=r"^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$")]
+
+
+def _without(reserved: frozenset[str], what: str) -> AfterValidator:
+    def check(values: dict[str, Any]) -> dict[str, Any]:
+        for name in values:
+            if name.lower() in reserved:
+                raise ValueError(f"`{name}` is not a {what} that can be added")
+        return values
+
+    return AfterValidator(check)
+
+
 class LlmSection(_Section):
+    """Keys after `provider` are filled in by the provider's preset (`providers.yaml`) where they are not set."""
+
     backend: Literal["offline", "openai"] = "offline"
     model: Annotated[str, Field(min_length=1)] = "gpt-6-luna"
+    provider: Provider = "auto"
     base_url: str | None = None
+    base_urls: list[str] = []
+    path: Annotated[str, Field(pattern="^/[^?#]*$")] = "/chat/completions"
+    headers: Annotated[dict[_HeaderText, _HeaderText], _without(_OUR_HEADERS, "header")] = {}
+    query: dict[str, str] = {}
+    extra_body: Annotated[dict[str, Any], _without(_OUR_PARAMETERS, "parameter")] = {}
+    key_variable: Annotated[str, Field(pattern="^[A-Z][A-Z0-9_]*$")] | None = None
+    key_header: Literal["api-key"] | None = None
+    ceiling_name: Literal["max_tokens", "max_completion_tokens", ""] = "max_tokens"
+    score_bounds: Literal["range", "enum", "none"] = "range"
+    merge_messages: bool = False
+    stream: bool = False
+    prompt_cache_key: bool = False
+    price_provider: str | None = None
+    aliases: dict[str, str] = {}
     concurrency: Annotated[int, Field(ge=1, le=4096)] = 64
     requests_per_minute: Annotated[float, Field(gt=0)] | None = None
     tokens_per_minute: Annotated[float, Field(gt=0)] | None = None
@@ -108,11 +166,12 @@ class LlmSection(_Section):
     timeout_seconds: Annotated[float, Field(gt=0)] = 120
     breaker_seconds: Annotated[float, Field(gt=0)] = 300
     fuse: bool = True
-    structured_output: Literal["json_schema", "json_object"] = "json_schema"
+    structured_output: Literal["json_schema", "json_object", "prompt"] = "json_schema"
     reasoning_room: Annotated[int, Field(ge=0)] | None = None
     reasoning_effort: Annotated[str, Field(min_length=1)] | None = None
     service_tier: Annotated[str, Field(min_length=1)] | None = None
     batch_poll_seconds: Annotated[float, Field(gt=0)] = 30
+    prompt_cache_options: dict[str, str] | None = None
 
 
 class StageSection(_Section):
@@ -197,6 +256,7 @@ class Config(BaseSettings):
     _root: Path = PrivateAttr(Path())
     _trusted: tuple[Path, ...] = PrivateAttr(())
     _base_url_from: str = PrivateAttr("")
+    _file_keys: frozenset[str] = PrivateAttr(frozenset())
     _file_rates: frozenset[tuple[str, str]] = PrivateAttr(frozenset())
 
     @classmethod
@@ -241,6 +301,16 @@ class Config(BaseSettings):
     def base_url_from(self) -> str:
         """Who named the server: "file", "environment", "flag", or ""."""
         return self._base_url_from
+
+    @property
+    def base_urls(self) -> list[str]:
+        """The servers that requests go to; "" is OpenAI."""
+        return self.llm.base_urls or [self.llm.base_url or ""]
+
+    @property
+    def file_keys(self) -> frozenset[str]:
+        """The keys of `[llm]` that the wiki's file sets, at least in part, and neither environment nor flag."""
+        return self._file_keys
 
     @property
     def file_rates(self) -> frozenset[tuple[str, str]]:
@@ -331,12 +401,40 @@ def load_config(root: Path, flags: Mapping[str, Any] | None = None, env: Mapping
         for rate in price.model_fields_set
         if _source(("prices", model, rate), given, env, file) == str(file)
     )
-    if config.llm.base_url:
-        source = _source(("llm", "base_url"), given, env, file)
-        config._base_url_from = "flag" if source == "command line" else "file" if source == str(file) else "environment"
-    elif env.get("OPENAI_BASE_URL"):
-        config = config.model_copy(update={"llm": config.llm.model_copy(update={"base_url": env["OPENAI_BASE_URL"]})})
-        config._base_url_from = "environment"
+    config._file_keys = frozenset(
+        name
+        for name, value in config.llm
+        if name in config.llm.model_fields_set
+        for part in (value if isinstance(value, dict) else [""])
+        if _source(("llm", name, part) if part else ("llm", name), given, env, file) == str(file)
+    )
+    return _with_preset(config, given, env, file)
+
+
+def _with_preset(config: Config, flags: Mapping[str, Any], env: Mapping[str, str], file: Path) -> Config:
+    """The configuration with the address of the server, and with the keys that its provider's preset fills in."""
+    llm = config.llm
+    filled = preset(llm.provider)
+    if llm.base_url and llm.base_urls:
+        if "base_url" in config.file_keys or "base_urls" not in config.file_keys:
+            raise UserError("`llm.base_url` and `llm.base_urls` are both set", where=str(file), do="set one of them")
+        llm = llm.model_copy(update={"base_urls": []})
+    named_by = ""
+    for key, present in (("base_url", llm.base_url), ("base_urls", llm.base_urls), ("provider", filled.get("base_url"))):
+        if present:
+            source = _source(("llm", key), flags, env, file)
+            named_by = "flag" if source == "command line" else "file" if source == str(file) else "environment"
+            break
+    base_url = llm.base_url or (None if llm.base_urls else filled.get("base_url"))
+    if not named_by and env.get("OPENAI_BASE_URL"):
+        named_by, base_url = "environment", env["OPENAI_BASE_URL"]
+    if llm.provider == AUTO:
+        filled = preset(provider_of((llm.base_urls or [base_url or "https://api.openai.com/v1"])[0]))
+    update: dict[str, Any] = {**{key: value for key, value in filled.items() if key not in llm.model_fields_set}, "base_url": base_url}
+    for key in ("headers", "query", "extra_body"):
+        update[key] = {**filled.get(key, {}), **getattr(llm, key)}
+    config = config.model_copy(update={"llm": llm.model_copy(update=update)})
+    config._base_url_from = named_by
     return config
 
 

@@ -153,7 +153,7 @@ BEHAVIOURS: dict[str, tuple[Behaviour, str]] = {
     "content of the wrong type": (always(reply(completion([7, None, {"text": 3}, {"text": {}}]))), "invalid"),
     "duplicated keys": (always(reply(b'{"choices": [], ' + GOOD[1:])), "answer"),
     "deep nesting inside the answer": (always(reply(completion("[" * 15_000))), "answer"),
-    "an error inside a 200": (always(reply({"error": {"message": "overloaded", "code": 503}})), "invalid"),
+    "an error inside a 200": (always(reply({"error": {"message": "overloaded", "code": 503}})), "server"),
     "an empty answer": (always(reply(completion("  "))), "invalid"),
     # Waiting
     "Retry-After of an hour": (always(error(429, "slow", retry_after="3599")), "rate-limited"),

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 # Internal names: the client's faults and limits cannot all be reached through the command line.
-from enrich.llm.messages import Message, question_key
+from enrich.llm.messages import Message, bare_schema, canonical_hash, question_key
+from enrich.llm.parameters import bounded
+from enrich.stages.judges import answer_model
+from enrich.stages.stage import strict_schema
 
 SCHEMA = {
     "title": "Summary",
@@ -63,3 +66,27 @@ def test_words_for_people_and_order_do_not_count(same: dict[str, Any]) -> None:
 )
 def test_what_decides_the_answer_counts(other: dict[str, Any]) -> None:
     assert key(**other) != key()
+
+
+@pytest.mark.parametrize(
+    ("stage", "pinned"),
+    [
+        ("summary", "a743cf7b0d42fc2d"),
+        ("insights", "e7ce8b2004363cb7"),
+        ("ratings", "b957d1fae4d60b59"),
+    ],
+)
+def test_the_schemas_of_the_stages_are_pinned(stage: str, pinned: str) -> None:
+    schema = strict_schema(answer_model(stage, ("novelty", "rigor")))
+    assert canonical_hash(bare_schema(schema))[:16] == pinned
+
+
+def test_scores_and_lists_have_bounds_in_every_form_that_is_sent() -> None:
+    schema = strict_schema(answer_model("ratings", ("novelty",)))
+    score = schema["properties"]["novelty"]["properties"]["score"]
+    assert score == {"type": "number", "minimum": 0, "maximum": 10, "multipleOf": 0.1}
+    assert bounded(score, "range") == {"type": "number", "minimum": 0, "maximum": 10}
+    assert bounded(score, "enum")["enum"][:3] == [0, 0.1, 0.2]
+    assert len(bounded(score, "enum")["enum"]) == 101
+    insights = strict_schema(answer_model("insights", ()))["properties"]["insights"]
+    assert (insights["maxItems"], insights["items"]["properties"]["important"]["enum"][-1]) == (5, 5)

@@ -11,8 +11,8 @@ import pytest
 
 # Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.errors import ServiceError
+from enrich.llm.failures import duration, retry_after
 from enrich.llm.limits import START, Limits, LimitSettings
-from enrich.llm.server import duration, retry_after
 from tests.fake_server import RateLimit
 from tests.llm.virtual import VirtualLoop, in_virtual_time, simulate
 

@@ -90,7 +90,7 @@ def test_many_in_flight_learn_it_with_one_note(serve: Serve) -> None:
 
 def test_without_schemas_the_schema_stands_in_the_prompt(serve: Serve) -> None:
     server = serve()
-    asked = ask(server, request("The page."), structured_output="json_object")
+    asked = ask(server, request("The page."), parameters=Parameters(structured="json_object"))
     body = server.seen[0].body
     assert body["response_format"] == {"type": "json_object"}
     assert body["messages"][0]["content"] == "You are terse.", "the front stays as it is"
@@ -229,7 +229,7 @@ def test_options_are_sent_only_if_set_and_left_out_if_refused(serve: Serve) -> N
     server = serve(picky("service_tier"))
     ask(server)
     assert not {"reasoning_effort", "service_tier"} & set(server.seen[0].body)
-    asked = ask(server, reasoning_effort="low", service_tier="flex")
+    asked = ask(server, parameters=Parameters(options=(("reasoning_effort", "low"), ("service_tier", "flex"))))
     assert asked.reply is not None
     assert [(seen.body.get("reasoning_effort"), seen.body.get("service_tier")) for seen in server.seen[1:]] == [
         ("low", "flex"),
@@ -288,10 +288,3 @@ def test_a_server_that_refuses_whatever_is_changed_is_given_up(serve: Serve) -> 
     assert isinstance(asked.error, ServiceError)
     assert asked.error.cause == "bad-request"
     assert server.requests == 2
-
-
-def test_openais_host_gets_its_own_names() -> None:
-    body = json.loads(Parameters.first(is_openai=True, structured="json_schema").body(request(), 500))
-    assert body["max_completion_tokens"] == 500
-    assert body["prompt_cache_key"] == "page"
-    assert "max_tokens" not in body

@@ -11,8 +11,8 @@ from typing import Any
 
 # Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.errors import ServiceError
+from enrich.llm.failures import retry_after
 from enrich.llm.limits import Limits, LimitSettings
-from enrich.llm.server import retry_after
 from tests.fake_server import RateLimit
 
 

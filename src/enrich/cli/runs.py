@@ -231,7 +231,7 @@ def _print_run(session: Session, wiki: Wiki, result: RunResult) -> None:
 def _spent(wiki: Wiki, result: RunResult) -> str:
     if wiki.config.llm.backend == "offline":
         return "backend offline: no request, nothing spent"
-    host = host_of(wiki.config.llm.base_url)
+    host = ", ".join(map(host_of, wiki.config.base_urls))
     if not result.spent.requests:
         return f"no request to {host}, nothing spent"
     used = result.spent.usage

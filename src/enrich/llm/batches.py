@@ -17,7 +17,8 @@ from pydantic import BaseModel, ValidationError
 
 from enrich.errors import ServiceError
 from enrich.files import Folders, read_bytes, write_text_atomically
-from enrich.llm.server import Endpoint, ThrottledError, TransientError, failure_of_status, failure_of_transport
+from enrich.llm.failures import ThrottledError, TransientError, failure_of_status, failure_of_transport
+from enrich.llm.server import Endpoint
 from enrich.llm.transport import UnreadableBodyError, headers_of, open_sdk
 
 if TYPE_CHECKING:

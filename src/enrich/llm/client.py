@@ -2,35 +2,35 @@
 
 There is one layer of transport retries (the SDK's own are off); asking again because an answer does not validate is the caller's task. A 429
 holds all requests to its model and uses up no retry. An answer that its ceiling cut off is asked for again with twice the room, never returned.
+With several servers each attempt goes to the one with the fewest requests among those that answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 from enrich.errors import AnswerError, ServiceError
 from enrich.llm.budget import Budget, counted_usage
-from enrich.llm.limits import Limits, LimitSettings, Turn
-from enrich.llm.messages import Event, Reply, Request, Tally, Usage
-from enrich.llm.parameters import LEAST_ROOM, Parameters, Structured, reasoning_room
-from enrich.llm.prices import Price, Prices
-from enrich.llm.server import (
-    Completion,
-    Endpoint,
+from enrich.llm.failures import (
     RefusedParameterError,
     ThrottledError,
     TransientError,
     failure_of_status,
     failure_of_transport,
-    read_completion,
     shown,
 )
+from enrich.llm.limits import Limits, LimitSettings, Turn
+from enrich.llm.messages import Attempts, Event, Reply, Request, Tally, Usage
+from enrich.llm.parameters import LEAST_ROOM, REASONING_ROOM, Parameters, reasoning_room
+from enrich.llm.prices import Price, Prices, estimate_tokens
+from enrich.llm.replies import Completion, EmbeddedError, MalformedReplyError, json_object, read_completion
+from enrich.llm.server import Endpoint
 from enrich.llm.transport import UnreadableBodyError, headers_of, open_sdk
 
 if TYPE_CHECKING:
@@ -39,67 +39,84 @@ if TYPE_CHECKING:
 
 # Twice the room, at most twice: an answer that is cut off at four times its room would not end.
 _RAISES = 2
-# Characters at an answer's end in which a repetition is looked for.
-_REPEATED = 600
 # A request is changed at most so many times because the server refuses something in it.
 _REWRITES = 4
 # An answer of more characters than its output ceiling can hold, and more than this, is not checked but refused: checks take time.
 _CHARACTERS_PER_TOKEN, _ANY_ANSWER = 16, 20_000
+# A server that does not answer gets no request for so many seconds if others do, doubled each time.
+_REST, _LONGEST_REST = 5.0, 60.0
+# A prompt of at least so many tokens, of which the server counts less than this share, has been cut off.
+_LONG_PROMPT, _WHOLE_PROMPT, _MOST_CHARACTERS_PER_TOKEN = 1000, 0.6, 7
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings(LimitSettings):
-    """How requests are sent. Times in seconds; `attempts` includes the first one; `reasoning_room` in tokens, None: by the model's name."""
+    """How requests are sent. Times in seconds; `attempts` includes the first one; `reasoning_room` in tokens, None: by the model's name.
+
+    `parameters` is what requests are written with before a server has refused anything.
+    """
 
     timeout_seconds: float = 120.0
-    structured_output: str = "json_schema"
+    parameters: Parameters = field(default_factory=Parameters)
     reasoning_room: int | None = None
-    reasoning_effort: str | None = None
-    service_tier: str | None = None
     attempts: int = 4
     retry_wait_seconds: float = 0.5
     longest_retry_wait_seconds: float = 20.0
 
 
+@dataclass(slots=True, eq=False)
+class Server:
+    """One server: its limits, how requests to each model are written, and its health. `load` counts requests that wait or are in flight."""
+
+    endpoint: Endpoint
+    limits: Limits
+    parameters: dict[str, Parameters] = field(default_factory=dict)
+    load: int = 0
+    reached: bool = False
+    ended: ServiceError | None = None
+    rests_until: float = 0.0
+    rest: float = _REST
+    sdk: AsyncOpenAI | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def fails(self) -> None:
+        self.rests_until, self.rest = monotonic() + self.rest, min(_LONGEST_REST, self.rest * 2)
+
+
 class Client:
-    """Asks models at one endpoint. An async context manager; `send` may be called any number of times at once.
+    """Asks models at one server, or at several that know the same models. An async context manager; `send` may be called any number of times
+    at once.
 
     `prices` gives costs; with a `budget` every model's price must be known. `events` is called with an `Event` for every attempt, note
-    and hold.
+    and hold. Configured rates are for all servers together.
     """
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        endpoint: Endpoint | Sequence[Endpoint],
         settings: ClientSettings,
         prices: Prices,
         budget: Budget | None = None,
         events: Callable[[Event], None] | None = None,
     ) -> None:
-        self.endpoint, self.settings, self.budget, self._prices = endpoint, settings, budget, prices
+        self.settings, self.budget, self._prices = settings, budget, prices
         self._report = events or (lambda event: None)
         self._random = random.Random()
-        self.limits = Limits(settings, clock=monotonic, rng=self._random)
-        self._parameters: dict[str, Parameters] = {}
-        self._noted: set[str] = set()
+        endpoints = [endpoint] if isinstance(endpoint, Endpoint) else endpoint
+        each = settings.shared_by(len(endpoints))
+        self._servers = [Server(one, Limits(each, clock=monotonic, rng=self._random)) for one in endpoints]
+        self._noted: set[tuple[str, str]] = set()
+        self._reasoning: set[str] = set()
         self._stopping = asyncio.Event()
-        self._reached = False
         self._ended: ServiceError | None = None
-        self._sdk: AsyncOpenAI | None = None
-        self._options: Any = {}
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._sdk is not None:
-            await self._sdk.close()
-
-    def stop(self, why: str) -> None:
-        """Send nothing more: requests in flight are finished, all others (waiting, or pausing before a retry) get a final `ServiceError`."""
-        self._ended = self._ended or ServiceError("stopped", why, final=True)
-        self.limits.stop(self._ended)
-        self._stopping.set()
+        for server in self._servers:
+            if server.sdk is not None:
+                await server.sdk.close()
 
     # Where answers come at once there is one round, and nothing is kept of a reply. `runs.service.Engine` says what these do.
     keeps_replies = False
@@ -124,35 +141,82 @@ class Client:
     def forget(self, key: str) -> None:
         pass
 
-    def status(self) -> str:
-        """The requests in flight and what limits them, per model."""
-        return self.limits.status()
+    @property
+    def endpoint(self) -> Endpoint:
+        """The first server."""
+        return self._servers[0].endpoint
 
-    async def send(self, request: Request, tally: Tally | None = None) -> Reply:
+    @property
+    def limits(self) -> Limits:
+        """The limits of the first server."""
+        return self._servers[0].limits
+
+    def status(self) -> str:
+        """The requests in flight and what limits them, per server and model."""
+        if len(self._servers) == 1:
+            return self.limits.status()
+        return ", ".join(f"{one.endpoint.host}: {'out' if one.ended else one.limits.status()}" for one in self._servers)
+
+    def written_with(self, model: str) -> Parameters:
+        """How requests about a model are written to the first server, as learned until now."""
+        return self._parameters_of(self._servers[0], model)
+
+    def stop(self, why: str) -> None:
+        """Send nothing more: requests in flight are finished, all others (waiting, or pausing before a retry) get a final `ServiceError`."""
+        self._ended = self._ended or ServiceError("stopped", why, final=True)
+        for server in self._servers:
+            server.limits.stop(self._ended)
+        self._stopping.set()
+
+    async def send(self, request: Request, tally: Tally | None = None, attempts: Attempts | None = None) -> Reply:
         """The model's answer to `request`: text that was not cut off; whether it fits the schema is for the caller to check.
 
-        `tally` is added to after each attempt, so that what a failure cost is known too. Raises `ServiceError` (final: no later request
-        can succeed), `AnswerError` (`refused`, `filtered`, `cut-off`, `too-long`, `too-large`, `invalid`, `key-in-answer`), `BudgetSpent`, and
-        `UserError` for an unknown price under a budget.
+        `tally` is added to after each attempt, so that what a failure cost is known too. `attempts` bounds the HTTP requests; hand the same one
+        to all requests about one question. Raises `ServiceError` (final: no later request can succeed), `AnswerError` (`refused`, `filtered`,
+        `cut-off`, `too-long`, `too-large`, `invalid`, `key-in-answer`), `BudgetSpent`, and `UserError` for an unknown price under a budget.
         """
         price = self._prices.required(request.model) if self.budget is not None else self._prices.price_of(request.model)
         own = Tally()
-        room = reasoning_room(request.model) if self.settings.reasoning_room is None else self.settings.reasoning_room
-        asked = Asked(request, price, request.max_output_tokens + room, (own,) if tally is None else (own, tally))
+        room = request.max_output_tokens + self._reasoning_room(request.model)
+        asked = Asked(request, price, room, (own,) if tally is None else (own, tally), attempts or Attempts())
         for _ in range(_RAISES + 1):
-            completion = await self._retried(asked)
+            completion, server, ceiling = await self._retried(asked)
             if completion.finish != "length":
+                self._learn(server, request, completion)
                 return Reply(completion.text, own.usage, own.cost_usd, own.requests)
-            if _repeats_itself(completion.text):
+            if completion.runaway:
                 raise AnswerError("cut-off", "the answer repeats itself without an end")
-            ceiling = self._ceiling(asked)
+            asked.failure = AnswerError("cut-off", f"still cut off at {ceiling} tokens")
             asked.room *= 2
-            if self._ceiling(asked) <= ceiling or not self._parameters_of(request.model).ceiling_name:
+            if self._ceiling(server, asked) <= ceiling or not self._parameters_of(server, request.model).ceiling_name:
                 break
-        raise AnswerError("cut-off", f"still cut off at {ceiling} tokens")
+        raise asked.failure
 
-    async def _retried(self, asked: Asked) -> Completion:
-        """A completion, cut off or not, through all transport failures. The only retry layer."""
+    def _reasoning_room(self, model: str) -> int:
+        if self.settings.reasoning_room is not None:
+            return self.settings.reasoning_room
+        return REASONING_ROOM if model in self._reasoning else reasoning_room(model)
+
+    def _learn(self, server: Server, request: Request, completion: Completion) -> None:
+        """Learn from an answer that the model reasons, that the server ignores schemas, or that it cut the prompt off."""
+        model, stated = request.model, completion.usage
+        if completion.reasoned:
+            self._reasoning.add(model)
+        parameters = self._parameters_of(server, model)
+        schema_only = request.schema is not None and parameters.structured == "json_schema" and not parameters.in_words
+        # What begins as JSON is read later, once.
+        if schema_only and not completion.text.lstrip().startswith("{") and json_object(completion.text) is None:
+            server.parameters[model] = parameters.with_words()
+            self._report(Event("note", model, f"{model} answered without JSON: the schema is sent in the prompt too"))
+        sent = [message.content for message in request.messages]
+        if stated is not None and stated.input * _MOST_CHARACTERS_PER_TOKEN < sum(map(len, sent)):
+            tokens = sum(map(estimate_tokens, sent))
+            if tokens >= _LONG_PROMPT and stated.input < _WHOLE_PROMPT * tokens:
+                what = f"counts {stated.input} tokens of a prompt of about {tokens}: the server seems to cut prompts off without a word"
+                self._note_once(model, "cut", f"{what}; raise its context (Ollama: OLLAMA_CONTEXT_LENGTH) or lower llm.context_tokens")
+
+    async def _retried(self, asked: Asked) -> tuple[Completion, Server, int]:
+        """(a completion, cut off or not, its server, its ceiling), through all transport failures. The only retry layer."""
         try:
             return await self._once(asked)
         except TransientError as error:
@@ -183,7 +247,7 @@ class Client:
         """What the last of several failures means to the caller."""
         if error.cause == "invalid":
             return AnswerError("invalid", error.detail)
-        if error.cause == "unreachable" and not self._reached:
+        if error.cause == "unreachable" and not any(server.reached for server in self._servers):
             self._ended = ServiceError(
                 "unreachable", error.detail, final=True, do="start the server, or check llm.base_url and the network"
             )
@@ -195,22 +259,71 @@ class Client:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
-    async def _once(self, asked: Asked) -> Completion:
-        """One attempt for the retry layer: waits for its turn and through 429s, and rewrites the request if a 400 asks for it."""
-        model = asked.request.model
+    async def _once(self, asked: Asked) -> tuple[Completion, Server, int]:
+        """One attempt for the retry layer: waits for its turn and through 429s, and rewrites the request if a 400 asks for it.
+
+        A server that does not answer at all, or that is of no use for the rest of the run, is left out as long as another one is there.
+        """
+        avoided: set[Server] = set()
         while True:
-            # Roughly: enough for pacing, where a closer estimate would cost too much for every request.
-            tokens = sum(len(message.content) for message in asked.request.messages) // 4
-            turn = await self.limits.turn(model, tokens + asked.room)
-            # Written now and not before the wait: it includes what other requests learned meanwhile.
-            parameters, ceiling = self._parameters_of(model), self._ceiling(asked)
+            if asked.attempts.left <= 0:
+                raise asked.failure
+            server = self._chosen(asked.request.model, avoided)
+            server.load += 1
             try:
-                return await self._attempt(asked, turn, parameters.body(asked.request, ceiling), ceiling)
+                return await self._turn(server, asked)
             except ThrottledError:
                 continue
+            except TransientError as error:
+                asked.failure = (
+                    AnswerError("invalid", error.detail) if error.cause == "invalid" else ServiceError(error.cause, error.detail)
+                )
+                if error.cause in ("unreachable", "reset", "timeout"):
+                    server.fails()
+                avoided.add(server)
+                if error.cause != "unreachable" or error.sent or not set(self._servers) - avoided:
+                    raise
+            except ServiceError as error:
+                if not error.final or self._all_out(server, error):
+                    raise
+                avoided.add(server)
+            finally:
+                server.load -= 1
+
+    def _chosen(self, model: str, avoided: set[Server]) -> Server:
+        """The server with the fewest requests among those that answer and are not held."""
+        now = monotonic()
+        usable = [server for server in self._servers if server.ended is None] or self._servers
+        return min(usable, key=lambda one: (one in avoided, one.rests_until > now, one.limits.is_held(model), one.load))
+
+    def _all_out(self, server: Server, error: ServiceError) -> bool:
+        """Leave a server out from now on; whether it was the last one."""
+        if server.ended is None:
+            server.ended = error
+            server.limits.stop(error)
+            if len(self._servers) > 1 and self._ended is None:
+                self._report(Event("note", "", f"{server.endpoint.host} is left out: {error.detail}"))
+        if all(one.ended is not None for one in self._servers):
+            self._ended = self._ended or error
+        return self._ended is not None
+
+    async def _turn(self, server: Server, asked: Asked) -> tuple[Completion, Server, int]:
+        """One attempt at one server, and again as long as the request is rewritten."""
+        model = asked.request.model
+        # Roughly: enough for pacing, where a closer estimate would cost too much for every request.
+        tokens = sum(len(message.content) for message in asked.request.messages) // 4
+        while True:
+            turn = await server.limits.turn(model, tokens + asked.room)
+            # Written now and not before the wait: it includes what other requests learned meanwhile.
+            parameters, ceiling = self._parameters_of(server, model), self._ceiling(server, asked)
+            try:
+                return await self._attempt(server, asked, turn, parameters, ceiling), server, ceiling
             except RefusedParameterError as error:
+                asked.failure = ServiceError("bad-request", error.detail)
                 turn.unusable(error.detail)
-                self._rewrite(asked, parameters, error, ceiling)
+                self._rewrite(server, asked, parameters, error, ceiling)
+                if asked.attempts.left <= 0:
+                    raise asked.failure from None
             except ServiceError as error:
                 if error.cause == "bad-request":
                     turn.unusable(error.detail)
@@ -218,11 +331,11 @@ class Client:
             finally:
                 turn.end()
 
-    async def _attempt(self, asked: Asked, turn: Turn, body: bytes, ceiling: int) -> Completion:
+    async def _attempt(self, server: Server, asked: Asked, turn: Turn, parameters: Parameters, ceiling: int) -> Completion:
         """Send one HTTP request, under the budget, and account for its outcome."""
         if self._ended is not None:
             raise self._ended
-        model = asked.request.model
+        model, body = asked.request.model, parameters.body(asked.request, ceiling)
         most = None if asked.price is None else asked.price.at_most(len(body), ceiling)
         reservation = await self.budget.reserve(model, most) if self.budget is not None and most is not None else None
         if self._ended is not None:  # while this waited for money
@@ -233,31 +346,33 @@ class Client:
         # What the attempt costs if no usage says so: its upper bound, or nothing if the server turned it away unread.
         unstated = most
         started = monotonic()
+        asked.attempts.left -= 1
         try:
-            response = await self._post(body)
-            self._reached = True
+            response = await self._post(server, model, body)
+            server.reached = True
             turn.heard(response.headers)
             if response.status_code != 200:
                 unstated = None if most is None else 0.0
-                raise failure_of_status(response.status_code, response.headers, response.content, model=model, endpoint=self.endpoint)
-            completion = read_completion(response.content)
+            completion = self._read(server, model, response.status_code, response.headers, response.content, dict(parameters.options))
             seen = True
             counted, wrong = counted_usage(completion.usage, len(body), len(completion.text.encode("utf-8", "replace")), ceiling)
             usage = completion.usage if counted is not None else None
             if wrong and completion.usage is not None:
                 stated = f"{completion.usage.input} tokens in and {completion.usage.output} out"
-                self._note_once(model, f"states a usage of {stated}, {wrong}")
+                self._note_once(model, "usage", f"states a usage of {stated}, {wrong}")
             cause = "cut-off" if completion.finish == "length" else ""
-            self._check(completion, asked.request, ceiling)
+            self._check(server.endpoint, completion, asked.request, ceiling)
             turn.clean(monotonic() - started)
+            server.rest = _REST
             return completion
         except TransientError as error:
             cause, unstated = error.cause, most if error.sent or most is None else 0.0
-            self._reached = self._reached or error.answered
+            server.reached = server.reached or error.answered
             turn.failed(error.asked_wait)
             raise
         except ThrottledError as error:
             cause = "rate-limited"
+            asked.attempts.left += 1
             seconds, why = turn.throttled(error.asked_wait)
             self._report(Event("held", model, why, seconds=seconds))
             raise
@@ -270,47 +385,63 @@ class Client:
             raise
         except ServiceError as error:
             cause = error.cause
-            self._ended = error if error.final else self._ended
+            if error.final:
+                self._all_out(server, error)
             raise
         finally:
             cost = unstated if counted is None or asked.price is None else asked.price.cost(counted)
             if self.budget is not None and reservation is not None:
                 stated_cost, cost = cost, self.budget.settle(reservation, cost, seen=seen)
                 if stated_cost is not None and cost < stated_cost:
-                    self._note_once(model, f"states a usage of ${stated_cost:.4f}, more than was reserved: ${cost:.4f} counts")
+                    self._note_once(model, "usage", f"states a usage of ${stated_cost:.4f}, more than was reserved: ${cost:.4f} counts")
             for tally in asked.tallies:
                 tally.add(usage or Usage(), cost)
             self._report(Event("attempt", model, "", cause, monotonic() - started, usage, cost))
 
-    async def _post(self, body: bytes) -> httpx2.Response:
+    def _read(
+        self, server: Server, model: str, status: int, headers: Mapping[str, str], body: bytes, options: Mapping[str, Any]
+    ) -> Completion:
+        """The completion in a response. Raises what its status, or an error inside it, means."""
+        if status == 200:
+            try:
+                return read_completion(body)
+            except MalformedReplyError as error:
+                raise TransientError("invalid", str(error), answered=True) from None
+            except EmbeddedError as error:
+                status, body = error.status, error.body
+        raise failure_of_status(status, headers, body, model=model, endpoint=server.endpoint, options=options)
+
+    async def _post(self, server: Server, model: str, body: bytes) -> httpx2.Response:
         """The HTTP response to `body`, read to its end within the timeout. Raises `TransientError` if there is none."""
         # Only with the first request: the SDK costs half a second, and a run whose answers are all cached sends none.
         import httpx2
         from openai import APIConnectionError, APIStatusError
 
-        if self._sdk is None:
-            self._sdk = open_sdk(self.endpoint, self.settings.timeout_seconds, self.settings.concurrency)
-            self._options = {"headers": headers_of(self.endpoint)}
+        endpoint = server.endpoint
+        if server.sdk is None:
+            server.sdk = open_sdk(endpoint, self.settings.timeout_seconds, self.settings.concurrency)
+            server.options = {"headers": headers_of(endpoint), "params": dict(endpoint.form.query)}
+        options: Any = server.options
         try:
             # A server that sends a byte now and then never trips the transport's own timeouts.
             async with asyncio.timeout(self.settings.timeout_seconds):
-                return await self._sdk.post("/chat/completions", cast_to=httpx2.Response, content=body, options=self._options)
+                return await server.sdk.post(endpoint.path(model), cast_to=httpx2.Response, content=body, options=options)
         except APIStatusError as error:
             return error.response
         except (APIConnectionError, TimeoutError, OSError, UnreadableBodyError) as error:
-            raise failure_of_transport(error, self.endpoint) from None
+            raise failure_of_transport(error, endpoint) from None
         except Exception as error:
             import aiohttp
 
             # The SDK's transport does not translate some of aiohttp's errors (a reply that is not HTTP).
             if isinstance(error, aiohttp.ClientError):
-                raise failure_of_transport(error, self.endpoint) from None
+                raise failure_of_transport(error, endpoint) from None
             raise
 
-    def _check(self, completion: Completion, request: Request, ceiling: int) -> None:
+    def _check(self, endpoint: Endpoint, completion: Completion, request: Request, ceiling: int) -> None:
         """Raise if a well-formed reply is not an answer."""
         if completion.refusal:
-            raise AnswerError("refused", shown(completion.refusal, self.endpoint))
+            raise AnswerError("refused", shown(completion.refusal, endpoint))
         if completion.finish == "content_filter":
             raise AnswerError("filtered", "the server's content filter stopped the answer")
         if not completion.text.strip() and completion.finish != "length":
@@ -319,28 +450,24 @@ class Client:
             raise AnswerError(
                 "too-large", f"the answer has {len(completion.text):,} characters, far more than its {ceiling:,} tokens allow"
             )
-        if self.endpoint.leaked_in(completion.text, [message.content for message in request.messages]):
+        if endpoint.leaked_in(completion.text, [message.content for message in request.messages]):
             raise AnswerError("key-in-answer", "the answer has the API key in it, so it is not kept")
 
-    def _note_once(self, model: str, what: str) -> None:
-        """Report something about a model's usage, the first time it happens."""
-        if model not in self._noted:
-            self._noted.add(model)
+    def _note_once(self, model: str, kind: str, what: str) -> None:
+        """Report something about a model, the first time it happens."""
+        if (model, kind) not in self._noted:
+            self._noted.add((model, kind))
             self._report(Event("note", model, f"{model} {what}"))
 
-    def _parameters_of(self, model: str) -> Parameters:
-        if model not in self._parameters:
-            structured: Structured = "json_object" if self.settings.structured_output == "json_object" else "json_schema"
-            options = {"reasoning_effort": self.settings.reasoning_effort, "service_tier": self.settings.service_tier}
-            self._parameters[model] = Parameters.first(is_openai=self.endpoint.is_openai, structured=structured, options=options)
-        return self._parameters[model]
+    def _parameters_of(self, server: Server, model: str) -> Parameters:
+        return server.parameters.setdefault(model, self.settings.parameters)
 
-    def _ceiling(self, asked: Asked) -> int:
+    def _ceiling(self, server: Server, asked: Asked) -> int:
         """The output ceiling of the next attempt."""
-        ceiling = self._parameters_of(asked.request.model).ceiling(asked.request, asked.room)
+        ceiling = self._parameters_of(server, asked.request.model).ceiling(asked.request, asked.room)
         return ceiling if asked.most is None else min(ceiling, asked.most)
 
-    def _rewrite(self, asked: Asked, written_with: Parameters, error: RefusedParameterError, sent: int) -> None:
+    def _rewrite(self, server: Server, asked: Asked, written_with: Parameters, error: RefusedParameterError, sent: int) -> None:
         """Change how requests to the model are written, or this one alone if the server says what its prompt leaves room for.
 
         Requests that were sent before a change are only written again. Raises if nothing is left to change.
@@ -351,11 +478,13 @@ class Client:
             if refused.most < min(LEAST_ROOM, asked.request.max_output_tokens):
                 raise AnswerError("too-long", error.detail)
             asked.most = min(refused.most, asked.most or refused.most)
-        changed = written_with.without(refused, sent) if self._parameters_of(model) == written_with else None
+        now = self._parameters_of(server, model)
+        changed = written_with.without(refused, sent) if now == written_with else None
         if changed is not None:
-            self._parameters[model], note = changed
+            now, note = changed
+            server.parameters[model] = now
             self._report(Event("note", model, f"{model} {note}"))
-        rewritten = self._parameters_of(model) != written_with or self._ceiling(asked) < sent
+        rewritten = now != written_with or self._ceiling(server, asked) < sent
         if not rewritten or asked.rewrites > _REWRITES:
             raise ServiceError("bad-request", error.detail)
 
@@ -365,23 +494,15 @@ class Asked:
     """One request on its way: `room` is the output that it wants in tokens, `tallies` what its attempts are added to.
 
     `most` is the largest ceiling that the server said fits its prompt, `rewrites` how often it was changed after a 400, `replies` how many
-    responses to it were read in batches.
+    responses to it were read in batches, `failure` what the last attempt means if it stays the last one.
     """
 
     request: Request
     price: Price | None
     room: int
     tallies: tuple[Tally, ...]
+    attempts: Attempts
     most: int | None = None
     rewrites: int = 0
     replies: int = 0
-
-
-def _repeats_itself(text: str) -> bool:
-    """Whether the end of a text is one piece over and over (of up to 150 characters): more room would be spent in vain.
-
-    >>> _repeats_itself('{"score": 5e+1' + "0" * 1000), _repeats_itself("So many words. " * 50), _repeats_itself("A text that was cut off")
-    (True, True, False)
-    """
-    end = text[-_REPEATED:]
-    return len(end) == _REPEATED and any(end.startswith(end[piece:]) for piece in range(1, _REPEATED // 4 + 1))
+    failure: AnswerError | ServiceError = field(default_factory=lambda: AnswerError("invalid", "no request is left for this question"))

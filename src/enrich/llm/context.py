@@ -12,9 +12,11 @@ from pydantic import TypeAdapter
 from enrich.errors import UserError
 from enrich.files import SETTINGS_BYTES, Folders, read_bytes, write_text_atomically
 
-# "maximum context length is 8192 tokens", "available context size (4096 tokens)", "210000 tokens > 200000 maximum", "n_ctx: 4096"
+# "context length (n_keep: 5026>= n_ctx: 4096)": the name counts more than the words
+_NAMED = re.compile(r"n_ctx\W{0,4}(\d{3,})")
+# "maximum context length is 8192 tokens", "available context size (4096 tokens)", "210000 tokens > 200000 maximum"
 _STATED = re.compile(
-    r"(?:context (?:length|window|size)|n_ctx|maximum)(?: of| is|:|=)?\D{0,12}?(\d[\d,]{2,})|> ?(\d[\d,]{2,}) maximum", re.IGNORECASE
+    r"(?:context (?:length|window|size)|maximum)(?: of| is|:|=)?\D{0,12}?(\d[\d,]{2,})|> ?(\d[\d,]{2,}) maximum", re.IGNORECASE
 )
 _LEAST = 256
 
@@ -41,8 +43,8 @@ class ContextLimits:
 
     def learn(self, model: str, error: str, sent: int) -> int:
         """The context that a server's error states, which is kept; else, for this process, less than the tokens that were `sent`."""
-        found = _STATED.search(error)
-        stated = int((found[1] or found[2]).replace(",", "")) if found else 0
+        found = _NAMED.search(error) or _STATED.search(error)
+        stated = int(next(filter(None, found.groups())).replace(",", "")) if found else 0
         known = stated if stated >= _LEAST else max(_LEAST, sent * 2 // 3)
         if self._configured is not None:
             return known

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from enrich.errors import ServiceError
-from enrich.llm.server import amount, duration
+from enrich.llm.failures import amount, duration
 
 START = 8
 # Until the first cut each clean, full round quadruples the limit: two rounds to 64, where doubling takes three.
@@ -55,6 +55,11 @@ class LimitSettings:
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     breaker_seconds: float = 300.0
+
+    def shared_by(self, servers: int) -> LimitSettings:
+        """The settings of each of so many servers: rates are divided."""
+        requests, tokens = (None if rate is None else rate / servers for rate in (self.requests_per_minute, self.tokens_per_minute))
+        return LimitSettings(self.concurrency, requests, tokens, self.breaker_seconds)
 
 
 @dataclass(slots=True)
@@ -295,6 +300,9 @@ class ModelLimits:
             bucket.change_rate(now, rate, burst)
             self._granted[name] = bucket, now + reset
 
+    def is_held(self, now: float) -> bool:
+        return now < self._gate_until
+
     def status(self, now: float, waiting: int) -> str:
         """The requests in flight and what limits them: `12 of 16 at once (…)`, `held 3 s: …`."""
         if now < self._gate_until:
@@ -434,6 +442,10 @@ class Limits:
         return ", ".join(
             f"{f'{name}: ' if named else ''}{limits.status(now, len(self._waiting[name]))}" for name, limits in self._models.items()
         )
+
+    def is_held(self, model: str) -> bool:
+        """Whether the server asked to wait with requests to this model."""
+        return model in self._models and self._models[model].is_held(self.clock())
 
     def stop(self, error: ServiceError) -> None:
         """Give no further turns: all who wait, and all who ask from now on, get `error`. Turns that were given stay valid."""

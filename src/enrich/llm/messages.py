@@ -101,6 +101,17 @@ class Tally:
             self.cost_usd = (self.cost_usd or 0.0) + cost_usd
 
 
+# What refuses a few parameters needs some requests more; whatever a server does, one question costs no more than these.
+MOST_REQUESTS = 6
+
+
+@dataclass(slots=True)
+class Attempts:
+    """The HTTP requests that are left for one question. A 429 does not count: the server has not taken the request."""
+
+    left: int = MOST_REQUESTS
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something to report while requests run. Holds no page text and no key.

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, RootModel
@@ -117,8 +117,21 @@ class Price:
         return (input_tokens * max(self.input, self.cached_input, self.cache_write) + output_tokens * self.output) / _MILLION
 
 
+@dataclass(frozen=True, slots=True)
+class PriceSource:
+    """Where list prices come from: a provider of `genai-prices` ("" for any), and the models that deployments and aliases mean.
+
+    `free`: the server is one's own. `from_file`: only the wiki's file says so.
+    """
+
+    provider: str = ""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    free: bool = False
+    from_file: bool = False
+
+
 class Prices:
-    """Prices by model name: from `overrides` (`[prices]`), else from `genai-prices`, without network.
+    """Prices by model name: from `overrides` (`[prices]`), else from `genai-prices` by way of `source`, without network.
 
     `file_rates` are (model, rate) of the overrides that only the wiki's file names: they do not undercut a price that the library knows,
     because a cloned wiki must not switch a budget off. `note` is called with a line about each model where that made a difference.
@@ -130,32 +143,49 @@ class Prices:
         overrides: Mapping[str, PriceSection] | None = None,
         file_rates: Collection[tuple[str, str]] = (),
         note: Callable[[str], None] = lambda line: None,
+        source: PriceSource | None = None,
         share: float = 1.0,
     ) -> None:
         self._overrides, self._file_rates, self._note, self._share = overrides or {}, frozenset(file_rates), note, share
+        self._source = PriceSource() if source is None else source
         self._known: dict[str, Price | None] = {}
 
     def price_of(self, model: str) -> Price | None:
         """The model's price, None if it is unknown."""
         if model not in self._known:
             own = self._overrides.get(model)
-            price = _from_library(model) if own is None else self._not_undercut(model, _from_override(own))
+            price = self._listed(model) if own is None else self._not_undercut(model, _from_override(own), self._from_file(model))
             self._known[model] = None if price is None else price.times(self._share)
         return self._known[model]
 
-    def _not_undercut(self, model: str, own: Price) -> Price:
+    def _listed(self, model: str) -> Price | None:
+        """The price by provider and alias; what only the wiki's file says about them does not undercut the model's own list price."""
+        source = self._source
+        named = source.aliases.get(model, model)
+        found = Price(0.0, 0.0, 0.0, 0.0) if source.free else _from_library(named, source.provider) or _from_library(named)
+        if found is None or not source.from_file:
+            return found
+        return self._not_undercut(model, found, {rate.name for rate in fields(Price)})
+
+    def _from_file(self, model: str) -> set[str]:
+        """The rates of `[prices]` that only the wiki's file names."""
         named = {rate for name, rate in self._file_rates if name == model}
-        listed = _from_library(model) if named else None
+        # A rate that is not given is that of `input`.
+        return named | ({"cached_input", "cache_write"} if "input" in named else set())
+
+    def _not_undercut(self, model: str, own: Price, from_file: Collection[str]) -> Price:
+        listed = _from_library(model) if from_file else None
         if listed is None:
             return own
-        # A rate that is not given is that of `input`.
-        from_file = [rate.name in named or (rate.name in ("cached_input", "cache_write") and "input" in named) for rate in fields(Price)]
         kept = Price(
-            *(max(mine, theirs) if cut else mine for mine, theirs, cut in zip(astuple(own), astuple(listed), from_file, strict=True))
+            *(
+                max(mine, theirs) if rate.name in from_file else mine
+                for rate, mine, theirs in zip(fields(Price), astuple(own), astuple(listed), strict=True)
+            )
         )
         if kept != own:
             self._note(
-                f"{model}: [prices] in the wiki's file is below the list price, so the list price counts; "
+                f"{model}: the price in the wiki's file is below the list price, so the list price counts; "
                 f"an environment variable (ENRICH_PRICES__{model}__INPUT) may set a lower one"
             )
         return kept
@@ -177,12 +207,12 @@ def _from_override(entry: PriceSection) -> Price:
     return Price(entry.input, cached, written, entry.output)
 
 
-def _from_library(model: str) -> Price | None:
+def _from_library(model: str, provider: str = "") -> Price | None:
     from genai_prices import Usage as PricedUsage
     from genai_prices import calc_price
 
     def rate(**tokens: int) -> float:
-        return float(calc_price(PricedUsage(**tokens), model_ref=model).total_price)
+        return float(calc_price(PricedUsage(**tokens), model_ref=model, provider_id=provider or None).total_price)
 
     # Rates can step up with the size of a request; a page and its prompts are far below the first step, so a small probe gives the rate.
     probe = 1000

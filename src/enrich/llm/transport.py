@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from enrich.llm.server import Endpoint
 
-# An answer of 30,000 tokens is about 200 kB of JSON.
-LARGEST_BODY = 2_000_000
+# An answer of 30,000 tokens is about 200 kB of JSON. A stream repeats some 200 bytes for each token.
+LARGEST_BODY, LARGEST_STREAM = 2_000_000, 12_000_000
 _ABOUT_THIS_MACHINE = "Lang Package-Version OS Arch Runtime Runtime-Version Async Retry-Count Read-Timeout".split()
 _ENCODINGS = {"gzip": 47, "x-gzip": 47, "deflate": 47}  # zlib finds out which of the two it is
 
@@ -67,13 +67,17 @@ def headers_of(endpoint: Endpoint) -> dict[str, Any]:
     headers["Accept-Encoding"] = "gzip, deflate"
     if not endpoint.is_openai:
         headers |= {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
-    if not endpoint.key:
+    if not endpoint.key or endpoint.form.key_header:
         headers["Authorization"] = Omit()
-    return headers
+    if endpoint.key and endpoint.form.key_header:
+        headers[endpoint.form.key_header] = endpoint.key
+    return headers | dict(endpoint.form.headers)
 
 
 async def _limit_body(largest: int, response: httpx2.Response) -> None:
     """Before the body is read: replace its stream by one that decompresses and stops at the largest size."""
+    if response.status_code == 200 and response.headers.get("content-type", "").startswith("text/event-stream"):
+        largest = max(largest, LARGEST_STREAM)
     response.stream = _stream_class()(response.stream, response.headers.pop("content-encoding", "").strip().lower(), largest)
 
 

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from enrich.errors import AnswerError, ServiceError, UserError
 from enrich.grounding import PageIndex
 from enrich.llm.budget import BudgetSpent
-from enrich.llm.messages import AnswerWaitsError, Reply, Request, Tally, Usage
+from enrich.llm.messages import AnswerWaitsError, Attempts, Reply, Request, Tally, Usage
 from enrich.review.lock import Question
 from enrich.review.propose import StageAnswer
 from enrich.runs.results import FailedQuestion, RunResult, Spending, Spent, shares
@@ -176,9 +176,10 @@ class Asker:
             request = _again(page, first, answer, asked)
         # An engine that keeps its replies goes through the same conversation again, so the answers are stored at its end.
         kept = self.service.client is not None and self.service.client.keeps_replies
+        attempts = Attempts()
         try:
-            while asked:
-                reply = await self._send(request, asked, result)
+            while asked and attempts.left > 0:
+                reply = await self._send(request, asked, result, attempts)
                 _judge(reply.text, asked, index)
                 again = [sample for sample in asked if sample.wants_again()]
                 if not kept or not again:
@@ -187,6 +188,8 @@ class Asker:
                 if again:
                     request = replace(_again(page, first, reply.text, again), again=request.again + 1)
                 asked = again
+            if asked:
+                self.store(samples if kept else asked, ())
         except (AnswerError, ServiceError) as error:
             if isinstance(error, ServiceError) and error.final:
                 raise
@@ -195,13 +198,13 @@ class Asker:
                 sample.error = error
             self.store(samples if kept else asked, ())
 
-    async def _send(self, request: Request, samples: Sequence[Sample], result: PageResult) -> Reply:
+    async def _send(self, request: Request, samples: Sequence[Sample], result: PageResult, attempts: Attempts) -> Reply:
         """The reply to a request about `samples`; what it took is added to them and to `result`."""
         client = self.service.client
         assert client is not None
         tally, questions = Tally(), tuple((sample.stage.name, sample.key) for sample in samples)
         try:
-            reply = await client.send(replace(request, questions=questions), tally)
+            reply = await client.send(replace(request, questions=questions), tally, attempts)
         finally:
             result.spent.add(tally.usage, tally.cost_usd, tally.requests)
             for sample, usage, cost in _shared(samples, tally.usage, tally.cost_usd):

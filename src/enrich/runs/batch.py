@@ -15,16 +15,17 @@ import hashlib
 import re
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from enrich.errors import ServiceError
 from enrich.llm.batches import ENDED, BatchServer, BatchState, OutputRow, output_rows, request_line
 from enrich.llm.budget import counted_usage
-from enrich.llm.client import Asked, Client
+from enrich.llm.client import Asked, Client, Server
+from enrich.llm.failures import RefusedParameterError, ThrottledError, TransientError, shown
 from enrich.llm.messages import AnswerWaitsError, Event, Request, Tally, Usage
 from enrich.llm.parameters import Parameters
-from enrich.llm.server import Completion, RefusedParameterError, ThrottledError, TransientError, failure_of_status, read_completion, shown
+from enrich.llm.replies import Completion, EmbeddedError, MalformedReplyError, read_completion
 from enrich.runs.batch_records import BatchRecord, BatchRecords, BatchRequest, Row
 from enrich.runs.results import Spending, Spent, shares
 from enrich.text import counted, usd
@@ -85,7 +86,7 @@ class BatchEngine(Client):
     def __init__(self, *client: Any, records: BatchRecords, servers: dict[str, BatchServer], mode: BatchMode, poll_seconds: float) -> None:
         """`client`: the arguments of `Client`. `servers` by host; "" is the one of files."""
         super().__init__(*client)
-        self._records, self._servers, self._mode, self._poll_seconds = records, servers, mode, poll_seconds
+        self._records, self._batch_servers, self._mode, self._poll_seconds = records, servers, mode, poll_seconds
         self._drafts: dict[str, _Draft] = {}
         self._open: dict[str, BatchRecord] = {}
         self._committed: dict[str, float] = {}
@@ -96,7 +97,7 @@ class BatchEngine(Client):
         self.submitted = 0
 
     async def __aexit__(self, *error: object) -> None:
-        for server in self._servers.values():
+        for server in self._batch_servers.values():
             await server.close()
         await super().__aexit__(*error)
 
@@ -162,9 +163,10 @@ class BatchEngine(Client):
         """Forget the rows of a question that has its final answer."""
         self._records.forget(key)
 
-    async def _retried(self, asked: Asked) -> Completion:
+    async def _retried(self, asked: Asked) -> tuple[Completion, Server, int]:
         """A completion from a row. Raises `AnswerWaitsError` if there is none yet."""
-        written = self._first.setdefault(asked.request.model, self._parameters_of(asked.request.model))
+        server = self._servers[0]
+        written = self._first.setdefault(asked.request.model, self._parameters_of(server, asked.request.model))
         while True:
             turn = f"{asked.request.again}.{asked.replies}"
             row = next(filter(None, (self._records.row(key, turn) for _, key in asked.request.questions)), None)
@@ -178,11 +180,11 @@ class BatchEngine(Client):
                     return await super()._retried(asked)
                 self._queue(asked, turn, 0 if row is None else row.attempt + 1)
                 raise AnswerWaitsError("the answer will come in a batch")
-            sent, completion = self._ceiling(asked), None
+            sent, completion = self._ceiling(server, asked), None
             try:
                 completion = self._completion(asked, row, sent)
             except RefusedParameterError as error:
-                self._rewrite(asked, written, error, sent)
+                self._rewrite(server, asked, written, error, sent)
                 written = (written.without(error.refused, sent) or (written,))[0]
             except (TransientError, ThrottledError) as error:
                 # As if it had not come: the next look at it submits it again, or gives up.
@@ -195,19 +197,19 @@ class BatchEngine(Client):
                 raise
             asked.replies += 1
             if completion is not None:
-                return completion
+                return completion, server, sent
 
     def _completion(self, asked: Asked, row: Row, ceiling: int) -> Completion:
         """The completion in a row. Raises as an attempt of the client does."""
         if row.cause:
             raise ServiceError(row.cause, row.detail)
         body = row.body.encode("utf-8", "replace")
-        if row.status != 200:
-            raise failure_of_status(row.status, {}, body, model=asked.request.model, endpoint=self.endpoint)
-        # Only the answer's own tally: the run's was booked when the batch was collected.
-        asked.tallies[0].add(Usage(**(row.usage or {})), row.cost_usd)
-        completion = read_completion(body)
-        self._check(completion, asked.request, ceiling)
+        server, model = self._servers[0], asked.request.model
+        if row.status == 200:
+            # Only the answer's own tally: the run's was booked when the batch was collected.
+            asked.tallies[0].add(Usage(**(row.usage or {})), row.cost_usd)
+        completion = self._read(server, model, row.status, {}, body, dict(self._parameters_of(server, model).options))
+        self._check(server.endpoint, completion, asked.request, ceiling)
         return completion
 
     def _note(self, line: str) -> None:
@@ -228,8 +230,9 @@ class BatchEngine(Client):
         draft = self._drafts.setdefault(request.model, _Draft())
         if custom_id in draft.requests:
             return  # two pages with the same text
-        ceiling = self._ceiling(asked)
-        body = self._parameters_of(request.model).body(request, ceiling)
+        ceiling = self._ceiling(self._servers[0], asked)
+        # What is asked for in a file does not stream.
+        body = replace(self._parameters_of(self._servers[0], request.model), stream=False).body(request, ceiling)
         most = None if asked.price is None else asked.price.at_most(len(body), ceiling)
         if self.budget is not None and most is not None:
             self.budget.commit(most)
@@ -260,7 +263,7 @@ class BatchEngine(Client):
         self._records.save(record)
         for custom_id, request in record.requests.items():
             self._records.put(request, Row(id=custom_id, batch=record.name, attempt=request.attempt))
-        server = self._servers[host]
+        server = self._batch_servers[host]
         record.file_id = await server.upload(f"{record.name}.jsonl", b"".join(draft.lines))
         self._records.save(record)
         state = await server.create(record.file_id, record.name) or await self._found(record)
@@ -278,7 +281,7 @@ class BatchEngine(Client):
         """The batch of a record without an id, looked for until the server must know it."""
         while True:
             late = time.time() >= record.since + _LISTED_SECONDS
-            state = await self._servers[record.server].find(record.name, record.since)
+            state = await self._batch_servers[record.server].find(record.name, record.since)
             if state is not None or late:
                 return state
             await self._pause(_LISTED_SECONDS / 10)
@@ -290,12 +293,12 @@ class BatchEngine(Client):
         for record in list(self._records.open()):
             if self._stopping.is_set():
                 break
-            if record.server not in self._servers:
+            if record.server not in self._batch_servers:
                 self._note(f"{record.name} was sent to {record.server}: it is collected when that server is configured")
                 continue
             state = await self._state(record)
             if state is not None and cancel and state.status not in ENDED:
-                await self._servers[record.server].cancel(state.id)
+                await self._batch_servers[record.server].cancel(state.id)
                 state = await self._state(record)
             if state is not None and state.status in ENDED:
                 found.append(await self._store(record, state))
@@ -311,7 +314,7 @@ class BatchEngine(Client):
     async def _state(self, record: BatchRecord) -> BatchState | None:
         """The state of a record's batch; None if it does not exist, so that its record is dropped."""
         if record.batch_id:
-            state = await self._servers[record.server].state(record.batch_id)
+            state = await self._batch_servers[record.server].state(record.batch_id)
             if state is None and not self._mode.cancel:
                 raise ServiceError(
                     "batch",
@@ -346,7 +349,7 @@ class BatchEngine(Client):
         missing = dict(record.requests)
         files = [file for file in (state.output_file_id, state.error_file_id) if file]
         for file in files:
-            data = await self._servers[record.server].download(file)
+            data = await self._batch_servers[record.server].download(file)
             if data is None:
                 odd["file that the server does not have"] += 1
                 continue
@@ -399,7 +402,7 @@ class BatchEngine(Client):
         """(the usage as stated, None if it is senseless; the cost, at most that of the whole answer)."""
         try:
             completion = read_completion(body)
-        except TransientError:
+        except (MalformedReplyError, EmbeddedError):
             return None, request.most_usd
         answer_bytes = len(completion.text.encode("utf-8", "replace"))
         counts, _ = counted_usage(completion.usage, request.sent_bytes, answer_bytes, request.ceiling)

@@ -15,7 +15,7 @@ from enrich.llm.messages import Request, Usage
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, owner
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore, blocking_flag
 from enrich.runs.results import FailedQuestion
-from enrich.runs.service import TokenUse, body_room, input_tokens, output_tokens
+from enrich.runs.service import TokenUse, body_room, endpoints, input_tokens, output_tokens, prices_of
 from enrich.stages.fields import current_value, holds
 from enrich.stages.sections import LEAST_ROOM, condensed_page, split_page, summaries_page
 from enrich.stages.stage import OFFLINE, Stage, fused_request, groups, load_stages
@@ -226,14 +226,13 @@ class Estimate:
 
 def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage], share: float = 1.0) -> Estimate:
     """The cost of asking what is due, if no answer is cached and none is asked for again. `share` of the plain price is paid."""
-    from enrich.llm.prices import Prices
-    from enrich.llm.server import Endpoint
-
     config = wiki.config
     if config.llm.backend == OFFLINE:
         return Estimate(0, Usage(), 0.0, "", OFFLINE)
     by_name = {stage.name: stage for stage in stages}
-    prices, learnt = Prices(config.prices, config.file_rates, share=share), TokenUse(config.cache, config.folders)
+    # A plan needs no key.
+    servers = endpoints(config, {config.llm.key_variable or "OPENAI_API_KEY": "none", **os.environ})
+    prices, learnt = prices_of(config, servers, share=share), TokenUse(config.cache, config.folders)
     contexts = ContextLimits(config.cache, config.llm.context_tokens, config.folders)
     requests, usage, cost, known = 0, Usage(), 0.0, True
     in_sections: dict[str, int] = {}
@@ -255,7 +254,7 @@ def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage], share: float = 1.0
                     )
                     requests, usage = requests + 1, usage + one
                     cost += price.cost(one) if price else 0.0
-    host = Endpoint.from_settings(config.llm.base_url, config.base_url_from, {"OPENAI_API_KEY": "none", **os.environ}).host
+    host = ", ".join(server.host for server in servers)
     return Estimate(requests, usage, round(cost, 6) if known else None, host, config.llm.model, in_sections)
 
 

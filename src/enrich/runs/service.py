@@ -20,9 +20,11 @@ from pydantic import TypeAdapter
 from enrich.errors import UserError
 from enrich.files import SETTINGS_BYTES, Folders, read_bytes, write_text_atomically
 from enrich.llm.context import ContextLimits
-from enrich.llm.messages import Event, Reply, Request, Tally
-from enrich.llm.parameters import reasoning_room
-from enrich.llm.prices import BATCH_SHARE, PER_MESSAGE, PER_REQUEST, Correction, estimate_tokens
+from enrich.llm.messages import Attempts, Event, Reply, Request, Tally
+from enrich.llm.parameters import Parameters, reasoning_room
+from enrich.llm.prices import BATCH_SHARE, PER_MESSAGE, PER_REQUEST, Correction, Prices, PriceSource, estimate_tokens
+from enrich.llm.server import Endpoint, RequestForm
+from enrich.providers import AUTO, provider_of
 from enrich.runs.results import run_folders, spent_since
 from enrich.stages.stage import OFFLINE, Stage, fused_request
 from enrich.text import counted
@@ -30,6 +32,7 @@ from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 
 if TYPE_CHECKING:
+    from enrich.config import Config, LlmSection
     from enrich.llm.budget import Budget
     from enrich.llm.cache import AnswerCache, SingleFlight
     from enrich.llm.client import Client
@@ -47,6 +50,8 @@ _OUTPUT_SHARE = 0.35
 # Estimates err by up to a tenth. A schema of all stages has less than so many tokens.
 _USED_CONTEXT = 0.9
 _SCHEMA_TOKENS = 1500
+# In a small context, reasoning gets at most this part of it.
+_REASONING_SHARE = 4
 # Estimating a page takes over a millisecond, so a run learns from its first requests and then from a few.
 _LEARNT_FIRST, _LEARNT_EACH = 20, 25
 
@@ -96,7 +101,7 @@ def body_room(page: Page, stages: Sequence[Stage], context: int | None, factor: 
     if context is None:
         return None
     request = fused_request(page, stages)
-    available = context * _USED_CONTEXT - request.max_output_tokens - reasoning_room(request.model)
+    available = context * _USED_CONTEXT - request.max_output_tokens - min(reasoning_room(request.model), context // _REASONING_SHARE)
     # A token is at least a character: most pages need no estimate.
     if sum(len(message.content) for message in request.messages) + _SCHEMA_TOKENS <= available:
         return None
@@ -133,7 +138,7 @@ class Engine(Protocol):
     keeps_replies: bool
     """Whether the reply to a request is there again when a run is repeated, until `forget` is called for its questions."""
 
-    async def send(self, request: Request, tally: Tally | None = None) -> Reply:
+    async def send(self, request: Request, tally: Tally | None = None, attempts: Attempts | None = None) -> Reply:
         """The reply. Raises the failures of `Client.send`, and `AnswerWaitsError` if the answer comes in a later round or run."""
         ...
 
@@ -216,6 +221,55 @@ def affordable_workers() -> int:
     return max(1, (most - _SPARE_FILES) // _FILES_PER_PAGE)
 
 
+# What the wiki's file adds to requests: it could redirect a gateway, or send another secret.
+_ADDED = ("headers", "query", "extra_body", "key_variable", "key_header", "path")
+
+
+def endpoints(config: Config, env: Mapping[str, str]) -> list[Endpoint]:
+    """The servers that the configuration names. Raises `UserError` for one that is not trusted, and for a missing key."""
+    llm = config.llm
+    added = [name for name in _ADDED if name in config.file_keys]
+    found = []
+    for base_url in config.base_urls:
+        # The file may name a provider, but not have another server get this provider's key.
+        elsewhere = "provider" in config.file_keys and llm.key_variable is not None and provider_of(base_url) != llm.provider
+        form = RequestForm(
+            path=llm.path,
+            headers=llm.headers,
+            query=llm.query,
+            key_header=llm.key_header or "",
+            key_variable=llm.key_variable or "",
+            only_variable=llm.provider != AUTO,
+            from_file=[*added, *(["provider"] if elsewhere else [])],
+        )
+        found.append(Endpoint.from_settings(base_url, config.base_url_from, env, form))
+    return found
+
+
+def prices_of(config: Config, servers: Sequence[Endpoint], note: Callable[[str], None] = lambda line: None, share: float = 1.0) -> Prices:
+    """The prices of models at these servers; `share` of them is paid."""
+    llm = config.llm
+    free = llm.price_provider == "local" and all(server.is_local for server in servers)
+    provider = "" if llm.price_provider in (None, "local") else str(llm.price_provider)
+    from_file = bool(config.file_keys & {"provider", "price_provider", "aliases"})
+    return Prices(config.prices, config.file_rates, note, PriceSource(provider, llm.aliases, free, from_file), share)
+
+
+def first_parameters(llm: LlmSection) -> Parameters:
+    """How requests are written before a server has refused anything."""
+    named = {name: getattr(llm, name) for name in ("reasoning_effort", "service_tier", "prompt_cache_options")}
+    options = {name: value for name, value in named.items() if value is not None} | llm.extra_body
+    return Parameters(
+        ceiling_name=llm.ceiling_name,
+        structured=llm.structured_output,
+        score_bounds=llm.score_bounds,
+        cache_key=llm.prompt_cache_key,
+        merged=llm.merge_messages,
+        stream=llm.stream,
+        options=tuple(options.items()),
+    )
+
+
 @asynccontextmanager
 async def open_service(
     wiki: Wiki, stages: Sequence[Stage], note: Callable[[str], None], env: Mapping[str, str], options: EngineOptions | None = None
@@ -229,12 +283,11 @@ async def open_service(
         return
     from enrich.llm.cache import AnswerCache, SingleFlight
     from enrich.llm.client import Client, ClientSettings
-    from enrich.llm.prices import Prices
-    from enrich.llm.server import Endpoint
 
     config, llm = wiki.config, wiki.config.llm
     options = options or EngineOptions()
-    prices = Prices(config.prices, config.file_rates, note, options.share)
+    servers = endpoints(config, env)
+    prices = prices_of(config, servers, note, options.share)
     budget = _budget(wiki)
     for stage in stages if budget is not None else ():
         prices.required(stage.model)
@@ -258,17 +311,15 @@ async def open_service(
         tokens_per_minute=llm.tokens_per_minute,
         timeout_seconds=llm.timeout_seconds,
         breaker_seconds=llm.breaker_seconds,
-        structured_output=llm.structured_output,
+        parameters=first_parameters(llm),
         reasoning_room=llm.reasoning_room,
-        reasoning_effort=llm.reasoning_effort,
-        service_tier=llm.service_tier,
     )
-    tokens, endpoint = TokenUse(config.cache, config.folders), Endpoint.from_settings(llm.base_url, config.base_url_from, env)
+    tokens = TokenUse(config.cache, config.folders)
     contexts = ContextLimits(config.cache, llm.context_tokens, config.folders)
     with AnswerCache(config.cache / "answers", note, config.folders) as answers:
         try:
             async with AsyncExitStack() as stack:
-                arguments = (endpoint, settings, prices, budget, on_event)
+                arguments = (servers, settings, prices, budget, on_event)
                 batches = options.engine == "batch" or (config.cache / "batches").is_dir()
                 client = stack.enter_context(_batch_engine(wiki, options, arguments, note)) if batches else Client(*arguments)
                 await stack.enter_async_context(client)
@@ -286,7 +337,7 @@ def _batch_engine(wiki: Wiki, options: EngineOptions, arguments: tuple[Any, ...]
     from enrich.runs.batch import BatchEngine, BatchMode
     from enrich.runs.batch_records import BatchRecords
 
-    config, endpoint = wiki.config, arguments[0]
+    config, endpoint = wiki.config, arguments[0][0]
     mode = BatchMode(options.wait, options.cancel, options.files, live=options.engine != "batch")
     with BatchRecords(config, note) as records:
         servers: dict[str, BatchServer] = {"": BatchFiles(records.folder, config.folders), endpoint.host: BatchApi(endpoint)}

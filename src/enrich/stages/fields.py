@@ -7,7 +7,6 @@ same text: the file of an MDX page has `\\$`, everything inside the program has 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
 import unicodedata
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from enrich.errors import AnswerError, invalid_keys
 from enrich.grounding import Finding, PageIndex, gives_orders
 from enrich.llm.messages import canonical_hash
+from enrich.llm.replies import json_object
 from enrich.wiki.pages import Page
 
 _BARE_DOLLAR = re.compile(r"(?<!\\)\$")
@@ -155,16 +155,10 @@ def stage_of(field: str) -> str:
 
 
 def parse_answer(text: str) -> dict[str, Any]:
-    """The JSON object in an answer's text; a Markdown fence around it is tolerated. Raises `AnswerError("invalid", …)`."""
-    stripped = text.strip()
-    if stripped.startswith("```"):
-        stripped = stripped.strip("`").removeprefix("json").strip()
-    try:
-        data = json.loads(stripped)
-    except (ValueError, RecursionError) as error:
-        raise AnswerError("invalid", f"not JSON ({error})") from None
-    if not isinstance(data, dict):
-        raise AnswerError("invalid", "the answer is not a JSON object")
+    """The JSON object in an answer's text, also in a code fence or in prose. Raises `AnswerError("invalid", …)`."""
+    data = json_object(text)
+    if data is None:
+        raise AnswerError("invalid", "not JSON: the answer must be one JSON object")
     return data
 
 

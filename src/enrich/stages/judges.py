@@ -60,10 +60,15 @@ def _few(items: list[Item]) -> list[Item]:
     return items
 
 
+def _at_most(items: int) -> Any:
+    """The bound of a list that is sent; a longer list is trimmed, not refused."""
+    return Field(json_schema_extra={"maxItems": items})
+
+
 class SummaryAnswer(BaseModel):
     model_config = _STRICT
     summary: _Text
-    evidence: Annotated[list[_Text], AfterValidator(_few)]
+    evidence: Annotated[list[_Text], AfterValidator(_few), _at_most(_MAX_EVIDENCE)]
 
 
 class InsightAnswer(BaseModel):
@@ -78,13 +83,14 @@ class InsightAnswer(BaseModel):
 
 class InsightsAnswer(BaseModel):
     model_config = _STRICT
-    insights: Annotated[list[InsightAnswer], AfterValidator(_few)]
+    insights: Annotated[list[InsightAnswer], AfterValidator(_few), _at_most(MAX_INSIGHTS)]
 
 
 class DimensionAnswer(BaseModel):
     model_config = _STRICT
     reason: str
-    score: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+    # The step is sent, but a score off the grid is rounded, not refused.
+    score: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False, json_schema_extra={"multipleOf": RATING_STEP})]
 
 
 @cache

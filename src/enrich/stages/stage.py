@@ -22,7 +22,7 @@ from enrich.wiki.field_map import FieldMap
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page, parse_page
 
-_KEPT = ("type", "enum", "const", "anyOf", "items", "properties")
+_KEPT = ("type", "enum", "const", "anyOf", "items", "properties", "minimum", "maximum", "multipleOf", "maxItems")
 
 
 def page_message(page: Page) -> str:
@@ -96,9 +96,9 @@ def _request(page: Page, stages: Sequence[Stage], messages: tuple[Message, ...])
 def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
     """The JSON Schema of `model` with only the keywords that strict structured outputs accept, references inlined, all properties required.
 
-    OpenAI's strict subset: objects with every property required and no others, `enum`, `anyOf` with null, arrays, plain types
-    (https://platform.openai.com/docs/guides/structured-outputs, "Supported schemas"). Ranges and lengths are not sent: the prompt names them
-    and the judges check them, so that one schema works on every server.
+    OpenAI's strict subset: objects with every property required and no others, `enum`, `anyOf` with null, arrays with `maxItems`, numbers with
+    bounds and a step, plain types (https://platform.openai.com/docs/guides/structured-outputs, "Supported schemas"). Lengths of texts are not
+    in it: the prompt names them. The client writes bounds as the server takes them, or leaves them out (`llm/parameters.py`).
     """
     full = model.model_json_schema()
     return _strict(full, full.get("$defs", {}))

@@ -1,0 +1,232 @@
+"""What a failed attempt means: HTTP statuses and error bodies, and connections that gave no whole response.
+
+Errors of the SDK and its transport enter here and leave as `enrich.errors` or as one of the three errors below, on which the client acts.
+Nothing from a server is trusted; server texts are redacted before they are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from enrich.errors import AnswerError, ServiceError
+from enrich.llm.refusals import Refused, refused_in_fault, refused_parameter, room_left
+from enrich.llm.server import Endpoint
+from enrich.llm.transport import UnreadableBodyError
+from enrich.text import printable
+
+# A server that asks to wait for longer is treated as if it had said nothing.
+_LONGEST_RETRY_AFTER = 3600.0
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|us|µs|ns|d|h|m|s)")
+_QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "budget_exceeded"}
+_TOO_LONG = (
+    "context_length_exceeded",
+    "exceed_context_size_error",
+    "context length",
+    "context window",
+    "context size",
+    "maximum context",
+    "prompt is too long",
+)
+_MODEL_CODES = {"model_not_found", "invalid_model", "unknown_model", "model_not_available", "DeploymentNotFound"}
+_NO_MODEL = re.compile(r"invalid model name|not a valid model|model\W.{0,80}(?:does not exist|not found)", re.IGNORECASE)
+_FILTER_CODES = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"}
+# The body of a failed validation says where in the request: `"loc": ["body", "max_tokens"]`, escaped or as Python writes it.
+_WHERE = re.compile(r"\bloc\W{1,12}body\W{1,12}(\w+)")
+# OpenRouter, if `provider.require_parameters` leaves no server.
+_NO_ROUTE = re.compile(r"no endpoints found that .{0,40}parameters", re.IGNORECASE)
+
+
+class TransientError(Exception):
+    """This attempt failed, another may succeed. `cause` as in `ServiceError`; `asked_wait`: the `Retry-After` in seconds, None without one.
+
+    `sent` is False if the request never reached a server, so that it cannot have cost anything. `answered`: a server did answer.
+    """
+
+    def __init__(self, cause: str, detail: str, *, asked_wait: float | None = None, sent: bool = True, answered: bool = False) -> None:
+        self.cause, self.detail, self.asked_wait, self.sent, self.answered = cause, detail, asked_wait, sent, answered
+        super().__init__(f"{cause}: {detail}")
+
+
+class ThrottledError(Exception):
+    """A 429: all requests to the model wait. `asked_wait`: the `Retry-After` in seconds, None if it is missing or senseless."""
+
+    def __init__(self, asked_wait: float | None) -> None:
+        self.asked_wait = asked_wait
+        super().__init__("429")
+
+
+class RefusedParameterError(Exception):
+    """A status, 400 in most cases, whose message names a parameter of ours."""
+
+    def __init__(self, refused: Refused, detail: str) -> None:
+        self.refused, self.detail = refused, detail
+        super().__init__(detail)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Seconds that a server asks to wait: `retry-after-ms`, then `Retry-After` in seconds or as an HTTP date. None if senseless."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    stated = headers.get("retry-after")
+    seconds = _number(stated) if milliseconds is None else milliseconds / 1000
+    if seconds is None and stated:
+        try:
+            moment = parsedate_to_datetime(stated)
+        except (ValueError, TypeError, OverflowError):
+            return None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        seconds = (moment - (now or datetime.now(UTC))).total_seconds()
+    return seconds if seconds is not None and 0 < seconds <= _LONGEST_RETRY_AFTER else None
+
+
+def duration(text: str | None) -> float | None:
+    """Seconds in a reset header: `6m0s`, `20ms`, `1h2m3.5s`, or a number of seconds; None if it is none of these."""
+    plain = amount(text)
+    parts = _DURATION.findall((text or "").strip().lower())
+    if plain is not None or not parts or "".join(number + unit for number, unit in parts) != (text or "").strip().lower():
+        return plain
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def amount(text: str | None) -> float | None:
+    """The number in a header, None if it is missing, negative or senselessly large."""
+    value = _number(text)
+    return value if value is not None and 0 <= value < 1e12 else None
+
+
+def failure_of_status(
+    status: int, headers: Mapping[str, str], body: bytes, *, model: str, endpoint: Endpoint, options: Collection[str] = ()
+) -> Exception:
+    """The error that an HTTP status other than 200 means. `options`: the names of further parameters that were sent."""
+    said = _error(body)
+    message, codes, lowered = said.message, said.codes, said.message.lower()
+    detail = shown(message, endpoint) or "no reason given"
+    if status == 403 and said.moderated:
+        return AnswerError("filtered", f"the server's moderation refuses the page ({detail})")
+    if final := _final(status, codes, lowered, detail, model, endpoint):
+        return final
+    if status == 404:
+        return RefusedParameterError(Refused("option", "provider"), detail)
+    if status == 429:
+        return ThrottledError(retry_after(headers))
+    if status >= 500 or status in (408, 409, 425):
+        refused = refused_in_fault(said.param, message, options) if status == 500 else None
+        if refused is not None:
+            return RefusedParameterError(refused, detail)
+        cause = "timeout" if status in (408, 504) else "server"
+        return TransientError(cause, f"{detail} ({status})", asked_wait=retry_after(headers), answered=True)
+    if status in (400, 422) and (room := room_left(message)):
+        return RefusedParameterError(room, detail)
+    if status == 413 or any(word in lowered or word in codes for word in _TOO_LONG):
+        return AnswerError("too-long", detail)
+    if codes & _FILTER_CODES:
+        return AnswerError("filtered", detail)
+    if "json_validate_failed" in codes:
+        # Groq checks the answer against the schema itself.
+        return TransientError("invalid", detail, answered=True)
+    refused = refused_parameter(said.param, message, options) if status in (400, 422) else None
+    return RefusedParameterError(refused, detail) if refused else ServiceError("bad-request", f"{detail} ({status})")
+
+
+def _final(status: int, codes: set[str], lowered: str, detail: str, model: str, endpoint: Endpoint) -> ServiceError | None:
+    """The error that no later request can overcome, None if it is another one."""
+    if 300 <= status < 400:
+        what = f"{endpoint.host} answers with a redirect ({status}), which is not followed"
+        return ServiceError("redirect", what, final=True, do="name the right address in llm.base_url")
+    if status in (401, 403):
+        # Without the server's message: it often echoes the key.
+        what = f"{endpoint.host} does not accept the key ({status})"
+        return ServiceError("auth", what, final=True, do=f"check {endpoint.key_variable} and what it may use")
+    if status == 402 or codes & _QUOTA_CODES:
+        what = f"the quota at {endpoint.host} is used up"
+        return ServiceError("quota", what, final=True, do="check plan and billing there, then run again")
+    if codes & _MODEL_CODES or (status in (400, 404) and _NO_MODEL.search(lowered)) or (status == 404 and "model" in lowered):
+        return ServiceError("model", f"{endpoint.host} does not know the model `{model}`", final=True, do="check llm.model")
+    if status == 404 and not _NO_ROUTE.search(lowered):
+        what = f"{endpoint.host} has no chat completions at that address, or no model `{model}` ({detail})"
+        return ServiceError("model", what, final=True, do="check llm.base_url (it usually ends in /v1) and llm.model")
+    return None
+
+
+def failure_of_transport(error: BaseException, endpoint: Endpoint) -> TransientError:
+    """The error of an attempt that got no whole HTTP response: refused, reset, timed out, cut short."""
+    import aiohttp
+
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.append(link)
+        link = link.__cause__ or link.__context__
+
+    def has(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(link, kinds) for link in chain)
+
+    # The SDK's transport reports aiohttp's connection errors as timeouts; the chain still has the original.
+    if has(aiohttp.ClientConnectorError, aiohttp.InvalidURL):
+        return TransientError("unreachable", f"no server answers at {endpoint.host}", sent=False)
+    if has(aiohttp.ConnectionTimeoutError):
+        return TransientError("unreachable", f"no connection to {endpoint.host} in time", sent=False)
+    if has(aiohttp.ServerTimeoutError, TimeoutError):
+        return TransientError("timeout", f"no answer from {endpoint.host} in time")
+    for link in chain:
+        if isinstance(link, UnreadableBodyError):
+            return TransientError("server", f"{endpoint.host} {link}", answered=True)
+    if has(aiohttp.ClientResponseError):
+        return TransientError("server", f"{endpoint.host} does not send valid HTTP", answered=True)
+    if has(aiohttp.ClientPayloadError):
+        return TransientError("reset", f"the answer from {endpoint.host} broke off", answered=True)
+    return TransientError("reset", f"the connection to {endpoint.host} was lost")
+
+
+def shown(text: str, endpoint: Endpoint, limit: int = 200) -> str:
+    """A server's text as it may be kept and printed: one line, no key, no control characters, at most `limit` characters."""
+    return printable(endpoint.redact(text[: limit * 8]), limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What an error's body says: its message, its code and type, the parameter it names. `moderated`: it is about the text that was sent."""
+
+    message: str
+    codes: set[str] = field(default_factory=set)
+    param: str = ""
+    moderated: bool = False
+
+
+def _error(body: bytes) -> _Said:
+    """What is read from `{"error": {…}}`, `{"error": "…"}`, `{"message": …}`, `{"detail": …}` or plain text."""
+    text = body[:4000].decode("utf-8", "replace").strip()
+    where = _WHERE.search(text)
+    try:
+        tree = json.loads(body)
+    except (ValueError, RecursionError):
+        return _Said("" if text.startswith("<") else text)
+    inner = tree.get("error", tree) if isinstance(tree, dict) else tree
+    if not isinstance(inner, dict):
+        return _Said(inner if isinstance(inner, str) else text, param=where[1] if where else "")
+    message, metadata = inner.get("message", inner.get("detail")), inner.get("metadata")
+    nested = inner.get("innererror")
+    codes = {
+        value for one in (inner, nested) if isinstance(one, dict) for key in ("code", "type") if isinstance(value := one.get(key), str)
+    }
+    return _Said(
+        message if isinstance(message, str) else text,
+        codes,
+        param if isinstance(param := inner.get("param"), str) else where[1] if where else "",
+        # OpenRouter names the reasons of its moderation; a 403 about the key has none.
+        moderated=bool(codes & _FILTER_CODES) or (isinstance(metadata, dict) and ("reasons" in metadata or "flagged_input" in metadata)),
+    )
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text else None
+    except ValueError:
+        return None
+    return value if value is not None and math.isfinite(value) else None

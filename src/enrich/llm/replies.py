@@ -1,0 +1,236 @@
+"""What a server's reply says: the answer's text without the model's thoughts, why it ended, its usage; whole or streamed.
+
+Nothing from a server is trusted: malformed parts are treated as missing. Thinking models write `<think>…</think>` before the answer or fill
+`reasoning_content`, and many models put JSON into prose or code fences. That much is read; nothing else is guessed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from enrich.llm.messages import Usage
+from enrich.llm.transport import LARGEST_BODY
+
+_THOUGHTS = re.compile(r"\s*<(think|thinking|thought|reasoning)>", re.IGNORECASE)
+_THOUGHTS_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_BEGINS_OBJECT = re.compile(r'\{\s{0,20}"')
+# So many openings of an object are tried: reading one takes time in proportion to the text.
+_OPENINGS = 40
+# Characters at an answer's end in which a repetition is looked for.
+_REPEATED = 600
+_STREAM_STARTS = (b"data:", b":", b"event:", b"id:", b"retry:")
+
+
+class MalformedReplyError(Exception):
+    """A reply without an answer in it."""
+
+
+class EmbeddedError(Exception):
+    """An error inside a reply with status 200, as OpenRouter and gateways send it. `status` is the HTTP status it means, `body` as for one."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status, self.body = status, body
+        super().__init__(str(status))
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A well-formed reply: its text, why it ended (`stop`, `length`, `content_filter`, …), the model's refusal, its usage if stated.
+
+    `reasoned`: the model wrote thoughts before its answer, which are not in `text`. `runaway`: its end is one piece over and over.
+    """
+
+    text: str
+    finish: str
+    refusal: str
+    usage: Usage | None
+    reasoned: bool = False
+    runaway: bool = False
+
+
+def read_completion(body: bytes) -> Completion:
+    """The first choice of a chat completion, whole or streamed. Raises `MalformedReplyError` and `EmbeddedError`."""
+    tree = _joined(body) if body.lstrip()[:6].startswith(_STREAM_STARTS) else _parsed(body)
+    choices = tree.get("choices")
+    choice = _mapping(choices[0] if isinstance(choices, list) and choices else None)
+    for error in (choice.get("error"), None if choice.get("message") else tree.get("error")):
+        if error:
+            raise EmbeddedError(_status(error), json.dumps({"error": error}).encode())
+    message = choice.get("message")
+    if not isinstance(message, Mapping):
+        raise MalformedReplyError("the reply has no answer (`choices` is missing or empty)")
+    content = message.get("content")
+    # The content is a string or a list of parts, each with a text or a refusal.
+    parts = [{"text": part} if isinstance(part, str) else _mapping(part) for part in content] if isinstance(content, list) else []
+    whole = _string(content) or "".join(_string(part.get("text")) for part in parts)
+    text, thoughts = _split_thoughts(whole)
+    reasoning = _string(message.get("reasoning_content")) or _string(message.get("reasoning"))
+    finish = _string(choice.get("finish_reason"))
+    if not whole.strip() and finish != "length" and json_object(reasoning) is not None:
+        # A server whose parser takes everything for thoughts, as vLLM does where thinking is off.
+        text = reasoning
+    usage = _mapping(tree.get("usage"))
+    return Completion(
+        text=text,
+        finish=finish,
+        refusal=_string(message.get("refusal")) or "".join(_string(part.get("refusal")) for part in parts),
+        usage=_usage(usage),
+        reasoned=bool(thoughts or reasoning) or bool(_count(_mapping(usage.get("completion_tokens_details")).get("reasoning_tokens"))),
+        runaway=repeats_itself(whole or reasoning),
+    )
+
+
+def json_object(text: str) -> dict[str, Any] | None:
+    """The one JSON object in a text: the whole, one in a code fence, or one in prose. None if there is none or more than one.
+
+    >>> json_object('Here it is: {"a": 1}. Tell me more!'), json_object('{"a": 1} or {"a": 2}')
+    ({'a': 1}, None)
+    """
+    stripped = text.strip()
+    if (whole := _object(stripped)) is not None:
+        return whole
+    for objects in ([one for part in _fenced(stripped) if (one := _object(part)) is not None], list(_objects(stripped))):
+        if objects:
+            return objects[0] if all(one == objects[0] for one in objects) else None
+    return None
+
+
+def _fenced(text: str) -> Iterator[str]:
+    """The texts in code fences."""
+    inside: list[str] | None = None
+    for line in text.split("\n") if "```" in text else ():
+        if not line.lstrip().startswith("```"):
+            if inside is not None:
+                inside.append(line)
+        elif inside is None:
+            inside = []
+        else:
+            yield "\n".join(inside).strip()
+            inside = None
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        data = json.loads(text) if text.startswith("{") else None
+    except (ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """The objects in prose, outermost ones only."""
+    decoder, place = json.JSONDecoder(), text.find("{")
+    for _ in range(_OPENINGS):
+        if place < 0:
+            return
+        try:
+            data, end = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            if _BEGINS_OBJECT.match(text, place):
+                return  # a broken object: what is inside of it is not the answer
+            data, end = None, place + 1
+        if isinstance(data, dict) and data:
+            yield data
+        place = text.find("{", end)
+
+
+def _split_thoughts(text: str) -> tuple[str, str]:
+    """(the answer, the thoughts before it). Templates often open the thoughts themselves, so that only their end is in the text."""
+    if "<" not in text or _object(text.strip()) is not None:
+        return text, ""
+    opened = _THOUGHTS.match(text)
+    end = None
+    for end in _THOUGHTS_END.finditer(text):  # noqa: B007 - the last one counts
+        pass
+    if end is not None:
+        return text[end.end() :], text[: end.start()]
+    return ("", text) if opened else (text, "")
+
+
+def repeats_itself(text: str) -> bool:
+    """Whether the end of a text is one piece over and over (of up to 150 characters): more room would be spent in vain.
+
+    >>> repeats_itself('{"score": 5e+1' + "0" * 1000), repeats_itself("So many words. " * 50), repeats_itself("A text that was cut off")
+    (True, True, False)
+    """
+    end = text[-_REPEATED:]
+    return len(end) == _REPEATED and any(end.startswith(end[piece:]) for piece in range(1, _REPEATED // 4 + 1))
+
+
+def _parsed(body: bytes) -> Mapping[str, Any]:
+    try:
+        return _mapping(json.loads(body))
+    except (ValueError, RecursionError):
+        raise MalformedReplyError("the reply is not JSON") from None
+
+
+def _joined(body: bytes) -> Mapping[str, Any]:
+    """The chunks of a stream as one completion. Raises `MalformedReplyError` for a stream that broke off."""
+    texts: dict[str, list[str]] = {"content": [], "reasoning_content": [], "reasoning": [], "refusal": []}
+    tree: dict[str, Any] = {}
+    finish, done, size = "", False, 0
+    for line in body.splitlines():
+        if not line.startswith(b"data:"):
+            continue
+        data = line[5:].strip()
+        if data == b"[DONE]":
+            done = True
+            break
+        chunk = _parsed(data)
+        tree |= {key: chunk[key] for key in ("usage", "error") if chunk.get(key)}
+        choices = chunk.get("choices")
+        choice = _mapping(choices[0] if isinstance(choices, list) and choices else None)
+        tree |= {"error": choice["error"]} if choice.get("error") else {}
+        finish = _string(choice.get("finish_reason")) or finish
+        delta = _mapping(choice.get("delta")) or _mapping(choice.get("message"))
+        for name, pieces in texts.items():
+            piece = _string(delta.get(name))
+            size += len(piece)
+            pieces.append(piece)
+    if size > LARGEST_BODY:
+        raise MalformedReplyError(f"the streamed answer has more than {LARGEST_BODY:,} characters")
+    if "error" in tree:
+        return tree
+    if not finish and not done:
+        raise MalformedReplyError("the stream broke off")
+    message = {name: "".join(pieces) for name, pieces in texts.items()}
+    return {**tree, "choices": [{"message": message, "finish_reason": finish or "stop"}]}
+
+
+def _status(error: object) -> int:
+    """The HTTP status that an error inside a reply means; 500 (tried again) if it does not say."""
+    fields = _mapping(error)
+    code = _count(fields.get("code")) or _count(fields.get("status")) or _count(fields.get("status_code")) or 0
+    return code if 400 <= code < 600 else 500
+
+
+def _usage(tree: Mapping[str, object]) -> Usage | None:
+    """The usage as stated, None if it is missing or senseless."""
+    given, output = _count(tree.get("prompt_tokens")), _count(tree.get("completion_tokens"))
+    if given is None or output is None:
+        return None
+    details = _mapping(tree.get("prompt_tokens_details"))
+    cached = min(_count(details.get("cached_tokens")) or 0, given)
+    written = min(_count(details.get("cache_write_tokens")) or _count(details.get("cache_creation_tokens")) or 0, given - cached)
+    return Usage(input=given, cached_input=cached, cache_write=written, output=output)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _count(value: object) -> int | None:
+    """A whole number ≥ 0, as a number or as digits."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 12:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**12 else None
