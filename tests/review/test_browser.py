@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -555,4 +557,131 @@ def test_a_decision_that_could_not_be_stored_is_said(chromium: Browser, served: 
     assert "the proposal has changed" in page.locator(".refused").inner_text()
     assert tally(page).startswith("0 accepted")
     assert wikis.states(workspace)[name]["llmSummary"] == "-/pending"
+    watched.context.close()
+
+
+# Whatever happens in whatever order
+
+INTERLEAVINGS = int(os.environ.get("ENRICH_TEST_INTERLEAVINGS", "4"))
+CLICK = """([name, decision]) => { const button = document.querySelector(`[aria-label="${name}"] [data-decision=${decision}]`);
+  if (!button || button.disabled) return null;
+  button.click();
+  const now = document.querySelector(`[aria-label="${name}"] [aria-pressed=true]`);
+  return now ? now.dataset.decision : '' }"""
+KEPT = """() => Object.keys(localStorage).filter(key => key.startsWith('enrich-review:')).map(key => [JSON.parse(key.slice(key.indexOf('['))),
+  JSON.parse(localStorage.getItem(key))])"""
+SIMPLE = ["llmSummary", "ratings.novelty", "ratings.rigor"]
+
+
+def ready(page: Page) -> None:
+    page.click("#view-browse")
+    if page.locator("#all-open").get_attribute("aria-pressed") != "true":
+        page.click("#all-open")
+
+
+def click(page: Page, number: int, field: str, decision: str) -> str | None:
+    name = f"Decision on {field.removeprefix('ratings.')} of Tidal power at Bay {number}"
+    pressed: str | None = page.evaluate(CLICK, [name, decision])
+    return pressed
+
+
+def test_nothing_is_lost_in_any_order_with_a_server(chromium: Browser, tmp_path: Path) -> None:
+    """Two tabs, reloads, a server that is gone, another reviewer, edits of pages and undo: the last decision on each field is stored, or it is
+    kept in the browser with the reason; none is on another value than the one it was made on."""
+    workspace = many(tmp_path / "wiki", 3)
+    hashes = {(p, f): wikis.change_of(workspace, f"bay-{p}", f).new for p in range(3) for f in SIMPLE}
+    draw = random.Random(7)
+    with ReviewServer(workspace, workspace.shared(ProposalStore).all, by="ann", now=lambda: NOW) as server:
+        watched = Watched(chromium)
+        watched.page.on("dialog", lambda dialog: dialog.accept())
+        first = watched.open(server.address)
+        second = watched.context.new_page()
+        second.on("dialog", lambda dialog: dialog.accept())
+        second.add_init_script(f"sessionStorage.setItem('enrich-review-tab', '{server.address.partition('#')[2]}')")
+        second.goto(server.origin)
+        for _ in range(INTERLEAVINGS):
+            last: dict[tuple[int, str], str] = {}
+            trace: list[str] = []
+            for tab in (first, second):
+                ready(tab)
+            for _ in range(draw.randint(4, 9)):
+                tab, place = draw.choice((first, second)), (draw.randrange(3), draw.choice(SIMPLE))
+                what = draw.choice(("click", "click", "click", "undo", "reload", "gone", "back", "other", "edit"))
+                trace.append(f"{what} {'first' if tab is first else 'second'} {place}")
+                match what:
+                    case "click":
+                        pressed = click(tab, *place, draw.choice(("accept", "reject", "skip")))
+                        if pressed is not None:
+                            last[place] = pressed
+                            trace[-1] += f" -> {pressed!r}"
+                    case "undo":
+                        tab.keyboard.press("u")
+                        last.clear()  # which field it was is seen below: all of them are checked for being on their own value
+                    case "reload":
+                        tab.reload()
+                        ready(tab)
+                    case "gone":
+                        watched.context.route("**/decisions", lambda route: route.abort())
+                    case "back":
+                        watched.context.unroute("**/decisions")
+                    case "other":
+                        run(workspace, draw.choice(("accept", "reject")), f"bay-{place[0]}:{place[1]}")
+                    case "edit":
+                        file = workspace.by_id[f"bay-{place[0]}"].file
+                        text = file.read_text(encoding="utf-8")
+                        file.write_text(text[:-2] if text.endswith("\n\n") else text + "\n", encoding="utf-8")
+            watched.context.unroute("**/decisions")
+            for tab in (first, second):
+                tab.reload()
+                all_answered(tab)
+            kept = {(key[0], key[1]): entry for key, entry in first.evaluate(KEPT)}
+            assert all(entry.get("refused") for entry in kept.values()), kept
+            for (number, field), pressed in last.items():
+                change = wikis.change_of(workspace, f"bay-{number}", field)
+                mine = kept.get((f"bay-{number}", field))
+                assert change.new == hashes[number, field]
+                assert change.decision == pressed or mine is not None, "\n".join(trace)
+            for tab in (first, second):
+                for orphan in tab.locator(".refused").all():
+                    assert orphan.inner_text()
+            first.evaluate("Object.keys(localStorage).forEach(key => localStorage.removeItem(key)); history.replaceState(null, '')")
+            for tab in (first, second):
+                tab.evaluate("history.replaceState(null, '')")
+                tab.reload()
+        watched.context.close()
+
+
+def test_nothing_is_lost_in_any_order_in_a_file(chromium: Browser, tmp_path: Path) -> None:
+    workspace = many(tmp_path / "wiki", 3)
+    whole = written(workspace, tmp_path / "r.html")
+    part = tmp_path / "part.html"
+    part.write_text(review_html(views(workspace)[:2], wiki=workspace.config.root.name, generated=NOW), encoding="utf-8")
+    watched = Watched(chromium)
+    tabs = [watched.context.new_page(), watched.context.new_page()]
+    for tab, file in zip(tabs, (whole, part), strict=True):
+        tab.goto(file.as_uri())
+        ready(tab)
+    draw = random.Random(11)
+    last: dict[tuple[int, str], str] = {}
+    for _ in range(INTERLEAVINGS * 6):
+        tab, place = draw.choice(tabs), (draw.randrange(2), draw.choice(SIMPLE))
+        match draw.choice(("click", "click", "click", "reload", "clear")):
+            case "click":
+                pressed = click(tab, *place, draw.choice(("accept", "reject", "skip")))
+                assert pressed is not None
+                last[place] = pressed
+            case "reload":
+                tab.reload()
+                ready(tab)
+            case "clear":  # what Chromium sometimes shows a page from a file
+                tab.evaluate("localStorage.clear()")
+                tab.reload()
+                ready(tab)
+    for tab in tabs:
+        tab.reload()
+        ready(tab)
+        for (number, field), pressed in last.items():
+            name = f"Decision on {field.removeprefix('ratings.')} of Tidal power at Bay {number}"
+            now = tab.locator(f'[aria-label="{name}"] [aria-pressed=true]')
+            assert (now.get_attribute("data-decision") if now.count() else "") == pressed
     watched.context.close()

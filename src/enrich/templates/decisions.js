@@ -3,6 +3,8 @@
 const store = (() => {
   const prefix = `enrich-review:${data.id}:`;
   const made = new Map();  // key → { at: ms, value: decision or null after an undo, seen: mark of what was decided before, refused: why }
+  const own = new Set();   // what this tab has to send: its own decisions, and those that it found when it was loaded
+  const gone = new Map();  // key → when the decision was made that this tab has no more: it is stored, or was dropped
   const past = [];
   let listener = () => {}, savedAt = 0, unsaved = false;
   const keyOf = (page, field, part) => JSON.stringify([page.page, part ? `${field.field}.${part}` : field.field, field.hash]);
@@ -16,7 +18,9 @@ const store = (() => {
 
   function merge(key, entry) {
     const mine = made.get(key);
-    if (entry && typeof entry.at === "number" && !(mine && mine.at >= entry.at)) made.set(key, entry);
+    const newer = entry && typeof entry.at === "number" && !(mine && mine.at >= entry.at);
+    if (newer) made.set(key, entry);
+    return newer;
   }
   // localStorage outlives the window, but Chromium may give it back outdated or empty when a page from a file is loaded again; history.state is
   // reliable then. What one of them has lost comes from the other.
@@ -25,14 +29,19 @@ const store = (() => {
     try {
       for (const key of Object.keys(localStorage)) if (key.startsWith(prefix)) merge(key.slice(prefix.length), JSON.parse(localStorage.getItem(key)));
     } catch { /* private windows and pages from files may have no storage */ }
+    for (const key of made.keys()) own.add(key);
     save([...made.keys()]);
   }
   function save(keys) {
-    try { history.replaceState({ ...history.state, decisions: [...made] }, ""); } catch { /* too much for this browser */ }
+    // With a server, a second copy would bring back what another tab has sent.
+    if (!data.serve) try { history.replaceState({ ...history.state, decisions: [...made] }, ""); } catch { /* too much for this browser */ }
     unsaved = false;
     for (const key of keys) {
       try {
-        if (made.has(key)) localStorage.setItem(prefix + key, JSON.stringify(made.get(key)));
+        // Another tab's later decision on the same field stays.
+        const stored = JSON.parse(localStorage.getItem(prefix + key)), entry = made.get(key);
+        if (stored && stored.at > (entry ? entry.at : gone.get(key) || 0)) continue;
+        if (entry) localStorage.setItem(prefix + key, JSON.stringify(entry));
         else localStorage.removeItem(prefix + key);
       } catch { unsaved = true; }
     }
@@ -41,8 +50,14 @@ const store = (() => {
   addEventListener("storage", event => {
     if (!event.key || !event.key.startsWith(prefix)) return;
     const key = event.key.slice(prefix.length);
-    if (event.newValue) try { merge(key, JSON.parse(event.newValue)); } catch { return; }
-    else if (data.serve) made.delete(key);  // another tab has sent it
+    if (event.newValue) try { if (merge(key, JSON.parse(event.newValue))) own.delete(key); } catch { return; }
+    else if (data.serve) {  // another tab has sent it
+      const mine = made.get(key);
+      let sent = null;
+      try { sent = JSON.parse(event.oldValue); } catch { /* not ours */ }
+      if (mine && sent && mine.at > sent.at) save([key]);
+      else made.delete(key);
+    }
     else if (made.has(key)) save([key]);  // lost: this tab still has it
     if (places.has(key)) listener([places.get(key)[0]]);
   });
@@ -78,7 +93,7 @@ const store = (() => {
     });
     const at = Date.now(), keys = [];
     for (const [page, field, value, part = ""] of changes) {
-      const set = (name, what) => { const key = keyOf(page, field, name); made.set(key, { at: at + keys.length / 1000, value: what, seen: field.mark }); keys.push(key); };
+      const set = (name, what) => { const key = keyOf(page, field, name); made.set(key, { at: at + keys.length / 1000, value: what, seen: field.mark }); own.add(key); keys.push(key); };
       if (part === "" && (!value || value.decision === "reject" || value.decision === "edit")) {
         for (const item of field.insights) if (of(page, field, item.id)) { before.push([page, field, of(page, field, item.id), item.id]); set(item.id, null); }
       }
@@ -134,7 +149,7 @@ const store = (() => {
 
   // One request at a time, with all that waits. What is not answered stays, and is sent again.
   let busy = false, timer = 0, pause = 1000, storedAt = 0;
-  const waiting = () => mine().filter(([, entry]) => !entry.refused);
+  const waiting = () => mine().filter(([key, entry]) => own.has(key) && !entry.refused);
   async function flush() {
     clearTimeout(timer);
     if (!data.serve || busy) return;
@@ -181,11 +196,12 @@ const store = (() => {
       keys.push(key);
       if (now === sent) {
         if (why && !(decision === "edit" && left && left.hash !== JSON.parse(key)[2])) made.set(key, { ...sent, refused: why });
-        else made.delete(key);
-      } else if (now && !why && left) {
-        made.delete(key);
+        else remove(key);
+      } else if (now && own.has(key) && !why && left) {
+        remove(key);
         const moved = JSON.stringify([page, JSON.parse(key)[1], left.hash]);
         made.set(moved, { ...now, seen: left.mark });
+        own.add(moved);
         keys.push(moved);
       }
       // Later decisions on other insights of the field have seen what this one left.
@@ -203,7 +219,8 @@ const store = (() => {
     save(keys);
     listener(data.pages.filter(page => fresh.has(page.page)), true);
   }
-  function drop(keys) { for (const key of keys) made.delete(key); save(keys); listener(data.pages); }
+  function remove(key) { gone.set(key, made.get(key).at); made.delete(key); }
+  function drop(keys) { for (const key of keys) if (made.has(key)) remove(key); save(keys); listener(data.pages); }
   // [key, entry, part] of what was decided here and refused; also about a value that is no longer proposed.
   function refusedOf(page, field) {
     return [...made].filter(([key, entry]) => entry.refused && JSON.parse(key)[0] === page.page && baseOf(JSON.parse(key)[1]) === field.field)
