@@ -34,6 +34,7 @@ COMMANDS = {
     "rank": ("ranking", "Importance by ranking: show, ask, insert."),
     "build": ("wiki", "Build all records into database.json."),
     "show": ("page", "Show the Page Status card of a page."),
+    "site": ("wiki", "All pages as a report in one folder of static HTML."),
     "check": ("wiki", "Check frontmatter, insights and writing rules."),
     "eval": ("evaluation", "Measure how good the answers are."),
     "cache": ("wiki", "Show or clean stored answers and runs."),

@@ -137,6 +137,37 @@ def build(
 
 
 @app.command()
+def site(
+    ctx: Context,
+    output: Annotated[
+        Path | None, Option("-o", "--output", metavar="DIR", help="Where to write (default: site in the wiki's folder).")
+    ] = None,
+    now: Now = None,
+    dates: Annotated[Path | None, Option("--dates", metavar="FILE", help="Dates from a JSON file, as for build.")] = None,
+) -> None:
+    """Write all pages as a browsable report: a table, what needs attention, how reviewers decided, and each page's card. Asks nothing."""
+    from enrich.records.site import write_site
+    from enrich.runs.plan import make_plan
+
+    session: Session = ctx.obj
+    wiki = session.open_wiki()
+    folder = output if output is not None else wiki.config.root / "site"
+    started = time.perf_counter()
+    moment = clock(now) or datetime.now(UTC)
+    with progress_of_build(session) as progress:
+        states = make_plan(wiki).enrichment()
+        database = build_database(wiki.config, now=moment, enrichment=states, dates_file=dates, progress=progress)
+        files = write_site(wiki, database, states, folder, now=moment)
+    for notice in database.notices:
+        session.warn(str(notice))
+    seconds = time.perf_counter() - started
+    session.result(
+        {"pages": len(database.pages), "files": len(files), "folder": str(folder), "seconds": round(seconds, 3)},
+        f"{counted(len(files), 'file')} in {folder}; open {folder / 'index.html'} ({seconds:.1f} s)",
+    )
+
+
+@app.command()
 def check(
     ctx: Context,
     pages: Pages = None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -75,31 +75,49 @@ def page_card(
     cannot be read.
     """
     database = build(config, now=now, dates_file=dates_file)
-    record = next((record for record in database.pages if record["filePath"] == file.path), None)
-    if record is None:
+    card = next(page_cards(config, files, database, now, {file.id: states or {}}, only=file), None)
+    if card is None:
         raise UserError("the page cannot be read", where=str(file.file), do="see `enrich check` for the reason")
-    page, profile = read_page(file), load_profile(config.wiki.profile, config.root, config.folders)
     found, notices = data_insights(config.data, config.folders)
-    tied, loose = with_pages(found, files)
-    card = status_card(
-        record,
-        page,
-        profile,
-        now,
-        insights=[*page_insights(page), *(insight for insight in tied if insight.page == file.id)],
-        backlinks=database.backlinks.get(file.id, ()),
-        states=states or {},
-        entity=database.entities.get(file.id),
-        infobox=database.infobox.get(file.id),
-        links=database.links.get(file.id, {}),
-        part_of=_part_of(database, file.id),
-    )
+    _, loose = with_pages(found, files)
     without_page = "an insight without a page: neither `page` nor `source` names one"
     return card, [
         *database.notices,
         *(Notice(f"{config.wiki.data}/{notice.file}", notice.line, notice.message) for notice in notices),
         *(Notice(_relative(insight.file, config.root), insight.line, without_page) for insight in loose),
     ]
+
+
+def page_cards(
+    config: Config,
+    files: Sequence[PageFile],
+    database: Database,
+    now: datetime,
+    states: Mapping[str, States],
+    *,
+    only: PageFile | None = None,
+) -> Iterator[Card]:
+    """The cards of the wiki's `files` (of `only` one), by the records of a build; pages without a record are left out."""
+    profile = load_profile(config.wiki.profile, config.root, config.folders)
+    tied, _ = with_pages(data_insights(config.data, config.folders)[0], files)
+    records = {record["filePath"]: record for record in database.pages}
+    for file in files if only is None else [only]:
+        if file.path not in records:
+            continue
+        page = read_page(file)
+        yield status_card(
+            records[file.path],
+            page,
+            profile,
+            now,
+            insights=[*page_insights(page), *(insight for insight in tied if insight.page == file.id)],
+            backlinks=database.backlinks.get(file.id, ()),
+            states=states.get(file.id, {}),
+            entity=database.entities.get(file.id),
+            infobox=database.infobox.get(file.id),
+            links=database.links.get(file.id, {}),
+            part_of=_part_of(database, file.id),
+        )
 
 
 def status_card(

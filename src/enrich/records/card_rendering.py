@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -24,12 +24,14 @@ _MARKS = {"green": "✓", "amber": "~", "red": "✗"}
 _RISK_LIGHTS = {"low": "green", "medium": "amber"}
 
 
-def card_html(card: Card) -> str:
-    """The card as a complete HTML document."""
+def card_html(card: Card, *, links: Sequence[tuple[str, str]] = (), proposals: Sequence[tuple[str, str, str]] = ()) -> str:
+    """The card as a complete HTML document, with `links` (name, address) above it and `proposals` (field, what was decided, flags) below."""
     return html.render(
         "card.html.j2",
         styles=("card.css",),
         card=card,
+        nav=links,
+        proposals=proposals,
         top=TOP_INSIGHTS,
         max_score=MAX_SCORE,
         record=_json_lines(card["record"]),

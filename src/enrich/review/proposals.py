@@ -258,7 +258,7 @@ class ProposalStore:
 
     def get(self, page: str) -> Proposal | None:
         """The proposal of a page, or None. Raises `UserError` if its file is damaged."""
-        found = (self._read(self.folder / name) for name in _file_names(page))
+        found = (self._read(self.folder / name) for name in file_names(page))
         own = next((proposal for proposal in found if proposal is not None and proposal.page == page), None)
         stray = self._strays().get(page) if own is None else None
         return self._known(self._read(self.folder / stray)) if stray else own
@@ -299,7 +299,7 @@ class ProposalStore:
         self._listing()[file.name.casefold()] = file.name
 
     def _name(self, page: str) -> str:
-        plain, hashed = _file_names(page)
+        plain, hashed = file_names(page)
         if plain == hashed:
             return hashed
         taken = self._listing().get(plain.casefold())
@@ -311,7 +311,7 @@ class ProposalStore:
     def _strays(self) -> dict[str, str]:
         """File names of proposals that name their page by an earlier id, by the id that the page has now."""
         if self._earlier is None:
-            own = {name for page in self._wiki.by_id for name in _file_names(page)} if self.has_any() else set()
+            own = {name for page in self._wiki.by_id for name in file_names(page)} if self.has_any() else set()
             self._earlier = {}
             for name in sorted(set(self._listing().values()) - own):
                 with suppress(UserError):
@@ -365,7 +365,7 @@ def _text(proposal: Proposal) -> str:
     return f'{json.dumps(tree, ensure_ascii=False)[:-1]}, "fields": [\n  {fields}\n]}}\n'
 
 
-def _file_names(page: str) -> tuple[str, str]:
+def file_names(page: str) -> tuple[str, str]:
     """The possible file names of a page's proposal: its id, and its id with a hash (if it is too long, or another id differs only in case)."""
     name = quote(unicodedata.normalize("NFC", page), safe="", errors="surrogatepass").replace("~", "%7E")
     if name.startswith("."):

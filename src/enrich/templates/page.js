@@ -474,6 +474,10 @@ let chosen = "auto";
 try { chosen = localStorage.getItem("enrich-theme") || "auto"; } catch { /* as above */ }
 theme(THEMES.includes(chosen) ? chosen : "auto");
 
+if (!data.serve && location.hash.startsWith("#page=")) {  // a link of the site
+  const wanted = decodeURIComponent(location.hash.slice(6)), found = data.pages.find(page => page.page === wanted);
+  if (found) { open.add(found); view = "browse"; $("search").value = wanted; }
+}
 if (data.pages.length) open.add(data.pages[0]);
 update();
 store.flush();

@@ -1,0 +1,195 @@
+"""The whole wiki as one folder of static HTML: all pages in a table, what needs attention, how reviewers decided, and each page's card.
+
+The pages need no server and no network. Text of pages and models is untrusted: the templates escape it, and the script sorts rows that are there.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from enrich import html
+from enrich.errors import UserError
+from enrich.files import make_folder, write_text_atomically
+from enrich.records.card import Card, page_cards
+from enrich.records.card_rendering import card_html
+from enrich.records.database import Database
+from enrich.review.browser import review_html, wiki_id
+from enrich.review.lock import LockFile
+from enrich.review.proposals import FieldChange, Proposal, ProposalStore, file_names
+from enrich.review.views import page_views
+from enrich.text import printable
+from enrich.wiki.git import NoHistory, history
+from enrich.wiki.wiki import Wiki
+
+_Z = 1.96  # of a 95 % interval
+_MOST_HISTORY = 6
+_COMMIT = "commit-time "
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """How reviewers decided on the values of one field from one model and prompt; `low` and `high` are the share's 95 % interval (Wilson)."""
+
+    field: str
+    model: str
+    prompt: str
+    accepted: int
+    rejected: int
+    edited: int
+    reasons: Mapping[str, int]
+
+    @property
+    def share(self) -> float:
+        return self.accepted / max(self.accepted + self.rejected, 1)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        n, p = max(self.accepted + self.rejected, 1), self.share
+        middle, half = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n), _Z * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
+        return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def decided_rows(wiki: Wiki, proposals: Iterable[Proposal]) -> list[Decided]:
+    """What was accepted and rejected by field, model and prompt: in the lock (on pages, or rejected), and in the proposals (not applied yet)."""
+    accepted: Counter[tuple[str, str, str]] = Counter()
+    rejected: Counter[tuple[str, str, str]] = Counter()
+    edits: Counter[tuple[str, str, str]] = Counter()
+    reasons: dict[tuple[str, str, str], Counter[str]] = {}
+    for entry in wiki.shared(LockFile).read():
+        for name in entry.written:
+            question = entry.question_of(name)
+            accepted[_general(name), question.model, question.prompt] += 1
+        for name in entry.rejected:
+            rejected[_general(name), entry.model, entry.prompt] += 1
+    for change in (change for proposal in proposals for change in proposal.changes if change.state != "pending"):
+        key = _general(change.field), change.model, change.question.prompt
+        if change.state == "accepted":
+            accepted[key] += 1
+            edits[key] += change.edited is not None
+        for given in (change.decided, *change.items.values()):
+            if reason := given.get("reason"):
+                reasons.setdefault(key, Counter())[reason] += 1
+    return [Decided(*key, accepted[key], rejected[key], edits[key], reasons.get(key, {})) for key in sorted({*accepted, *rejected})]
+
+
+def _general(name: str) -> str:
+    return "insights (one)" if name.startswith("insights.") else name
+
+
+def write_site(wiki: Wiki, database: Database, states: Mapping[str, Any], folder: Path, *, now: datetime) -> list[Path]:
+    """Write the site into `folder` and return its files: `index.html`, `review.html` where something is proposed, and `pages/`.
+
+    Raises `UserError` if the folder is inside the content folder: its files would be taken for the wiki's.
+    """
+    if folder.resolve().is_relative_to(wiki.content.resolve()):
+        raise UserError("the site cannot be inside the content folder", where=str(folder), do="name another folder with -o")
+    within = wiki.config.folders_of(folder)
+    proposals = {one.page: one for one in wiki.shared(ProposalStore).all() if one.changes}
+    ratings = rating_history(wiki)
+    make_folder(folder / "pages", within)
+    name, generated = printable(wiki.config.root.name), now.astimezone(UTC).isoformat(timespec="minutes")
+    rows, files = [], [folder / "index.html"]
+    for card in page_cards(wiki.config, wiki.files, database, now, states):
+        file = folder / "pages" / f"{file_names(card['id'])[1].removesuffix('.json')}.html"
+        changes = proposals[card["id"]].changes if card["id"] in proposals else ()
+        rows.append(_row(card, changes, f"pages/{quote(file.name)}", ratings.get(card["file_path"], [])))
+        source = os.path.relpath(wiki.content / card["file_path"], file.parent)
+        links = [("All pages", "../index.html"), ("Source", quote(source, errors="surrogatepass"))]
+        links += [("Review", f"../review.html#page={quote(card['id'], safe='', errors='surrogatepass')}")] if changes else []
+        waiting = [(change.field, change.status, ", ".join(change.flags)) for change in changes]
+        write_text_atomically(file, card_html(card, links=links, proposals=waiting), within=within)
+        files.append(file)
+    views = page_views(wiki, proposals.values())
+    if views:
+        review = review_html(views, wiki=wiki.config.root.name, key=wiki_id(wiki), generated=generated)
+        write_text_atomically(folder / "review.html", review, within=within)
+        files.append(folder / "review.html")
+    index = html.render(
+        "site.html.j2",
+        styles=("site.css",),
+        scripts=("site.js",),
+        island={},
+        wiki=name,
+        generated=generated[:16].replace("T", " ") + " UTC",
+        rows=rows,
+        dots=[row for row in rows if row["importance"] is not None and row["overdue"] is not None],
+        reach=max([30, *(abs(row["overdue"]) for row in rows if row["overdue"] is not None)]),
+        decided=decided_rows(wiki, proposals.values()),
+        review=bool(views),
+        sections=sorted({row["section"] for row in rows}),
+    )
+    write_text_atomically(folder / "index.html", index, within=within)
+    return files
+
+
+def _row(card: Card, changes: Sequence[FieldChange], link: str, ratings: Sequence[tuple[str, float]]) -> Card:
+    """One page in the table. `overdue` are days past the update that was due (negative: days left), None without a schedule."""
+    record, edited = card["record"], card["edited"]
+    frequency = record.get("updateFrequency")
+    scheduled = isinstance(frequency, int | float) and frequency > 0 and edited and record.get("evergreen") is not False
+    importance, quality = record.get("readerImportance"), record.get("quality")
+    decided = max((change.decided.get("when", "") for change in changes), default="")
+    return {
+        "title": card["title"],
+        "section": card["file_path"].rpartition("/")[0],
+        "link": link,
+        "quality": quality if isinstance(quality, int | float) else None,
+        "importance": importance if isinstance(importance, int | float) else None,
+        "overdue": int(edited["days"] - frequency) if scheduled else None,
+        "words": card["words"],
+        "findings": sum(len(change.findings) for change in changes),
+        "waiting": sum(change.state == "pending" for change in changes),
+        "decided": decided[:10],
+        "history": [(when, f"{value:g}") for when, value in ratings[-_MOST_HISTORY:]],
+    }
+
+
+def rating_history(wiki: Wiki) -> dict[str, list[tuple[str, float]]]:
+    """The values that `quality` had by page path, from git: (date, value), oldest first; {} without a history."""
+    key = "quality"
+    try:
+        with history(wiki.config.root) as past:
+            place = f"{past.prefix}{wiki.config.wiki.content}"
+            given = (
+                "log",
+                "--reverse",
+                f"--format={_COMMIT}%ct",
+                "-p",
+                "-U0",
+                "--no-color",
+                "--no-ext-diff",
+                "--no-renames",
+                f"-G^{key}:",
+                "--",
+                place,
+            )
+            text = past.git(*given).decode("utf-8", "replace")
+    except NoHistory:
+        return {}
+    return {path: values for path, values in _changes_of(key, text, f"+++ b/{place}/").items() if values}
+
+
+def _changes_of(key: str, log: str, head: str) -> dict[str, list[tuple[str, float]]]:
+    found: dict[str, list[tuple[str, float]]] = {}
+    when, path = "", ""
+    for line in log.split("\n"):
+        if line.startswith(_COMMIT):
+            when = datetime.fromtimestamp(int(line.removeprefix(_COMMIT)), UTC).date().isoformat()
+        elif line.startswith("+++ "):
+            path = line.removeprefix(head).rstrip("\t") if line.startswith(head) else ""
+        elif path and line.startswith(f"+{key}:"):
+            try:
+                value = float(line.partition(":")[2])
+            except ValueError:
+                continue
+            if math.isfinite(value):
+                found.setdefault(path, []).append((when, value))
+    return found
