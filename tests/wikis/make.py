@@ -161,9 +161,9 @@ STYLES: Mapping[str, Style] = {
     "docusaurus": Style(
         "docs", ("en", "es", "de"), lambda hut: f"{hut.language}/{hut.number + 1:02d}-{hut.slug}.md", lambda text, slug: f"[{text}](./{SLUGS.index(slug) + 1:02d}-{slug}.md)", _docusaurus,
         {
-            "docusaurus.config.js": "export default {\n  title: 'Huts', url: 'https://huts.example', baseUrl: '/', onBrokenLinks: 'warn',\n"
+            "docusaurus.config.js": "module.exports = {\n  title: 'Huts', url: 'https://huts.example', baseUrl: '/', onBrokenLinks: 'warn',\n"
             "  presets: [['classic', { docs: { routeBasePath: '/' }, blog: false }]],\n};\n",
-            "package.json": '{ "type": "module" }\n', "docs/en/_partial.md": "Not a page.\n", "docs/intro.md": "---\nslug: /\n---\n\nAll huts of the range.\n",
+            "package.json": '{ "private": true }\n', "docs/en/_partial.md": "Not a page.\n", "docs/intro.md": "---\nslug: /\n---\n\nAll huts of the range.\n",
         },
     ),
     "hugo": Style(
