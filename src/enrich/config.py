@@ -337,6 +337,10 @@ class Config(BaseSettings):
     def lock(self) -> Path:
         return self.root / "enrich.lock"
 
+    @property
+    def evidence(self) -> Path:
+        return self.root / "enrich.evidence"
+
 
 def shipped_prompts() -> Path:
     """The package's prompts: beside the sources in a checkout, inside the package in a wheel."""

@@ -249,14 +249,15 @@ def test_a_renewal_never_overwrites_what_was_applied_meanwhile(tmp_path: Path, s
     wiki = DemoWiki(tmp_path, 1)
     wiki.asks(serve(honest))
     wiki.enrich("run", "--apply")
-    lock = LockFile(Wiki.open(load_config(wiki.root, env={})))
+    opened = Wiki.open(load_config(wiki.root, env={}))
+    lock = opened.shared(LockFile)
     line = next(line for line in lock.read() if line.stage == "summary")
     stale = propose.Renewal(line, line)
     changed = replace(line, fields={"llmSummary": "what an apply wrote"}, date="2030-01-01")
     lock.update({(line.page, line.stage): changed})
-    propose.renew(lock, [stale])
+    propose.renew(opened, [stale])
     assert lock.read().entries(line.page, line.stage) == [changed]
-    propose.renew(lock, [propose.Renewal(changed, line)])
+    propose.renew(opened, [propose.Renewal(changed, line)])
     assert lock.read().entries(line.page, line.stage) == [line]
 
 

@@ -5,11 +5,12 @@ Insights of named pages are compared with those of the whole wiki too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 
-from enrich.checks.frontmatter import BROKEN, ORDER, SCHEMA, frontmatter, shown
+from enrich.checks.frontmatter import BROKEN, ORDER, SCHEMA, frontmatter, key_line, shown
 from enrich.checks.insights import RULES as INSIGHT_RULES
 from enrich.checks.insights import data_findings, duplicate_findings, page_findings
 from enrich.checks.report import CheckReport, PageFinding, in_order
@@ -18,6 +19,8 @@ from enrich.checks.writing import writing
 from enrich.config import FILE_NAME, Config
 from enrich.errors import UserError
 from enrich.files import DATA_BYTES, read_bytes
+from enrich.review.lock import Lock, LockFile
+from enrich.review.support import SUPPORTED, page_losses
 from enrich.wiki.data import Insight, data_insights, page_insights, with_pages
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page, read_page
@@ -25,7 +28,9 @@ from enrich.wiki.site_links import PageLink, SiteMap, page_links
 from enrich.wiki.wiki import Wiki
 
 BROKEN_LINK, ORPHAN = "broken-link", "orphan-page"
-ALL_RULES = (BROKEN, SCHEMA, ORDER, *INSIGHT_RULES, *WRITING_RULES, BROKEN_LINK, ORPHAN)
+SUPPORT = "support"
+ALL_RULES = (BROKEN, SCHEMA, ORDER, *INSIGHT_RULES, SUPPORT, *WRITING_RULES, BROKEN_LINK, ORPHAN)
+_PLACE = re.compile(r"\[(\d+)\]")
 
 
 def check_wiki(config: Config, names: Sequence[str], today: date) -> CheckReport:
@@ -46,16 +51,19 @@ def check_wiki(config: Config, names: Sequence[str], today: date) -> CheckReport
     findings: list[PageFinding] = []
     insights: list[Insight] = []
     links: list[_LinkingPage] = []
+    lock = wiki.shared(LockFile).read()
     for file in chosen:
         page = read_page(file)
-        findings += in_order([*frontmatter(page, profile), *page_findings(page), *writing(page, profile.checks)])
+        of_insights = list(page_findings(page))
+        support = _support(wiki, page, lock, {one.line for one in of_insights if one.rule == "insight-evidence"})
+        findings += in_order([*frontmatter(page, profile), *of_insights, *support, *writing(page, profile.checks)])
         insights += page_insights(page)
         links.append(_linking(page))
     if profile.page_links:
         links += [_linking(read_page(file)) for file in wiki.files if file.id not in wanted]
         findings += _link_findings(links, wanted)
-    found, notices = data_insights(config.data, config.folders)
-    tied, loose = with_pages(found, wiki.files)
+    of_data, notices = data_insights(config.data, config.folders)
+    tied, loose = with_pages(of_data, wiki.files)
     notices = [one for one in notices if not names or _names_one(config, one.file, chosen)]
     findings += [PageFinding("", config.data / one.file, max(one.line, 1), BROKEN, "error", one.message) for one in notices]
     if names:
@@ -105,6 +113,21 @@ def _link_findings(links: Sequence[_LinkingPage], wanted: Collection[str]) -> It
         for page in alone:
             if page.id in wanted:
                 yield PageFinding(page.id, page.file.file, 1, ORPHAN, "info", "no other page links to this page", 1)
+
+
+def _support(wiki: Wiki, page: Page, lock: Lock, reported: Collection[int]) -> Iterator[PageFinding]:
+    """A warning for what the published summary and insights rested on when they were written, and the page no longer says.
+
+    `reported`: the lines of insights whose evidence is reported already.
+    """
+    insights = page_insights(page)
+    for stage, field in SUPPORTED.items():
+        for loss in page_losses(wiki, page, stage, lock.entry(page.id, stage, page)):
+            at = _PLACE.search(loss.where)
+            insight = insights[int(at[1])] if at is not None and int(at[1]) < len(insights) else None
+            line = key_line(page.store_head, *(page.file.fields.path(field) or (field,))) if insight is None else insight.line
+            if insight is None or line not in reported:
+                yield PageFinding(page.id, page.file.store, line, SUPPORT, "warning", f"{loss.where}: {loss.message}", 1)
 
 
 def _names_one(config: Config, file: str, pages: Sequence[PageFile]) -> bool:

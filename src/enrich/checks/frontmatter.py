@@ -39,13 +39,13 @@ def frontmatter(page: Page, profile: Profile) -> list[PageFinding]:
         return [PageFinding(page.id, file, line, BROKEN, "warning" if lenient else "error", page.problem.reason, 1)]
     head, store = _head(page), page.store_head
     findings = [
-        PageFinding(page.id, file, _key_line(head, *key), SCHEMA, severity, message, 1)
+        PageFinding(page.id, file, key_line(head, *key), SCHEMA, severity, message, 1)
         for judge in (_values, _lists, _contradictions)
         for key, severity, message in judge(page, profile)
         if severity != "off"
     ]
     findings += [
-        PageFinding(page.id, page.file.store, _key_line(store, *key), SCHEMA, "error", message, 1) for key, message in _own_values(page)
+        PageFinding(page.id, page.file.store, key_line(store, *key), SCHEMA, "error", message, 1) for key, message in _own_values(page)
     ]
     # Known keys come first in the order of `KEY_ORDER`, unknown ones after them by name (FIELDS.md section 15).
     ranked = [(_RANK.get(key, len(_RANK)), key) for key in page.frontmatter]
@@ -53,7 +53,7 @@ def frontmatter(page: Page, profile: Profile) -> list[PageFinding]:
     if misplaced and profile.checks.key_order != "off":
         later, earlier = misplaced
         said = f"`{later}` comes after `{earlier}`; the order of keys puts it before"
-        findings.append(PageFinding(page.id, file, _key_line(head, later), ORDER, profile.checks.key_order, said, 1))
+        findings.append(PageFinding(page.id, file, key_line(head, later), ORDER, profile.checks.key_order, said, 1))
     return sorted(findings, key=lambda finding: finding.line)
 
 
@@ -187,7 +187,7 @@ def _head(page: Page) -> str:
     return page.text[: len(page.text) - len(page.body)]
 
 
-def _key_line(head: str, *path: str) -> int:
+def key_line(head: str, *path: str) -> int:
     """The file line of a key, or of a key within it; 1 if the key is not in the file."""
     lines = head.split("\n")
     at: int | None = None

@@ -180,7 +180,7 @@ def check(
     ] = False,
     exit_code: Annotated[bool, Option("--exit-code", help="Exit with 10 if there is an error or a warning.")] = False,
 ) -> None:
-    """Check frontmatter schema, key order, insights, links and writing rules. Reads only, sends nothing."""
+    """Check frontmatter schema, key order, insights, lost support, links and writing rules. Reads only, sends nothing."""
     from enrich.checks.check import check_wiki
 
     session: Session = ctx.obj

@@ -128,8 +128,8 @@ class PageIndex:
         if prose:
             found += [
                 Passage(sentence.text, sentence.start_line, "prose", "", sentence.section, self.language)
-                for sentence in self._wrapped
-                if sentence.start_line <= prose[-1] and sentence.end_line >= prose[0]
+                for sentence in self.prose
+                if sentence.start_line != sentence.end_line and sentence.start_line <= prose[-1] and sentence.end_line >= prose[0]
             ]
         return found
 
@@ -141,6 +141,6 @@ class PageIndex:
         return places
 
     @cached_property
-    def _wrapped(self) -> tuple[Sentence, ...]:
-        """Sentences that run over more than one line."""
-        return tuple(one for one in self.visible.sentences() if one.start_line != one.end_line)
+    def prose(self) -> tuple[Sentence, ...]:
+        """The sentences of the body's prose; some run over several lines."""
+        return self.visible.sentences()

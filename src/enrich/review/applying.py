@@ -17,6 +17,7 @@ from enrich.files import PageMoved, digest_of, replace_file, replace_own_file
 from enrich.metrics.quality import content_type, grading_counts, quality_from_ratings
 from enrich.review.lock import PERSONS, Key, Lock, LockEntry, LockFile, lock_entry, owner
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, changed_lines
+from enrich.review.support import SUPPORTED, EvidenceFile, support_of
 from enrich.stages.fields import INSIGHTS, QUALITY, as_written, canonical, current_value, holds, same, value_hash
 from enrich.wiki.frontmatter.edit import KEY_ORDER, edit_bytes, edit_document
 from enrich.wiki.frontmatter.spans import EditRefused
@@ -130,6 +131,12 @@ def _apply_batch(wiki: Wiki, batch: Sequence[tuple[Proposal, Sequence[FieldChang
         for entry in edit.entries
     }
     lock_file.update(updates)
+    wiki.shared(EvidenceFile).update(
+        support_of(edit.page, change.field, edit.page.file.fields.landed(change.field, change.result), change.new, change.evidence)
+        for edit in written
+        for change in edit.changes
+        if change.field in SUPPORTED.values()
+    )
     with store.writing():
         for edit in written:
             current = store.get(edit.page.id)

@@ -12,6 +12,7 @@ from enrich.config import STAGES
 from enrich.review.applying import quality_after
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, lock_entry, owner
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, item_id, line_marks
+from enrich.review.support import SUPPORTED, EvidenceFile, Support, support_of
 from enrich.stages.fields import INSIGHTS, QUALITY, FieldAnswer, current_value, holds, is_missing, same, value_hash, within
 from enrich.stages.judges import kept
 from enrich.stages.stage import OFFLINE
@@ -36,10 +37,11 @@ class StageAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """A lock entry in place of the one (None: none) that it was made from."""
+    """A lock entry in place of the one (None: none) that it was made from, and what the confirmed values rest on now."""
 
     before: LockEntry | None
     after: LockEntry
+    supports: Sequence[Support] = ()
 
 
 def propose(wiki: Wiki, lock: Lock, page: Page, answers: Sequence[StageAnswer]) -> tuple[list[FieldChange], list[Renewal]]:
@@ -53,7 +55,9 @@ def propose(wiki: Wiki, lock: Lock, page: Page, answers: Sequence[StageAnswer]) 
         changes += differing
         changes += _quality_change(wiki, page, entry, differing)
         if confirmed:
-            renewals.append(Renewal(entry, lock_entry(page.id, answer.stage, answer.question, entry, written=confirmed, date=wiki.today)))
+            supports = [_support(page, given) for given in answer.fields if given.field in confirmed and given.field in SUPPORTED.values()]
+            renewed = lock_entry(page.id, answer.stage, answer.question, entry, written=confirmed, date=wiki.today)
+            renewals.append(Renewal(entry, renewed, supports))
     with store.writing():
         before = store.get(page.id)
         if before is not None or changes:
@@ -64,17 +68,25 @@ def propose(wiki: Wiki, lock: Lock, page: Page, answers: Sequence[StageAnswer]) 
     return changes, renewals
 
 
-def renew(lock: LockFile, renewals: Iterable[Renewal]) -> None:
+def _support(page: Page, given: FieldAnswer) -> Support:
+    return support_of(page, given.field, current_value(page.data, given.field), given.value, given.evidence)
+
+
+def renew(wiki: Wiki, renewals: Iterable[Renewal]) -> None:
     """Write renewed entries, except where the entry changed meanwhile (`enrich apply` ran): those pages are looked at in the next run."""
+    lock = wiki.shared(LockFile)
     with lock.writing():
         now = lock.read()
         entries: dict[tuple[str, str], LockEntry | None] = {}
+        supports: list[Support] = []
         for item in renewals:
             key = item.after.page, item.after.stage
             found = now.entries(*key)
             if item.before in found or (item.before is None and not found):
                 entries[key] = item.after
+                supports += item.supports
         lock.update(entries)
+        wiki.shared(EvidenceFile).update(supports)
 
 
 def _compared(page: Page, answer: StageAnswer, entry: LockEntry | None, leap: float) -> tuple[list[FieldChange], dict[str, str]]:

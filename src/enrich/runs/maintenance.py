@@ -21,7 +21,7 @@ from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki, page_files
 
 _IGNORED = ("/cache/", "/proposals/", ".enrich-*")
-_MERGED = ("enrich.lock merge=union",)
+_MERGED = ("enrich.lock merge=union", "enrich.evidence merge=union")
 _SETTINGS = Path(__file__).resolve().parents[1] / "templates" / "enrich.toml.in"
 
 

@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from enrich.errors import UserError
@@ -14,6 +14,7 @@ from enrich.llm.context import ContextLimits
 from enrich.llm.messages import Request, Usage
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, owner
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore, blocking_flag
+from enrich.review.support import SUPPORT_LOST, page_losses
 from enrich.runs.results import FailedQuestion
 from enrich.runs.service import TokenUse, body_room, endpoints, input_tokens, output_tokens, prices_of
 from enrich.stages.fields import current_value, holds
@@ -164,7 +165,11 @@ def _page_states(
         elif refresh:
             yield StageState(page.id, stage.name, "due", ("refresh",))
         else:
-            yield _stage_state(page, stage, lock.entry(page.id, stage.name, page), proposal)
+            entry = lock.entry(page.id, stage.name, page)
+            state = _stage_state(page, stage, entry, proposal)
+            if state.state == "due" and page_losses(wiki, page, stage.name, entry):
+                state = replace(state, reasons=(*state.reasons, SUPPORT_LOST))
+            yield state
 
 
 def _is_long_enough(body: str, minimum: int) -> bool:

@@ -318,7 +318,7 @@ def _propose(wiki: Wiki, ranking: _Ranking, result: RankResult) -> None:
         renewals += renewed
         result.run.proposed += [(page_id, change.field) for change in changes]
         result.run.held += [(page_id, change.field, flag) for change in changes for flag in change.flags]
-    renew(wiki.shared(LockFile), renewals)
+    renew(wiki, renewals)
     result.run.in_page_order({file.id: place for place, file in enumerate(wiki.files)})
 
 

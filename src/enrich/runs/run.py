@@ -182,7 +182,7 @@ class _Booking:
         """Write the renewed lock entries. If that fails, their pages are due again and answered from the cache."""
         if self._renewals:
             try:
-                renew(self.wiki.shared(LockFile), self._renewals)
+                renew(self.wiki, self._renewals)
             except UserError as error:
                 self.result.end(1, error.line)
 

@@ -1,0 +1,246 @@
+"""`enrich.evidence`: what published summaries and insights rest on, and whether today's page still has it (DESIGN.md section 4.5).
+
+JSON lines sorted by page and field, committed with the wiki. It holds the quotes that the page does not hold, a hash of the sentences around each
+quote, and the hard findings that a person accepted with the value. With it a value is checked again without a request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Annotated, Any
+
+from pydantic import TypeAdapter
+
+from enrich.errors import UserError
+from enrich.files import LOCK_BYTES, read_text, write_text_atomically
+from enrich.grounding import PageIndex
+from enrich.grounding.quotes import normalise, normalise_quote
+from enrich.review.lock import IF_ANY, LockEntry
+from enrich.stages.fields import INSIGHTS, SUMMARY, Evidence, current_value, is_missing, value_hash
+from enrich.text import printable
+from enrich.wiki.pages import Page
+from enrich.wiki.visible import split_sentences
+from enrich.wiki.wiki import Wiki
+
+SUPPORT_LOST = "support-lost"
+SUPPORTED = {"summary": SUMMARY, "insights": INSIGHTS}
+"""The field of each stage whose values rest on quotes."""
+
+# Kinds of lines that are read sentence by sentence; of others the whole line counts.
+_SENTENCES = ("prose", "list", "footnote")
+_MOST_SENTENCES = 16
+_PAGE_SHARE = 4_000  # bytes of the file for each page of the wiki: its entries have about 500
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """One quote of the page, word for word, and a hash of the whole sentences that hold it. `quote` is empty if the page holds it in the value."""
+
+    sentence: str
+    quote: Annotated[str, IF_ANY] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Support:
+    """What one value rests on: one line of the file. `quotes` has a list for the summary, or one for each insight in the page's order.
+
+    `value` is the hash of the value that this is about; `known` are the hard findings that the value had when it was written.
+    """
+
+    page: str
+    field: str
+    value: str
+    quotes: tuple[tuple[Basis, ...], ...]
+    known: Annotated[tuple[str, ...], IF_ANY] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Support that is gone. `where` is the part of the value (`llmSummary`, `insights[2]`); `message` says what changed, on one line."""
+
+    where: str
+    message: str
+
+
+_SUPPORT = TypeAdapter(Support)
+
+
+def _index(page: Page) -> PageIndex:
+    return PageIndex(page.body, title=page.title, description=page.description, language=page.language)
+
+
+def _parts(field: str, value: Any) -> Iterator[tuple[str, str, str]]:
+    """(where, text, the quote that the value itself holds) of each text of a value."""
+    if field == SUMMARY and isinstance(value, str):
+        yield SUMMARY, value, ""
+    elif field == INSIGHTS and isinstance(value, list):
+        for at, item in enumerate(value):
+            text, quote = (str(item.get(key) or "") if isinstance(item, Mapping) else "" for key in ("text", "evidence"))
+            yield f"{INSIGHTS}[{at}]", text.replace("\\$", "$"), quote.replace("\\$", "$")
+
+
+def support_of(page: Page, field: str, value: Any, proposed: Any, evidence: Sequence[Evidence]) -> Support:
+    """What a value that is on the page (or about to be) rests on.
+
+    `evidence` belongs to the value `proposed`, from which a reviewer may have taken single insights.
+    """
+    index = _index(page)
+    by_text: dict[str, list[str]] = {}
+    for where, text, own in _parts(field, proposed):
+        given = [item.quote for item in evidence if item.found and (item.where == where or item.where.startswith(f"{where}."))]
+        by_text[text] = [quote for quote in given if quote != own]
+    quotes, known = [], set()
+    for _, text, own in _parts(field, value):
+        found = [Basis(_around(own, index))] if own else []
+        stored = [_verbatim(quote, index) for quote in by_text.get(text, ())]
+        quotes.append((*found, *(Basis(_around(quote, index), quote) for quote in stored)))
+        known |= set(_hard(text, [own, *stored], index))
+    return Support(page=page.id, field=field, value=value_hash(value), quotes=tuple(quotes), known=tuple(sorted(known)))
+
+
+def _verbatim(quote: str, index: PageIndex) -> str:
+    """The quote, or the page's line if the quote is not there word for word."""
+    if normalise_quote(quote) in index.quotes.text:
+        return quote
+    match = index.find_quote(quote)
+    return match.page_text if match is not None else quote
+
+
+def _hard(text: str, quotes: Iterable[str], index: PageIndex) -> dict[str, str]:
+    """The messages of the hard findings on numbers, names and turned statements, by kind and words. Without quotes the whole page counts."""
+    given = [quote for quote in quotes if quote]
+    found = index.check(text, given or None)
+    return {
+        f"{one.kind}: {one.quantity}": one.message for one in found if one.severity == "hard" and one.kind in ("number", "name", "flip")
+    }
+
+
+def _sentence(quote: str, index: PageIndex) -> str:
+    """The whole sentences that hold a quote word for word, in one text; the line in a table; "" if the page does not have the quote."""
+    match = index.find_quote(quote)
+    if match is None or not match.exact:
+        return ""
+    plain, lines = normalise_quote(quote), [line for line in index.lines if match.start_line <= line.number <= match.end_line]
+    prose = [one.text for one in index.prose if one.start_line <= match.end_line and one.end_line >= match.start_line]
+    apart = [line.text[start:end] for line in lines if line.kind in _SENTENCES for start, end in split_sentences(line.text)]
+    for pieces in (prose[:_MOST_SENTENCES], apart[:_MOST_SENTENCES]):
+        runs = sorted(combinations(range(len(pieces) + 1), 2), key=lambda run: run[1] - run[0])
+        for run in runs:
+            text = " ".join(pieces[slice(*run)])
+            if plain in normalise(text):
+                return text
+    return match.page_text
+
+
+def _digest(sentence: str) -> str:
+    return hashlib.sha256(normalise(sentence).casefold().encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _around(quote: str, index: PageIndex) -> str:
+    """The hash of the sentences around a quote; "" if the page does not have it word for word."""
+    sentence = _sentence(quote, index)
+    return _digest(sentence) if sentence else ""
+
+
+def losses(page: Page, field: str, support: Support | None) -> list[Loss]:
+    """What of the support of the page's value is gone: quotes, the sentences around them, and the numbers and names of the value.
+
+    Without `support` of this very value (it was adopted, or written by an earlier version) only its own quotes, numbers and names are compared.
+    """
+    value = current_value(page.data, field)
+    if support is not None and support.value != value_hash(value):
+        support = None
+    index = _index(page)
+    found: list[Loss] = []
+    for at, (where, text, own) in enumerate(_parts(field, value)):
+        bases = support.quotes[at] if support is not None and at < len(support.quotes) else ((Basis("", own),) if own else ())
+        quotes = [basis.quote or own for basis in bases]
+        gone = [_gone(quote, basis, index) for quote, basis in zip(quotes, bases, strict=True)]
+        found += [Loss(where, message) for message in gone if message]
+        left = [quote for quote, message in zip(quotes, gone, strict=True) if not message or index.find_quote(quote)]
+        if left or not quotes:
+            known = support.known if support is not None else ()
+            found += [Loss(where, message) for key, message in _hard(text, left, index).items() if key not in known]
+    return found
+
+
+def _gone(quote: str, basis: Basis, index: PageIndex) -> str:
+    """What changed about one quote, or "" if it and its sentence are as they were."""
+    sentence = _sentence(quote, index)
+    if not sentence:
+        if not basis.sentence:
+            return ""  # it was not there word for word when it was written: the rule insight-evidence reports it
+        match = index.find_quote(quote)
+        now = f'; the page now says "{printable(match.text, 160)}"' if match is not None else ""
+        return f'its evidence is no longer on the page: "{printable(quote, 160)}"{now}'
+    if basis.sentence and basis.sentence != _digest(sentence):
+        return f'the sentence of its evidence changed: the page now says "{printable(sentence, 240)}"'
+    return ""
+
+
+class EvidenceFile:
+    """The file `enrich.evidence` of one wiki. It is written while the lock file's mutex is held."""
+
+    def __init__(self, wiki: Wiki) -> None:
+        self.path, self._within = wiki.config.evidence, wiki.config.folders
+        self._wiki = wiki
+        self._known: dict[tuple[str, str], list[Support]] | None = None
+
+    def read(self) -> dict[tuple[str, str], list[Support]]:
+        """All entries by (page, field); several after a merge. Raises `UserError` that names the line for anything else."""
+        if self._known is None:
+            self._known = {}
+            for number, row in enumerate(self._text().split("\n"), 1):
+                if not row.strip() or row.startswith(("<<<<<<<", "=======", ">>>>>>>", "|||||||")):
+                    continue
+                try:
+                    support = _SUPPORT.validate_json(row)
+                except ValueError:
+                    where = f"{self.path}:{number}"
+                    raise UserError("not an entry of evidence", where=where, do="restore enrich.evidence from version control") from None
+                self._known.setdefault((support.page, support.field), []).append(support)
+        return self._known
+
+    def _text(self) -> str:
+        try:
+            return read_text(self.path, self._within, max(LOCK_BYTES, _PAGE_SHARE * len(self._wiki.files)))
+        except FileNotFoundError:
+            return ""
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise UserError(f"cannot be read ({reason})", where=str(self.path), do="restore it from version control") from None
+
+    def support(self, page: Page, field: str) -> Support | None:
+        """The entry of the page's present value; None if there is none."""
+        entries = self.read().get((page.id, field), [])
+        now = value_hash(current_value(page.data, field)) if entries else ""
+        return next((entry for entry in reversed(entries) if entry.value == now), None)
+
+    def update(self, supports: Iterable[Support]) -> None:
+        """Replace the entries of these pages and fields; an entry that says nothing is left out. To be called while the lock is held for writing."""
+        new = {(one.page, one.field): [one] if any(one.quotes) or one.known else [] for one in supports}
+        if not new:
+            return
+        self._known = None
+        merged = {**self.read(), **new}
+        rows = (
+            json.dumps(_SUPPORT.dump_python(entry), ensure_ascii=False, separators=(",", ":")) + "\n"
+            for key in sorted(merged)
+            for entry in merged[key]
+        )
+        write_text_atomically(self.path, "".join(rows), within=self._within)
+
+
+def page_losses(wiki: Wiki, page: Page, stage: str, entry: LockEntry | None) -> list[Loss]:
+    """The losses of a stage's value that `enrich` wrote, if the page's text changed since; [] for other stages and values."""
+    field = SUPPORTED.get(stage)
+    value = current_value(page.data, field) if field else None
+    if field is None or entry is None or is_missing(value) or entry.fields.get(field) != value_hash(value):
+        return []
+    if entry.question_of(field).page_hash == page.hash:
+        return []
+    return losses(page, field, wiki.shared(EvidenceFile).support(page, field))
