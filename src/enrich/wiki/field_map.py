@@ -77,7 +77,10 @@ class FieldMap:
         return {**others, **self.values(stored)}
 
     def landed(self, name: str, value: Any) -> Any:
-        """A field's value as it is kept: without the quotes of insights if `evidence` is false."""
+        """A field's value as it is kept: without the quotes of insights if `evidence` is false.
+
+        The quotes stay in the proposal (`FieldChange.evidence`), which `review.applying` has at hand when it writes a page.
+        """
         if name != INSIGHTS or self.evidence or not isinstance(value, list | tuple):
             return value
         return [{key: part for key, part in item.items() if key != EVIDENCE} if isinstance(item, Mapping) else item for item in value]
