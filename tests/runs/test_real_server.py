@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+# Internal names: what the client sends and learns cannot be seen through the command line.
+from enrich.llm.context import ContextLimits
+from enrich.llm.messages import MOST_REQUESTS, Message
+from enrich.llm.prices import Prices
 from tests.demo import DemoWiki, page_text
+from tests.llm.asking import ask, request
 
 pytestmark = pytest.mark.llama
 
@@ -49,3 +55,18 @@ def test_without_fusing_the_page_is_paid_once_where_the_server_caches_prompts(tm
     assert shared >= 1500
     later = spent["ratings"]
     assert later["tokens"]["cached_input"] >= 0.98 * shared * later["requests"]
+
+
+def test_a_strict_template_and_a_small_context_are_learned(strict_llama: str) -> None:
+    """The client alone: prompts are short, because the model is slow where the machine is busy."""
+    asked = request(messages=(*request("The sky is blue.").messages, Message("user", "Summarise.")), max_output_tokens=24, temperature=0.0)
+    settings: dict[str, Any] = {"timeout_seconds": 280.0, "prices": Prices()}
+    found = ask(strict_llama, asked, **settings)
+    assert found.causes[0] == "parameter"
+    assert any("one role in a row" in note for note in found.notes)
+    assert len(found.causes) <= MOST_REQUESTS
+    assert found.reply is not None or getattr(found.error, "cause", "") == "cut-off", found.error
+    long = ask(strict_llama, request("A word about the sky. " * 900), **settings)
+    assert getattr(long.error, "cause", "") == "too-long"
+    contexts = ContextLimits(Path("/nonexistent"), None)
+    assert contexts.learn("fake", str(long.error), 9999) == 2048
