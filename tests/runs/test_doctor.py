@@ -38,6 +38,7 @@ BROKEN: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "nothing-listens": (MODEL + "base_url = 'http://127.0.0.1:9/v1'\n", {}, {}),
     "no-price": (LOCAL + "model = 'of-unknown-price'\n" + BUDGET, {}, {}),
     "no-budget": (MODEL, {}, KEY),
+    "model-ends": (MODEL + "model = 'gpt-4-0613'\n" + BUDGET, {}, KEY),
     "small-context": (LOCAL + "context_tokens = 2048\n", {}, {}),
     "not-ignored": ("", {".git/HEAD": ""}, {}),
     "lock-ignored": ("", {".git/HEAD": "", ".gitignore": "cache/\nproposals/\nenrich.lock\n"}, {}),

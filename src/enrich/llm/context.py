@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -64,3 +66,13 @@ def _from_library(model: str) -> int | None:
     except (LookupError, ValueError):
         return None
     return info.context_window
+
+
+def shutdown_date(host: str, model: str) -> str:
+    """The date (YYYY-MM-DD) from which the vendor at `host` announced that it no longer serves a model; "" if none is known.
+
+    From a table that is part of the package (`shutdowns.json`, with its own date); other servers may serve a model of the same name for longer.
+    """
+    table: dict[str, Any] = json.loads((resources.files("enrich.llm") / "shutdowns.json").read_text(encoding="utf-8"))
+    announced: dict[str, list[str]] = table.get(host) or {}
+    return next((date for date, models in announced.items() if model in models), "")

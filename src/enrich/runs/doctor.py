@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from enrich.errors import AnswerError, ServiceError, UserError
 from enrich.files import SETTINGS_BYTES, read_text
-from enrich.llm.context import ContextLimits
+from enrich.llm.context import ContextLimits, shutdown_date
 from enrich.llm.messages import Message, Request
 from enrich.llm.parameters import Parameters
 from enrich.providers import AUTO, preset, provider_of
@@ -136,12 +136,13 @@ def _listens(url: str) -> bool:
 
 
 def _model(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
-    """Prices, context and limits. Warnings about a model's end belong here too."""
+    """Prices, context, limits, and models that their vendor shuts down."""
     config, llm = wiki.config, wiki.config.llm
     if llm.backend == OFFLINE:
         return
     try:
-        prices = prices_of(config, endpoints(config, {llm.key_variable or "OPENAI_API_KEY": "none", **env}))
+        servers = endpoints(config, {llm.key_variable or "OPENAI_API_KEY": "none", **env})
+        prices = prices_of(config, servers)
     except UserError:
         return  # reported by `_server`
     models = sorted(
@@ -154,6 +155,9 @@ def _model(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
             yield Problem("no-price", f"the price of `{model}` is unknown, so the budget cannot be kept", "run.budget_usd", do)
         if price is not None and price.output and config.run.budget_usd is None:
             yield Problem("no-budget", f"`{model}` costs money, and no budget is set", "run.budget_usd", "set budget_usd under [run]")
+        if end := next(filter(None, (shutdown_date(server.host, str(model)) for server in servers)), ""):
+            do = f"compare a newer model with `enrich eval --answers model:NEW --against model:{model} --ask`, then set llm.model"
+            yield Problem("model-ends", f"`{model}` is announced to be shut down on {end}", "llm.model", do)
         context = ContextLimits(config.cache, llm.context_tokens, config.folders).of(str(model))
         if context is not None and context < _BESIDE_A_PAGE:
             what = f"a context of {context:,} tokens leaves no room for a page beside prompts and answers"
