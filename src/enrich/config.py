@@ -30,6 +30,8 @@ FILE_NAME = "enrich.toml"
 # Folders that a wiki's settings and links may lead to, separated like PATH (docs/security.md).
 TRUST_FOLDER = "ENRICH_TRUST_FOLDER"
 STAGES = ("summary", "insights", "ratings")
+OWN_STAGES = "stages.py"  # a wiki's own stages, loaded only if the user trusts its code
+TRUST_CODE = "ENRICH_TRUST_CODE"
 FOUR_DIMENSIONS = ("novelty", "rigor", "actionability", "completeness")
 PAGE_SUFFIXES = (".md", ".mdx", ".markdown")
 # Parts of pages and templates, in most generators. Hugo's and Zola's `_index.md` is a page.
@@ -193,6 +195,17 @@ class RatingsSection(StageSection):
     leap: Annotated[float, Field(gt=0)] = 2.0
 
 
+class FurtherSection(StageSection):
+    """A stage beyond the three: off unless it is enabled."""
+
+    enabled: bool = False
+
+
+class DescriptionSection(FurtherSection):
+    min_characters: Annotated[int, Field(ge=1)] = 60
+    max_characters: Annotated[int, Field(ge=1)] = 160
+
+
 class ImportanceSection(_Section):
     """`enrich rank`. `comparisons`: how often each page is compared, on average; `pairs`: comparisons in one request."""
 
@@ -205,10 +218,20 @@ class ImportanceSection(_Section):
 
 
 class StagesSection(_Section):
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, FurtherSection] = Field(init=False)
     summary: StageSection = StageSection()
     insights: StageSection = StageSection()
     ratings: RatingsSection = RatingsSection()
+    tactical_value: FurtherSection = FurtherSection()
+    update_frequency: FurtherSection = FurtherSection()
+    description: DescriptionSection = DescriptionSection()
     importance: ImportanceSection = ImportanceSection()
+
+    def further(self) -> list[str]:
+        """The names of the enabled stages beyond the three."""
+        names = ["tactical_value", "update_frequency", "description", *(self.__pydantic_extra__ or {})]
+        return [name for name in names if self[name].enabled]
 
     def __getitem__(self, stage: str) -> StageSection:
         section: StageSection = getattr(self, stage)
@@ -257,6 +280,7 @@ class Config(BaseSettings):
     _trusted: tuple[Path, ...] = PrivateAttr(())
     _base_url_from: str = PrivateAttr("")
     _file_keys: frozenset[str] = PrivateAttr(frozenset())
+    _trusts_code: bool = PrivateAttr(False)
     _file_rates: frozenset[tuple[str, str]] = PrivateAttr(frozenset())
 
     @classmethod
@@ -279,7 +303,7 @@ class Config(BaseSettings):
         """The settings that name a file or folder: (key, path)."""
         for name in ("content", "data", "profile"):
             yield ("wiki", name), self._root / getattr(self.wiki, name)
-        for stage in STAGES:
+        for stage in (*STAGES, *self.stages.further()):
             yield ("stages", stage, "prompt"), self._root / (self.stages[stage].prompt or "")
         yield ("eval", "golden"), self._root / self.eval.golden
 
@@ -296,6 +320,11 @@ class Config(BaseSettings):
     def folders_of(self, file: Path) -> Folders | None:
         """The folders for a file that the user named: None (anywhere), unless its path is inside the wiki, where no link may lead it out."""
         return self.folders if Path(os.path.normpath(file.absolute())).is_relative_to(self._root) else None
+
+    @property
+    def trusts_code(self) -> bool:
+        """Whether the user allowed to run the wiki's own code."""
+        return self._trusts_code
 
     @property
     def base_url_from(self) -> str:
@@ -399,6 +428,7 @@ def load_config(root: Path, flags: Mapping[str, Any] | None = None, env: Mapping
         raise invalid_data(error, Config, _source(error.errors()[0]["loc"], given, env, file)) from None
     config = config.with_root(root.resolve())
     config._trusted = _trusted(config, given, env, file)
+    config._trusts_code = env.get(TRUST_CODE) == "1"
     config._file_rates = frozenset(
         (model, rate)
         for model, price in config.prices.items()

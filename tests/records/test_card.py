@@ -14,6 +14,7 @@ from enrich import UserError, load_config
 
 # The card of any record is computed by an inner function: records with every combination of values are hard to produce through a wiki.
 from enrich.records.card import Card, page_card, status_card
+from enrich.records.card_rendering import card_text
 from enrich.wiki.data import Insight
 from enrich.wiki.page_files import find_pages
 from enrich.wiki.profile import Profile, load_profile
@@ -87,6 +88,12 @@ def test_lights_at_their_limits() -> None:
     shares = [(9, 12), (8, 12), (6, 12), (5, 12), (0, 0)]
     made = [card({"coverage": {"passing": passing, "total": total}})["coverage"]["light"] for passing, total in shares]
     assert made == ["green", "amber", "amber", "red", "red"]
+
+
+def test_the_old_key_of_importance_is_shown_where_there_is_no_new_one() -> None:
+    assert card(head="importance: 82.5")["importance"] == {"value": 82.5, "label": "High", "rank": None}
+    assert card({"readerImportance": 18.5}, head="importance: 82.5")["importance"] is None
+    assert "Importance:   82.5 (High)" in card_text(card(head="importance: 82.5"))
 
 
 BARE = {"metrics": {"tableCount": 0, "diagramCount": 0}}

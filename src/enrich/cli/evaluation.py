@@ -12,6 +12,7 @@ from rich.text import Text
 from typer import Context, Exit, Option, Typer
 
 from enrich.cli.session import TO_REPORT, Backend, BaseUrl, Budget, Output, Pages, Session, Stages, console, progress_of_run
+from enrich.config import STAGES
 from enrich.evaluation.answers import write_answers
 from enrich.evaluation.evaluation import Evaluation, to_json
 from enrich.evaluation.evaluation import evaluate as measure
@@ -63,7 +64,7 @@ def evaluate(
     wiki = session.open_wiki(llm__backend=backend, llm__model=model, llm__base_url=base_url, run__budget_usd=budget)
     config = wiki.config
     floors = read_floors(config.eval.floors, floor or (), where=f"{config.root / 'enrich.toml'}, [eval.floors]")
-    names = [one.name for one in load_stages(config, stage or ())]
+    names = [one.name for one in load_stages(config, stage or ()) if one.name in STAGES]
     files = wiki.select(pages or ())
     collecting = _Collecting(session, ask, limit)
     sources = Sources(wiki, files, names, collecting)

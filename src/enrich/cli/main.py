@@ -40,7 +40,7 @@ COMMANDS = {
     "eval": ("evaluation", "Measure how good the answers are."),
     "cache": ("wiki", "Show or clean stored answers and runs."),
 }
-_FLAGS = {"--json", "-q", "--quiet", "-v", "--verbose", "--version"}
+_FLAGS = {"--trust-code", "--json", "-q", "--quiet", "-v", "--verbose", "--version"}
 
 
 class _Commands(TyperGroup):
@@ -87,11 +87,17 @@ def _global(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, everything else on stderr.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print results and errors only.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print more: every page, every note.")] = False,
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="Run the code in the wiki's stages.py (or set ENRICH_TRUST_CODE=1).")
+    ] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
 ) -> None:
     from enrich.cli.session import Session  # with pydantic and the wiki behind it: not for `enrich --help`
+    from enrich.config import TRUST_CODE
 
     del version
+    if trust_code:
+        os.environ[TRUST_CODE] = "1"
     ctx.obj = Session(wiki=wiki, json=as_json, quiet=quiet, verbose=verbose)
 
 

@@ -38,7 +38,10 @@ TO_REPORT = 10  # the exit code of --exit-code (DESIGN.md section 4.2)
 LISTED = 20
 
 Pages = Annotated[list[str] | None, Argument(metavar="[PAGE]...", help="Page ids, short names that only one page has, paths, or globs.")]
-Stages = Annotated[list[str] | None, Option("--stage", metavar="S", help="Only this stage: summary, insights or ratings (repeatable).")]
+Stages = Annotated[
+    list[str] | None,
+    Option("--stage", metavar="S", help="Only this stage: summary, insights, ratings or another enabled one (repeatable)."),
+]
 Backend = Annotated[str | None, Option("--backend", metavar="B", help="Who answers: offline or openai.")]
 Model = Annotated[str | None, Option("--model", metavar="M", help="The model to ask.")]
 BaseUrl = Annotated[str | None, Option("--base-url", metavar="URL", help="The server to ask.")]

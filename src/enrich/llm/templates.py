@@ -50,23 +50,29 @@ class Prompt:
     @classmethod
     def load(cls, path: Path, within: Folders | None = None) -> Prompt:
         """The prompt in the file `path`. Raises `UserError` with file and line."""
+        try:
+            text = read_text(path, within, SETTINGS_BYTES)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise UserError(f"cannot be read ({reason})", where=str(path), do="restore the prompt file") from None
+        return cls.of(text, str(path))
+
+    @classmethod
+    def of(cls, text: str, path: str) -> Prompt:
+        """The prompt with this text, known as `path` in errors. Raises `UserError` with the line."""
         from jinja2 import TemplateSyntaxError
 
         from enrich.llm.prompt_language import PromptLanguage
 
-        try:
-            text = read_text(path, within, SETTINGS_BYTES).removeprefix("\ufeff").replace("\r\n", "\n")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise UserError(f"cannot be read ({reason})", where=str(path), do="restore the prompt file") from None
-        settings, body, first_line = _split(text, str(path))
+        text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+        settings, body, first_line = _split(text, path)
         language = PromptLanguage()
         try:
             template = language.template(body)
         except TemplateSyntaxError as error:
             where = f"{path}:{first_line + error.lineno}"
             raise UserError(f"the template cannot be read: {error.message}", where=where, do="fix that line") from None
-        return cls(str(path), settings, hashlib.sha256(text.encode("utf-8")).hexdigest(), language, template, first_line)
+        return cls(path, settings, hashlib.sha256(text.encode("utf-8")).hexdigest(), language, template, first_line)
 
     def render(self, **values: object) -> str:
         """The prompt with `values` filled in, without white space around it. Raises `UserError` for a name that has no value."""

@@ -160,6 +160,9 @@ def status_card(
         },
         "quality": _quality(record),
         "reader_importance": _importance(record, "readerImportance", "readerRank", _READER),
+        "importance": _importance({"importance": page.frontmatter.get("importance")}, "importance", "", _READER)
+        if record.get("readerImportance") is None
+        else None,
         "research_importance": _importance(record, "researchImportance", "researchRank", _RESEARCH),
         "edited": edited,
         "words": _count(record.get("wordCount")),

@@ -77,7 +77,8 @@ def _status_rows(card: Card) -> Iterable[tuple[str, Text]]:
             "Quality",
             Text.assemble(f"{number_text(quality['value'])} ({quality['label']})", (" ⚠" if quality["warns"] else "", "yellow")),
         )
-    for label, key in (("Reader importance", "reader_importance"), ("Research importance", "research_importance")):
+    shown = (("Reader importance", "reader_importance"), ("Importance", "importance"), ("Research importance", "research_importance"))
+    for label, key in shown:
         if importance := card[key]:
             rank = f", rank {importance['rank']}" if importance["rank"] else ""
             yield label, Text(f"{number_text(importance['value'])} ({importance['label']}{rank})")

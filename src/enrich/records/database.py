@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from enrich.config import STAGES, Config, shipped_prompts
+from enrich.config import OWN_STAGES, STAGES, Config, shipped_prompts
 from enrich.errors import UserError
 from enrich.files import LOCK_BYTES, PAGE_BYTES, Folders, KeyedStore, names_in, open_file, read_bytes, write_text_atomically
 from enrich.metrics.links import resource_map
@@ -150,9 +150,9 @@ def enrichment_states(config: Config, plan: Callable[[], Enrichment]) -> Enrichm
 def _inputs(config: Config) -> bytes:
     """A hash of everything that states depend on: configuration, code, prompts, lock, proposals and pages."""
     digest = hashlib.blake2b(config.model_dump_json().encode())
-    package = Path(__file__).parents[1]
-    named = [config.root / prompt for name in STAGES if (prompt := config.stages[name].prompt)]
-    prompts = [config.root / "prompts" / f"{name}.md" for name in ("system", *STAGES)]
+    package, stages = Path(__file__).parents[1], (*STAGES, *config.stages.further())
+    named = [config.root / OWN_STAGES, *(config.root / prompt for name in stages if (prompt := config.stages[name].prompt))]
+    prompts = [config.root / "prompts" / f"{name}.md" for name in ("system", *stages)]
     with suppress(OSError):
         named += sorted(config.proposals / name for name in names_in(config.proposals, config.folders, own=True))
     pages = page_files(config)[0]

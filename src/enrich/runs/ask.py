@@ -76,12 +76,17 @@ class Asker:
         index = PageIndex(page.body, title=page.title, description=page.description, language=page.language)
         samples = [Sample(stage, number, stage.key(page, number)) for stage in stages for number in range(stage.samples)]
         try:
+            for sample in samples:
+                if (answer := sample.stage.rule(page)) is not None:
+                    sample.judge(answer, index)
+                    sample.asked, sample.closed = now_iso(), True
+            samples_left = [sample for sample in samples if not sample.closed]
             if self.service.baseline is not None:
-                for sample in samples:
+                for sample in samples_left:
                     sample.judge(self.service.baseline(sample.stage.name, page), index)
                     sample.asked, sample.closed = now_iso(), True
                 return
-            open_samples = [sample for sample in samples if not self.from_cache(sample, index)]
+            open_samples = [sample for sample in samples_left if not self.from_cache(sample, index)]
             if self.service.client is None:
                 for sample in open_samples:
                     sample.cached = sample.closed = sample.fields is not None

@@ -18,7 +18,7 @@ from enrich.review.support import SUPPORT_LOST, page_losses
 from enrich.runs.results import FailedQuestion
 from enrich.runs.service import TokenUse, body_room, endpoints, input_tokens, output_tokens, prices_of
 from enrich.stages.fields import current_value, holds
-from enrich.stages.sections import LEAST_ROOM, condensed_page, split_page, summaries_page
+from enrich.stages.sections import IN_SECTIONS, LEAST_ROOM, condensed_page, split_page, summaries_page
 from enrich.stages.stage import OFFLINE, Stage, fused_request, groups, load_stages
 from enrich.text import counted
 from enrich.wiki.page_files import PageFile
@@ -162,6 +162,8 @@ def _page_states(
     for stage in stages:
         if skipped:
             yield StageState(page.id, stage.name, "skipped", (skipped,))
+        elif not stage.applies(page):
+            yield StageState(page.id, stage.name, "skipped", ("kind-of-page",))
         elif refresh:
             yield StageState(page.id, stage.name, "due", ("refresh",))
         else:
@@ -269,9 +271,9 @@ def _requests(page: Page, stages: Sequence[Stage], context: int | None, factor: 
         return [fused_request(page, stages)], None
     alone = [stage for stage in stages if len(stages) > 1 and body_room(page, [stage], context, factor) is None]
     found = [fused_request(page, [stage]) for stage in alone]
-    by_section = [stage for stage in stages if stage not in alone and stage.name != "ratings"]
+    by_section = [stage for stage in stages if stage not in alone and stage.name in IN_SECTIONS]
     count = 0
-    for asked in (by_section, [stage for stage in stages if stage not in alone and stage.name == "ratings"]):
+    for asked in (by_section, [stage for stage in stages if stage not in alone and stage.name not in IN_SECTIONS]):
         room = body_room(page, asked, context, factor) if asked else None
         if room is None or room < LEAST_ROOM:
             continue

@@ -14,7 +14,7 @@ from enrich.grounding import Finding, PageIndex
 from enrich.llm.messages import AnswerWaitsError, Tally
 from enrich.llm.prices import estimate_tokens
 from enrich.runs.samples import Sample
-from enrich.stages.sections import LEAST_ROOM, condensed_page, merged_insights, split_page, summaries_page
+from enrich.stages.sections import IN_SECTIONS, LEAST_ROOM, condensed_page, merged_insights, split_page, summaries_page
 from enrich.wiki.pages import Page
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class SectionAsker:
                     self.asker.service.client.forget(sample.key)
 
     async def _answer(self, samples: Sequence[Sample]) -> None:
-        by_section = [sample for sample in samples if sample.stage.name != "ratings"]
+        by_section = [sample for sample in samples if sample.stage.name in IN_SECTIONS]
         sections = split_page(self.page, self._room(self.page, by_section)) if by_section else []
         if sections:
             self.result.sections = len(sections)

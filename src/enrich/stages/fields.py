@@ -148,10 +148,12 @@ def fields_of(stage: str, dimensions: Sequence[str]) -> tuple[str, ...]:
 
 
 def stage_of(field: str) -> str:
-    """The stage that a field belongs to (`quality` belongs to `ratings`)."""
+    """Which of the three stages a field belongs to (`quality` belongs to `ratings`); "" for a field of a further stage."""
     if field == SUMMARY:
         return "summary"
-    return "insights" if field == INSIGHTS else "ratings"
+    if field == INSIGHTS:
+        return "insights"
+    return "ratings" if field == QUALITY or field.startswith("ratings.") else ""
 
 
 def parse_answer(text: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from enrich.stages.fields import (
     Judge,
     blemish,
     checked_evidence,
+    is_missing,
     markup_findings,
     on_grid,
     plain_line,
@@ -202,7 +203,7 @@ def form_of(field: str, value: Any, *, quotes: Sequence[str] = (), reason: str =
         return {"summary": value, "evidence": list(quotes)}
     if stage == "insights":
         return {"insights": [dict(item) if isinstance(item, Mapping) else item for item in value or []]}
-    return {"score": value, "reason": reason}
+    return {"score": value, "reason": reason} if stage else {"value": value}
 
 
 def judged(field: str, form: Any, index: PageIndex) -> FieldAnswer:
@@ -210,10 +211,22 @@ def judged(field: str, form: Any, index: PageIndex) -> FieldAnswer:
     if not isinstance(form, dict):
         raise AnswerError("invalid", "not a mapping: keep the keys of the form")
     stage, dimension = stage_of(field), field.partition(".")[2]
+    if not stage:
+        return _own_value(field, form.get("value"))
     answer = judge_of(stage, (dimension,))({dimension: form} if stage == "ratings" else form, index)[0]
     if not answer.value and stage == "insights":
         raise AnswerError("invalid", "no insight is left: reject the field to leave the page as it is")
     return answer
+
+
+def _own_value(field: str, value: Any) -> FieldAnswer:
+    """A person's value for a field of a further stage: texts on one line and without markup."""
+    texts = value if isinstance(value, list) else [value]
+    if is_missing(value) or any(isinstance(text, str) and not plain_line(text) for text in texts):
+        raise AnswerError("invalid", "the value is empty: reject the field to leave the page as it is")
+    plain = [plain_line(text) if isinstance(text, str) else text for text in texts]
+    findings = [finding for text in plain if isinstance(text, str) for finding in markup_findings(text, field)]
+    return FieldAnswer(field, plain if isinstance(value, list) else plain[0], tuple(findings))
 
 
 def with_value(field: str, form: Mapping[str, Any], value: Any) -> dict[str, Any]:

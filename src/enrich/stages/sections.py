@@ -24,6 +24,8 @@ _HEADING = re.compile(r"(#{1,6})[ \t]+\S")
 _FENCE = re.compile(r"[ \t]*(```|~~~)")
 _OVERLAP = 0.08  # of a section's room: the last paragraph before it, if it continues what is under one heading
 # A section of fewer tokens says too little.
+# The stages that are asked section by section; others get a condensed page.
+IN_SECTIONS = ("summary", "insights")
 LEAST_ROOM = 200
 # What a condensed page keeps of each paragraph, and at last of the first one under each heading.
 _SHARES = (1.0, 0.5, 0.25, 0.1)

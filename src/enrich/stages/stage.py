@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -152,6 +152,8 @@ class Stage:
     max_output_tokens: int
     samples: int = 1
     noise: float = 0.0
+    applies: Callable[[Page], bool] = lambda page: True
+    rule: Callable[[Page], Mapping[str, Any] | None] = lambda page: None
 
     def task(self, page: Page) -> str:
         """The rendered task text for a page. Raises `UserError` for a template that cannot be rendered."""
@@ -181,26 +183,52 @@ class Stage:
 
 
 def load_stages(config: Config, only: Sequence[str] = ()) -> list[Stage]:
-    """The enabled stages in their fixed order, or those of them named in `only`.
+    """The enabled stages in their fixed order, or those of them named in `only`: the three of every wiki, then further ones.
 
     Raises `UserError` for an unknown stage name or a prompt that cannot be used.
     """
+    known = (*STAGES, *config.stages.further())
     for name in only:
-        if name not in STAGES:
-            raise UserError(f"unknown stage {name!r}", do=f"use one of {', '.join(STAGES)}", exit_code=2)
+        if name not in known:
+            raise UserError(f"unknown stage {name!r}", do=f"use one of {', '.join(known)}, or enable it in enrich.toml", exit_code=2)
     system = load_prompt(config, "system", None).render()
     fields, dimensions = FieldMap.of(config), config.stages.ratings.dimensions
     off = [name for name in STAGES if all(fields.path(field) is None for field in fields_of(name, dimensions))]
     if unwritten := [name for name in only if name in off]:
         what = f"the field of the stage {unwritten[0]!r} is off: its answer would be kept nowhere"
         raise UserError(what, where="[fields] in enrich.toml", do="name a key for it", exit_code=2)
-    names = [name for name in STAGES if config.stages[name].enabled and name not in off and (not only or name in only)]
-    return [_stage(config, name, system) for name in names]
+    names = [name for name in known if config.stages[name].enabled and name not in off and (not only or name in only)]
+    found = [_stage(config, name, system) for name in names if name in STAGES]
+    if config.stages.further():
+        from enrich.stages.definition import further_stages
+
+        found += further_stages(config, names, system)
+    return found
 
 
 def _stage(config: Config, name: str, system: str) -> Stage:
-    section, dimensions = config.stages[name], tuple(config.stages.ratings.dimensions)
-    prompt = load_prompt(config, name, section.prompt)
+    dimensions = tuple(config.stages.ratings.dimensions)
+    variables: dict[str, Mapping[str, Any]] = {
+        "summary": {"max_words": MAX_WORDS},
+        "insights": {"max_insights": MAX_INSIGHTS},
+        "ratings": {"dimensions": dimensions},
+    }
+    return configured_stage(
+        config,
+        name,
+        system,
+        load_prompt(config, name, config.stages[name].prompt),
+        variables=variables[name],
+        schema=strict_schema(answer_model(name, dimensions)),
+        judge=judge_of(name, dimensions),
+        fields=fields_of(name, dimensions),
+        noise=NOISE.get(name, 0.0),
+    )
+
+
+def configured_stage(config: Config, name: str, system: str, prompt: Prompt, *, noise: float, **parts: Any) -> Stage:
+    """A stage with the settings that configuration and prompt give it; `noise` is its own threshold."""
+    section = config.stages[name]
     offline = config.llm.backend == OFFLINE
     temperature = section.temperature if section.temperature is not None else prompt.settings.temperature
     # Without a temperature the server's own counts, which is above 0 at all large ones.
@@ -210,24 +238,16 @@ def _stage(config: Config, name: str, system: str) -> Stage:
             where=str(config.root / FILE_NAME),
             do=f"set `temperature` above 0 under [stages.{name}] or leave it out, or set `samples = 1`",
         )
-    variables: dict[str, Mapping[str, Any]] = {
-        "summary": {"max_words": MAX_WORDS},
-        "insights": {"max_insights": MAX_INSIGHTS},
-        "ratings": {"dimensions": dimensions},
-    }
     return Stage(
         name=name,
         system=system,
         prompt=prompt,
-        variables=variables[name],
-        schema=strict_schema(answer_model(name, dimensions)),
-        judge=judge_of(name, dimensions),
-        fields=fields_of(name, dimensions),
+        **parts,
         model=OFFLINE if offline else section.model or prompt.settings.model or config.llm.model,
         temperature=None if offline else temperature,
         max_output_tokens=section.max_output_tokens or prompt.settings.max_output_tokens or _DEFAULT_OUTPUT_TOKENS,
         samples=1 if offline else section.samples,
-        noise=NOISE.get(name, 0.0) if section.noise is None else section.noise,
+        noise=noise if section.noise is None else section.noise,
     )
 
 

@@ -46,6 +46,7 @@ class PageFile:
     path: str
     file: Path
     fields: FieldMap = field(default=DEFAULT_MAP, compare=False, repr=False)
+    hidden: frozenset[str] = frozenset()  # frontmatter keys that `enrich` writes and models would be shown
 
     @property
     def content(self) -> Path:

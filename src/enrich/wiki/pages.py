@@ -49,8 +49,9 @@ class Page:
 
     @property
     def description(self) -> str:
+        """The frontmatter's description; "" where `enrich` writes it: its own values are not shown to a model."""
         value = self.frontmatter.get("description")
-        return "" if value is None or self.file.fields.holds("description") else str(value)
+        return "" if value is None or "description" in self.file.hidden or self.file.fields.holds("description") else str(value)
 
     @cached_property
     def data(self) -> Mapping[str, Any]:

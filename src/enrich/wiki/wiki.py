@@ -57,6 +57,8 @@ class Wiki:
                 do="set `content` under [wiki] to the folder of pages",
             )
         files, warnings = page_files(config)
+        if config.stages.description.enabled:
+            files = [replace(file, hidden=frozenset({"description"})) for file in files]
         return cls(config, files, warnings)
 
     @cached_property

@@ -1,0 +1,201 @@
+"""Stages beyond the three that every wiki has: how one is defined, found and checked (docs/stages.md).
+
+A definition comes from this package (`stages.further`), from an installed package (entry point `enrich.stages`), or from the wiki's own
+`stages.py`, which is loaded only if the user allows it: a cloned wiki must not run code.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from enrich.config import OWN_STAGES, Config
+from enrich.errors import AnswerError, UserError
+from enrich.files import SETTINGS_BYTES, read_text
+from enrich.grounding import Finding, PageIndex
+from enrich.llm.templates import Prompt
+from enrich.stages.fields import Evidence, FieldAnswer, blemish, checked_evidence, markup_findings, plain_line, validated
+from enrich.stages.stage import OFFLINE, Stage, configured_stage, load_prompt, strict_schema
+from enrich.wiki.pages import Page
+from enrich.wiki.profile import Profile, load_profile
+
+GROUP = "enrich.stages"
+_SHOWN = {"title", "description"}
+_MAX_EVIDENCE = 6
+_MAX_REASON = 500
+Answer = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StageDefinition:
+    """One thing to ask about a page.
+
+    `answer` is the model of a valid answer; what it rejects is asked again with its errors. `fields` maps the frontmatter keys that the stage
+    writes (a dotted path leads into a mapping) to keys of the answer; keys `reason` and `evidence` (a list of quotes) go into the proposal.
+    `prompt` is the task's template with its frontmatter; a file `prompts/NAME.md` of the wiki takes its place.
+
+    `grounding`: how texts are checked. `evidence`: every number and name must be in the quotes under `evidence`, `page`: anywhere on the page,
+    `off`: not checked (for words of one's own choice). Markup is always a hard finding. `noise`: a number that differs by less is the same.
+
+    `applies` says which pages have the field. `rule` gives an answer without a model where it can (None: ask), `offline` what the built-in
+    baseline answers; without either, the stage is left out offline. `check` looks at a valid answer once more: it returns remarks for the
+    proposal, or raises `AnswerError("invalid", …)`. `settings` gives what `check` and the prompt know beside the keys of `[stages.NAME]`.
+    """
+
+    name: str
+    answer: type[BaseModel]
+    fields: Mapping[str, str]
+    prompt: str
+    grounding: Literal["evidence", "page", "off"] = "page"
+    noise: float = 0.0
+    applies: Callable[[Page], bool] = lambda page: True
+    rule: Callable[[Page, Profile], Answer | None] | None = None
+    offline: Callable[[Page, Profile], Answer] | None = None
+    check: Callable[[Any, PageIndex, Mapping[str, Any]], list[str]] = lambda answer, index, settings: []
+    settings: Callable[[Config], Mapping[str, Any]] = lambda config: {}
+
+    def judge(self, settings: Mapping[str, Any], data: Any, index: PageIndex) -> list[FieldAnswer]:
+        """The fields of an answer with the findings on them. Raises `AnswerError("invalid", …)`."""
+        answer = validated(self.answer, data)
+        remarks = self.check(answer, index, settings)
+        given = answer.model_dump()
+        reason = plain_line(str(given.get("reason") or ""))[:_MAX_REASON]
+        found = []
+        for name, key in self.fields.items():
+            quotes = [quote for quote in map(plain_line, given.get("evidence") or ()) if quote][:_MAX_EVIDENCE]
+            evidence, findings = checked_evidence(quotes, index, name)
+            value, problems = self._checked(name, given[key], evidence, index)
+            remarked = [blemish(remark, name) for remark in remarks]
+            found.append(FieldAnswer(name, value, (*findings, *problems, *remarked), tuple(evidence), reason))
+        return found
+
+    def _checked(self, name: str, value: Any, evidence: list[Evidence], index: PageIndex) -> tuple[Any, list[Finding]]:
+        """(the value with its texts on one line, the findings on them)."""
+        if isinstance(value, list):
+            pairs = [self._checked(name, item, evidence, index) for item in value]
+            return [item for item, _ in pairs], [finding for _, findings in pairs for finding in findings]
+        if isinstance(value, dict):
+            parts = {key: self._checked(name, item, evidence, index) for key, item in value.items()}
+            return {key: item for key, (item, _) in parts.items()}, [finding for _, findings in parts.values() for finding in findings]
+        if not isinstance(value, str):
+            return value, []
+        text = plain_line(value)
+        if not text:
+            raise AnswerError("invalid", f"`{self.fields[name]}` has an empty text")
+        findings = markup_findings(text, name)
+        if self.grounding != "off":
+            quotes = [item.quote for item in evidence if item.found] if self.grounding == "evidence" else None
+            findings += index.check(text, quotes, where=name)
+        return text, findings
+
+
+def definitions(config: Config) -> dict[str, StageDefinition]:
+    """The definitions of the further stages that the wiki's configuration names, by name.
+
+    Raises `UserError` for a name that has no definition.
+    """
+    from enrich.stages.further import FURTHER
+
+    found: dict[str, StageDefinition] = {}
+    for name in config.stages.further():
+        definition = FURTHER.get(name) or _installed(name) or _of_the_wiki(config).get(name)
+        if definition is None:
+            own = config.root / OWN_STAGES
+            do = f"install a package that defines it, or define it in {OWN_STAGES}"
+            if own.exists() and not config.trusts_code:
+                do = f"if you trust the code in {OWN_STAGES}, set ENRICH_TRUST_CODE=1 or give --trust-code"
+            raise UserError(f"no stage {name!r} is defined", where=f"[stages.{name}] in enrich.toml", do=do)
+        if shown := _SHOWN & {key.partition(".")[0] for key in definition.fields if definition not in FURTHER.values()}:
+            what = f"the stage {name!r} writes `{min(shown)}`, which models are shown: its own answers would make pages due"
+            raise UserError(what, where=f"[stages.{name}] in enrich.toml", do="let it write another key")
+        found[name] = definition
+    return found
+
+
+def further_stages(config: Config, wanted: Collection[str], system: str) -> list[Stage]:
+    """The further stages of `wanted`; offline, those that need no model. Raises `UserError`."""
+    found = []
+    profile = load_profile(config.wiki.profile, config.root, config.folders)
+    for name, definition in definitions(config).items():
+        offline = config.llm.backend == OFFLINE
+        if name not in wanted or (offline and definition.rule is None and definition.offline is None):
+            continue
+        section = config.stages[name]
+        own = section.prompt or ("" if not os.path.lexists(config.root / "prompts" / f"{name}.md") else f"prompts/{name}.md")
+        prompt = load_prompt(config, name, own) if own else Prompt.of(definition.prompt, f"the prompt of the stage {name}")
+        settings = {**section.model_dump(), **definition.settings(config)}
+        stage = configured_stage(
+            config,
+            name,
+            system,
+            prompt,
+            variables=settings,
+            schema=strict_schema(definition.answer),
+            judge=partial(definition.judge, settings),
+            fields=tuple(definition.fields),
+            noise=definition.noise,
+            applies=definition.applies,
+            rule=partial(_without_model, definition, profile, offline),
+        )
+        found.append(stage)
+    return found
+
+
+def _without_model(definition: StageDefinition, profile: Profile, offline: bool, page: Page) -> Answer | None:
+    answer = definition.rule(page, profile) if definition.rule is not None else None
+    return definition.offline(page, profile) if answer is None and offline and definition.offline is not None else answer
+
+
+@lru_cache
+def _installed(name: str) -> StageDefinition | None:
+    """The definition of an installed package."""
+    for point in entry_points(group=GROUP, name=name):
+        try:
+            return _as_definition(point.load(), name, f"the entry point {point.value}")
+        except UserError:
+            raise
+        except Exception as error:  # noqa: BLE001 - code of another package
+            raise UserError(f"the stage cannot be loaded ({type(error).__name__}: {error})", where=point.value) from None
+    return None
+
+
+def _of_the_wiki(config: Config) -> Mapping[str, StageDefinition]:
+    """The definitions in the wiki's own file; none if there is no such file or its code is not trusted."""
+    file = config.root / OWN_STAGES
+    if not config.trusts_code or not file.exists():
+        return {}
+    try:
+        text = read_text(file, config.folders, SETTINGS_BYTES)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot be read ({error})", where=str(file)) from None
+    return _executed(file, text)
+
+
+@lru_cache(maxsize=8)
+def _executed(file: Path, text: str) -> Mapping[str, StageDefinition]:
+    module = ModuleType(f"enrich_stages_of_{abs(hash(file))}")
+    module.__file__ = str(file)
+    sys.modules[module.__name__] = module  # pydantic looks for a model's annotations there
+    try:
+        exec(compile(text, str(file), "exec"), module.__dict__)
+    except Exception as error:  # noqa: BLE001 - somebody's code
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else 0
+        raise UserError(f"{type(error).__name__}: {error}", where=f"{file}:{line}", do="fix the stage's code") from None
+    return {value.name: value for value in vars(module).values() if isinstance(value, StageDefinition)}
+
+
+def _as_definition(value: Any, name: str, where: str) -> StageDefinition:
+    if not isinstance(value, StageDefinition) or value.name != name:
+        raise UserError(f"not the definition of the stage {name!r}", where=where, do="the entry point must name a StageDefinition")
+    return value

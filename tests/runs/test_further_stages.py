@@ -1,0 +1,151 @@
+"""Stages beyond the three: those of the package, one's own by the documentation, and what is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.demo import ROOT, DemoWiki, answering, honest_parts
+from tests.fake_server import Act, FakeServer, Seen
+
+DOCS = (ROOT / "docs" / "stages.md").read_text(encoding="utf-8")
+CODE = re.findall(r"```python\n(.*?)```", DOCS, re.DOTALL)[0]
+TOML = re.findall(r"```toml\n(.*?)```", DOCS, re.DOTALL)[1]
+Serve = Callable[..., FakeServer]
+
+
+def says(parts: Mapping[str, Any]) -> Callable[[Seen], Act]:
+    """The script for an honest model that answers further stages with `parts`, whose texts may have `{n}` for the page's number."""
+
+    def acting(seen: Seen) -> Act:
+        names = list(seen.body["response_format"]["json_schema"]["schema"]["properties"])
+        known = {name: value for name, value in parts.items() if name in names}
+        rest = Seen(
+            seen.number, seen.method, seen.path, seen.headers, {**seen.body, "response_format": _without(seen, known)}, seen.raw, seen.at
+        )
+        return answering({**honest_parts(rest), **known})
+
+    return acting
+
+
+def _without(seen: Seen, names: Mapping[str, Any]) -> dict[str, Any]:
+    schema = seen.body["response_format"]["json_schema"]["schema"]
+    left = {name: part for name, part in schema["properties"].items() if name not in names}
+    return {"json_schema": {"schema": {**schema, "properties": left}}}
+
+
+def proposed(result: Any) -> list[str]:
+    return [item["field"] for item in result.json["proposed"]]
+
+
+def test_a_stage_of_ones_own_by_the_documentation(tmp_path: Path, serve: Serve) -> None:
+    wiki = DemoWiki(tmp_path, 2, TOML)
+    (wiki.root / "stages.py").write_text(CODE)
+    server = wiki.asks(serve(says({"tags": {"reason": "Its topic.", "tags": ["wind-power", "cost"]}})))
+    # Code that nobody allowed is not run.
+    refused = wiki.enrich("run", "--stage", "tags")
+    assert (refused.exit, server.requests) == (1, 0)
+    assert "If you trust the code in stages.py, set ENRICH_TRUST_CODE=1" in refused.err
+    done = wiki.enrich("run", "--stage", "tags", "--trust-code", "--json")
+    assert (done.exit, proposed(done)) == (0, ["tags", "tags"])
+    shown = wiki.enrich("diff", "--format", "word").out
+    assert ("wind-power" in shown, "because: Its topic." in shown) == (True, True)
+    wiki.enrich("apply", "--all")
+    assert wiki.frontmatter(0)["tags"] == ["wind-power", "cost"]
+    assert {state for (_, stage), (state, _) in wiki.states(ENRICH_TRUST_CODE="1").items() if stage == "tags"} == {"current"}
+    # One request for all stages, a person's value wins, an edited prompt asks again.
+    requests = server.requests
+    assert wiki.enrich("page", "park-0", ENRICH_TRUST_CODE="1").exit == 0
+    assert server.requests == requests + 1
+    wiki.file(1).write_text(wiki.file(1).read_text().replace("wind-power", "mine"))
+    (wiki.root / "prompts").mkdir()
+    (wiki.root / "prompts" / "tags.md").write_text("---\nversion: 2\n---\nName tags.\n")
+    states = wiki.states(ENRICH_TRUST_CODE="1")
+    assert states["park-0", "tags"] == ("due", ("prompt-changed",))
+    assert states["park-1", "tags"] == ("human-edited", ())
+
+
+def test_an_answer_that_the_model_rejects_is_asked_again_with_the_reason(tmp_path: Path, serve: Serve) -> None:
+    wiki = DemoWiki(tmp_path, 1, TOML)
+    (wiki.root / "stages.py").write_text(CODE)
+    answers = iter([{"reason": "x", "tags": ["Not A Tag"]}, {"reason": "x", "tags": ["a", "b"]}])
+    server = wiki.asks(serve(lambda seen: answering({"tags": next(answers)})))
+    assert proposed(wiki.enrich("run", "--stage", "tags", "--trust-code", "--json")) == ["tags"]
+    assert "should match pattern" in server.seen[1].text
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (CODE.replace('"tags": "tags"', '"description": "tags"'), "writes `description`, which models are shown"),
+        (CODE.replace("import BaseModel", "import NoSuchModel"), r"stages\.py:3: ImportError"),
+        ("x = (", r"stages\.py:1: SyntaxError"),
+        ("", "no stage 'tags' is defined"),
+    ],
+)
+def test_what_is_wrong_with_a_definition_is_one_line(tmp_path: Path, code: str, error: str) -> None:
+    wiki = DemoWiki(tmp_path, 1, TOML)
+    (wiki.root / "stages.py").write_text(code)
+    result = wiki.enrich("plan", "--trust-code")
+    assert result.exit == 1
+    assert re.search(error, result.err)
+    assert "Traceback" not in result.err
+
+
+def test_the_packages_further_stages(tmp_path: Path, serve: Serve) -> None:
+    toml = "".join(f"[stages.{name}]\nenabled = true\n" for name in ("tactical_value", "update_frequency", "description"))
+    wiki = DemoWiki(tmp_path, 3, toml)
+    for number, head in enumerate(("subcategory: labs\n", "evergreen: false\n", "")):
+        text = re.sub(r"description:.*\n", "", wiki.file(number).read_text())
+        wiki.file(number).write_text(text.replace("title:", f"{head}title:", 1))
+    quote = "Their blades are made of glass fibre and are inspected twice a year."
+    said = "Wind turbines whose blades of glass fibre are inspected twice in every year of their service."
+    answers = {
+        "tactical_value": {"reason": "Slow.", "value": 40},
+        "update_frequency": {"reason": "Slow.", "days": 45},
+        "description": {"description": said, "evidence": [quote]},
+    }
+    server = wiki.asks(serve(says(answers)))
+    done = wiki.enrich("run", "--json", ENRICH_WIKI__PROFILE="longterm-wiki")
+    by_page = {page: [item["field"] for item in done.json["proposed"] if item["page"] == page] for page in ("park-0", "park-1", "park-2")}
+    assert "update_frequency" in by_page["park-0"]
+    assert "update_frequency" not in by_page["park-1"]
+    # One description for all three pages: only one page can have it.
+    (own,) = [page for page, fields in by_page.items() if "description" in fields]
+    failed = [item for item in done.json["failed"] if item["stage"] == "description"]
+    assert {item["page"] for item in failed} == set(by_page) - {own}
+    assert "has this description" in failed[0]["detail"]
+    wiki.enrich("accept", *by_page, f"{own}:description")
+    wiki.enrich("apply")
+    # A rule decided about the first page, the model about the third.
+    assert (wiki.frontmatter(0)["update_frequency"], wiki.frontmatter(2)["update_frequency"]) == (7, 45)
+    assert wiki.frontmatter(2)["tacticalValue"] == 40
+    assert wiki.frontmatter(int(own[-1]))["description"] == said
+    # What was written is neither shown nor makes a page due.
+    wiki.enrich("page", own, "--refresh", "--no-cache")
+    assert said not in server.seen[-1].body["messages"][1]["content"]
+    states = wiki.states(ENRICH_WIKI__PROFILE="longterm-wiki")
+    assert {states[own, stage][0] for stage in ("summary", "tactical_value", "description")} == {"current"}
+    assert states["park-1", "update_frequency"] == ("skipped", ("kind-of-page",))
+
+
+def test_offline_only_stages_that_need_no_model_are_asked(tmp_path: Path) -> None:
+    wiki = DemoWiki(tmp_path, 1, "[stages.tactical_value]\nenabled = true\n[stages.update_frequency]\nenabled = true\n")
+    wiki.file(0).write_text(wiki.file(0).read_text().replace("title:", "readerImportance: 85\ntitle:", 1))
+    assert {stage for _, stage in wiki.states(ENRICH_WIKI__PROFILE="longterm-wiki")} == {
+        "summary",
+        "insights",
+        "ratings",
+        "update_frequency",
+    }
+    assert wiki.enrich("run", "--apply", ENRICH_WIKI__PROFILE="longterm-wiki").exit == 0
+    assert wiki.frontmatter(0)["update_frequency"] == 7
+
+
+def test_unknown_stages_are_named(tmp_path: Path) -> None:
+    wiki = DemoWiki(tmp_path, 1, "[stages.sumary]\nenabled = true\n")
+    assert "no stage 'sumary' is defined" in wiki.enrich("plan").err
