@@ -175,3 +175,14 @@ def test_insight_scores_are_the_samples_medians(sample: Path, fitting: ModuleTyp
     found = fitting.fit_insights(sample)
     assert {name: round(median * 2) / 2 for name, (_, median) in found.items()} == SCORES
     assert all(result.low <= 0 for result, _ in found.values())  # else docs/baseline.md must no longer say that they predict nothing
+
+
+def test_what_check_reports_in_a_text_is_not_put_above_the_page() -> None:
+    framed = "The key insight is that even if 40% of the seats stay empty, however, trains lose only $2 million a year and risk little."
+    lead = "Night trains run between the large cities of the continent, and the night trains of the south are the oldest ones."
+    more = "Most of the night trains of the continent leave their cities late in the evening, full of passengers."
+    plain = framed.replace("The key insight is that even", "Even")
+    for sentence, is_used in ((plain, True), (framed, False)):
+        for body in (f"{lead}\n\n{more}\n\n{sentence}\n", f"{sentence}\n\n{lead}\n\n{more}\n"):
+            used = [*said(body), *(insight["text"] for insight in found(body))]
+            assert (sentence in used) == is_used

@@ -93,7 +93,7 @@ def test_lights_at_their_limits() -> None:
 def test_the_old_key_of_importance_is_shown_where_there_is_no_new_one() -> None:
     assert card(head="importance: 82.5")["importance"] == {"value": 82.5, "label": "High", "rank": None}
     assert card({"readerImportance": 18.5}, head="importance: 82.5")["importance"] is None
-    assert "Importance:   82.5 (High)" in card_text(card(head="importance: 82.5"))
+    assert "82.5 (High)" in card_text(card(head="importance: 82.5"))
 
 
 BARE = {"metrics": {"tableCount": 0, "diagramCount": 0}}

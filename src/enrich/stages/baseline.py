@@ -17,7 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -418,7 +418,8 @@ def _chosen(page: PageSentences) -> tuple[str, ...]:
         - _LABELLED * has_label(candidate.text)
         for candidate in page.prose
     }
-    first = max(page.prose, key=scores.__getitem__)
+    ranked = sorted(page.prose, key=scores.__getitem__, reverse=True)
+    first = next((candidate for candidate in ranked if _is_sober(candidate.text)), ranked[0])
     room = _SUMMARY_WORDS - first.length
     rest = [candidate for candidate in page.prose if candidate is not first and candidate.length <= room]
     if first.length >= _ALONE_FROM or not rest:
@@ -431,8 +432,9 @@ def _chosen(page: PageSentences) -> tuple[str, ...]:
         number = _NUMBER if any(map(str.isdigit, candidate.text)) else 0.0
         return scores[candidate] + number - _REPEATS * repeated(candidate)
 
-    second = max(rest, key=worth)
-    if repeated(second) > _SAYS_THE_SAME:
+    ranked = sorted(rest, key=worth, reverse=True)
+    second = next((candidate for candidate in ranked if _is_sober(candidate.text)), None)
+    if second is None or repeated(second) > _SAYS_THE_SAME:
         return (first.text,)
     return (first.text, second.text) if first.place < second.place else (second.text, first.text)
 
@@ -471,9 +473,27 @@ def insights(page: PageSentences) -> dict[str, Any]:
     ranked.sort(key=lambda item: -item[0])  # stable: of equals the earlier one
     best: list[tuple[Candidate, str]] = []
     for _, candidate, kind in ranked:
-        if len(best) < MAX_INSIGHTS and all(_overlap(candidate.terms, other.terms) < _ALIKE for other, _ in best):
+        is_new = len(best) < MAX_INSIGHTS and all(_overlap(candidate.terms, other.terms) < _ALIKE for other, _ in best)
+        if is_new and _is_sober(candidate.text):
             best.append((candidate, kind))
     return {"insights": [{"type": kind, "evidence": one.text, "text": one.text, **SCORES} for one, kind in best]}
+
+
+@cache
+def _framing() -> regex.Pattern[str]:
+    """The phrases that `enrich check` reports in a text: a sentence with one is true to its page, but nothing to put above it."""
+    rules = yaml12.load((resources.files("enrich.checks") / "writing_rules.yaml").read_text(encoding="utf-8"))
+    patterns = []
+    for phrase in (phrase for rule in rules.values() for phrase in rule.get("phrases", ())):
+        given = {"starts": phrase} if isinstance(phrase, str) else phrase
+        words = "".join((r"\b(?:", given["starts"], ")", given.get("rest", r"\b")))
+        leads = r"(?:^|(?<=\. ))" if given.get("leads") else ""
+        patterns.append(f"{leads}{words}" if given.get("cased") else f"{leads}(?i:{words})")
+    return regex.compile("|".join(patterns), regex.ASCII)
+
+
+def _is_sober(text: str) -> bool:
+    return not _framing().search(text)
 
 
 def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
