@@ -195,6 +195,12 @@ class RatingsSection(StageSection):
     leap: Annotated[float, Field(gt=0)] = 2.0
 
 
+class InsightsSection(StageSection):
+    """`extras`: what else is asked about each insight (FIELDS.md section 18.4)."""
+
+    extras: list[Literal["neglected", "compact", "tags"]] = []
+
+
 class FurtherSection(StageSection):
     """A stage beyond the three: off unless it is enabled."""
 
@@ -221,7 +227,7 @@ class StagesSection(_Section):
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, FurtherSection] = Field(init=False)
     summary: StageSection = StageSection()
-    insights: StageSection = StageSection()
+    insights: InsightsSection = InsightsSection()
     ratings: RatingsSection = RatingsSection()
     tactical_value: FurtherSection = FurtherSection()
     update_frequency: FurtherSection = FurtherSection()

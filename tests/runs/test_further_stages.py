@@ -149,3 +149,20 @@ def test_offline_only_stages_that_need_no_model_are_asked(tmp_path: Path) -> Non
 def test_unknown_stages_are_named(tmp_path: Path) -> None:
     wiki = DemoWiki(tmp_path, 1, "[stages.sumary]\nenabled = true\n")
     assert "no stage 'sumary' is defined" in wiki.enrich("plan").err
+
+
+def test_insights_can_have_more_scores_and_tags(tmp_path: Path, serve: Serve) -> None:
+    wiki = DemoWiki(tmp_path, 1, '[stages.insights]\nextras = ["neglected", "compact", "tags"]\n')
+    quote = "Their blades are made of glass fibre and are inspected twice a year."
+    insight = {"type": "claim", "evidence": quote, "text": quote, "surprising": 2.5, "important": 3.0, "actionable": 2.0}
+    more = {"neglected": 2.5, "compact": 4.0, "tags": ["blades", "glass-fibre"]}
+    answers = iter([insight, insight | more])
+    server = wiki.asks(serve(lambda seen: answering({"insights": {"insights": [next(answers)]}})))
+    assert proposed(wiki.enrich("run", "--stage", "insights", "--apply", "--json")) == ["insights"]
+    (written,) = wiki.frontmatter(0)["insights"]
+    assert {name: written[name] for name in more} == more
+    # What is missing is asked again, and the prompt says what is meant.
+    assert server.requests == 2
+    assert ("hardly anybody works on it" in server.seen[0].text, "neglected" in server.seen[1].text) == (True, True)
+    assert [one["rule"] for one in wiki.enrich("check", "--json").json["findings"] if one["rule"].startswith("insight")] == []
+    assert wiki.states()["park-0", "insights"][0] == "current"

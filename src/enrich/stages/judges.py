@@ -87,6 +87,23 @@ class InsightsAnswer(BaseModel):
     insights: Annotated[list[InsightAnswer], AfterValidator(_few), _at_most(MAX_INSIGHTS)]
 
 
+_Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$", max_length=60), WithJsonSchema({"type": "string"})]
+_Tags = Annotated[list[_Tag], Field(min_length=1, max_length=6)]
+# What else can be asked about an insight (FIELDS.md section 18.4).
+EXTRAS: dict[str, Any] = {"neglected": Score, "compact": Score, "tags": _Tags}
+
+
+@cache
+def _insights_model(extras: tuple[str, ...], *, optional: bool = False) -> type[InsightsAnswer]:
+    """The model of an answer whose insights have these extras; `optional`: may have them, as a person's values do."""
+    if not extras:
+        return InsightsAnswer
+    parts: dict[str, Any] = {name: (EXTRAS[name] | None, None) if optional else (EXTRAS[name], ...) for name in extras}
+    item = create_model("InsightAnswer", __base__=InsightAnswer, **parts)
+    listed: Any = (Annotated[list[item], AfterValidator(_few)], ...)
+    return create_model("InsightsAnswer", __base__=InsightsAnswer, insights=listed)
+
+
 class DimensionAnswer(BaseModel):
     model_config = _STRICT
     reason: str
@@ -95,19 +112,21 @@ class DimensionAnswer(BaseModel):
 
 
 @cache
-def answer_model(stage: str, dimensions: tuple[str, ...]) -> type[BaseModel]:
-    """The model of a stage's part of an answer; the one of `ratings` has a part per dimension, in the given order."""
+def answer_model(stage: str, dimensions: tuple[str, ...], extras: tuple[str, ...] = ()) -> type[BaseModel]:
+    """The model of a stage's part of an answer; the one of `ratings` has a part per dimension, in the given order. `extras`: of insights."""
     if stage == "ratings":
         parts: dict[str, Any] = dict.fromkeys(dimensions, (DimensionAnswer, ...))
         return create_model("RatingsAnswer", __config__=_STRICT, **parts)
-    return SummaryAnswer if stage == "summary" else InsightsAnswer
+    return SummaryAnswer if stage == "summary" else _insights_model(extras)
 
 
-def judge_of(stage: str, dimensions: Sequence[str] = ()) -> Judge:
-    """The judge of a stage's answers; `dimensions` are those of `ratings`."""
+def judge_of(stage: str, dimensions: Sequence[str] = (), extras: tuple[str, ...] | None = None) -> Judge:
+    """The judge of a stage's answers; `dimensions` are those of `ratings`, `extras` those that insights must have (None: may have)."""
     if stage == "ratings":
         return partial(_ratings, tuple(dimensions))
-    return _summary if stage == "summary" else _insights
+    if stage == "summary":
+        return _summary
+    return partial(_insights, _insights_model(tuple(EXTRAS), optional=True) if extras is None else _insights_model(extras))
 
 
 def _summary(data: Any, index: PageIndex) -> list[FieldAnswer]:
@@ -130,9 +149,9 @@ def _summary(data: Any, index: PageIndex) -> list[FieldAnswer]:
     return [FieldAnswer(SUMMARY, text, tuple(findings), tuple(evidence))]
 
 
-def _insights(data: Any, index: PageIndex) -> list[FieldAnswer]:
+def _insights(model: type[InsightsAnswer], data: Any, index: PageIndex) -> list[FieldAnswer]:
     """The field `insights`: statements worth knowing, each scored and supported by one quote of the page (DESIGN.md section 4.4)."""
-    given = validated(InsightsAnswer, data).insights
+    given = validated(model, data).insights
     findings: list[Finding] = []
     evidence: list[Evidence] = []
     values: list[dict[str, Any]] = []
@@ -150,11 +169,13 @@ def _insights(data: Any, index: PageIndex) -> list[FieldAnswer]:
         findings += index.check(text, [located.quote] if located.found else [], where=where)
         findings += [*markup_findings(text, where), *markup_findings(located.quote, where)]
         scores = {}
-        for name in SCORES:
+        extras = {name: value for name in EXTRAS if (value := getattr(insight, name, None)) is not None}
+        for name in (*SCORES, *(name for name in ("neglected", "compact") if name in extras)):
             scores[name], off_grid = on_grid(getattr(insight, name), INSIGHT_STEP)
             if off_grid:
                 findings.append(blemish(f"{name} {getattr(insight, name):g} is not a half point: {scores[name]} taken", where))
-        values.append({"type": insight.type, "text": text, **scores, "evidence": located.quote})
+        tags = {"tags": extras["tags"]} if "tags" in extras else {}
+        values.append({"type": insight.type, "text": text, **scores, **tags, "evidence": located.quote})
     return [FieldAnswer(INSIGHTS, values, tuple(findings), tuple(evidence))]
 
 
@@ -267,7 +288,7 @@ def _renewed(old: Mapping[str, Any], new: Mapping[str, Any], noise: float) -> di
     # Evidence that was not found again verbatim is replaced by what the page says now.
     if _statement(old)[1].casefold().split() != _statement(new)[1].casefold().split():
         renewed["evidence"] = new.get("evidence")
-    for score in SCORES:
+    for score in (*SCORES, *EXTRAS):
         if new.get(score) is not None and not within(old.get(score), new[score], noise):
             renewed[score] = new[score]
     return renewed

@@ -152,12 +152,14 @@ class Stage:
     max_output_tokens: int
     samples: int = 1
     noise: float = 0.0
+    addition: str = ""
     applies: Callable[[Page], bool] = lambda page: True
     rule: Callable[[Page], Mapping[str, Any] | None] = lambda page: None
 
     def task(self, page: Page) -> str:
         """The rendered task text for a page. Raises `UserError` for a template that cannot be rendered."""
-        return self.prompt.render(title=page.title, description=page.description, **self.variables)
+        task = self.prompt.render(title=page.title, description=page.description, **self.variables)
+        return f"{task}\n\n{self.addition}" if self.addition else task
 
     def messages(self, page: Page) -> tuple[Message, ...]:
         """The stage's own three messages: system, page, task."""
@@ -208,6 +210,8 @@ def load_stages(config: Config, only: Sequence[str] = ()) -> list[Stage]:
 
 def _stage(config: Config, name: str, system: str) -> Stage:
     dimensions = tuple(config.stages.ratings.dimensions)
+    # The baseline knows no extras; it never replaces a model's insights.
+    extras = () if config.llm.backend == OFFLINE else tuple(config.stages.insights.extras)
     variables: dict[str, Mapping[str, Any]] = {
         "summary": {"max_words": MAX_WORDS},
         "insights": {"max_insights": MAX_INSIGHTS},
@@ -219,10 +223,11 @@ def _stage(config: Config, name: str, system: str) -> Stage:
         system,
         load_prompt(config, name, config.stages[name].prompt),
         variables=variables[name],
-        schema=strict_schema(answer_model(name, dimensions)),
-        judge=judge_of(name, dimensions),
+        schema=strict_schema(answer_model(name, dimensions, extras)),
+        judge=judge_of(name, dimensions, extras),
         fields=fields_of(name, dimensions),
         noise=NOISE.get(name, 0.0),
+        addition=load_prompt(config, "insights-extras", None).render(extras=extras) if name == "insights" and extras else "",
     )
 
 
