@@ -78,3 +78,21 @@ def test_a_damaged_file_is_one_line(published: DemoWiki) -> None:
         page.write_text(before)
     assert result.exit == 1
     assert "enrich.evidence:2: not an entry of evidence" in result.err
+
+
+def test_a_renamed_page_keeps_its_support(published: DemoWiki) -> None:
+    file = _page(published)
+    before = file.read_text()
+    renamed = file.rename(file.with_name("renamed.md"))
+    try:
+        # The lock knows a page under its new id while its text is the same.
+        assert not [one for one in published.enrich("check", "--json").json["findings"] if one["rule"] == "support"]
+        assert published.enrich("run", "--stage", "summary").exit == 0
+        renamed.write_text(
+            before.replace("Most of the cost is spent", "Most of the cost is not spent", 2).replace("is not spent", "is spent", 1)
+        )
+        found = [one for one in published.enrich("check", "--json").json["findings"] if one["rule"] == "support"]
+    finally:
+        renamed.write_text(before)
+        renamed.rename(file)
+    assert "no longer on the page" in found[0]["message"]

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Annotated, Any
 
 from pydantic import TypeAdapter
@@ -215,10 +215,12 @@ class EvidenceFile:
             raise UserError(f"cannot be read ({reason})", where=str(self.path), do="restore it from version control") from None
 
     def support(self, page: Page, field: str) -> Support | None:
-        """The entry of the page's present value; None if there is none."""
-        entries = self.read().get((page.id, field), [])
+        """The entry of the page's present value, also if the page was renamed; None if there is none."""
+        entries = self.read()
         now = value_hash(current_value(page.data, field)) if entries else ""
-        return next((entry for entry in reversed(entries) if entry.value == now), None)
+        own = entries.get((page.id, field), ())
+        others = (entry for key, found in entries.items() if key[1] == field for entry in found)
+        return next((entry for entry in chain(reversed(own), others) if entry.value == now), None)
 
     def update(self, supports: Iterable[Support]) -> None:
         """Replace the entries of these pages and fields; an entry that says nothing is left out. To be called while the lock is held for writing."""
