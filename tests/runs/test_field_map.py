@@ -56,7 +56,9 @@ def test_the_whole_loop_goes_by_the_map(tmp_path: Path, toml: str) -> None:
         else:
             inside = values["params"]["ai"] if toml == UNDER else values.get("x", values)
             assert ("evidence" in inside["insights"][0]) == ("evidence" not in toml)
-            assert list(inside["ratings"]) == list(DIMENSIONS)
+            # The quotes that the page does not have are kept beside the lock.
+            kept_quotes = (wiki.root / "enrich.evidence").read_text(encoding="utf-8")
+            assert ("Their blades are made of glass fibre" in kept_quotes) == ("evidence" in toml)
         assert ({name: raw for name, raw in wiki.content().items() if name.endswith(".md")} == before) == ("sidecar" in toml)
         # What `enrich` wrote is its own, what a person changes afterwards is theirs.
         store = wiki.root / "content/data/enrich/park-0.md.yaml" if "sidecar" in toml else wiki.file(0)

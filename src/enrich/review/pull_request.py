@@ -109,7 +109,7 @@ def applied_since(wiki: Wiki, revision: str) -> list[Proposal]:
         changes = []
         for entry in [one for one in lock if one.page == page.id]:
             for name, digest in entry.written.items():
-                old, new = current_value(before, name), current_value(page.frontmatter, name)
+                old, new = current_value(before, name), current_value(page.data, name)
                 if value_hash(new) == digest and not same(old, new):
                     known = kept.get((page.id, name))
                     plain = FieldChange(field=name, stage=entry.stage, old=old, new=new, question=entry.question_of(name))
@@ -120,12 +120,12 @@ def applied_since(wiki: Wiki, revision: str) -> list[Proposal]:
 
 
 def _pages_at(wiki: Wiki, revision: str) -> Iterator[tuple[Page, Mapping[str, Any]]]:
-    """Each page as it is now that the lock knows, and its frontmatter at a revision ({}: it was not there)."""
+    """Each page as it is now that the lock knows, and its `data` at a revision ({}: the file that holds its fields was not there)."""
     pages = [wiki.by_id[name] for name in sorted({entry.page for entry in wiki.shared(LockFile).read()}) if name in wiki.by_id]
     pages = [file for file in pages if "\n" not in file.path]
     try:
         with history(wiki.config.root) as past:
-            names = "".join(f"{revision}:{past.prefix}{wiki.config.wiki.content}/{file.path}\n" for file in pages)
+            names = "".join(f"{revision}:{past.prefix}{os.path.relpath(file.store, wiki.config.root)}\n" for file in pages)
             past.git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
             output = past.git("cat-file", "--batch", given=names)
     except NoHistory as error:
@@ -138,7 +138,8 @@ def _pages_at(wiki: Wiki, revision: str) -> Iterator[tuple[Page, Mapping[str, An
         if size == b"missing":
             yield read_page(file), {}
             continue
-        yield read_page(file), parse_page(file, output[at : at + int(size)]).frontmatter
+        then = output[at : at + int(size)]
+        yield read_page(file), (parse_page(file, then) if file.fields.sidecars is None else parse_page(file, b"", then)).data
         at += int(size) + 1
 
 

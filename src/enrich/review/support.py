@@ -90,13 +90,12 @@ def support_of(page: Page, field: str, value: Any, proposed: Any, evidence: Sequ
     """
     index = _index(page)
     by_text: dict[str, list[str]] = {}
-    for where, text, own in _parts(field, proposed):
-        given = [item.quote for item in evidence if item.found and (item.where == where or item.where.startswith(f"{where}."))]
-        by_text[text] = [quote for quote in given if quote != own]
+    for where, text, _ in _parts(field, proposed):
+        by_text[text] = [item.quote for item in evidence if item.found and (item.where == where or item.where.startswith(f"{where}."))]
     quotes, known = [], set()
     for _, text, own in _parts(field, value):
         found = [Basis(_around(own, index))] if own else []
-        stored = [_verbatim(quote, index) for quote in by_text.get(text, ())]
+        stored = [_verbatim(quote, index) for quote in by_text.get(text, ()) if quote != own]
         quotes.append((*found, *(Basis(_around(quote, index), quote) for quote in stored)))
         known |= set(_hard(text, [own, *stored], index))
     return Support(page=page.id, field=field, value=value_hash(value), quotes=tuple(quotes), known=tuple(sorted(known)))
