@@ -42,7 +42,12 @@ from enrich.wiki.wiki import Wiki
 Refresh = Annotated[bool, Option("--refresh", help="Take everything but skipped pages as due (cached answers still serve).")]
 
 NoCache = Annotated[bool, Option("--no-cache", help="Ask again, even if an answer is stored.")]
-Engine = Annotated[str, Option("--engine", metavar="E", help="Where questions run: local, or batch (half the price, within a day).")]
+Engine = Annotated[
+    str,
+    Option(
+        "--engine", metavar="E", help="Where questions run: local, batch (half the price, within a day), or ray (workers on many machines)."
+    ),
+]
 
 _STATE_STYLE = {
     "due": "yellow",
@@ -154,6 +159,12 @@ def run(
     wait: Annotated[bool, Option("--wait", help="With --engine batch: wait until all batches have ended.")] = False,
     cancel: Annotated[bool, Option("--cancel", help="With --engine batch: cancel open batches and collect what was answered.")] = False,
     files: Annotated[bool, Option("--files", help="With --engine batch: write files for `vllm run-batch` instead of uploading.")] = False,
+    workers: Annotated[
+        int | None, Option("--workers", metavar="N", min=1, help="With --engine ray: N workers (default: one a CPU).")
+    ] = None,
+    ray_address: Annotated[
+        str | None, Option("--ray-address", metavar="A", help="With --engine ray: the cluster (default: this machine).")
+    ] = None,
     failed: Annotated[bool, Option("--failed", help="Only what failed in the last run.")] = False,
     pr_body: Annotated[
         Path | None, Option("--pr-body", metavar="FILE", help="With --apply: write what was applied, held and failed as Markdown.")
@@ -164,6 +175,8 @@ def run(
     _check_engine(engine)
     if (wait or cancel or files) and engine != "batch":
         raise UserError("--wait, --cancel and --files are about batches", do="use them with --engine batch", exit_code=2)
+    if (workers is not None or ray_address is not None) and engine != "ray":
+        raise UserError("--workers and --ray-address are about Ray", do="use them with --engine ray", exit_code=2)
     if pr_body is not None and not apply:
         raise UserError("--pr-body reports what was applied", do="use it with --apply", exit_code=2)
     wiki = session.open_wiki(warn=True, llm__backend=backend, llm__model=model, llm__base_url=base_url, run__budget_usd=budget)
@@ -178,7 +191,7 @@ def run(
         read_cache=not no_cache,
         overwrite=overwrite,
         only_failed=failed,
-        engine=EngineOptions(engine, wait, cancel, files),
+        engine=EngineOptions(engine, wait, cancel, files, workers, ray_address),
     )
     result = run_with_progress(session, wiki, options)
     if pr_body is not None:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -111,17 +111,22 @@ def body_room(page: Page, stages: Sequence[Stage], context: int | None, factor: 
     return max(0, int((available - whole) / factor + estimate_tokens(page.body)))
 
 
-ENGINES = ("local", "batch")
+ENGINES = ("local", "batch", "ray")
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """The engine of a run: `local`, `batch` or `ray`. `wait`, `cancel` and `files` are `BatchMode`'s."""
+    """The engine of a run: `local`, `batch` or `ray`. `wait`, `cancel` and `files` are `BatchMode`'s.
+
+    `workers`: Ray actors, None: one for each processor. `ray_address`: a cluster, None: this machine.
+    """
 
     engine: str = "local"
     wait: bool = False
     cancel: bool = False
     files: bool = False
+    workers: int | None = None
+    ray_address: str | None = None
 
     @property
     def share(self) -> float:
@@ -319,10 +324,17 @@ async def open_service(
     with AnswerCache(config.cache / "answers", note, config.folders) as answers:
         try:
             async with AsyncExitStack() as stack:
-                arguments = (servers, settings, prices, budget, on_event)
+                # The limiter of all workers paces them.
+                own = replace(settings, requests_per_minute=None, tokens_per_minute=None) if options.engine == "ray" else settings
+                arguments = (servers, own, prices, budget, on_event)
                 batches = options.engine == "batch" or (config.cache / "batches").is_dir()
                 client = stack.enter_context(_batch_engine(wiki, options, arguments, note)) if batches else Client(*arguments)
                 await stack.enter_async_context(client)
+                if options.engine == "ray":
+                    from enrich.runs.ray_workers import RayWorkers
+
+                    fleet = RayWorkers(servers, settings, workers=options.workers, address=options.ray_address)
+                    client.remote = (await stack.enter_async_context(fleet)).post
                 flight = SingleFlight(config.cache / "locks", config.folders)
                 workers = 1 if options.engine == "batch" else workers
                 yield Service(answers=answers, client=client, flight=flight, tokens=tokens, workers=workers, contexts=contexts)

@@ -1,0 +1,121 @@
+"""`enrich run --engine ray`: the same pages as `local`, whatever becomes of a worker. Ray starts once for all tests that need it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.demo import DemoWiki, honest
+from tests.fake_server import Act, FakeServer, Seen
+from tests.runs.test_batch import troubled
+
+Serve = Callable[..., FakeServer]
+_WORKER = "ray::Worker"
+
+
+# Without it, only the process that started a cluster may use it.
+_NO_TOKEN = {"RAY_AUTH_MODE": "disabled"}
+# The cluster lives in a process of its own, and ends with it.
+_CLUSTER = """
+import sys
+import ray
+context = ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+print(context.address_info["gcs_address"], flush=True)
+sys.stdin.read()
+ray.shutdown()
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """The address of a Ray cluster on this machine; skipped by name where Ray is missing (extra `ray`)."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("needs the package ray (extra `ray`)")
+    env = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", **_NO_TOKEN}
+    command = [sys.executable, "-c", _CLUSTER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env, text=True) as process:
+        yield process.stdout.readline().strip()
+        process.stdin.close()
+
+
+def run(wiki: DemoWiki, cluster: str, *more: str) -> subprocess.Popen[bytes]:
+    """A process of its own: Ray is one per process, and its threads outlive a run."""
+    return wiki.start("run", "--engine", "ray", "--workers", "2", "--ray-address", cluster, "--apply", "--json", *more, **_NO_TOKEN)
+
+
+def workers() -> list[int]:
+    """The process ids of the workers."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                command = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if command.startswith(_WORKER.encode()):
+                found.append(int(folder.name))
+    return found
+
+
+@pytest.mark.ray
+def test_ray_ends_as_the_local_engine(tmp_path: Path, serve: Serve, cluster: str) -> None:
+    local, other = DemoWiki(tmp_path / "local", 60), DemoWiki(tmp_path / "ray", 60)
+    local.asks(serve(troubled))
+    other.asks(serve(troubled))
+    local.enrich("run", "--apply")
+    process = run(other, cluster)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 3, err.decode()
+    assert local.content() == other.content()
+
+
+@pytest.mark.ray
+def test_a_killed_worker_loses_nothing(tmp_path: Path, serve: Serve, cluster: str) -> None:
+    wiki = DemoWiki(tmp_path / "ray", 40)
+    server = serve(honest, latency=0.3)
+    wiki.asks(server)
+    process = run(wiki, cluster)
+    end = time.monotonic() + 60
+    while server.requests < 4 and time.monotonic() < end:
+        time.sleep(0.02)
+    os.kill(workers()[0], signal.SIGKILL)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err.decode()
+    assert {state for state, _ in wiki.states().values()} == {"current"}
+
+
+@pytest.mark.ray
+def test_the_rate_is_held_across_workers(tmp_path: Path, serve: Serve, cluster: str) -> None:
+    wiki = DemoWiki(tmp_path / "ray", 50, "[llm]\nrequests_per_minute = 600\n")
+    times: list[float] = []
+    lock = threading.Lock()
+
+    def timed(seen: Seen) -> Act:
+        with lock:
+            times.append(time.monotonic())
+        return honest(seen)
+
+    wiki.asks(serve(timed))
+    process = run(wiki, cluster)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err.decode()
+    rate = (len(times) - 1) / (times[-1] - times[0])
+    assert 9.5 < rate < 10.5, f"{rate:.1f} requests a second instead of 10"
+
+
+def test_without_the_package_the_command_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    wiki = DemoWiki(tmp_path, 1)
+    wiki.asks(serve(honest))
+    result = wiki.enrich("run", "--engine", "ray")
+    assert result.exit == 1 and "pip install 'enrich[ray]'" in result.err
+    assert wiki.enrich("run", "--workers", "2").exit == 2
