@@ -71,6 +71,9 @@ class Worker:
 
     def __init__(self, servers: Sequence[Endpoint], settings: ClientSettings, limiter: Any) -> None:
         self._client, self._limiter = Client(servers, settings, Prices()), limiter
+        # Loaded before anything is leased: requests that were due meanwhile would go out in a burst.
+        for name in ("openai", "httpx2", "aiohttp"):
+            import_module(name)
 
     async def post(self, place: int, model: str, body: bytes) -> Answer:
         """The response to one request to the server at this place of the list."""
