@@ -57,6 +57,7 @@ clean:
 docs: $(DEV)
 	$(BIN)/python docs/make_cli.py
 	$(BIN)/python docs/make_licences.py
+	$(BIN)/python docs/make_pictures.py
 
 bench: $(DEV)
 	for name in asking run grounding records; do $(BIN)/python bench/$$name.py || exit 1; done

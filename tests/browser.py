@@ -31,6 +31,22 @@ CONTRAST = """() => {
   return found }"""
 
 
+_AXE = Path(__file__).parent / "node/node_modules/axe-core/axe.min.js"
+
+
+def axe(page: Any) -> list[str]:
+    """What axe-core finds that is moderate or worse; the test skips where the npm package is not installed (`tests/needs.sh`)."""
+    if not _AXE.exists():
+        pytest.skip("needs the npm package axe-core")
+    page.evaluate(_AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")["violations"]
+    return [
+        f"{one['id']} ({one['impact']}): {[node['html'][:120] for node in one['nodes'][:3]]}"
+        for one in found
+        if one["impact"] in ("moderate", "serious", "critical")
+    ]
+
+
 @contextmanager
 def launched() -> Iterator[Browser]:
     """A headless browser; the test skips where there is none (`tests/needs.sh` fetches it)."""

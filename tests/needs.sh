@@ -1,13 +1,13 @@
 #!/bin/sh
-# Fetches what some tests need beyond Python: the npm package `yaml`, strace, and Debian's Chromium.
+# Fetches what some tests need beyond Python: the npm packages `yaml` and `axe-core`, strace, and Debian's Chromium.
 # Quick where nothing is missing. Whatever cannot be had is no failure: those tests then skip by name and say why.
 cd "$(dirname "$0")" || exit 0
 
 note() { printf 'tests/needs.sh: %s\n' "$1" >&2; }
 
-if [ ! -f node/node_modules/yaml/package.json ] || [ node/package.json -nt node/node_modules/.package-lock.json ]; then
+if [ ! -f node/node_modules/yaml/package.json ] || [ ! -f node/node_modules/axe-core/axe.min.js ] || [ node/package.json -nt node/node_modules/.package-lock.json ]; then
     if command -v npm >/dev/null 2>&1; then
-        (cd node && timeout 120 npm ci --silent --no-progress --fetch-retries 1 >/dev/null 2>&1) || note 'the npm package `yaml` could not be installed; tests marked `node` will skip'
+        (cd node && timeout 120 npm ci --silent --no-progress --fetch-retries 1 >/dev/null 2>&1) || note 'the npm packages could not be installed; tests that need them will skip'
         [ -f node/node_modules/.package-lock.json ] && touch node/node_modules/.package-lock.json
     else
         note 'no npm here; tests marked `node` will skip'

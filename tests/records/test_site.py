@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser import CONTRAST, launched
+from tests.browser import CONTRAST, axe, launched
 from tests.demo import DemoWiki
 from tests.review import wikis
 from tests.review.wikis import HOSTILE
@@ -71,6 +71,8 @@ def test_the_site_does_not_land_among_the_pages(wiki: DemoWiki) -> None:
 def test_the_table_sorts_and_filters_and_hostile_text_does_nothing(tmp_path: Path, width: int, scheme: Any) -> None:
     workspace = wikis.hostile(tmp_path / "w")
     wiki = DemoWiki.at(workspace.config.root, "pages")
+    assert wiki.enrich("run", "--backend", "offline").exit in (0, 3)  # for its report
+    assert wiki.enrich("eval", "--answers", "offline", "--format", "html", "-o", "eval.html").exit == 0
     assert wiki.enrich("site").exit == 0
     with launched() as browser:
         page = browser.new_page(viewport={"width": width, "height": 740}, color_scheme=scheme)
@@ -83,12 +85,19 @@ def test_the_table_sorts_and_filters_and_hostile_text_does_nothing(tmp_path: Pat
         assert numbers == sorted(numbers, reverse=True)
         page.fill("#words", "octocat #123")
         assert page.locator("#number").inner_text() == f"1 of {len(HOSTILE)} pages"
-        assert page.evaluate(CONTRAST) == []
+        assert page.evaluate(CONTRAST) == [] and axe(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") == width
         page.locator("#pages tr:not([hidden]) a").click()
+        assert axe(page) == []  # the card
         page.get_by_role("link", name="Review").click()
         assert page.locator(".card").count() == 1  # the review shows that page
+        for view in ("queue", "browse", "sheet", "totals"):
+            page.click(f"#view-{view}")
+            assert axe(page) == [], view
         assert page.evaluate("window.owned") is None
+        for file in (next((wiki.root / "cache/runs").glob("*/report.html")), wiki.root / "eval.html"):
+            page.goto(file.as_uri())
+            assert axe(page) == [], file.name
         assert said == []
 
 

@@ -125,7 +125,7 @@ function drawQueue() {
   $("all-done").hidden = open_.length > 0;
   if (!field) return;
   const place = at(list, cursor) + 1;
-  $("stage").append(el("div", { class: "where" }, el("span", {}, el("b", {}, bdi(page.title)), " ", el("code", { class: "soft" }, bdi(page.path))),
+  $("stage").append(el("div", { class: "where" }, el("h2", {}, bdi(page.title), " ", el("code", { class: "soft small" }, bdi(page.path))),
     page.note ? badge(page.note, "red", "✗") : null, page.assigned ? badge(page.assigned, "blue", "@") : null,
     el("span", { class: "soft small" }, `${LANES[field.lane]} · ${place} of ${list.length}`)),
   editing ? editForm(page, field) : fieldItem(page, field), el("p", { class: "origin" }, bdi(`${field.stage}: ${field.origin}`)));
