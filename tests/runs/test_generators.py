@@ -70,7 +70,18 @@ def _only_values_are_new(before: bytes, after: bytes) -> None:
 
 
 def _files(root: Path) -> dict[str, bytes]:
-    own = {"cache", "proposals", "prompts", "enrich.toml", "enrich.lock", "enrich.evidence", "database.json", ".gitattributes", ".gitignore", "node_modules"}
+    own = {
+        "cache",
+        "proposals",
+        "prompts",
+        "enrich.toml",
+        "enrich.lock",
+        "enrich.evidence",
+        "database.json",
+        ".gitattributes",
+        ".gitignore",
+        "node_modules",
+    }
     found = (file for file in sorted(root.rglob("*")) if file.is_file())
     return {path: file.read_bytes() for file in found if (path := file.relative_to(root).as_posix()).split("/")[0] not in own}
 
