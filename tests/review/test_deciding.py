@@ -257,6 +257,16 @@ def test_single_insights_are_taken_left_and_given_back(workspace: Wiki) -> None:
         with_items(first, {"00000000": "accept"}, by="ann", when=NOW)
 
 
+def test_insights_that_say_the_same_are_proposed_once(workspace: Wiki) -> None:
+    one, two, three = wikis.INSIGHTS["insights"]
+    again = {**one, "text": "Building it cost a third more than was planned."}
+    other = {**one, "text": "Building it cost a quarter more than planned."}  # another number: another statement
+    wikis.answer(workspace, "bay", {"insights": {"insights": [one, again, two, other, three]}})
+    change = change_of(workspace, "bay", "insights")
+    assert [item["text"] for item in change.new] == [one["text"], two["text"], other["text"], three["text"]]
+    assert [item.where for item in change.evidence] == [f"insights[{place}]" for place in range(4)]
+
+
 def test_single_insights_have_addresses_on_the_command_line(workspace: Wiki) -> None:
     field = next(one for one in run(workspace, "diff", "cove", "--json").json["pages"][0]["fields"] if one["field"] == "insights")
     names = [f"cove:insights.{item['id']}" for item in field["items"]]

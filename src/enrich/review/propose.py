@@ -9,12 +9,13 @@ from math import inf
 from typing import Any
 
 from enrich.config import STAGES
+from enrich.grounding.likeness import likeness, same_statement
 from enrich.review.applying import quality_after
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, lock_entry, owner
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, item_id, line_marks
 from enrich.review.support import SUPPORTED, EvidenceFile, Support, support_of
 from enrich.stages.fields import INSIGHTS, QUALITY, FieldAnswer, current_value, holds, is_missing, same, value_hash, within
-from enrich.stages.judges import kept
+from enrich.stages.judges import NEAR_SAME, kept
 from enrich.stages.stage import OFFLINE
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
@@ -100,7 +101,7 @@ def _compared(page: Page, answer: StageAnswer, entry: LockEntry | None, leap: fl
     for answered in answer.fields:
         old = current_value(page.data, answered.field)
         whose = owner(old, entry, answered.field)
-        given = _matched(_without_rejected(answered, answer, entry), old, answer.noise, page)
+        given = _matched(_without_rejected(_without_twins(answered, page), answer, entry), old, answer.noise, page)
         if holds(page, given.field, given.value) or within(old, given.value, answer.noise):
             if whose not in PERSONS:
                 confirmed[given.field] = value_hash(old)
@@ -163,6 +164,19 @@ def _matched(given: FieldAnswer, old: Any, noise: float, page: Page) -> FieldAns
     marked = frozenset(int(place[1]) for finding in given.findings if (place := _PLACE.match(finding.where)))
     value, order = kept(old, given.value, noise, marked, page.language)
     return _reordered(given, value, order)
+
+
+def _without_twins(given: FieldAnswer, page: Page) -> FieldAnswer:
+    """The answer without insights that say the same as an earlier one of it in nearly the same words."""
+    if given.field != INSIGHTS:
+        return given
+    texts = [str(item.get("text") or "") for item in given.value or ()]
+    left = [
+        at
+        for at, text in enumerate(texts)
+        if not any(likeness(text, other) >= NEAR_SAME and same_statement(text, other, page.language) for other in texts[:at])
+    ]
+    return given if len(left) == len(texts) else _reordered(given, [given.value[at] for at in left], left)
 
 
 def _without_rejected(given: FieldAnswer, answer: StageAnswer, entry: LockEntry | None) -> FieldAnswer:
