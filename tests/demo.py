@@ -190,7 +190,17 @@ def honest_parts(seen: Seen, score: float = 4.5) -> dict[str, Any]:
     whole: Mapping[str, Any] = {
         "summary": {"summary": first, "evidence": [first]},
         "insights": {
-            "insights": [{"type": "claim", "evidence": second, "text": second, "surprising": 2.5, "important": 3.0, "actionable": 2.0}]
+            "insights": [
+                {
+                    "type": "claim",
+                    "evidence": [second],
+                    "text": second,
+                    "reason": "It is plain.",
+                    "surprising": 2.5,
+                    "important": 3.0,
+                    "actionable": 2.0,
+                }
+            ]
         },
         "ratings": {
             name: {"reason": f"Of {title} its {name}: {first}", "score": score}

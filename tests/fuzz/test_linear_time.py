@@ -35,6 +35,7 @@ from enrich.wiki.language import detect_language
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page, parse_page
 from enrich.wiki.profile import load_profile
+from enrich.wiki.prompt_view import PromptView
 from enrich.wiki.site_links import page_links
 from enrich.wiki.visible import source_lines, split_sentences, visible
 from tests.fuzz.shapes import SHAPES
@@ -62,6 +63,7 @@ def _page(body: str, head: str = "title: x") -> Page:
 SCANNERS: dict[str, Callable[[str], object]] = {
     "visible text": visible,
     "source lines": source_lines,
+    "naming sources": PromptView(load_profile("longterm-wiki", Path()), dict).body,
     "sentences": split_sentences,
     "quantities": quantities,
     "German quantities": lambda text: quantities(text, "de"),

@@ -72,7 +72,7 @@ def test_what_decides_the_answer_counts(other: dict[str, Any]) -> None:
     ("stage", "pinned"),
     [
         ("summary", "a743cf7b0d42fc2d"),
-        ("insights", "e7ce8b2004363cb7"),
+        ("insights", "110c5d71faddab2d"),
         ("ratings", "b957d1fae4d60b59"),
     ],
 )

@@ -188,8 +188,8 @@ def test_the_card_of_a_page_on_disk_by_its_wikis_own_profile(lighthouses: Path) 
     assert [(section["label"], section["present"]) for section in made["sections"]] == [("Light", True), ("Visiting", False)]
     assert (made["entity_type"], made["entity_number"]) == ("tower", "E1")
     assert [(one["tag"], one["evidence"]) for one in made["insights"]] == [
-        ("Claim", ""),
-        ("Quantitative", "burned 2 litres of oil a night"),
+        ("Claim", []),
+        ("Quantitative", ["burned 2 litres of oil a night"]),
     ]
     assert issues(made) == [("Links", "info", "1 link could use <Log> components")]
     assert [(link["id"], link["relationship"]) for link in made["backlinks"]] == [("ada-finch", "keeper of")]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.demo import DemoWiki, answering, honest, honest_parts, page_text, parts_of
+from tests.demo import DemoWiki, answering, changed, honest, honest_parts, page_text, parts_of
 from tests.fake_server import Act, Seen, Serve
 
 
@@ -225,3 +227,28 @@ def test_the_key_appears_nowhere(wiki: DemoWiki, serve: Serve) -> None:
     assert key not in said
     for file in wiki.root.rglob("*"):
         assert not file.is_file() or key.encode() not in file.read_bytes(), file
+
+
+def test_an_insight_may_join_two_places_of_the_page_and_its_scores_have_a_reason(tmp_path: Path, serve: Serve) -> None:
+    wiki = DemoWiki(tmp_path, 1)
+
+    def two_quotes(seen: Seen, parts: dict[str, Any]) -> None:
+        for item in parts.get("insights", {}).get("insights", ()):
+            item["evidence"] = [*item["evidence"], parts["summary"]["evidence"][0], "a third quote"]
+            item["reason"] = "Few readers know the costs."
+
+    server = serve(changed(two_quotes))
+    wiki.asks(server)
+    wiki.enrich("run")
+    assert "(1) Few readers know the costs." in wiki.enrich("diff", "park-0", "--format", "word").out
+    wiki.enrich("apply", "--all")
+    schema = server.seen[0].body["response_format"]["json_schema"]["schema"]["properties"]["insights"]["properties"]["insights"]["items"]
+    assert schema["properties"]["evidence"]["type"] == "array"
+    assert list(schema["properties"]).index("reason") < list(schema["properties"]).index("surprising")
+    (insight,) = wiki.frontmatter(0)["insights"]
+    assert isinstance(insight["evidence"], list)
+    assert len(insight["evidence"]) == 2
+    assert "reason" not in insight
+    assert "insight-" not in wiki.enrich("check").out
+    assert wiki.enrich("build").exit == 0
+    assert json.loads((wiki.root / "database.json").read_text())["pages"][0]["insights"][0]["evidence"] == insight["evidence"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from enrich.checks.frontmatter import is_number, shown
 from enrich.checks.report import PageFinding, Severity
 from enrich.config import PAGE_SUFFIXES
-from enrich.wiki.data import SCORES, TYPES, Insight, page_insights
+from enrich.wiki.data import SCORES, TYPES, Insight, page_insights, quotes_of
 from enrich.wiki.pages import Page
 
 if TYPE_CHECKING:
@@ -43,11 +43,10 @@ def page_findings(page: Page) -> Iterator[PageFinding]:
             continue
         yield from _fields(insight, ("type", "text", *SCORES, *(["evidence"] if page.file.fields.evidence else [])))
         yield from _scores(insight, SCORES)
-        quote = insight.values.get("evidence")
-        if isinstance(quote, str) and quote.strip():
+        for quote in quotes_of(insight.values):
             from enrich.grounding import PageIndex  # only pages with evidence pay for its import
 
-            index = index or PageIndex(page.body, title=page.title, description=page.description, language=page.language)
+            index = index or PageIndex.of(page)
             match = index.find_quote(quote)
             if match is None:
                 said = f"the evidence is not on the page (any more): {shown(quote)}"
@@ -132,6 +131,8 @@ def _fields(insight: Insight, required: Iterable[str]) -> Iterator[PageFinding]:
         if value is None or value == "":
             name = "insight" if key == "text" and "evidence" not in required else key
             yield _finding(insight, "insight-fields", "error", f"`{name}` is missing")
+        elif key == "evidence" and isinstance(value, list) and len(quotes_of(values)) == len(value) > 0:
+            continue
         elif key in ("text", "evidence", "source") and not isinstance(value, str):
             yield _finding(insight, "insight-fields", "error", f"`{key}` should be a text, and is {shown(value)}")
     kind = values.get("type")

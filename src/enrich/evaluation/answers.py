@@ -21,13 +21,24 @@ from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from enrich.errors import UserError, invalid_data
 from enrich.files import DATA_BYTES, Folders, read_text, write_text_atomically
 from enrich.stages.fields import FieldAnswer
 from enrich.wiki import yaml12
-from enrich.wiki.data import SCORES, TYPES
+from enrich.wiki.data import SCORES, TYPES, quotes_of
 from enrich.wiki.page_files import PageFile
 
 
@@ -40,10 +51,16 @@ def plain(text: str) -> str:
 Score = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False, strict=True)]
 Line = Annotated[str, Field(strict=True), AfterValidator(plain)]
 Text = Annotated[Line, Field(min_length=1)]
+# In a file, a single quote is a text.
+Quotes = Annotated[
+    tuple[Line, ...],
+    BeforeValidator(lambda value: tuple(filter(None, [value])) if isinstance(value, str) else value),
+    PlainSerializer(lambda quotes: quotes if len(quotes) > 1 else "".join(quotes)),
+]
 
 
 class ScoredInsight(BaseModel):
-    """One insight of an answer. `evidence` is "" if none is given."""
+    """One insight of an answer. `evidence` has its quotes; in a file a single one may be a text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     type: str
@@ -51,7 +68,7 @@ class ScoredInsight(BaseModel):
     surprising: Score | None = None
     important: Score | None = None
     actionable: Score | None = None
-    evidence: Line = ""
+    evidence: Quotes = ()
 
     @field_validator("type")
     @classmethod
@@ -137,11 +154,10 @@ def read_insight(values: Any) -> ScoredInsight | None:
     """An insight from a mapping as pages hold it (DESIGN.md section 4.4), without scores that are not 0 to 10; None if it has no text."""
     if not isinstance(values, Mapping) or not isinstance(values.get("text"), str) or not values["text"].strip():
         return None
-    evidence = values.get("evidence")
     return ScoredInsight(
         type=str(values.get("type") or ""),
         text=values["text"],
-        evidence=evidence if isinstance(evidence, str) else "",
+        evidence=quotes_of(values),
         **{name: number(values.get(name), 10) for name in SCORES},
     )
 

@@ -58,7 +58,7 @@ class PageTexts:
     """One page, indexed once for measuring texts against it."""
 
     def __init__(self, page: Page) -> None:
-        self.index = PageIndex(page.body, title=page.title, description=page.description, language=page.language)
+        self.index = PageIndex.of(page)
         self._verdicts: dict[tuple[str, tuple[str, ...] | None], bool] = {}
 
     def unsupported(self, text: str, evidence: Sequence[str] | None = None) -> bool:
@@ -69,9 +69,9 @@ class PageTexts:
             self._verdicts[key] = any(finding.severity == "hard" for finding in findings)
         return self._verdicts[key]
 
-    def grounded(self, text: str, evidence: str) -> bool:
+    def grounded(self, text: str, evidence: Sequence[str]) -> bool:
         """Whether the quote is on the page and supports everything in `text` that needs a quote."""
-        return self.index.find_quote(evidence) is not None and not self.unsupported(text, (evidence,))
+        return all(map(self.index.find_quote, evidence)) and not self.unsupported(text, evidence)
 
     def copied(self, text: str) -> tuple[float, int]:
         """(the share of words in runs of `RUN` and more that are on the page word for word, the length of the longest run)."""
@@ -129,7 +129,7 @@ def overlap(one: str, other: str) -> float:
 
 def insight_pairs(ones: Sequence[ScoredInsight], others: Sequence[ScoredInsight]) -> list[tuple[int, int]]:
     """(index in `ones`, index in `others`) of the same insights, each used once, in the order of `ones`."""
-    first, second = ([(one.text, one.evidence) for one in side] for side in (ones, others))
+    first, second = ([(one.text, " … ".join(one.evidence)) for one in side] for side in (ones, others))
     return sorted(same_insights(first, second, SAME_INSIGHT, _terms).items())
 
 

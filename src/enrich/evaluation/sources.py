@@ -105,7 +105,7 @@ def baseline_answers(pages: Iterable[Page], asked: Mapping[str, Iterable[str]], 
     judges = {stage: judge_of(stage, rated) for stage in ("summary", "insights", *(["ratings"] if rated else []))}
     fields: dict[str, list[FieldAnswer]] = {}
     for page in pages:
-        index = PageIndex(page.body, title=page.title, description=page.description, language=page.language)
+        index = PageIndex.of(page)
         fields[page.id] = []
         for stage in asked.get(page.id, ()):
             if stage in judges:

@@ -15,6 +15,7 @@ from enrich.grounding.quotes import Quote, QuoteIndex, normalise_quote
 from enrich.grounding.statements import Sentences, sentences
 from enrich.grounding.words import stems
 from enrich.wiki.language import detect_language
+from enrich.wiki.pages import Page
 from enrich.wiki.visible import Line, Sentence, VisibleText, source_lines, visible
 
 # Whole tags are markup and not words. Without its brackets a tag is text, on the page and in the quote alike.
@@ -29,8 +30,16 @@ class PageIndex:
 
     def __init__(self, body: str, *, title: str = "", description: str = "", language: str | None = None) -> None:
         self.body, self.title, self.description = body, title, description
+        self._written = body
         self._language = language
         self._sizes_by_section: dict[str, frozenset[int]] = {}
+
+    @classmethod
+    def of(cls, page: Page) -> PageIndex:
+        """The index of a page as a model is shown it. Quotes of the body as it is written are found too."""
+        index = cls(page.shown, title=page.title, description=page.description, language=page.language)
+        index._written = page.body
+        return index
 
     @cached_property
     def language(self) -> str:
@@ -48,7 +57,12 @@ class PageIndex:
 
     def find_quote(self, quote: str) -> Quote | None:
         """Where the quote is on the page; None if the page does not hold it."""
-        return self.quotes.find(quote) or self._find_in_components(quote)
+        found = self.quotes.find(quote) or self._find_in_components(quote)
+        return found if found or self._written == self.body else self._as_written.find_quote(quote)
+
+    @cached_property
+    def _as_written(self) -> PageIndex:
+        return PageIndex(self._written, language=self.language)
 
     def _find_in_components(self, quote: str) -> Quote | None:
         """Where a quote is that copies a component's attributes with their keys. Its text is the attributes' words that a reader sees."""

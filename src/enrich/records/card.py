@@ -19,7 +19,7 @@ from enrich.metrics.structure import js_round
 from enrich.records.database import Database, build
 from enrich.records.infobox import Row, shown_links, type_label
 from enrich.text import number_text, printable
-from enrich.wiki.data import SCORES, Insight, Notice, data_insights, page_insights, with_pages
+from enrich.wiki.data import SCORES, Insight, Notice, data_insights, page_insights, quotes_of, with_pages
 from enrich.wiki.entities import Entity
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page, read_page
@@ -294,7 +294,7 @@ def _structure(metrics: Mapping[str, Any]) -> Card:
 def _insight(insight: Insight) -> Card:
     kind = _text(insight.values.get("type"))
     scores = {name: _number(insight.values.get(name)) for name in SCORES}
-    evidence = _text(insight.values.get("evidence"))
+    evidence = [printable(quote) for quote in quotes_of(insight.values)]
     return {"tag": _INSIGHT_TAGS.get(kind, kind), "type": kind, "text": printable(insight.text), **scores, "evidence": evidence}
 
 

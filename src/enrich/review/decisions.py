@@ -369,7 +369,7 @@ def edited(change: FieldChange, form: Any, page: Page, *, by: str, when: str, ho
     """
     if change.field == QUALITY:
         raise AnswerError("invalid", "quality is computed from the ratings: accept or reject it")
-    index = PageIndex(page.body, title=page.title, description=page.description, language=page.language)
+    index = PageIndex.of(page)
     answer = judged(change.field, form, index)
     if same(answer.value, change.new) and form == _form(change):
         return change

@@ -30,6 +30,7 @@ from enrich.grounding import Finding
 from enrich.grounding.likeness import same_insights
 from enrich.review.lock import IF_ANY, Question
 from enrich.stages.fields import INSIGHTS, Evidence, canonical, same, value_hash
+from enrich.stages.judges import statement
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
 
@@ -178,8 +179,7 @@ def insight_items(change: FieldChange) -> list[InsightItem]:
         return []
     new = [item for item in change.new if isinstance(item, Mapping)]
     old = [item for item in canonical(change.old) or [] if isinstance(item, Mapping)] if isinstance(change.old, list) else []
-    ones, others = ([(str(item.get("text") or ""), str(item.get("evidence") or "")) for item in side] for side in (new, old))
-    pairs = same_insights(ones, others, _SAME_INSIGHT)
+    pairs = same_insights([statement(item) for item in new], [statement(item) for item in old], _SAME_INSIGHT)
     removed = [place for place in range(len(old)) if place not in pairs.values()]
     return [
         *(InsightItem(item_id(item), place, item, old[pairs[place]] if place in pairs else None) for place, item in enumerate(new)),

@@ -121,7 +121,7 @@ def _compared(page: Page, answer: StageAnswer, entry: LockEntry | None, leap: fl
                 flags=tuple(flags),
                 findings=given.findings,
                 evidence=given.evidence,
-                reason=given.reason,
+                reason=given.reason or " ".join(f"({place}) {reason}" for place, reason in enumerate(given.reasons, 1) if reason),
                 samples=given.samples,
                 spread={part: list(ends) for part, ends in given.spread.items()} if given.samples > 1 else None,
                 prompt_version=answer.prompt_version,
@@ -202,6 +202,7 @@ def _reordered(given: FieldAnswer, value: Sequence[Any], order: Sequence[int]) -
         value=list(value),
         findings=tuple(replace(finding, where=now) for finding in given.findings if (now := follow(finding.where))),
         evidence=tuple(replace(item, where=now) for item in given.evidence if (now := follow(item.where))),
+        reasons=tuple(given.reasons[place] for place in order) if given.reasons else (),
         spread={now: ends for part, ends in given.spread.items() if (now := follow(part))},
     )
 

@@ -22,6 +22,7 @@ from enrich.grounding.quotes import normalise, normalise_quote
 from enrich.review.lock import IF_ANY, LockEntry
 from enrich.stages.fields import INSIGHTS, SUMMARY, Evidence, current_value, is_missing, value_hash
 from enrich.text import printable
+from enrich.wiki.data import quotes_of
 from enrich.wiki.pages import Page
 from enrich.wiki.visible import split_sentences
 from enrich.wiki.wiki import Wiki
@@ -69,18 +70,15 @@ class Loss:
 _SUPPORT = TypeAdapter(Support)
 
 
-def _index(page: Page) -> PageIndex:
-    return PageIndex(page.body, title=page.title, description=page.description, language=page.language)
-
-
-def _parts(field: str, value: Any) -> Iterator[tuple[str, str, str]]:
-    """(where, text, the quote that the value itself holds) of each text of a value."""
+def _parts(field: str, value: Any) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """(where, text, the quotes that the value itself holds) of each text of a value."""
     if field == SUMMARY and isinstance(value, str):
-        yield SUMMARY, value, ""
+        yield SUMMARY, value, ()
     elif field == INSIGHTS and isinstance(value, list):
         for at, item in enumerate(value):
-            text, quote = (str(item.get(key) or "") if isinstance(item, Mapping) else "" for key in ("text", "evidence"))
-            yield f"{INSIGHTS}[{at}]", text.replace("\\$", "$"), quote.replace("\\$", "$")
+            given = item if isinstance(item, Mapping) else {}
+            quotes = tuple(quote.replace("\\$", "$") for quote in quotes_of(given))
+            yield f"{INSIGHTS}[{at}]", str(given.get("text") or "").replace("\\$", "$"), quotes
 
 
 def support_of(page: Page, field: str, value: Any, proposed: Any, evidence: Sequence[Evidence]) -> Support:
@@ -88,16 +86,16 @@ def support_of(page: Page, field: str, value: Any, proposed: Any, evidence: Sequ
 
     `evidence` belongs to the value `proposed`, from which a reviewer may have taken single insights.
     """
-    index = _index(page)
+    index = PageIndex.of(page)
     by_text: dict[str, list[str]] = {}
     for where, text, _ in _parts(field, proposed):
         by_text[text] = [item.quote for item in evidence if item.found and (item.where == where or item.where.startswith(f"{where}."))]
     quotes, known = [], set()
     for _, text, own in _parts(field, value):
-        found = [Basis(_around(own, index))] if own else []
-        stored = [_verbatim(quote, index) for quote in by_text.get(text, ()) if quote != own]
+        found = [Basis(_around(quote, index)) for quote in own]
+        stored = [_verbatim(quote, index) for quote in by_text.get(text, ()) if quote not in own]
         quotes.append((*found, *(Basis(_around(quote, index), quote) for quote in stored)))
-        known |= set(_hard(text, [own, *stored], index))
+        known |= set(_hard(text, [*own, *stored], index))
     return Support(page=page.id, field=field, value=value_hash(value), quotes=tuple(quotes), known=tuple(sorted(known)))
 
 
@@ -153,11 +151,12 @@ def losses(page: Page, field: str, support: Support | None) -> list[Loss]:
     value = current_value(page.data, field)
     if support is not None and support.value != value_hash(value):
         support = None
-    index = _index(page)
+    index = PageIndex.of(page)
     found: list[Loss] = []
     for at, (where, text, own) in enumerate(_parts(field, value)):
-        bases = support.quotes[at] if support is not None and at < len(support.quotes) else ((Basis("", own),) if own else ())
-        quotes = [basis.quote or own for basis in bases]
+        bases = support.quotes[at] if support is not None and at < len(support.quotes) else tuple(Basis("", quote) for quote in own)
+        left_over = iter(own)  # a basis without a quote is one of the value's own, in their order
+        quotes = [basis.quote or next(left_over, "") for basis in bases]
         gone = [_gone(quote, basis, index) for quote, basis in zip(quotes, bases, strict=True)]
         found += [Loss(where, message) for message in gone if message]
         left = [quote for quote, message in zip(quotes, gone, strict=True) if not message or index.find_quote(quote)]

@@ -73,7 +73,7 @@ class Asker:
 
         Raises what ends a run: final `ServiceError`s, `UserError`s and `BudgetSpent`. What is in `result` then remains valid.
         """
-        index = PageIndex(page.body, title=page.title, description=page.description, language=page.language)
+        index = PageIndex.of(page)
         samples = [Sample(stage, number, stage.key(page, number)) for stage in stages for number in range(stage.samples)]
         try:
             for sample in samples:

@@ -124,6 +124,7 @@ class FieldAnswer:
     findings: tuple[Finding, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     reason: str = ""
+    reasons: tuple[str, ...] = ()  # of each insight's scores, in the order of the value
     spread: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     samples: int = 1
 

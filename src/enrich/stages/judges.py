@@ -11,7 +11,7 @@ from functools import cache, partial
 from statistics import median
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
 from enrich.config import shipped_prompts
 from enrich.errors import AnswerError
@@ -33,11 +33,12 @@ from enrich.stages.fields import (
     validated,
     within,
 )
-from enrich.wiki.data import SCORES
+from enrich.wiki.data import SCORES, quotes_of
 from enrich.wiki.visible import split_sentences, word_count
 
 MAX_WORDS = 70  # of a summary: twice the reference wiki's median; named in the prompt
 MAX_INSIGHTS = 5  # DESIGN.md section 4.4
+MAX_QUOTES = 2  # of an insight: a statement can join two places of a page
 INSIGHT_STEP = 0.5  # FIELDS.md section 11: half points from 1 to 5
 RATING_STEP = 0.1  # DESIGN.md section 4.4: one decimal
 _MAX_SENTENCES = 2
@@ -66,6 +67,10 @@ def _at_most(items: int) -> Any:
     return Field(json_schema_extra={"maxItems": items})
 
 
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 class SummaryAnswer(BaseModel):
     model_config = _STRICT
     summary: _Text
@@ -73,10 +78,13 @@ class SummaryAnswer(BaseModel):
 
 
 class InsightAnswer(BaseModel):
+    """`evidence` is a list; a single text, as a page holds it, is a list of one. A person's insight has no `reason`."""
+
     model_config = _STRICT
     type: InsightType
-    evidence: _Text
+    evidence: Annotated[list[_Text], BeforeValidator(_listed), AfterValidator(_few), _at_most(MAX_QUOTES)]
     text: _Text
+    reason: _Text = ""
     surprising: Score
     important: Score
     actionable: Score
@@ -150,24 +158,30 @@ def _summary(data: Any, index: PageIndex) -> list[FieldAnswer]:
 
 
 def _insights(model: type[InsightsAnswer], data: Any, index: PageIndex) -> list[FieldAnswer]:
-    """The field `insights`: statements worth knowing, each scored and supported by one quote of the page (DESIGN.md section 4.4)."""
+    """The field `insights`: statements worth knowing, each scored and supported by one or two quotes of the page (DESIGN.md section 4.4)."""
     given = validated(model, data).insights
     findings: list[Finding] = []
     evidence: list[Evidence] = []
     values: list[dict[str, Any]] = []
+    reasons: list[str] = []
     if len(given) > MAX_INSIGHTS:
         findings.append(blemish(f"{len(given)} insights: the first {MAX_INSIGHTS} were kept", INSIGHTS))
     for number, insight in enumerate(given[:MAX_INSIGHTS]):
         where = f"{INSIGHTS}[{number}]"
-        text, quote = plain_line(insight.text), plain_line(insight.evidence)
-        if not text or not quote:
+        text, quotes = plain_line(insight.text), [quote for quote in map(plain_line, insight.evidence) if quote]
+        if not text or not quotes:
             raise AnswerError("invalid", f"`{where}` has an empty {'evidence' if text else 'text'}")
+        if len(quotes) > MAX_QUOTES:
+            findings.append(blemish(f"{len(quotes)} quotes: the first {MAX_QUOTES} were kept", where))
         text, trimmed = _first_sentences(text, where)
-        (located,), problems = checked_evidence([quote], index, where)
-        evidence.append(located)
+        located, problems = checked_evidence(quotes[:MAX_QUOTES], index, where)
+        evidence += located
+        reasons.append(plain_line(insight.reason)[:_MAX_REASON])
         findings += [*trimmed, *problems]
-        findings += index.check(text, [located.quote] if located.found else [], where=where)
-        findings += [*markup_findings(text, where), *markup_findings(located.quote, where)]
+        findings += index.check(text, [item.quote for item in located if item.found], where=where)
+        findings += markup_findings(text, where)
+        for item in located:
+            findings += markup_findings(item.quote, where)
         scores = {}
         extras = {name: value for name in EXTRAS if (value := getattr(insight, name, None)) is not None}
         for name in (*SCORES, *(name for name in ("neglected", "compact") if name in extras)):
@@ -175,8 +189,9 @@ def _insights(model: type[InsightsAnswer], data: Any, index: PageIndex) -> list[
             if off_grid:
                 findings.append(blemish(f"{name} {getattr(insight, name):g} is not a half point: {scores[name]} taken", where))
         tags = {"tags": extras["tags"]} if "tags" in extras else {}
-        values.append({"type": insight.type, "text": text, **scores, **tags, "evidence": located.quote})
-    return [FieldAnswer(INSIGHTS, values, tuple(findings), tuple(evidence))]
+        shown = [item.quote for item in located]
+        values.append({"type": insight.type, "text": text, **scores, **tags, "evidence": shown if len(shown) > 1 else shown[0]})
+    return [FieldAnswer(INSIGHTS, values, tuple(findings), tuple(evidence), reasons=tuple(reasons))]
 
 
 def _ratings(dimensions: tuple[str, ...], data: Any, index: PageIndex) -> list[FieldAnswer]:
@@ -263,7 +278,7 @@ Sample = Sequence[FieldAnswer]
 
 def pairs(old: Sequence[Any], new: Sequence[Any]) -> dict[int, int]:
     """Place in `new` → place in `old` of the same insight: same evidence first, then nearly the same text; each is used once."""
-    return same_insights([_statement(one) for one in new], [_statement(one) for one in old], NEAR_SAME)
+    return same_insights([statement(one) for one in new], [statement(one) for one in old], NEAR_SAME)
 
 
 def kept(
@@ -277,7 +292,7 @@ def kept(
     twins = {
         place: twin
         for place, twin in pairs(old, new).items()
-        if place not in untouchable and same_statement(_statement(old[twin])[0], _statement(new[place])[0], language)
+        if place not in untouchable and same_statement(statement(old[twin])[0], statement(new[place])[0], language)
     }
     order = [*sorted(twins, key=twins.__getitem__), *(place for place in range(len(new)) if place not in twins)]
     return [_renewed(old[twins[place]], new[place], noise) if place in twins else new[place] for place in order], order
@@ -286,7 +301,7 @@ def kept(
 def _renewed(old: Mapping[str, Any], new: Mapping[str, Any], noise: float) -> dict[str, Any]:
     renewed = dict(old)
     # Evidence that was not found again verbatim is replaced by what the page says now.
-    if _statement(old)[1].casefold().split() != _statement(new)[1].casefold().split():
+    if statement(old)[1].casefold().split() != statement(new)[1].casefold().split():
         renewed["evidence"] = new.get("evidence")
     for score in (*SCORES, *EXTRAS):
         if new.get(score) is not None and not within(old.get(score), new[score], noise):
@@ -294,10 +309,10 @@ def _renewed(old: Mapping[str, Any], new: Mapping[str, Any], noise: float) -> di
     return renewed
 
 
-def _statement(insight: Any) -> tuple[str, str]:
-    """(text, evidence) of an insight; "" for what is missing."""
+def statement(insight: Any) -> tuple[str, str]:
+    """(text, its quotes as one text) of an insight; "" for what is missing."""
     given = insight if isinstance(insight, Mapping) else {}
-    return str(given.get("text") or "").replace("\\$", "$"), str(given.get("evidence") or "").replace("\\$", "$")
+    return str(given.get("text") or "").replace("\\$", "$"), " … ".join(quotes_of(given)).replace("\\$", "$")
 
 
 def combined(stage: str, samples: Sequence[Sample]) -> list[FieldAnswer]:

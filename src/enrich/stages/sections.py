@@ -14,7 +14,7 @@ from typing import Any
 from enrich.grounding.likeness import same_insights
 from enrich.llm.prices import estimate_tokens
 from enrich.stages.fields import FieldAnswer
-from enrich.stages.judges import MAX_INSIGHTS, NEAR_SAME
+from enrich.stages.judges import MAX_INSIGHTS, NEAR_SAME, statement
 from enrich.wiki.data import SCORES
 from enrich.wiki.pages import Page
 from enrich.wiki.visible import split_sentences
@@ -168,7 +168,6 @@ def merged_insights(answers: Sequence[Sequence[FieldAnswer]]) -> dict[str, Any]:
             ranked.append((f"insights[{place}]" in hard, -sum(insight[score] for score in SCORES), len(ranked), insight))
     best: list[Mapping[str, Any]] = []
     for _, _, _, insight in sorted(ranked, key=lambda one: one[:3]):
-        statement = [(insight["text"], insight["evidence"])]
-        if not same_insights(statement, [(one["text"], one["evidence"]) for one in best], NEAR_SAME):
+        if not same_insights([statement(insight)], [statement(one) for one in best], NEAR_SAME):
             best.append(insight)
     return {"insights": [dict(insight) for insight in best[:MAX_INSIGHTS]]}

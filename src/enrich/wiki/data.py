@@ -28,6 +28,7 @@ from enrich.wiki.rankings import LISTS
 # Returns the JSON value that the callable computes for these bytes, from an earlier build if it is known.
 Remember = Callable[[str, bytes, Callable[[], Any]], Any]
 
+RESOURCES_FILE = "resources.json"
 # Types of an insight, and the keys of its scores.
 TYPES = ("claim", "counterintuitive", "quantitative", "research-gap", "disagreement", "neglected")
 SCORES = ("surprising", "important", "actionable")
@@ -101,8 +102,8 @@ def load_data(folder: Path, remember: Remember = lambda _kind, _raw, compute: co
             else:
                 places[entity.id] = f"{name}:{line}" if line else name
                 entities[entity.id] = entity
-    name = "resources.json"
-    resources = [Resource(*row) for row in rows("resources", name, _bytes(folder, name, within, notices), _resource_rows)]
+    raw_resources = _bytes(folder, RESOURCES_FILE, within, notices)
+    resources = [Resource(*row) for row in rows("resources", RESOURCES_FILE, raw_resources, _resource_rows)]
     rankings = []
     for name in (ranked.file for ranked in LISTS.values()):
         raw_ranking = _bytes(folder, name, within, notices)
@@ -111,6 +112,18 @@ def load_data(folder: Path, remember: Remember = lambda _kind, _raw, compute: co
         rankings.append(Ranking(tuple(page for page, _ in ranked), tuple(line for _, line in ranked), file))
     links = dict(rows("links", LINKS_FILE, _bytes(folder, LINKS_FILE, within, notices), read_links))
     return WikiData(tuple(entities.values()), tuple(resources), rankings[0], rankings[1], links, tuple(notices))
+
+
+def quotes_of(insight: Mapping[str, Any]) -> tuple[str, ...]:
+    """The quotes of an insight's `evidence`: a text, or a list of texts; whatever else is there counts as none."""
+    value = insight.get("evidence")
+    return tuple(quote for quote in (value if isinstance(value, list) else [value]) if isinstance(quote, str) and quote.strip())
+
+
+def resource_titles(folder: Path, within: Folders) -> dict[str, str]:
+    """The titles in `resources.json` by id; a resource without one, and a file that cannot be read, has none (`build` reports it)."""
+    raw = _bytes(folder, RESOURCES_FILE, within, [])
+    return {row[0]: row[2] for row in _resource_rows(raw, RESOURCES_FILE)[0] if row[2]} if raw is not None else {}
 
 
 def _listed(rows: Callable[[Iterable[tuple[Any, int]], str, str], Rows], what: str, raw: bytes, name: str) -> Rows:

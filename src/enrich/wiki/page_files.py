@@ -18,6 +18,7 @@ from enrich.config import PAGE_SUFFIXES, PARTIALS, Ids
 from enrich.errors import UserError
 from enrich.files import PAGE_BYTES, SETTINGS_BYTES, Folders, read_bytes, read_text
 from enrich.wiki.field_map import DEFAULT_MAP, FieldMap
+from enrich.wiki.prompt_view import PromptView
 
 # Folders in a wiki's own folder that are `enrich`'s.
 _OWN_FOLDERS = ("prompts", "cache", "proposals")
@@ -47,6 +48,7 @@ class PageFile:
     file: Path
     fields: FieldMap = field(default=DEFAULT_MAP, compare=False, repr=False)
     hidden: frozenset[str] = frozenset()  # frontmatter keys that `enrich` writes and models would be shown
+    view: PromptView | None = field(default=None, compare=False, repr=False)
 
     @property
     def content(self) -> Path:

@@ -64,9 +64,22 @@ class Page:
         return language_of(self.file.path, self.frontmatter, "\n".join((self.title, self.description, self.body)))
 
     @cached_property
+    def shown(self) -> str:
+        """The body as a model is shown it (`PromptView`): the same lines, with sources named."""
+        return self.body if self.file.view is None else self.file.view.body(self.body)
+
+    @cached_property
+    def facts(self) -> tuple[str, ...]:
+        """Lines about the page from its frontmatter, which a model is shown above the text."""
+        if self.file.view is None:
+            return ()
+        ours = self.file.hidden.union(filter(self.file.fields.holds, self.frontmatter))
+        return self.file.view.facts({key: value for key, value in self.frontmatter.items() if key not in ours})
+
+    @cached_property
     def hash(self) -> str:
-        """sha256 of what a model may see: LF-normalised body, title, description."""
-        seen = json.dumps([self.title, self.description, self.body], ensure_ascii=False, separators=(",", ":"))
+        """sha256 of what a model may see: title, description, facts and the LF-normalised body, as they are shown."""
+        seen = json.dumps([self.title, self.description, *self.facts, self.shown], ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(seen.encode("utf-8", "surrogatepass")).hexdigest()
 
     @property

@@ -173,6 +173,7 @@ class Profile(_Part):
     diagram_components: list[Component]
     entity_link_component: Component | NoComponent
     resource_component: Component | NoComponent
+    shown_keys: dict[str, str]
     entity_types: list[str]
     entity_type_aliases: dict[str, str]
     subcategories: list[str]

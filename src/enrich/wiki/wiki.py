@@ -11,10 +11,12 @@ from typing import Any, TypeVar, cast
 
 from enrich.config import Config
 from enrich.errors import UserError
+from enrich.wiki.data import resource_titles
 from enrich.wiki.field_map import FieldMap
 from enrich.wiki.page_files import PageFile, find_pages, matches, select
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.profile import Profile, load_profile
+from enrich.wiki.prompt_view import PromptView
 
 T = TypeVar("T")
 
@@ -22,10 +24,10 @@ T = TypeVar("T")
 def page_files(config: Config, profile: Profile | None = None) -> tuple[list[PageFile], list[str]]:
     """The pages of a configuration in page order, with the map of fields, and warnings (see `find_pages`). Reads the profile unless given."""
     wiki = config.wiki
-    ids = wiki.ids or (profile or load_profile(wiki.profile, config.root, config.folders)).ids
-    files, warnings = find_pages(config.content, wiki.roots, ids=ids, exclude=wiki.exclude, root=config.root)
-    fields = FieldMap.of(config)
-    return [replace(file, fields=fields) for file in files], warnings
+    profile = profile or load_profile(wiki.profile, config.root, config.folders)
+    files, warnings = find_pages(config.content, wiki.roots, ids=wiki.ids or profile.ids, exclude=wiki.exclude, root=config.root)
+    fields, view = FieldMap.of(config), PromptView(profile, lambda: resource_titles(config.data, config.folders))
+    return [replace(file, fields=fields, view=view) for file in files], warnings
 
 
 def now_iso() -> str:
