@@ -57,7 +57,7 @@ _STATE_STYLE = {
     "human-edited": "magenta",
     "unmanaged": "magenta",
 }
-# The rows of a plan without -v.
+# The rows of a plan or a run without -v.
 _PLANNED = 10
 
 app = Typer(rich_markup_mode=None)
@@ -218,8 +218,9 @@ def run_with_progress(session: Session, wiki: Wiki, options: RunOptions) -> RunR
 
 def _print_run(session: Session, wiki: Wiki, result: RunResult) -> None:
     """One row per page with what was proposed, then the totals."""
-    rows = _page_rows(wiki, result)
-    shown = rows if session.verbose else rows[: 4 * LISTED]
+    # What needs a person comes first.
+    rows = sorted(_page_rows(wiki, result), key=lambda row: not (row[2] or row[3]))
+    shown = rows if session.verbose else rows[:_PLANNED]
     if rows and not session.quiet:
         print_table(["page", "proposed", "held", "failed"], shown)
         session.say_more_pages(len(rows) - len(shown))

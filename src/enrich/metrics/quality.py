@@ -11,6 +11,7 @@ from enrich.metrics.markup_spans import Markup, Part
 from enrich.metrics.structure import MAX_SCORE, Structure, count_citations, count_tokens, js_round, line_breaks
 from enrich.text import number_text
 from enrich.wiki.profile import Coverage, CoverageTargets, Profile
+from enrich.wiki.visible import wide_words
 
 Formula = Literal["four", "seven"]
 
@@ -87,7 +88,7 @@ def grading_counts(body: str, profile: Profile) -> tuple[int, int]:
     """
     text = _PIPED.sub("", line_breaks(body))
     text = _PAIRED.removed(_SELF_CLOSING.removed(_IMPORT.sub("", _FENCE.sub("", text))))
-    return count_tokens(text), count_citations(body, profile.resource_component) + len(set(_FOOTNOTE.findall(body)))
+    return count_tokens(text) + wide_words(text), count_citations(body, profile.resource_component) + len(set(_FOOTNOTE.findall(body)))
 
 
 def content_type(frontmatter: Mapping[str, Any], path: str, profile: Profile) -> str:
@@ -115,10 +116,12 @@ def coverage(
     is_entity: bool,
     references: int,
     ratings: Any = None,
+    used: frozenset[str] | None = None,
 ) -> dict[str, Any]:
     """The record's `coverage`: passing and total items, targets, actual counts, one colour for each item, and the ratings in short.
 
-    The reference build also counts edits and checked quotes from its database; without one they are always zero.
+    `used` are the items that the wiki uses, None if all are expected. The reference build also counts edits and checked quotes from its
+    database; without one they are always zero.
     """
     targets = coverage_targets(page.word_count, content_format, rules, default_format)
     actuals = {
@@ -139,11 +142,17 @@ def coverage(
         items["overview"] = _flag(page.has_overview)
     items.update({name: _count(actuals[name], target) for name, target in targets.items()})
     items["quotes"] = items["accuracy"] = "red"
+    checked = {"quotesWithQuotes": 0, "quotesTotal": 0, "accuracyChecked": 0, "accuracyTotal": 0}
+    if used is not None:
+        items = {name: colour for name, colour in items.items() if name in used}
+        targets = {name: target for name, target in targets.items() if name in used}
+        actuals = {name: count for name, count in actuals.items() if name in used}
+        checked = {}
     record: dict[str, Any] = {
         "passing": sum(1 for colour in items.values() if colour == "green"),
         "total": len(items),
         "targets": targets,
-        "actuals": {**actuals, "quotesWithQuotes": 0, "quotesTotal": 0, "accuracyChecked": 0, "accuracyTotal": 0},
+        "actuals": {**actuals, **checked},
         "items": items,
     }
     text = ratings_text(ratings)

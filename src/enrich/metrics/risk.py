@@ -61,10 +61,12 @@ def hallucination_risk(
     quality: float | None,
     year: int,
     rules: Risk,
+    used: frozenset[str] | None = None,
 ) -> dict[str, Any]:
     """The record's `hallucinationRisk`: level, score and factors, in order; `integrityIssues` are those from footnotes and arXiv ids.
 
-    `entity_type` is the type after aliases; arXiv ids more than a year after `year` are ignored.
+    `entity_type` is the type after aliases; arXiv ids more than a year after `year` are ignored. `used` are the coverage items that the wiki uses
+    (None: all): a wiki without footnotes or external links is not judged by them.
     """
     factors: list[tuple[str, int]] = []
 
@@ -74,14 +76,15 @@ def hallucination_risk(
         return fits
 
     words = page.word_count
+    notes, sources = (used is None or name in used for name in ("footnotes", "externalLinks"))
     density = page.footnote_count / words * 1000 if words > 0 else 0.0
     weigh(entity_type in rules.biographical, "biographical-claims", 20)
     weigh(entity_type in rules.factual, "specific-factual-claims", 15)
-    if not weigh(page.footnote_count == 0 and words > 300, "no-citations", 15):
-        weigh(density < 2 and words > 500, "low-citation-density", 10)
+    if not weigh(notes and page.footnote_count == 0 and words > 300, "no-citations", 15):
+        weigh(notes and density < 2 and words > 500, "low-citation-density", 10)
     weigh(rigor is not None and rigor < 4, "low-rigor-score", 10)
     weigh(quality is not None and quality < 40, "low-quality-score", 5)
-    weigh(page.external_links < 2 and words > 500, "few-external-sources", 5)
+    weigh(sources and page.external_links < 2 and words > 500, "few-external-sources", 5)
     if not weigh(density > 8, "well-cited", -15):
         weigh(density > 4, "moderately-cited", -10)
     weigh(rigor is not None and rigor >= 7, "high-rigor", -15)

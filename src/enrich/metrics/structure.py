@@ -17,6 +17,7 @@ import regex
 from enrich.metrics.markup_spans import LINK, TAG, Markup, Part
 from enrich.text import number
 from enrich.wiki.profile import Profile
+from enrich.wiki.visible import wide_words
 
 # `\s` of JavaScript. Python's `\s` also matches U+001C-1F and U+0085, and does not match U+FEFF.
 SPACES = "\t\n\x0b\x0c\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
@@ -148,7 +149,7 @@ def word_count(source: str) -> int:
     """The words of a `counted_text` without code, components and what they enclose, addresses and tags. `|` and `#` count as words."""
     for removed in _NOT_WORDS:
         source = removed(source)
-    return count_tokens(source)
+    return count_tokens(source) + wide_words(source)
 
 
 def _separator_rows(source: str) -> int:

@@ -329,7 +329,8 @@ def _issues(card: Card, page: Page, profile: Profile) -> list[Card]:
     if edited and edited["days"] > STALE_AFTER and page.frontmatter.get("evergreen") is not False:
         issues.append(("Stale", "info", f"Last edited {edited['days']} days ago - may need review"))
     is_default = card["record"].get("contentFormat", profile.default_content_format) == profile.default_content_format
-    if is_default and not structure["tables"] and not structure["diagrams"]:
+    items = _mapping(_mapping(card["record"].get("coverage")).get("items"))
+    if is_default and not structure["tables"] and not structure["diagrams"] and (not items or items.keys() & {"tables", "diagrams"}):
         issues.append(("Structure", "info", "No tables or diagrams - consider adding visual content"))
     return [{"kind": kind, "severity": severity, "text": text} for kind, severity, text in issues]
 
@@ -340,7 +341,8 @@ def _update(record: Mapping[str, Any], edited: Card | None) -> Card:
         return {"every": "never", "due": "Not updated any more", "light": None}
     frequency = _count(record.get("updateFrequency"))
     if not frequency:
-        return {"every": "", "due": "No update schedule", "light": None}
+        items = _mapping(_mapping(record.get("coverage")).get("items"))
+        return {"every": "", "due": "No update schedule" if not items or "schedule" in items else "", "light": None}
     due, light = ("Never edited, as far as known", "red") if edited is None else due_text(frequency, edited["days"])
     return {"every": frequency_text(frequency), "due": due, "light": light}
 

@@ -85,7 +85,8 @@ def _status_rows(card: Card) -> Iterable[tuple[str, Text]]:
     if card["edited"]:
         yield "Last edited", Text(f"{card['edited']['date']} ({card['edited']['age']})")
     every = f"{update['every']} · " if update["every"] else ""
-    yield "Update", Text.assemble(every, (update["due"], _STYLES.get(update["light"], "dim")))
+    if update["due"]:
+        yield "Update", Text.assemble(every, (update["due"], _STYLES.get(update["light"], "dim")))
     yield "Words", Text(card["words_text"])
     yield "Backlinks", Text(str(card["backlink_count"]))
     counts = (

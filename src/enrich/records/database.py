@@ -18,7 +18,7 @@ from enrich.errors import UserError
 from enrich.files import LOCK_BYTES, PAGE_BYTES, Folders, KeyedStore, names_in, open_file, read_bytes, write_text_atomically
 from enrich.metrics.links import resource_map
 from enrich.records.infobox import Row, infobox_rows
-from enrich.records.record import LoadedPage, Surroundings, complete, load_page, open_store, page_record, with_page_links
+from enrich.records.record import LoadedPage, Surroundings, complete, load_page, open_store, page_record, used_items, with_page_links
 from enrich.records.relations import Similar, all_entities, backlinks, compared_text, numeric_ids, redundancy
 from enrich.text import JSON_ESCAPES, counted
 from enrich.wiki.data import Dates, Notice, Ranking, git_dates, load_data, read_dates
@@ -105,6 +105,7 @@ def build(
             dates,
             pointed_at,
             now.astimezone(UTC).year,
+            used_items(loaded, entities, data.resources) if profile.coverage.only_used else None,
         )
         records: list[dict[str, Any]] = []
         for page in loaded:

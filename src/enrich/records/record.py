@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import resources
@@ -181,6 +181,23 @@ class Surroundings:
     dates: Dates
     backlinks: Mapping[str, Sequence[Any]]
     year: int
+    used: frozenset[str] | None = None
+    """The coverage items that the wiki uses (`used_items`); None: all are expected."""
+
+
+def used_items(loaded: Sequence[LoadedPage], entities: Collection[Any], resources: Collection[Any]) -> frozenset[str]:
+    """The coverage items that some page of the wiki has, or that its data make possible."""
+    counts = {
+        "tables": "table_count",
+        "diagrams": "diagram_count",
+        "internalLinks": "internal_links",
+        "externalLinks": "external_links",
+        "footnotes": "footnote_count",
+    }
+    used = {name for name, count in counts.items() if any(getattr(page.facts.structure, count) for page in loaded)}
+    used |= {name for name, has in (("entity", entities), ("references", resources)) if has}
+    used |= {"schedule"} if any(_frequency(page.facts.frontmatter.get("update_frequency")) is not None for page in loaded) else set()
+    return frozenset({"llmSummary", "overview", *used})
 
 
 def page_record(file: PageFile, facts: PageFacts, around: Surroundings) -> tuple[dict[str, Any], list[Notice]]:
@@ -239,6 +256,7 @@ def page_record(file: PageFile, facts: PageFacts, around: Surroundings) -> tuple
         quality=numbers["quality"],
         year=around.year,
         rules=profile.risk,
+        used=around.used,
     )
     if entity_type is not None:
         record["entityType"] = entity_type
@@ -253,6 +271,7 @@ def page_record(file: PageFile, facts: PageFacts, around: Surroundings) -> tuple
         is_entity=entity is not None,
         references=len(referenced_resources(facts.links, around.resources, around.resource_ids)),
         ratings=ratings,
+        used=around.used,
     )
     return record, notices
 

@@ -46,6 +46,7 @@ class CoverageTargets(_Part):
 class Coverage(_Part):
     targets: dict[str, CoverageTargets]
     overview_formats: list[str] = []
+    only_used: bool = False
 
 
 class Risk(_Part):

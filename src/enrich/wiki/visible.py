@@ -228,8 +228,12 @@ def _paragraphs(lines: Sequence[Line], kinds: Sequence[Kind]) -> Iterator[list[L
 
 def word_count(text: str) -> int:
     """The number of words; two characters of Chinese, Japanese or Thai count as one."""
-    words = len(text.split()) - text.count(" | ")
-    return words if text.isascii() else words + len(_WIDE.findall(text)) // 2
+    return len(text.split()) - text.count(" | ") + wide_words(text)
+
+
+def wide_words(text: str) -> int:
+    """The words that blanks do not separate: two characters of Chinese, Japanese or Thai count as one."""
+    return 0 if text.isascii() else len(_WIDE.findall(text)) // 2
 
 
 # A mark that can end a sentence, its closing quotes and brackets, and the space behind it. The marks of other scripts end nothing but
