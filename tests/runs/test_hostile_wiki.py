@@ -280,7 +280,7 @@ def test_no_command_leaves_a_hostile_wiki(place: Place, variant: str, serve: Cal
     assert not any(CANARY in json.dumps(seen.body) for seen in server.seen)
     if variant == "content":  # the harmless pages are enriched as usual, and pages that are not files are reported
         assert codes["run"] == codes["run --apply --refresh --pr-body body.md"] == 3
-        assert (codes["build --split"], codes["check"], codes["eval --answers frontmatter@HEAD"]) == (0, 0, 0)
+        assert (codes["build --split"], codes["check"], codes["eval --answers frontmatter@HEAD"]) == (3, 0, 0)
         assert (codes[MODEL_RUN], codes[SERVED], len(server.seen)) == (3, 0, 4)
         assert b"llmSummary" in (place.wiki / "content" / "good.md").read_bytes()
         assert '"lastUpdated":"2024-05-06"' in (place.wiki / "database.json").read_text("utf-8")
@@ -389,7 +389,8 @@ def test_a_folder_that_cannot_be_read_is_reported_and_fails_the_run(tmp_path: Pa
     done = wiki.enrich("run", "--json")
     assert done.exit == 3
     assert [failure["page"] for failure in done.json["failed"]] == ["closed"]
-    assert "content/closed" in wiki.enrich("build").err
+    built = wiki.enrich("build")
+    assert (built.exit, "content/closed" in built.err) == (3, True)
     assert wiki.enrich("check", "--exit-code").exit == 10
 
 

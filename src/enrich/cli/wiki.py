@@ -122,6 +122,7 @@ def build(
         session.warn(str(notice))
     document = {
         "pages": len(database.pages),
+        "unread": database.unread,
         "files": [str(path) for path in written],
         "notices": [{"file": notice.file, "line": notice.line, "message": notice.message} for notice in database.notices],
         "seconds": round(seconds, 3),
@@ -134,6 +135,8 @@ def build(
         session.result(document, f"{records} in {', '.join(map(str, written))} ({seconds:.1f} s)")
     if changed:
         raise Exit(TO_REPORT)
+    if database.unread:
+        raise Exit(3)  # as with the other commands: done, but some pages are missing, and named
 
 
 @app.command()

@@ -37,7 +37,7 @@ Enrichment = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """The result of a build. `notices` are for the user; they are not written."""
+    """The result of a build. `notices` are for the user and not written; `unread` is how many pages and folders have no record because of a fault."""
 
     pages: list[dict[str, Any]]
     backlinks: dict[str, list[dict[str, Any]]]
@@ -47,6 +47,7 @@ class Database:
     links: Mapping[str, Mapping[str, str]]
     generated: str
     notices: tuple[Notice, ...]
+    unread: int = 0
 
     def text(self) -> str:
         """The text of `database.json`: one record, one page's backlinks, states, infobox and links, and one entity per line."""
@@ -132,6 +133,7 @@ def build(
         {page: urls for page, urls in links.items() if page in ids},
         generated,
         tuple(notices),
+        len(files) - len(loaded),
     )
 
 
