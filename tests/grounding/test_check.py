@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
+from time import process_time
 
 import pytest
 from hypothesis import assume, given
@@ -292,3 +293,44 @@ def test_a_sentence_of_the_page_has_no_hard_finding(line: str) -> None:
 )
 def test_parts_of_a_scale_are_one_number(page: str, text: str, hard: int) -> None:
     assert [one.severity for one in PageIndex(page).check(text)] == ["hard"] * hard
+
+
+SPARSE = (
+    "The mill closed in 1987 after a fire. It had 52,310 visitors in its last year, which brought \\$4.27 million, 63% of it in summer.\n\n"
+)
+DENSE = "| Year | Share (%) | Sites |\n|---|---|---|\n" + "".join(f"| {1900 + n} | {n} | {n} |\n" for n in range(1, 100))
+
+
+@pytest.mark.parametrize(
+    ("body", "language", "least", "most"),
+    [(DENSE, "en", 18, 20), (SPARSE, "en", 0, 1), ("Nothing is counted here.", "en", 0, 1), (SPARSE, "sw", 20, 20)],
+    ids=["dense", "sparse", "no numbers", "numbers are not checked"],
+)
+def test_the_share_of_wrong_numbers_that_pass_says_what_a_page_is_worth(body: str, language: str, least: int, most: int) -> None:
+    page = PageIndex(body, language=language)
+    for seed in range(5):
+        found = page.chance(seed)
+        assert least <= found.numbers <= most
+        assert (found.of_numbers, found.names, found.of_names) == (20, 0, 16)
+        assert found == PageIndex(body, language=language).chance(seed), "the same for the same seed"
+
+
+def test_wrong_names_that_the_page_has_pass() -> None:
+    found = PageIndex("Toronto and Lisbon were asked by the International Monetary Fund. " + SPARSE).chance()
+    assert (found.names, found.of_names) == (3, 16)
+    assert str(found).endswith("3 of 16 wrong names would pass without a quote")
+
+
+def test_what_a_page_is_worth_is_known_in_a_moment() -> None:
+    rows = "".join(f"| {1900 + n} | {n * 37 % 1000} | \\${n * 7}M |\n" for n in range(60))
+    prose = "".join(f"In {1900 + n} the mill of Orrin had {n * 131} visitors, and {n}% of them came from the north. " for n in range(100))
+    text = (f"{prose}\n\n| Year | Sites | Cost |\n|---|---|---|\n{rows}\n" * 3)[:22_000]
+    spent = []
+    for _ in range(3):
+        page = PageIndex(text)
+        page.check("The mill of Orrin had 12 visitors.")
+        start = process_time()
+        page.chance()
+        spent.append(process_time() - start)
+    # 20 ms are meant, on an idle machine and a page of usual density; this page has one number in five words.
+    assert min(spent) < 0.1

@@ -121,9 +121,13 @@ def test_enrich_show_prints_or_writes_each_format(lighthouses: Path) -> None:
     assert wiki.enrich("show", "north-light").out.startswith("North Light  Page Status\n")
     data = wiki.enrich("show", "towers/north-light.md", "--json").json
     assert (data["id"], data["quality"]["label"], data["record"]["id"]) == ("north-light", "Adequate", "north-light")
+    chance = data["chance"]
+    said = f"on this page, {chance['numbers']} of 20 wrong numbers and {chance['names']} of 16 wrong names would pass without a quote"
+    assert said in " ".join(wiki.enrich("show", "north-light").out.split())
     assert {state["stage"] for state in data["states"]} == {"summary", "insights", "ratings"}
     assert wiki.enrich("show", "north-light", "--format", "html", "-o", "card.html").out == ""
     assert (lighthouses / "card.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert said in (lighthouses / "card.html").read_text(encoding="utf-8")
     several = wiki.enrich("show", "*")
     assert (several.exit, "names 3 pages" in several.err) == (2, True)
 

@@ -161,6 +161,11 @@ def test_real_documents_fit_the_schema_and_hold_no_key_it_does_not_name(make: An
     named = [key for key in undocumented(data, schema, schema) if ".findings." not in key]
     assert named == []
     assert data["schema"] == 1
+    seen = [(field["field"], field["provenance"]["chance"]) for page in data["pages"] for field in page["fields"]]
+    assert all(chance is None for name, chance in seen if name.startswith(("ratings", "quality")))
+    shown = [chance for _, chance in seen if chance is not None]
+    assert shown or make is hostile, "the pages are gone there"
+    assert all(0 <= chance["numbers"] <= chance["of_numbers"] == 20 for chance in shown)
 
 
 def test_the_schema_in_the_docs_is_the_models() -> None:
@@ -281,6 +286,15 @@ def test_quotes_over_several_lines_and_markup_are_found(tmp_path: Path) -> None:
     quote = field(views(workspace)[0], "llmSummary").quotes[0]
     assert (quote.quote, quote.before) == ("The dam makes nine units a day.", "Intro words stand here. ¶ ")
     assert quote.lines[1] == quote.lines[0] + 1
+
+
+@pytest.mark.parametrize("quoted", [True, False])
+def test_the_review_page_says_what_a_text_without_quotes_is_worth(tmp_path: Path, quoted: bool) -> None:
+    wiki = make_wiki(tmp_path, {"sea/bay": page_text("Bay", {})})
+    summary = summary_answer("The station has run since 1984.", "has worked since 1984")
+    answer(wiki, "bay", {"summary": summary if quoted else {**summary, "evidence": []}})
+    (field,) = page_data(views(wiki)[0])["fields"]
+    assert field["chance"] == "" if quoted else field["chance"].startswith("on this page, ")
 
 
 def test_the_review_page_has_sections_and_totals(tmp_path: Path) -> None:

@@ -67,6 +67,14 @@ def test_a_broken_set_up_is_found_by_name(tmp_path: Path, serve: Serve, name: st
     assert not any(value in done.out for variable, value in env.items() if variable.endswith("_API_KEY") and len(value) > 5)
 
 
+def test_a_plan_warns_of_a_model_that_is_shut_down_in_the_doctors_words(tmp_path: Path) -> None:
+    wiki = DemoWiki(tmp_path, 1, MODEL + "model = 'gpt-4-0613'\n" + BUDGET)
+    plan, found = wiki.enrich("plan", **KEY), wiki.enrich("doctor", "--json", **KEY).json["findings"]
+    (ending,) = (finding for finding in found if finding["name"] == "model-ends")
+    assert plan.err.count(ending["what"]) == 1 and ending["do"] in plan.err
+    assert "shut down" not in wiki.enrich("plan", "--model", "gpt-5-mini", **KEY).err
+
+
 def test_a_good_set_up_has_no_findings(tmp_path: Path, serve: Serve) -> None:
     done = DemoWiki(tmp_path, 2).enrich("doctor")
     assert (done.exit, done.out) == (0, "no findings\n")

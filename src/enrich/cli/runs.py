@@ -29,6 +29,7 @@ from enrich.cli.session import (
 from enrich.errors import UserError
 from enrich.files import write_text_atomically
 from enrich.llm.server import host_of
+from enrich.runs.doctor import ending_models
 from enrich.runs.plan import BROKEN, Estimate, Plan, StageState, estimate, make_plan
 from enrich.runs.report import pull_request_body
 from enrich.runs.results import FailedQuestion, RunResult
@@ -85,6 +86,8 @@ def plan(
     for problem in made.problems:
         if problem.cause in BROKEN:
             session.warn(problem.detail)
+    for ending in ending_models(wiki.config, cost.host.split(", ")):
+        session.warn(f"{ending.what} ({ending.do})")
     left_out = made.left_out(wiki, len(wiki.files) if session.verbose else LISTED)
     if session.json:
         session.document({"states": [asdict(state) for state in made.states], **asdict(cost)})

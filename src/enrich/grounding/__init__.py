@@ -4,9 +4,10 @@
 supported) or soft (explained by the page).
 """
 
+from enrich.grounding.chance import Chance
 from enrich.grounding.finding import Candidate, Finding
 from enrich.grounding.page import PageIndex
 from enrich.grounding.quotes import Quote, normalise
 from enrich.grounding.self_talk import gives_orders, self_talk
 
-__all__ = ["Candidate", "Finding", "PageIndex", "Quote", "gives_orders", "normalise", "self_talk"]
+__all__ = ["Candidate", "Chance", "Finding", "PageIndex", "Quote", "gives_orders", "normalise", "self_talk"]

@@ -23,6 +23,7 @@ for _group in _DATA["same"]:
     for _word in _group.split():
         _SAME.setdefault(_word, set()).update(_group.split())
 _PLAIN = frozenset(_DATA["plain"].split())
+WRONG_NAMES: tuple[str, ...] = tuple(_DATA["wrong"])
 _OPENERS, _ALSO_WORDS = frozenset(_DATA["openers"].split()), frozenset(_DATA["also_words"].split())
 
 _MONTHS = {

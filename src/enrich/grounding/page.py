@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
+from enrich.grounding.chance import Chance, chance
 from enrich.grounding.check import check_text
 from enrich.grounding.explanations import list_sizes
 from enrich.grounding.finding import Finding
@@ -54,6 +55,10 @@ class PageIndex:
         page counts. `where` names the text in findings.
         """
         return check_text(text, evidence, self, where)
+
+    def chance(self, seed: int = 0) -> Chance:
+        """How many of a sample of wrong numbers and names the page-wide check (no evidence) would let pass; the same for the same seed."""
+        return chance(self, seed)
 
     def find_quote(self, quote: str) -> Quote | None:
         """Where the quote is on the page; None if the page does not hold it."""

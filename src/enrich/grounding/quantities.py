@@ -13,6 +13,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache
 from itertools import islice
 from typing import Literal
 
@@ -163,6 +164,7 @@ def quantities(text: str, language: str = "en") -> tuple[Quantity, ...]:
     return tuple(_Reader(text, language).read())
 
 
+@lru_cache(maxsize=8192)
 def key(value: Decimal) -> str:
     """The digits of a value without leading and trailing zeros: what all notations of it, whatever the scale, have in common."""
     return "".join(map(str, value.normalize().as_tuple().digits)).strip("0")

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from enrich.config import Config
 from enrich.errors import UserError
+from enrich.grounding import PageIndex
 from enrich.metrics.structure import js_round
 from enrich.records.database import Database, build
 from enrich.records.infobox import Row, shown_links, type_label
@@ -78,6 +80,7 @@ def page_card(
     card = next(page_cards(config, files, database, now, {file.id: states or {}}, only=file), None)
     if card is None:
         raise UserError("the page cannot be read", where=str(file.file), do="see `enrich check` for the reason")
+    card["chance"] = asdict(PageIndex.of(read_page(file)).chance())
     found, notices = data_insights(config.data, config.folders)
     _, loose = with_pages(found, files)
     without_page = "an insight without a page: neither `page` nor `source` names one"
@@ -173,6 +176,7 @@ def status_card(
         "insight_count": len(shown),
         "insights": shown,
         "issues": [],
+        "chance": None,
         "update": _update(record, edited),
         "sections": _sections(page, page_type),
         "states": [

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from enrich import html
+from enrich.grounding import Chance
 from enrich.records.card import Card
 from enrich.text import json_text, number_text, printable
 from enrich.wiki.data import SCORES
@@ -40,6 +41,7 @@ def card_html(card: Card, *, links: Sequence[tuple[str, str]] = (), proposals: S
         scores=_scores,
         marks=_MARKS,
         risk_lights=_RISK_LIGHTS,
+        chance=_chance_text(card),
     )
 
 
@@ -118,6 +120,12 @@ def _status_parts(card: Card) -> Iterable[tuple[str, Iterable[RenderableType]]]:
     if card["states"]:
         rows = [(one["stage"], one["state"], ", ".join(one["reasons"])) for one in card["states"]]
         yield "Enrichment", [_grid((stage, Text(f"{state} ({reasons})" if reasons else state)) for stage, state, reasons in rows)]
+    if card["chance"]:
+        yield "Checks", [Text(_chance_text(card))]
+
+
+def _chance_text(card: Card) -> str:
+    return str(Chance(**card["chance"])) if card["chance"] else ""
 
 
 def _record_parts(card: Card) -> Iterable[tuple[str, Iterable[RenderableType]]]:

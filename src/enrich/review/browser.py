@@ -151,6 +151,8 @@ def _field(field: FieldView) -> dict[str, Any]:
         "reason": change.reason,
         "now": as_text(field.current) if field.edited_on_page else None,
         "origin": provenance(change, change.asked[:16].replace("T", " ")),
+        # All pages are in one document; looking at each would take a minute for thousands. With a quote the figure matters less.
+        "chance": str(field.chance or "") if not any(item.found for item in change.evidence) else "",
     }
 
 

@@ -248,6 +248,8 @@ def history_lines(field: FieldView, now: str) -> Iterator[Line]:
     if note := change.decided.get("note"):
         yield Line("remark", (ours("note: ", "warn"), Span(note)), 4)
     yield Line("remark", (Span(provenance(change, age(change.asked, now)), "dim"),), 4)
+    if field.chance is not None:
+        yield Line("remark", (ours(str(field.chance), "dim"),), 4)
 
 
 def _diff(pieces: Sequence[Piece], indent: int) -> Line:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from enrich.grounding import Finding
+from enrich.grounding import Chance, Finding, PageIndex
 from enrich.grounding.likeness import likeness
 from enrich.grounding.quotes import QuoteIndex
 from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, obstacle, page_of
@@ -62,6 +62,11 @@ class PageQuotes:
     @cached_property
     def _lines(self) -> Sequence[Line]:
         return [line for line in visible(self._page.body).lines if line.kind != "comment"] if self._page else []
+
+    @cached_property
+    def chance(self) -> Chance | None:
+        """How many wrong numbers and names the page would let pass without a quote; None if there is no page."""
+        return PageIndex.of(self._page).chance() if self._page else None
 
     def view(self, item: Evidence) -> QuoteView:
         """The evidence `item` of a proposal on the current page."""
@@ -172,6 +177,11 @@ class FieldView:
     @property
     def name(self) -> str:
         return self.change.field
+
+    @property
+    def chance(self) -> Chance | None:
+        """What the check of a text is worth on this page (see `PageQuotes.chance`); None for ratings, which have no numbers to check."""
+        return self.page_quotes.chance if self.kind in ("text", "insights") else None
 
     @property
     def new_hash(self) -> str:
@@ -440,6 +450,10 @@ class ProvenancePart(_Part):
     cost_usd: float | None
     asked: str = Field(description="When, ISO 8601, UTC.")
     run: str
+    chance: dict[str, int] | None = Field(
+        default=None,
+        description="How many of a sample of wrong `numbers` and `names` this page would let pass without a quote; null for ratings.",
+    )
 
 
 class FieldPart(_Part):
@@ -511,7 +525,7 @@ def _field(view: PageView, field: FieldView) -> FieldPart:
             EvidencePart(**asdict(item), file_lines=[line + shift if line else 0 for line in item.lines]) for item in change.evidence
         ],
         reason=change.reason,
-        provenance=ProvenancePart(**change.provenance),
+        provenance=ProvenancePart(**change.provenance, chance=asdict(field.chance) if field.chance else None),
         decided=dict(change.decided),
         items=[
             ItemPart(id=item.id, index=item.index, status=item.status, decided=dict(change.items.get(item.id, {})))

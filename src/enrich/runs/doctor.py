@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -135,6 +135,20 @@ def _listens(url: str) -> bool:
         return tried.connect_ex((parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))) == 0
 
 
+def ending_models(config: Config, hosts: Sequence[str]) -> Iterator[Problem]:
+    """The configured models that their vendor, at one of the `hosts`, announced to shut down."""
+    for model in _models(config):
+        if end := next(filter(None, (shutdown_date(host, model) for host in hosts)), ""):
+            do = f"compare a newer model with `enrich eval --answers model:NEW --against model:{model} --ask`, then set llm.model"
+            yield Problem("model-ends", f"`{model}` is announced to be shut down on {end}", "llm.model", do)
+
+
+def _models(config: Config) -> list[str]:
+    """The models that the stages are asked with."""
+    sections = (config.stages[name] for name in ("summary", "insights", "ratings"))
+    return sorted({model for model in (config.llm.model, *(section.model for section in sections)) if model})
+
+
 def _model(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
     """Prices, context, limits, and models that their vendor shuts down."""
     config, llm = wiki.config, wiki.config.llm
@@ -145,20 +159,15 @@ def _model(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
         prices = prices_of(config, servers)
     except UserError:
         return  # reported by `_server`
-    models = sorted(
-        {llm.model, *(section.model for name in ("summary", "insights", "ratings") if (section := config.stages[name]).model)} - {None}
-    )
-    for model in models:
-        price = prices.price_of(str(model))
+    yield from ending_models(config, [server.host for server in servers])
+    for model in _models(config):
+        price = prices.price_of(model)
         if price is None and config.run.budget_usd is not None:
             do = f'add [prices."{model}"] with input and output in USD per million tokens'
             yield Problem("no-price", f"the price of `{model}` is unknown, so the budget cannot be kept", "run.budget_usd", do)
         if price is not None and price.output and config.run.budget_usd is None:
             yield Problem("no-budget", f"`{model}` costs money, and no budget is set", "run.budget_usd", "set budget_usd under [run]")
-        if end := next(filter(None, (shutdown_date(server.host, str(model)) for server in servers)), ""):
-            do = f"compare a newer model with `enrich eval --answers model:NEW --against model:{model} --ask`, then set llm.model"
-            yield Problem("model-ends", f"`{model}` is announced to be shut down on {end}", "llm.model", do)
-        context = ContextLimits(config.cache, llm.context_tokens, config.folders).of(str(model))
+        context = ContextLimits(config.cache, llm.context_tokens, config.folders).of(model)
         if context is not None and context < _BESIDE_A_PAGE:
             what = f"a context of {context:,} tokens leaves no room for a page beside prompts and answers"
             yield Problem(

@@ -113,7 +113,7 @@ function fieldItem(page, field) {
     field.insights.length ? el("ul", { class: "insights" }, field.insights.map((one, at) => insightItem(page, field, one, at + 1))) : null,
     field.now === null ? null : el("p", { class: "finding" }, badge("on the page now", "amber", "⇄"), el("span", {}, bdi(field.now || "(nothing)"), el("span", { class: "soft" }, " — changed after the question was asked: it stays unless you replace it in ", el("code", {}, "enrich review")))),
     field.reason ? el("p", { class: "small soft reason" }, "Reason: ", bdi(field.reason)) : null,
-    field.quotes.map(quote), field.findings.map(finding));
+    field.quotes.map(quote), field.findings.map(finding), field.chance ? el("p", { class: "small soft" }, field.chance) : null);
 }
 
 function originLine(page) {
