@@ -5,7 +5,52 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.demo import DemoWiki, page_text
+from tests.demo import DemoWiki, answering, page_text
+from tests.fake_server import Serve
+
+OLD = "Most of the cost is spent before the first kilowatt hour flows, so the interest rate is the largest lever."
+
+
+def with_insights(wiki: DemoWiki) -> DemoWiki:
+    folder = wiki.root / "content" / "data" / "insights"
+    folder.mkdir(parents=True)
+    (folder / "claim.yaml").write_text(
+        f"insights:\n- {{id: a-1, insight: '{OLD}', source: /park-1/, type: claim, surprising: 2, important: 3, actionable: 2}}\n",
+        encoding="utf-8",
+    )
+    return wiki
+
+
+def test_insights_of_the_data_folder_are_the_pages(tmp_path: Path) -> None:
+    wiki = with_insights(DemoWiki(tmp_path / "wiki", pages=3))
+    states = wiki.states()
+    assert states["park-1", "insights"] == ("unmanaged", ())
+    assert states["park-1", "summary"] == states["park-0", "insights"] == ("due", ("missing",))
+    said = wiki.enrich("plan").out
+    assert "written or changed by a person: kept (`enrich adopt`" in said
+    assert wiki.enrich("build").exit == 0
+    records = {record["id"]: record for record in json.loads((wiki.root / "database.json").read_text(encoding="utf-8"))["pages"]}
+    assert records["park-1"]["insights"][0]["text"] == OLD and "insights" not in records["park-0"]
+    assert json.loads((wiki.root / "database.json").read_text(encoding="utf-8"))["enrichment"]["park-1"]["insights"]["state"] == "unmanaged"
+
+
+def test_what_the_data_folder_or_the_answer_itself_says_already_is_not_proposed(tmp_path: Path, serve: Serve) -> None:
+    wiki = with_insights(DemoWiki(tmp_path / "wiki", pages=2))
+    quote = "Their blades are made of glass fibre and are inspected twice a year."
+    fresh = "Blades of glass fibre are inspected twice a year."
+
+    def insight(text: str, evidence: str) -> dict[str, object]:
+        return {"type": "claim", "text": text, "surprising": 3, "important": 3.5, "actionable": 2.5, "evidence": evidence}
+
+    cost = "Most of the cost is spent before the first kilowatt hour flows"
+    parts = {"insights": {"insights": [insight(OLD, cost), insight(fresh, quote), insight(fresh.replace("Blades", "The blades"), quote)]}}
+    wiki.asks(serve(lambda seen: answering(parts)))
+    assert wiki.enrich("run", "park-1", "--stage", "insights", "--refresh").exit == 0
+    (field,) = wiki.enrich("diff", "park-1", "--json").json["pages"][0]["fields"]
+    assert [one["text"] for one in field["new"]] == [fresh]
+    assert wiki.enrich("apply", "--all").exit == 0
+    found = wiki.enrich("check", "--json").json["findings"]
+    assert "insight-duplicate" not in {one["rule"] for one in found}
 
 
 def test_kinds_of_pages_that_are_not_asked_about(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +21,8 @@ from enrich.records.infobox import Row, infobox_rows
 from enrich.records.record import LoadedPage, Surroundings, complete, load_page, open_store, page_record, used_items, with_page_links
 from enrich.records.relations import Similar, all_entities, backlinks, compared_text, numeric_ids, redundancy
 from enrich.text import JSON_ESCAPES, counted
-from enrich.wiki.data import Dates, Notice, Ranking, git_dates, load_data, read_dates
+from enrich.wiki import yaml12
+from enrich.wiki.data import Dates, Notice, Ranking, data_insights, git_dates, load_data, read_dates, with_pages
 from enrich.wiki.entities import Entity
 from enrich.wiki.page_files import PageFile, find_pages, names_of
 from enrich.wiki.pages import parse_page
@@ -120,7 +121,7 @@ def build(
     known = ids | {name for name, pages in names_of(files).items() if len(pages) == 1}
     for ranking in (data.reader_ranking, data.research_ranking):
         notices += _unknown_pages(ranking, known, config.wiki.data)
-    complete(records, similar, [page.facts.frontmatter.get("insights") for page in loaded], now)
+    complete(records, similar, list(_insights(config, loaded)), now)
     generated = now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     boxes = {record["id"]: infobox_rows(around.entities.get(record["id"]), record, around.entities, profile) for record in records}
     links = {numbers.get(page, page): urls for page, urls in data.links.items()}
@@ -156,6 +157,8 @@ def _inputs(config: Config) -> bytes:
     package, stages = Path(__file__).parents[1], (*STAGES, *config.stages.further())
     named = [config.root / OWN_STAGES, *(config.root / prompt for name in stages if (prompt := config.stages[name].prompt))]
     prompts = [config.root / "prompts" / f"{name}.md" for name in ("system", *stages)]
+    with suppress(OSError):
+        named += sorted(config.data / "insights" / name for name in names_in(config.data / "insights", config.folders))
     with suppress(OSError):
         named += sorted(config.proposals / name for name in names_in(config.proposals, config.folders, own=True))
     pages = page_files(config)[0]
@@ -254,6 +257,19 @@ def _load_pages(
         if progress is not None:
             progress("pages", count, len(files))
         yield page
+
+
+def _insights(config: Config, loaded: Sequence[LoadedPage]) -> Iterator[Any]:
+    """Each page's insights: those on the page, then those of the data folder."""
+    in_data: dict[str, list[Any]] = {}
+    for insight in with_pages(data_insights(config.data, config.folders)[0], [page.file for page in loaded])[0]:
+        values = {"type": insight.values.get("type"), "text": insight.text} | dict(insight.values)
+        with suppress(yaml12.YamlError):  # aliases that expand to too many values
+            shown = yaml12.json_value({key: value for key, value in values.items() if key not in ("insight", "page", "source")})
+            in_data.setdefault(insight.page, []).append(shown)
+    for page in loaded:
+        own = page.facts.frontmatter.get("insights")
+        yield [*(own if isinstance(own, list) else ()), *in_data.get(page.file.id, ())]
 
 
 def _similar(

@@ -17,6 +17,7 @@ from enrich.review.support import SUPPORTED, EvidenceFile, Support, support_of
 from enrich.stages.fields import INSIGHTS, QUALITY, FieldAnswer, current_value, holds, is_missing, same, value_hash, within
 from enrich.stages.judges import NEAR_SAME, kept
 from enrich.stages.stage import OFFLINE
+from enrich.wiki.data import insights_of_pages
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 
@@ -50,9 +51,10 @@ def propose(wiki: Wiki, lock: Lock, page: Page, answers: Sequence[StageAnswer]) 
     store = wiki.shared(ProposalStore)
     changes: list[FieldChange] = []
     renewals: list[Renewal] = []
+    known = [insight.text for insight in wiki.shared_by_copies(insights_of_pages).get(page.id, ())]
     for answer in answers:
         entry = lock.entry(page.id, answer.stage, page)
-        differing, confirmed = _compared(page, answer, entry, wiki.config.stages.ratings.leap)
+        differing, confirmed = _compared(page, answer, entry, wiki.config.stages.ratings.leap, known)
         changes += differing
         changes += _quality_change(wiki, page, entry, differing)
         if confirmed:
@@ -90,18 +92,21 @@ def renew(wiki: Wiki, renewals: Iterable[Renewal]) -> None:
         wiki.shared(EvidenceFile).update(supports)
 
 
-def _compared(page: Page, answer: StageAnswer, entry: LockEntry | None, leap: float) -> tuple[list[FieldChange], dict[str, str]]:
+def _compared(
+    page: Page, answer: StageAnswer, entry: LockEntry | None, leap: float, known: Sequence[str]
+) -> tuple[list[FieldChange], dict[str, str]]:
     """The changes to propose for one stage, and the value hashes of fields of ours that the answer confirms.
 
     A value that comes out equal, or that differs by less than the noise threshold, is not proposed. The baseline fills gaps and renews its own values;
-    it never replaces a person's or a model's. A rating that moves by `leap` or more is flagged.
+    it never replaces a person's or a model's. A rating that moves by `leap` or more is flagged. Insights that are `known` in
+    the data folder are left out.
     """
     changes: list[FieldChange] = []
     confirmed: dict[str, str] = {}
     for answered in answer.fields:
         old = current_value(page.data, answered.field)
         whose = owner(old, entry, answered.field)
-        given = _matched(_without_rejected(_without_twins(answered, page), answer, entry), old, answer.noise, page)
+        given = _matched(_without_rejected(_without_twins(answered, page, known), answer, entry), old, answer.noise, page)
         if holds(page, given.field, given.value) or within(old, given.value, answer.noise):
             if whose not in PERSONS:
                 confirmed[given.field] = value_hash(old)
@@ -166,15 +171,15 @@ def _matched(given: FieldAnswer, old: Any, noise: float, page: Page) -> FieldAns
     return _reordered(given, value, order)
 
 
-def _without_twins(given: FieldAnswer, page: Page) -> FieldAnswer:
-    """The answer without insights that say the same as an earlier one of it in nearly the same words."""
+def _without_twins(given: FieldAnswer, page: Page, known: Sequence[str]) -> FieldAnswer:
+    """The answer without insights that say the same as a `known` or an earlier one in nearly the same words."""
     if given.field != INSIGHTS:
         return given
     texts = [str(item.get("text") or "") for item in given.value or ()]
     left = [
         at
         for at, text in enumerate(texts)
-        if not any(likeness(text, other) >= NEAR_SAME and same_statement(text, other, page.language) for other in texts[:at])
+        if not any(likeness(text, other) >= NEAR_SAME and same_statement(text, other, page.language) for other in (*known, *texts[:at]))
     ]
     return given if len(left) == len(texts) else _reordered(given, [given.value[at] for at in left], left)
 

@@ -21,6 +21,7 @@ from enrich.stages.fields import current_value, holds
 from enrich.stages.sections import IN_SECTIONS, LEAST_ROOM, condensed_page, split_page, summaries_page
 from enrich.stages.stage import OFFLINE, Stage, fused_request, groups, load_stages
 from enrich.text import counted
+from enrich.wiki.data import insights_of_pages
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.visible import visible
@@ -168,7 +169,8 @@ def _page_states(
             yield StageState(page.id, stage.name, "due", ("refresh",))
         else:
             entry = lock.entry(page.id, stage.name, page)
-            state = _stage_state(page, stage, entry, proposal)
+            in_data = stage.name == "insights" and page.id in wiki.shared_by_copies(insights_of_pages)
+            state = _stage_state(page, stage, entry, proposal, in_data)
             if state.state == "due" and page_losses(wiki, page, stage.name, entry):
                 state = replace(state, reasons=(*state.reasons, SUPPORT_LOST))
             yield state
@@ -184,8 +186,11 @@ def _is_long_enough(body: str, minimum: int) -> bool:
     return visible(body).words >= minimum
 
 
-def _stage_state(page: Page, stage: Stage, entry: LockEntry | None, proposal: Proposal | None) -> StageState:
-    """The first state that fits one of the stage's fields; a stage whose fields are all a person's is `human-edited` or `unmanaged`."""
+def _stage_state(page: Page, stage: Stage, entry: LockEntry | None, proposal: Proposal | None, in_data: bool) -> StageState:
+    """The first state that fits one of the stage's fields; a stage whose fields are all a person's is `human-edited` or `unmanaged`.
+
+    `in_data`: a field without a value on the page is not missing, because the data folder has a value of the page.
+    """
     now = Question.of(page, stage)
     owners: set[str] = set()
     found: set[State] = set()
@@ -193,6 +198,8 @@ def _stage_state(page: Page, stage: Stage, entry: LockEntry | None, proposal: Pr
     for name in stage.fields:
         value = current_value(page.data, name)
         whose = owner(value, entry, name)
+        if whose == "missing" and in_data:
+            whose = "unmanaged"
         owners.add(whose)
         if whose not in PERSONS:
             state, why = _field_state(page, name, now, entry, proposal)

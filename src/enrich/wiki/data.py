@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from enrich.errors import UserError
 from enrich.files import DATA_BYTES, Folders, names_in, read_bytes
@@ -24,6 +24,9 @@ from enrich.wiki.git import NoHistory, history
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page
 from enrich.wiki.rankings import LISTS
+
+if TYPE_CHECKING:
+    from enrich.wiki.wiki import Wiki
 
 # Returns the JSON value that the callable computes for these bytes, from an earlier build if it is known.
 Remember = Callable[[str, bytes, Callable[[], Any]], Any]
@@ -321,6 +324,14 @@ def with_pages(insights: Iterable[Insight], pages: Sequence[PageFile]) -> tuple[
         else:
             loose.append(insight)
     return placed, loose
+
+
+def insights_of_pages(wiki: Wiki) -> Mapping[str, Sequence[Insight]]:
+    """The insights of the data folder by page id. They are a person's, and count as the page's."""
+    found: dict[str, list[Insight]] = {}
+    for insight in with_pages(data_insights(wiki.config.data, wiki.config.folders)[0], wiki.files)[0]:
+        found.setdefault(insight.page, []).append(insight)
+    return found
 
 
 def _values(entry: Any) -> Mapping[str, Any]:
