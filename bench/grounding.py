@@ -41,7 +41,7 @@ class Text:
 
 
 def load(sample: Path) -> tuple[list[Page], dict[str, PageIndex]]:
-    pages = [read_page(file) for file in find_pages(sample / "content" / "docs")[0]]
+    pages = [read_page(file) for file in find_pages(sample / "content" / "docs", ids="stem")[0]]
     return pages, {page.file.path: PageIndex(page.body, title=page.title, description=page.description) for page in pages}
 
 
