@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -179,6 +180,12 @@ def page_of(seen: Seen) -> str:
 def parts_of(seen: Seen) -> list[str]:
     """The stages a request asks for."""
     return list(seen.body["response_format"]["json_schema"]["schema"]["properties"])
+
+
+def default_signals() -> None:
+    """For the start of a child: a shell's background jobs and `nohup` ignore these signals, and children inherit that."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def honest_parts(seen: Seen, score: float = 4.5) -> dict[str, Any]:

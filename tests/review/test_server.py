@@ -20,6 +20,7 @@ from enrich.review.browser import ReviewServer
 from enrich.review.proposals import ProposalStore
 from enrich.stages.fields import value_hash
 from enrich.wiki.wiki import Wiki
+from tests.demo import default_signals
 from tests.review import wikis
 from tests.review.test_terminal import ENRICH
 
@@ -262,7 +263,7 @@ def test_a_page_that_is_none_changes_nothing(workspace: Wiki, browser: Browser, 
 
 
 def test_the_command_prints_the_address_and_ends_at_ctrl_c(workspace: Wiki, tmp_path: Path) -> None:
-    child = pexpect.spawn(str(ENRICH), ["review", "--serve"], cwd=str(tmp_path), encoding="utf-8", timeout=30)
+    child = pexpect.spawn(str(ENRICH), ["review", "--serve"], cwd=str(tmp_path), encoding="utf-8", timeout=30, preexec_fn=default_signals)
     child.expect(r"http://127\.0\.0\.1:(\d+)/\?token=([\w-]{20,})")
     connection = http.client.HTTPConnection("127.0.0.1", int(child.match.group(1)), timeout=10)
     connection.request("GET", f"/?token={child.match.group(2)}")

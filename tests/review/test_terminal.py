@@ -26,6 +26,7 @@ from enrich.review.proposals import ProposalStore, insight_items
 from enrich.review.review_session import ReviewSession
 from enrich.review.terminal_app import ReviewApp, help_table
 from enrich.wiki.wiki import Wiki
+from tests.demo import default_signals
 from tests.review import wikis
 from tests.review.wikis import change_of
 
@@ -441,6 +442,7 @@ def terminal(root: Path, *arguments: str, **env: str) -> Iterator[Any]:
         env={**kept, "TERM": "xterm", "LOGNAME": "ann", "LC_ALL": "C.UTF-8", **env},
         encoding="utf-8",
         timeout=60,
+        preexec_fn=default_signals,
     )
     child.delaybeforesend = None
     try:
