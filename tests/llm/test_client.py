@@ -254,11 +254,13 @@ def test_the_first_final_error_ends_what_waits_without_another_request(serve: Se
 
 
 def test_a_cancelled_request_is_settled_and_leaves_nothing_in_flight(serve: Serve) -> None:
-    server = serve(lambda seen: fake.hang())
+    # With a budget, the others wait for the first answer.
+    server = serve(lambda seen: fake.hang() if seen.number else fake.ok({"summary": "Short."}))
     budget = Budget(10.0)
 
     async def run() -> int:
         async with client(server, budget=budget) as asking:
+            await asking.send(request("the first page"))
             sending = [asyncio.ensure_future(asking.send(request(f"page {number}"))) for number in range(12)]
             while server.requests < 8:
                 await asyncio.sleep(0.005)
