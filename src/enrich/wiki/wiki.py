@@ -89,7 +89,9 @@ class Wiki:
 
     def shared_by_copies(self, factory: Callable[[Wiki], T]) -> T:
         """Like `shared`, for what does not depend on the settings: copies of the wiki with other settings (`replace`) have it too."""
-        return cast(T, self._shared_by_copies.setdefault(factory, factory(self)))
+        if factory not in self._shared_by_copies:
+            self._shared_by_copies[factory] = factory(self)
+        return cast(T, self._shared_by_copies[factory])
 
     def is_skipped(self, file: PageFile) -> bool:
         """Whether `[wiki] skip` names this page: it is recorded, but no model is asked about it."""
