@@ -267,7 +267,9 @@ class Lock:
         found = dict.fromkeys(page.file.earlier_ids)
         found |= dict.fromkeys(self._by_text.get(page.hash, ()))
         for name in (SUMMARY, INSIGHTS):
-            found |= dict.fromkeys(self._by_text.get(value_hash(current_value(page.data, name)), ()))
+            # Pages without a value have that in common with many others.
+            if not is_missing(value := current_value(page.data, name)):
+                found |= dict.fromkeys(self._by_text.get(value_hash(value), ()))
         found.pop(page.id, None)
         return found
 
