@@ -82,6 +82,18 @@ def test_a_good_set_up_has_no_findings(tmp_path: Path, serve: Serve) -> None:
     assert (done.exit, done.out) == (0, "no findings\n")
 
 
+@pytest.mark.parametrize("ignored", ["cache/\nproposals", "/cache/*\n!/cache/README.md\n/proposals/"])
+def test_what_git_ignores_may_be_written_in_several_ways(tmp_path: Path, ignored: str) -> None:
+    wiki = DemoWiki(tmp_path, 2)
+    merged = "enrich.lock merge=union\nenrich.evidence merge=union\n"
+    for name, text in ((".git/HEAD", ""), (".gitignore", f"{ignored}\n"), (".gitattributes", merged)):
+        (wiki.root / name).parent.mkdir(exist_ok=True)
+        (wiki.root / name).write_text(text)
+    assert wiki.enrich("doctor").out == "no findings\n"
+    (wiki.root / ".gitattributes").write_text("enrich.lock merge=union\n")
+    assert "enrich.evidence merge=union" in wiki.enrich("doctor").out
+
+
 @pytest.mark.parametrize(
     ("shape", "able", "lines"),
     [

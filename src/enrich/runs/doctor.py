@@ -187,7 +187,10 @@ def _files(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
     lines: dict[str, set[str]] = {}
     for name in (".gitignore", ".gitattributes"):
         try:
-            lines[name] = {line.strip().strip("/") for line in read_text(root / name, wiki.config.folders, SETTINGS_BYTES).splitlines()}
+            lines[name] = {
+                line.strip().removesuffix("*").strip("/")
+                for line in read_text(root / name, wiki.config.folders, SETTINGS_BYTES).splitlines()
+            }
         except (OSError, UnicodeDecodeError):
             lines[name] = set()
     missing = [f"{folder}/" for folder in ("cache", "proposals") if folder not in lines[".gitignore"]]
@@ -197,9 +200,10 @@ def _files(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
         yield Problem(
             "lock-ignored", "git ignores enrich.lock: others cannot know which values enrich wrote", ".gitignore", "remove that line"
         )
-    if "enrich.lock merge=union" not in lines[".gitattributes"]:
-        do = "run `enrich init`, or add `enrich.lock merge=union`"
-        yield Problem("no-merge-rule", "git does not merge enrich.lock by union, so branches conflict", ".gitattributes", do)
+    for name in ("enrich.lock", "enrich.evidence"):
+        if f"{name} merge=union" not in lines[".gitattributes"]:
+            do = f"run `enrich init`, or add `{name} merge=union`"
+            yield Problem("no-merge-rule", f"git does not merge {name} by union, so branches conflict", ".gitattributes", do)
 
 
 def _decisions(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
