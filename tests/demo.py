@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
@@ -186,6 +186,39 @@ def default_signals() -> None:
     """For the start of a child: a shell's background jobs and `nohup` ignore these signals, and children inherit that."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+
+
+KILLED = 137
+
+
+def killed_child(step: int, arguments: Sequence[str], prepare: Callable[[Callable[[], None]], None]) -> int:
+    """The exit code of a command in a forked child that dies (`KILLED`) right before its `step`-th counted event; -1: it is not killed.
+
+    `prepare` is called in the child and arranges that each event calls the function it is given.
+    """
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    try:
+        seen = 0
+
+        def count() -> None:
+            nonlocal seen
+            if seen == step:
+                os._exit(KILLED)
+            seen += 1
+
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        prepare(count)
+        main(list(arguments))
+        os._exit(0)
+    except SystemExit as error:
+        os._exit(error.code if isinstance(error.code, int) else 1)
+    finally:
+        os._exit(99)
 
 
 def honest_parts(seen: Seen, score: float = 4.5) -> dict[str, Any]:

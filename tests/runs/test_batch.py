@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,16 @@ from zlib import crc32
 
 import pytest
 
-from enrich.cli.main import main  # called in a forked child, which is killed
 from enrich.llm.batches import BatchApi
 from enrich.llm.cache import AnswerCache
 from enrich.runs.ask import Asker
 from enrich.runs.batch_records import BatchRecords
-from tests.demo import DemoWiki, Result, answering, honest, honest_parts, page_of
+from tests.demo import KILLED, DemoWiki, Result, answering, honest, honest_parts, killed_child, page_of
 from tests.fake_batches import FakeBatches, Fate
 from tests.fake_server import Act, FakeServer, Seen, cut_off, filtered, invalid_json, refusal, status
 
 Serve = Callable[..., FakeServer]
 _TOML = '[llm]\nbatch_poll_seconds = 0.01\n[prices."gpt-6-luna"]\ninput = 2.0\noutput = 8.0\n'
-_KILLED = 137
 
 
 def troubled(seen: Seen) -> Act:
@@ -242,19 +239,8 @@ def test_a_long_page_and_its_sections(tmp_path: Path, serve: Serve) -> None:
 
 def _killed(wiki: DemoWiki, step: int) -> int:
     """Run in a forked child that dies right before its `step`-th write or request, or right after the server has handled one."""
-    sys.stdout.flush()
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    try:
-        seen = 0
 
-        def count() -> None:
-            nonlocal seen
-            if seen == step:
-                os._exit(_KILLED)
-            seen += 1
-
+    def prepare(count: Callable[[], None]) -> None:
         def counted(kind: type, name: str) -> None:
             real = getattr(kind, name)
 
@@ -274,16 +260,9 @@ def _killed(wiki: DemoWiki, step: int) -> int:
         BatchApi._once = request  # type: ignore[method-assign]
         for kind, name in ((BatchRecords, "save"), (BatchRecords, "drop"), (BatchRecords, "put"), (Asker, "store")):
             counted(kind, name)
-        null = os.open(os.devnull, os.O_RDWR)
-        os.dup2(null, 1)
-        os.dup2(null, 2)
         os.environ.update(wiki.env())
-        main(["--wiki", str(wiki.root), "run", "--engine", "batch", "--wait"])
-        os._exit(0)
-    except SystemExit as error:
-        os._exit(error.code if isinstance(error.code, int) else 1)
-    finally:
-        os._exit(99)
+
+    return killed_child(step, ["--wiki", str(wiki.root), "run", "--engine", "batch", "--wait"], prepare)
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -306,5 +285,5 @@ def test_killed_at_each_step(tmp_path: Path, serve: Serve) -> None:
         assert not list((wiki.root / "cache/batches").glob("*.json")), f"killed at step {step}"
         if code == 0:
             break
-        assert code == _KILLED
+        assert code == KILLED
     assert step > 25, "too few steps were seen for this to prove anything"

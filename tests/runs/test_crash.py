@@ -5,36 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import enrich
-from enrich.cli.main import main  # called in a forked child, so that each file operation can be counted
-from tests.demo import DemoWiki
+from tests.demo import KILLED, DemoWiki, killed_child
 
 # What changes files: everything else may happen any number of times without a trace.
 _WRITING = {"os.rename", "os.link", "os.remove", "os.truncate", "os.mkdir", "os.chmod"}
-_KILLED = 137
 
 
 def _in_child(root: Path, step: int) -> int:
     """Run `enrich apply --all` in a forked child that dies right before its `step`-th file operation; gives the exit code."""
-    sys.stdout.flush()
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    try:
-        seen = 0
 
-        def count() -> None:
-            nonlocal seen
-            if seen == step:
-                os._exit(_KILLED)
-            seen += 1
-
+    def prepare(count: Callable[[], None]) -> None:
         def hook(event: str, arguments: tuple[Any, ...]) -> None:
             if event in _WRITING or (event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)):
                 count()
@@ -46,16 +33,9 @@ def _in_child(root: Path, step: int) -> int:
             real_fsync(handle)
 
         os.fsync = fsync  # type: ignore[assignment]
-        null = os.open(os.devnull, os.O_RDWR)
-        os.dup2(null, 1)
-        os.dup2(null, 2)
         sys.addaudithook(hook)
-        main(["--wiki", str(root), "apply", "--all"])
-        os._exit(0)
-    except SystemExit as error:
-        os._exit(error.code if isinstance(error.code, int) else 1)
-    finally:
-        os._exit(99)
+
+    return killed_child(step, ["--wiki", str(root), "apply", "--all"], prepare)
 
 
 def _states(root: Path) -> set[str]:
@@ -100,7 +80,7 @@ def test_apply_killed_before_each_file_operation(tmp_path: Path, store: str) -> 
         shutil.rmtree(root)
         if code == 0:
             break
-        assert code == _KILLED
+        assert code == KILLED
     assert step > 20, "too few file operations were seen for this to prove anything"
 
 

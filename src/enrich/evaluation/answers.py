@@ -137,7 +137,7 @@ class AnswerSet:
 
 
 def from_fields(page: str, fields: Iterable[FieldAnswer]) -> PageAnswers:
-    """A model's answers from its judged fields, whatever their findings."""
+    """A model's answers from its judged fields, those with findings included."""
     found: dict[str, Any] = {"page": page, "ratings": {}}
     for given in fields:
         if given.field == "llmSummary":

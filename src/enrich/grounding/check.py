@@ -101,7 +101,7 @@ def _without_copied(
 ) -> list[Finding]:
     """The findings without the hard ones in sentences that are on the page (or in the evidence) word for word.
 
-    Whatever a rule makes of a sentence, the page's own words are supported by the page.
+    The page's own words are supported by the page, also where a rule says otherwise.
     """
     if all(finding.severity == "soft" for finding in findings):
         return findings

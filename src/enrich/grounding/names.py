@@ -78,7 +78,7 @@ def names_in(text: str) -> list[Name]:
                 runs.append([at])
     found = []
     for run in runs:
-        # The first word of a sentence has a capital whatever it is.
+        # The first word of a sentence always has a capital.
         if _opens(text, words[run[0]][0]) and not _is_surely_name(text[slice(*words[run[0]])]):
             run = run[1:]
         spans = tuple(words[at] for at in run)
@@ -97,7 +97,7 @@ def _opens(text: str, start: int) -> bool:
 
 
 def _is_surely_name(word: str) -> bool:
-    """Whether a word at a sentence's start is a name whatever follows: a country, a month, a word with inner capitals."""
+    """Whether a word at a sentence's start is a name regardless of the next word: a country, a month, a word with inner capitals."""
     plain = fold(word)
     if plain in _OPENERS or plain in _ALSO_WORDS:
         return False

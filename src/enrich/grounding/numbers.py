@@ -1,7 +1,7 @@
 """Whether a page, or a piece of it, states a quantity.
 
-The index holds the digits of every number of the page without leading and trailing zeros: all notations of a value share them, whatever
-the scale. Only lines that hold the digits asked for are read for quantities, once each.
+The index holds the digits of every number of the page without leading and trailing zeros: all notations of a value share them, at
+any scale. Only lines that hold the digits asked for are read for quantities, once each.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class NumberIndex:
         return bisect_right(self._starts, offset) - 1
 
     def states_nowhere(self, quantity: Quantity) -> bool:
-        """Whether the page has no notation of this value: not its digits whatever the scale, nor its words."""
+        """Whether the page has no notation of this value: not its digits at any scale, nor its words."""
         return next(self._places(reading.value for reading in quantity.readings), None) is None
 
     def _places(self, values: Iterable[Decimal]) -> Iterator[int]:

@@ -166,7 +166,7 @@ def quantities(text: str, language: str = "en") -> tuple[Quantity, ...]:
 
 @lru_cache(maxsize=8192)
 def key(value: Decimal) -> str:
-    """The digits of a value without leading and trailing zeros: what all notations of it, whatever the scale, have in common."""
+    """The digits of a value without leading and trailing zeros: what its notations at all scales have in common."""
     return "".join(map(str, value.normalize().as_tuple().digits)).strip("0")
 
 

@@ -1,4 +1,4 @@
-"""A budget that is never exceeded, whatever a server says about its usage: money is reserved before a request and settled after it."""
+"""A budget that is never exceeded, also where a server states a wrong usage: money is reserved before a request and settled after it."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Tally:
             self.cost_usd = (self.cost_usd or 0.0) + cost_usd
 
 
-# What refuses a few parameters needs some requests more; whatever a server does, one question costs no more than these.
+# A server that refuses a few parameters needs some more requests; one question never costs more than these.
 MOST_REQUESTS = 6
 
 

@@ -113,7 +113,7 @@ class Price:
         return Price(*(rate * share for rate in astuple(self)))
 
     def at_most(self, input_tokens: int, output_tokens: int) -> float:
-        """The most USD that so many tokens can cost, whatever the server caches."""
+        """The most USD that so many tokens can cost if the server caches nothing or writes everything to its cache."""
         return (input_tokens * max(self.input, self.cached_input, self.cache_write) + output_tokens * self.output) / _MILLION
 
 

@@ -1,7 +1,7 @@
 """The Page Status card: everything a user wants to know about a page's state, as one JSON document (FIELDS.md section 10).
 
 `card_rendering` shows the document as text and HTML and adds nothing to it. If FIELDS.md has two versions of a rule, the later one is used.
-All texts of a card, except in `record`, are on one line and free of control characters, whatever is on the page.
+All texts of a card, except in `record`, are on one line and free of control characters, also if the page's are not.
 """
 
 from __future__ import annotations

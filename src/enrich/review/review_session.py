@@ -161,11 +161,11 @@ class ReviewSession:
             self._record([self._step(after)])
 
     def edit(self, form: Mapping[str, Any]) -> bool:
-        """Take a person's own value. Returns whether it is stored (or changes nothing). Raises `AnswerError` if it is no value of the field."""
+        """Take a person's own value. Returns whether it is stored (or changes nothing). Raises `AnswerError` if it is not a value of the field."""
         return self._take(lambda page: edited(self.change, dict(form), page, by=self.by, when=self.now()))
 
     def choose(self, given: Mapping[str, Decision]) -> None:
-        """Decide on single insights by their ids. Raises `AnswerError` if the choice is no value."""
+        """Decide on single insights by their ids. Raises `AnswerError` if the choice is not valid."""
         make = partial(with_items, given=given, by=self.by, when=self.now())
         if "accept" in given.values():
             self._take(lambda page: make(self.change))

@@ -152,7 +152,7 @@ class Asker:
     async def _answer(self, page: Page, index: PageIndex, samples: list[Sample], result: PageResult) -> None:
         """Ask for these samples: in one request, in one for each stage, or in sections of the page, whichever fits."""
         client = self.service.client
-        # A page that a batch has been asked about is answered by it, whatever was learned about the model's context meanwhile.
+        # A page that a batch has been asked about is answered by it, even if the model's context has become known meanwhile.
         if (client is not None and client.batch_of(samples[0].key)) or self.room(page, samples) is None:
             await self.converse(page, index, samples, result)
             refused = [sample for sample in samples if sample.fields is None and sample.error.cause == "too-long"]
@@ -188,7 +188,7 @@ class Asker:
                 _judge(reply.text, asked, index)
                 again = [sample for sample in asked if sample.wants_again()]
                 if not kept or not again:
-                    # Stored when it arrives: whatever happens during a re-ask, this answer is paid once.
+                    # Stored when it arrives: this answer is paid once, even if the re-ask fails.
                     self.store(samples if kept else asked, again)
                 if again:
                     request = replace(_again(page, first, reply.text, again), again=request.again + 1)

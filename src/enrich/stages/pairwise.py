@@ -1,6 +1,6 @@
 """A ranking from answers to "which of these two?", some of which are wrong.
 
-Each item has a score with a normal distribution. An answer is wrong with probability `ERROR_RATE` whatever the items, else it follows the scores
+Each item has a score with a normal distribution. An answer is wrong with probability `ERROR_RATE`, the same for all items; else it follows the scores
 (Thurstone's model, the normal form of Bradley and Terry's). Expectation propagation (Minka 2001) keeps one message per answer and item; this is
 TrueSkill's update with a rate of errors. Without that rate, one wrong answer about two distant items would move both by half the list.
 

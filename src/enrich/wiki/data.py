@@ -1,6 +1,6 @@
 """The data files of a wiki: entities, resources, rankings, insights and dates (FIELDS.md sections 0, 5, 11 and 13). All of them are optional.
 
-Whatever is wrong with a file or an entry becomes a notice with file and line; everything else is read. Without a file of dates, they come from
+Each fault of a file or an entry becomes a notice with file and line; everything else is read. Without a file of dates, they come from
 one `git log`.
 """
 
@@ -118,7 +118,7 @@ def load_data(folder: Path, remember: Remember = lambda _kind, _raw, compute: co
 
 
 def quotes_of(insight: Mapping[str, Any]) -> tuple[str, ...]:
-    """The quotes of an insight's `evidence`: a text, or a list of texts; whatever else is there counts as none."""
+    """The quotes of an insight's `evidence`: a text, or a list of texts; values of other types are ignored."""
     value = insight.get("evidence")
     return tuple(quote for quote in (value if isinstance(value, list) else [value]) if isinstance(quote, str) and quote.strip())
 

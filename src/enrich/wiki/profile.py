@@ -132,7 +132,7 @@ class InfoboxRow(_Part):
     record: str = ""
     children: str = ""
     default: str = ""
-    words: dict[str, str] = {}  # texts for some values, whatever their case
+    words: dict[str, str] = {}  # texts for some values, in upper or lower case
     show: Literal["text", "capitalized", "title", "host", "list", "compact"] = "text"
     text: str = ""  # with {value} and other keys of the entity in braces, all of which it must have
 
