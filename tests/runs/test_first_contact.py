@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from enrich.review import lock
+from enrich.wiki import data
 from tests.demo import DemoWiki, answering, page_text
 from tests.fake_server import Serve
 
@@ -93,3 +97,18 @@ def test_a_neutral_wikis_records_hold_nothing_that_it_does_not_use(tmp_path: Pat
     assert records["park-1"]["backlinkCount"] == 1
     card = wiki.enrich("show", "park-0").out
     assert "No tables" not in card and "schedule" not in card
+
+
+def test_a_plan_reads_the_data_folder_once_and_no_page_twice(tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages that all lack a value were compared with one another as possibly renamed, and the data folder was read for each of them."""
+    wiki = with_insights(DemoWiki(tmp_path / "wiki", pages=12))
+    wiki.asks(serve(lambda seen: answering({"insights": {"insights": []}})))
+    wiki.enrich("run", "--stage", "insights")
+    for number in range(12):
+        wiki.append(number)
+    read: list[object] = []
+    for module, name in ((lock, "read_page"), (data, "data_insights")):
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given, real=real, **more: read.append(given) or real(*given, **more))
+    assert wiki.enrich("plan").exit == 0
+    assert len(read) == 1
