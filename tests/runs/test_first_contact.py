@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from enrich.review import lock
 from enrich.wiki import data
+from enrich.wiki.pages import read_page
 from tests.demo import DemoWiki, answering, page_text
 from tests.fake_server import Serve
 
@@ -106,9 +108,8 @@ def test_a_plan_reads_the_data_folder_once_and_no_page_twice(tmp_path: Path, ser
     wiki.enrich("run", "--stage", "insights")
     for number in range(12):
         wiki.append(number)
-    read: list[object] = []
-    for module, name in ((lock, "read_page"), (data, "data_insights")):
-        real = getattr(module, name)
-        monkeypatch.setattr(module, name, lambda *given, real=real, **more: read.append(given) or real(*given, **more))
+    pages, folder = Mock(wraps=read_page), Mock(wraps=data.data_insights)
+    monkeypatch.setattr(lock, "read_page", pages)
+    monkeypatch.setattr(data, "data_insights", folder)
     assert wiki.enrich("plan").exit == 0
-    assert len(read) == 1
+    assert (pages.call_count, folder.call_count) == (0, 1)

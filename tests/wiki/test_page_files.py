@@ -89,7 +89,16 @@ def test_a_page_is_named_by_anything_that_is_its_own(vault: Path) -> None:
     files = find_pages(vault, root=vault)[0]
 
     def named(*names: str) -> list[str]:
-        return [file.id for file in select(names, files, vault, vault, lambda: {"E197": "notes"})]
+        return [
+            file.id
+            for file in select(
+                names,
+                files,
+                vault,
+                vault,
+                lambda: {"E197": ["notes"], "ebb-and-flow": ["guide/02-tides"], "old": ["notes", "guide/02-tides"]},
+            )
+        ]
 
     for name in (
         "guide/02-tides",
@@ -103,6 +112,9 @@ def test_a_page_is_named_by_anything_that_is_its_own(vault: Path) -> None:
         assert named(name) == ["guide/02-tides"], name
     assert named("/guide/") == named("__index__/guide") == named("guide/index.mdx") == ["guide/index"]
     assert named("E197") == named("notes") == ["notes"]
+    assert named("/ebb-and-flow/") == ["guide/02-tides"]
+    with pytest.raises(UserError, match="'old' names 2 pages"):
+        named("old")
     assert named("*/guide/*") == ["de/guide/intro", "fr/guide/intro"]
     with pytest.raises(UserError, match="'intro' names 3 pages.*one of de/guide/intro, fr/guide/intro, guide/intro"):
         named("intro")

@@ -287,14 +287,15 @@ def select(
     files: Sequence[PageFile],
     content: Path,
     root: Path,
-    numbers: Callable[[], Mapping[str, str]] = dict,
+    given: Callable[[], Mapping[str, Sequence[str]]] = dict,
 ) -> list[PageFile]:
     """The pages that `names` name, in page order; all pages for no name.
 
-    A name is an id, a path, a glob of either, or a short name that only one page has: its file stem, its address, or its number (`numbers`
-    gives the ids by number). A path may be relative to the content folder, the current folder or the wiki's `root`, or absolute, so that a
-    shell's completion and a pre-commit hook can name files as they see them. Raises `UserError` for a name of several pages or of none, with
-    the candidates or the closest ids, and for a file of the content folder that is not a page.
+    A name is an id, a path, a glob of either, or a short name that only one page has: its file stem, its address, or what its frontmatter calls
+    it (`given` returns the ids by number and address; it is called only for names that fit nothing else). A path may be relative to the content
+    folder, the current folder or the wiki's `root`, or absolute, so that a shell's completion and a pre-commit hook can name files as they see
+    them. Raises `UserError` for a name of several pages or of none, with the candidates or the closest ids, and for a file of the content
+    folder that is not a page.
     """
     wanted = list(names)
     if not wanted:
@@ -308,12 +309,10 @@ def select(
         if not found and any(char in name for char in "*?["):
             found = [file.id for file in files if fnmatchcase(file.id, name) or matches(file.path, path)]
         if not found:
-            found = [file.id for file in short.get(name.strip("/"), ())]
+            found = [file.id for file in short.get(name.strip("/"), ())] or list(given().get(name.strip("/"), ()))
             if len(found) > 1:
                 listed = ", ".join(found[:6]) + (f" and {len(found) - 6} more" if len(found) > 6 else "")
                 raise UserError(f"{name!r} names {len(found)} pages", do=f"name one of {listed}")
-        if not found and re.fullmatch(r"[A-Z]\d+", name):
-            found = [own for own in (numbers().get(name),) if own in ids]
         if not found and (content / path).is_file():
             raise UserError(
                 f"{name!r} is not a page of this wiki", do="`roots` or `exclude` in enrich.toml, its name or a link leave it out"

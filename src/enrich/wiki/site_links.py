@@ -75,6 +75,17 @@ def _without_comments(text: str) -> str:
     return "".join([*parts, text[at:]])
 
 
+def _texts(value: Any) -> list[str]:
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str) and one]
+
+
+def given_addresses(file: PageFile, front: Mapping[str, Any]) -> list[str]:
+    """The addresses that a page's frontmatter gives it, without slashes around them; a slug counts alone and in the page's folder."""
+    found = [one.strip("/") for key in ADDRESS_KEYS for one in _texts(front.get(key))]
+    folder = posixpath.dirname("/".join(map(plain_name, file.url.strip("/").split("/"))))
+    return found + [posixpath.join(folder, one) for one in _texts(front.get("slug")) if not one.startswith("/")]
+
+
 class SiteMap:
     """The pages of a site by their paths, addresses and names. `pages` are the files with their frontmatter."""
 
@@ -99,14 +110,9 @@ class SiteMap:
                 self._add("/".join(dated.groups()), file)
                 self._add(dated[4], file)
             names = [file.stem, *file.short_names[:2]]
-            for key in ADDRESS_KEYS:
-                value = front.get(key)
-                for one in value if isinstance(value, list) else [value]:
-                    if isinstance(one, str) and one:
-                        self._add(one.strip("/"), file)
-                        if key == "slug" and not one.startswith("/"):
-                            self._add(posixpath.join(posixpath.dirname(plain), one), file)
-                        names += [one] if key == "aliases" else []
+            for address in given_addresses(file, front):
+                self._add(address, file)
+            names += _texts(front.get("aliases"))
             for name in dict.fromkeys(name.casefold() for name in names):
                 self._names.setdefault(name, []).append(file)
 

@@ -17,6 +17,7 @@ from enrich.wiki.page_files import PageFile, find_pages, matches, select
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.profile import Profile, load_profile
 from enrich.wiki.prompt_view import PromptView
+from enrich.wiki.site_links import given_addresses
 
 T = TypeVar("T")
 
@@ -111,14 +112,16 @@ class Wiki:
         return "kind-of-page" if any(page.frontmatter.get(key) in values for key, values in rule.values.items()) else ""
 
     @cached_property
-    def numbers(self) -> dict[str, str]:
-        """Page ids by number (`numericId` in a page's frontmatter). Reads all pages."""
-        found: dict[str, str] = {}
+    def given_names(self) -> dict[str, list[str]]:
+        """Page ids by the number and the addresses that a page's frontmatter gives it (`numericId`, `slug`, …). Reads all pages."""
+        found: dict[str, list[str]] = {}
         for file in self.files:
-            if number := read_page(file).frontmatter.get("numericId"):
-                found.setdefault(str(number), file.id)
+            front = read_page(file).frontmatter
+            number = front.get("numericId")
+            for name in dict.fromkeys([*([str(number)] if number else []), *given_addresses(file, front)]):
+                found.setdefault(name, []).append(file.id)
         return found
 
     def select(self, names: Iterable[str]) -> list[PageFile]:
         """The pages that PAGE arguments name, in page order; all pages if `names` is empty (see `wiki.page_files.select`)."""
-        return select(names, self.files, self.config.content, self.config.root, lambda: self.numbers)
+        return select(names, self.files, self.config.content, self.config.root, lambda: self.given_names)
