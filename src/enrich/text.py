@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 # Joiners are part of emoji and of Persian and Indic words. Every other format character only hides or reverses text.
@@ -30,7 +31,7 @@ def printable(text: str, limit: int | None = None) -> str:
     if limit is not None:
         text = " ".join(text.split())
     if not (text.isascii() and text.isprintable()):
-        text = "".join(char if char.isprintable() or char in _JOINERS else " " if _is_space(char) else _escape(char) for char in text)
+        text = "".join(map(_on_one_line, text))
     return text if limit is None or len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
@@ -42,16 +43,18 @@ def escaped(text: str) -> str:
     >>> escaped("a\\u202eb\\x1b[2J")
     'a\\\\u202eb\\\\x1b[2J'
     """
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() or char in _JOINERS or char in _SPACES else _escape(char) for char in text)
+    return text if text.isprintable() else "".join(map(_in_text, text))
 
 
-def _is_space(char: str) -> bool:
-    return char.isspace() and char not in "\x1c\x1d\x1e\x1f"
+@lru_cache(4096)
+def _on_one_line(char: str) -> str:
+    return " " if char.isspace() and char not in "\x1c\x1d\x1e\x1f" else char if char in _JOINERS else _in_text(char)
 
 
-def _escape(char: str) -> str:
+@lru_cache(4096)
+def _in_text(char: str) -> str:
+    if char.isprintable() or char in _JOINERS or char in _SPACES:
+        return char
     code = ord(char)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
@@ -76,9 +79,12 @@ def json_text(data: Any, *, indent: int | None = None) -> str:
     '["a\\\\u202eb", "\\\\u009b2J", "é"]'
     """
     text = json.dumps(data, ensure_ascii=False, indent=indent)
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() or char in _JOINERS or char in _SPACES else json.dumps(char)[1:-1] for char in text)
+    return text if text.isprintable() else "".join(map(_in_json, text))
+
+
+@lru_cache(4096)
+def _in_json(char: str) -> str:
+    return char if char.isprintable() or char in _JOINERS or char in _SPACES else json.dumps(char)[1:-1]
 
 
 def code_span(text: str) -> str:

@@ -187,7 +187,7 @@ def _wording(page: Page, lines: Sequence[_Line], checks: Checks) -> Iterator[_Hi
         "evaluative-flattery": lambda line: not flattery or _is_heading_or_definition(line),
     }
     for line in lines:
-        if line.read:
+        if line.read and line.trimmed:
             for rule, found in phrases.matches(line.text):
                 if rule not in skipped or not skipped[rule](line):
                     yield _Hit(rule, line.number, _quoted(found, phrases.advice[rule]))
@@ -221,7 +221,7 @@ def _structure(page: Page, lines: Sequence[_Line], checks: Checks) -> Iterator[_
     # The remaining three read everything outside code, comments and headings too (FIELDS.md Appendix A).
     has_section = False
     for line in lines:
-        if not line.outside_code:
+        if not line.outside_code or not line.trimmed:
             continue
         lowered = line.text.lower()
         if "it depends" in lowered and "it depends on" not in lowered:
@@ -261,7 +261,7 @@ def _biography(page: Page, lines: Sequence[_Line], checks: Checks) -> Iterator[_
             in_table = has_sources = False
         elif not in_table:
             in_table, has_sources = True, _SOURCE_COLUMN.search(text) is not None
-        if has_sources or (in_table and _SEPARATOR_ROW.match(text)) or _CITED.search(text):
+        if not text or has_sources or (in_table and _SEPARATOR_ROW.match(text)) or _CITED.search(text):
             continue
         claims = phrases.cell_claims if in_table else phrases.claims
         found = next(filter(None, (pattern.search(text) for pattern in claims)), None)

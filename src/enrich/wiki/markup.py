@@ -23,7 +23,8 @@ _TICKS = re.compile(r"`+")
 _SIMPLE_TAG = re.compile(r"</?([A-Za-z][\w.-]*)((?:\s+[\w:.-]+=(?:\"[^\"<>{}]*\"|'[^'<>{}]*'))*+)\s*/?>")
 _TAG_NAME = re.compile(r"</?([A-Za-z][\w.:-]*)|</?(?=>)")
 _SPACE = re.compile(r"\s*")
-_ATTRIBUTE = re.compile(r"([A-Za-z_$@:][\w:.$@-]*)(?:\s*(=)\s*)?")
+# A name, and what follows an equals sign: a quote or brace that opens a value, or a whole HTML value without quotes.
+_ATTRIBUTE = re.compile(r"\s*+([A-Za-z_$@:][\w:.$@-]*+)(?:\s*+=\s*+(?:([\"'{])|[^ \t\n>]*+))?")
 _STRING_ATTRIBUTE = re.compile(r"([\w:.-]+)=(?:\"([^\"]*)\"|'([^']*)')")
 _BRACES = re.compile(r"[{}\"'`]|/\*|//")
 _AUTOLINK = re.compile(r"<((?:https?://|mailto:|ftp://)[^\s<>]*)>")
@@ -74,7 +75,7 @@ class Scan:
                 start = modules.pop()
                 if start < pos:
                     continue
-                end, pos = self._module(start), start + 1
+                end, pos = self._module(start, modules[-1] if modules else len(body)), start + 1
             elif found is None:
                 break
             else:
@@ -159,10 +160,13 @@ class Scan:
             self.spans.append((line_end + 1, inner_end, "code"))
         return end
 
-    def _module(self, start: int) -> int:
-        has_names = self.body.find("from", start, start + 640) >= 0
-        pattern = _EXPORT if self.body.startswith("export", start) else _IMPORT if has_names else _BARE_IMPORT
-        found = pattern.match(self.body, start)
+    def _module(self, start: int, following: int) -> int:
+        """Where the module statement at `start` ends, -1 if it is text. An import ends before the `following` statement."""
+        if self.body.startswith("export", start):
+            found = _EXPORT.match(self.body, start)
+        else:
+            has_names = self.body.find("from", start, min(start + 640, following)) >= 0
+            found = (_IMPORT if has_names else _BARE_IMPORT).match(self.body, start, following)
         return found.end() if found else -1
 
     def _simple(self, tag: re.Match[str]) -> str:
@@ -233,27 +237,22 @@ class Scan:
         if found is None:
             self._budget -= pos - start
             return -1
-        pos = found.end()
-        if not found[2]:
-            return pos
+        quote, inside = found[2], found.end()
+        if quote is None:
+            return inside
         shown = _is_shown(found[1].lower(), component)
-        quote = body[pos : pos + 1]
-        if quote in ('"', "'"):
-            end = body.find(quote, pos + 1)
-            if end < 0 or "\n\n" in body[pos:end]:
-                self._budget -= (end if end >= 0 else len(body)) - pos
-                return -1
-            if shown and (not component or _TEXTLIKE.search(body, pos + 1, end)):
-                extras.append((pos + 1, body[pos + 1 : end]))
-            return end + 1
         if quote == "{":
-            end = self._braces(pos)
+            end = self._braces(inside - 1)
             if end >= 0 and shown:
-                extras.extend(self._expression(pos + 1, end - 1))
+                extras.extend(self._expression(inside, end - 1))
             return end
-        while pos < len(body) and body[pos] not in " \t\n>":  # an HTML value without quotes
-            pos += 1
-        return pos
+        end = body.find(quote, inside)
+        if end < 0 or "\n\n" in body[inside:end]:
+            self._budget -= (end if end >= 0 else len(body)) - inside
+            return -1
+        if shown and (not component or _TEXTLIKE.search(body, inside, end)):
+            extras.append((inside, body[inside:end]))
+        return end + 1
 
     def _braces(self, start: int) -> int:
         """The offset after the `}` that closes the `{` at `start`, ignoring those in strings and comments; -1 if none does."""
