@@ -22,6 +22,7 @@ from enrich.records.database import Database, build
 from enrich.records.relations import redundancy
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page, parse_page
+from enrich.wiki.wiki import Wiki
 
 NOW = datetime(2026, 3, 13, 20, 14, tzinfo=UTC)
 LONG = " ".join(f"subject{number}" for number in range(40))
@@ -58,7 +59,7 @@ def wiki(root: Path, *, pages: Mapping[str, str] = PAGES, data: Mapping[str, str
 
 
 def built(root: Path, **more: Any) -> Database:
-    return build(load_config(root, env={}), now=NOW, **more)
+    return build(Wiki.open(load_config(root, env={})), now=NOW, **more)
 
 
 def said(database: Database) -> list[str]:
@@ -277,7 +278,7 @@ def test_all_records_and_backlinks_of_the_sample_equal_the_reference_build(sampl
     config = load_config(tmp_path, {"wiki.content": f"{sample}/content/docs", "wiki.data": f"{sample}/data"}, env={})
     expected = json.loads((sample / "expected/pages.json").read_text())
     for _ in range(2):  # computed, then from the cache
-        document = json.loads(build(config, now=NOW).text())
+        document = json.loads(build(Wiki.open(config), now=NOW).text())
         assert [record["id"] for record in document["pages"]] == [record["id"] for record in expected]
         # The reference build no longer had the insights of the data folder when its records were stored.
         assert sum(len(record.pop("insights", ())) for record in document["pages"]) > 300

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from enrich import UserError, load_config
-
-# The card of any record is computed by an inner function: records with every combination of values are hard to produce through a wiki.
 from enrich.records.card import Card, page_card, status_card
 from enrich.records.card_rendering import card_text
 from enrich.wiki.data import Insight
-from enrich.wiki.page_files import find_pages
 from enrich.wiki.profile import Profile, load_profile
+
+# The card of any record is computed by an inner function: records with every combination of values are hard to produce through a wiki.
+from enrich.wiki.wiki import Wiki
 from tests.checks.making import page
 from tests.demo import cases
 
@@ -180,10 +180,9 @@ def test_no_text_of_a_card_holds_control_characters() -> None:
 
 
 def test_the_card_of_a_page_on_disk_by_its_wikis_own_profile(lighthouses: Path) -> None:
-    config = load_config(lighthouses, env={})
-    files, _ = find_pages(config.content, ids="stem")
-    file = next(file for file in files if file.id == "north-light")
-    made, notices = page_card(config, file, files, NOW, {"summary": {"state": "due", "reasons": ["missing"]}})
+    wiki = Wiki.open(load_config(lighthouses, env={}))
+    file = wiki.by_id["north-light"]
+    made, notices = page_card(wiki, file, NOW, {"summary": {"state": "due", "reasons": ["missing"]}})
     assert (made["kind"]["label"], made["kind"]["style_guide"]) == ("Tower", "https://lights.example/how-to-write-towers")
     assert [(section["label"], section["present"]) for section in made["sections"]] == [("Light", True), ("Visiting", False)]
     assert (made["entity_type"], made["entity_number"]) == ("tower", "E1")
@@ -199,10 +198,9 @@ def test_the_card_of_a_page_on_disk_by_its_wikis_own_profile(lighthouses: Path) 
 
 
 def test_a_page_that_cannot_be_read_is_an_error(lighthouses: Path) -> None:
-    config = load_config(lighthouses, env={})
-    files, _ = find_pages(config.content, ids="stem")
-    file = next(file for file in files if file.id == "north-light")
+    wiki = Wiki.open(load_config(lighthouses, env={}))
+    file = wiki.by_id["north-light"]
     file.file.unlink()
     file.file.symlink_to(lighthouses / "nowhere.md")
     with pytest.raises(UserError, match=r"north-light\.md: the page cannot be read"):
-        page_card(config, file, files, NOW)
+        page_card(wiki, file, NOW)

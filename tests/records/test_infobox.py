@@ -11,12 +11,13 @@ import pytest
 import yaml
 
 from enrich import load_config
-
-# The rows of an entity of any type; through a wiki each would need a build.
 from enrich.records.database import Database, build
 from enrich.records.infobox import infobox_rows, shown_links
 from enrich.wiki.entities import Entity
 from enrich.wiki.profile import load_profile
+
+# The rows of an entity of any type; through a wiki each would need a build.
+from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki
 
 NOW = datetime(2026, 3, 13, 20, 14, tzinfo=UTC)
@@ -111,7 +112,7 @@ def wiki_of(root: Path, profile: str) -> Path:
 
 
 def built(root: Path) -> Database:
-    return build(load_config(root, env={}), now=NOW)
+    return build(Wiki.open(load_config(root, env={})), now=NOW)
 
 
 def test_the_neutral_profile_shows_an_entitys_own_fields_and_a_wikis_profile_its_keys(tmp_path: Path) -> None:
@@ -167,7 +168,7 @@ def test_all_infoboxes_and_links_of_the_sample_equal_the_reference(sample: Path,
         '[wiki]\nroots = ["knowledge-base", "insight-hunting", "project", "tools"]\nprofile = "longterm-wiki"\n'
     )
     config = load_config(tmp_path, {"wiki.content": f"{sample}/content/docs", "wiki.data": f"{sample}/data"}, env={})
-    document = json.loads(build(config, now=NOW).text())
+    document = json.loads(build(Wiki.open(config), now=NOW).text())
     expected = json.loads((sample / "expected/infobox.json").read_text(encoding="utf-8"))
     assert len(expected) == 184
     assert {page: rows for page, rows in document["infobox"].items() if rows != expected[page]} == {}

@@ -12,6 +12,7 @@ import pytest
 from enrich import load_config
 from enrich.records.database import build
 from enrich.wiki.site_links import page_links
+from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki
 
 NOW = datetime(2026, 3, 13, tzinfo=UTC)
@@ -94,7 +95,7 @@ def make(root: Path, pages: Mapping[str, tuple[str, list[str]]]) -> Path:
 @pytest.mark.parametrize("habit", WIKIS)
 def test_backlinks_are_those_of_the_list(tmp_path: Path, habit: str) -> None:
     pages = WIKIS[habit]
-    document = json.loads(build(load_config(make(tmp_path, pages), env={}), now=NOW).text())
+    document = json.loads(build(Wiki.open(load_config(make(tmp_path, pages), env={})), now=NOW).text())
     found = {page: sorted(entry["id"] for entry in entries) for page, entries in document["backlinks"].items()}
     assert found == {path.rpartition(".")[0]: sorted(sources) for path, (_, sources) in pages.items() if sources}
     counts = {record["id"]: record["backlinkCount"] for record in document["pages"]}

@@ -21,7 +21,7 @@ from enrich.config import WikiSection
 from enrich.records.card import Card, page_card
 from enrich.records.card_rendering import card_html, card_text
 from enrich.records.database import Database, build
-from enrich.wiki.page_files import find_pages
+from enrich.wiki.wiki import Wiki
 
 PAGE = "mesa-optimization"
 ROOTS = ["knowledge-base", "insight-hunting", "project", "tools"]
@@ -36,14 +36,13 @@ def config(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Config:
 @pytest.fixture(scope="module")
 def card(config: Config) -> Card:
     """The card three days after the last edit, as seed 000 shows it."""
-    files, _ = find_pages(config.content, ROOTS, ids="stem")
-    file = next(file for file in files if file.id == PAGE)
-    return page_card(config, file, files, datetime(2026, 2, 1, 12, tzinfo=UTC))[0]
+    wiki = Wiki.open(config)
+    return page_card(wiki, wiki.by_id[PAGE], datetime(2026, 2, 1, 12, tzinfo=UTC))[0]
 
 
 @pytest.fixture(scope="module")
 def database(config: Config) -> Database:
-    return build(config, now=datetime(2026, 3, 13, 20, 14, tzinfo=UTC))
+    return build(Wiki.open(config), now=datetime(2026, 3, 13, 20, 14, tzinfo=UTC))
 
 
 # Seed 000: (line, our line with the parts that differ, why), in the order of the seed.

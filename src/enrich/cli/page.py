@@ -113,7 +113,7 @@ def _one_page(wiki: Wiki, name: str) -> PageFile:
 def _card(wiki: Wiki, file: PageFile, now: datetime) -> tuple[Card, Sequence[Notice]]:
     """A page's status card with the states of its stages, and what is wrong with the wiki around it."""
     states = make_plan(wiki, [file]).enrichment().get(file.id, {})
-    return page_card(wiki.config, file, wiki.files, now, states)
+    return page_card(wiki, file, now, states)
 
 
 def _print_card(card: Card, *, brief: bool = False) -> None:

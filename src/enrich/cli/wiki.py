@@ -15,7 +15,6 @@ from enrich.cli.session import TO_REPORT, Now, Pages, Session, clock, progress_o
 from enrich.records.database import Enrichment, enrichment_states, generated_at, would_change, write_database
 from enrich.records.database import build as build_database
 from enrich.text import counted
-from enrich.wiki.wiki import Wiki
 
 # What only one of these commands needs is imported in it: a build whose records are stored takes a third of a second.
 app = Typer(rich_markup_mode=None)
@@ -102,19 +101,20 @@ def build(
 ) -> None:
     """Build all records: frontmatter, entity data and computed values, into database.json."""
     session: Session = ctx.obj
-    config = session.config()
-    file = output if output is not None else config.root / FILE_NAME
     started = time.perf_counter()
+    wiki = session.open_wiki()
+    config = wiki.config
+    file = output if output is not None else config.root / FILE_NAME
     moment = clock(now) or (generated_at(file, config.folders_of(file)) if exit_code else None) or datetime.now(UTC)
 
     def states() -> Enrichment:
         from enrich.runs.plan import make_plan
 
-        return make_plan(Wiki.open(config)).enrichment()
+        return make_plan(wiki).enrichment()
 
     with progress_of_build(session) as progress:
-        enrichment = enrichment_states(config, states)
-        database = build_database(config, now=moment, enrichment=enrichment, dates_file=dates, progress=progress)
+        enrichment = enrichment_states(wiki, states)
+        database = build_database(wiki, now=moment, enrichment=enrichment, dates_file=dates, progress=progress)
         changed = would_change(database, file, config.folders_of(file)) if exit_code else False
         written = [] if exit_code else write_database(database, file, split=split, within=config.folders_of(file))
     seconds = time.perf_counter() - started
@@ -159,7 +159,7 @@ def site(
     moment = clock(now) or datetime.now(UTC)
     with progress_of_build(session) as progress:
         states = make_plan(wiki).enrichment()
-        database = build_database(wiki.config, now=moment, enrichment=states, dates_file=dates, progress=progress)
+        database = build_database(wiki, now=moment, enrichment=states, dates_file=dates, progress=progress)
         files = write_site(wiki, database, states, folder, now=moment)
     for notice in database.notices:
         session.warn(str(notice))

@@ -14,7 +14,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from enrich.config import Config
 from enrich.errors import UserError
 from enrich.grounding import PageIndex
 from enrich.metrics.structure import js_round
@@ -25,7 +24,8 @@ from enrich.wiki.data import SCORES, Insight, Notice, data_insights, page_insigh
 from enrich.wiki.entities import Entity
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page, read_page
-from enrich.wiki.profile import PageType, Profile, load_profile
+from enrich.wiki.profile import PageType, Profile
+from enrich.wiki.wiki import Wiki
 
 Card = dict[str, Any]
 Light = Literal["green", "amber", "red"]
@@ -63,26 +63,26 @@ _H2 = re.compile(r"^##[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
 
 
 def page_card(
-    config: Config,
+    wiki: Wiki,
     file: PageFile,
-    files: Sequence[PageFile],
     now: datetime,
     states: States | None = None,
     *,
     dates_file: Path | None = None,
 ) -> tuple[Card, list[Notice]]:
-    """The card of one of the wiki's `files`, and what is wrong with the wiki around it.
+    """The card of a page of the wiki, and what is wrong with the wiki around it.
 
     `states` are the states of the page's stages. Dates come from `dates_file` if it is given, else from git. Raises `UserError` if the page
     cannot be read.
     """
-    database = build(config, now=now, dates_file=dates_file)
-    card = next(page_cards(config, files, database, now, {file.id: states or {}}, only=file), None)
+    database = build(wiki, now=now, dates_file=dates_file)
+    card = next(page_cards(wiki, database, now, {file.id: states or {}}, only=file), None)
     if card is None:
         raise UserError("the page cannot be read", where=str(file.file), do="see `enrich check` for the reason")
     card["chance"] = asdict(PageIndex.of(read_page(file)).chance())
+    config = wiki.config
     found, notices = data_insights(config.data, config.folders)
-    _, loose = with_pages(found, files)
+    _, loose = with_pages(found, wiki.files)
     without_page = "an insight without a page: neither `page` nor `source` names one"
     return card, [
         *database.notices,
@@ -92,19 +92,18 @@ def page_card(
 
 
 def page_cards(
-    config: Config,
-    files: Sequence[PageFile],
+    wiki: Wiki,
     database: Database,
     now: datetime,
     states: Mapping[str, States],
     *,
     only: PageFile | None = None,
 ) -> Iterator[Card]:
-    """The cards of the wiki's `files` (of `only` one), by the records of a build; pages without a record are left out."""
-    profile = load_profile(config.wiki.profile, config.root, config.folders)
-    tied, _ = with_pages(data_insights(config.data, config.folders)[0], files)
+    """The cards of the wiki's pages (of `only` one), by the records of a build; pages without a record are left out."""
+    config, profile = wiki.config, wiki.profile
+    tied, _ = with_pages(data_insights(config.data, config.folders)[0], wiki.files)
     records = {record["filePath"]: record for record in database.pages}
-    for file in files if only is None else [only]:
+    for file in wiki.files if only is None else [only]:
         if file.path not in records:
             continue
         page = read_page(file)

@@ -26,8 +26,8 @@ from enrich.wiki.data import Dates, Notice, Ranking, data_insights, git_dates, l
 from enrich.wiki.entities import Entity
 from enrich.wiki.page_files import PageFile, find_pages, names_of
 from enrich.wiki.pages import parse_page
-from enrich.wiki.profile import Profile, load_profile
-from enrich.wiki.wiki import page_files
+from enrich.wiki.profile import Profile
+from enrich.wiki.wiki import Wiki
 
 SCHEMA = 1
 DATES_FILE = "git-dates.json"
@@ -66,7 +66,7 @@ class Database:
 
 
 def build(
-    config: Config,
+    wiki: Wiki,
     *,
     now: datetime,
     enrichment: Enrichment | None = None,
@@ -76,14 +76,11 @@ def build(
     """The records of all pages of a wiki.
 
     Scores depend on the time `now`. `enrichment` gives each page's stage states. Dates come from `dates_file`, else from `git-dates.json` in
-    the data folder, else from git. Raises `UserError` if the content folder is missing or `dates_file` cannot be used; any other fault is
-    among the notices, and the rest is built.
+    the data folder, else from git. Raises `UserError` if `dates_file` cannot be used; any other fault is among the notices, and the rest is
+    built.
     """
-    if not config.content.is_dir():
-        raise UserError("the content folder does not exist", where=str(config.content), do="set [wiki] content in enrich.toml")
-    profile = load_profile(config.wiki.profile, config.root, config.folders)
-    notices: list[Notice] = []
-    files = _page_files(config, profile, notices)
+    config, profile, files = wiki.config, wiki.profile, wiki.files
+    notices = list(_notices_of_pages(wiki))
     ids = {file.id for file in files}
     store = open_store(config.cache / "pages", profile, config.folders)
     complete_build = False
@@ -138,21 +135,22 @@ def build(
     )
 
 
-def enrichment_states(config: Config, plan: Callable[[], Enrichment]) -> Enrichment:
+def enrichment_states(wiki: Wiki, plan: Callable[[], Enrichment]) -> Enrichment:
     """What `plan` gives (`Plan.enrichment` of the whole wiki), from the last build if nothing that it depends on has changed.
 
     Planning parses every page. A build that finds its records in the cache should not wait for that.
     """
-    store = KeyedStore(config.cache / "states.db", within=config.folders)
+    store = KeyedStore(wiki.config.cache / "states.db", within=wiki.config.folders)
     try:
-        states: Enrichment = store.remember("states", _inputs(config), plan)
+        states: Enrichment = store.remember("states", _inputs(wiki), plan)
         return states
     finally:
         store.close(prune=True)
 
 
-def _inputs(config: Config) -> bytes:
+def _inputs(wiki: Wiki) -> bytes:
     """A hash of everything that states depend on: configuration, code, prompts, lock, proposals and pages."""
+    config = wiki.config
     digest = hashlib.blake2b(config.model_dump_json().encode())
     package, stages = Path(__file__).parents[1], (*STAGES, *config.stages.further())
     named = [config.root / OWN_STAGES, *(config.root / prompt for name in stages if (prompt := config.stages[name].prompt))]
@@ -161,13 +159,12 @@ def _inputs(config: Config) -> bytes:
         named += sorted(config.data / "insights" / name for name in names_in(config.data / "insights", config.folders))
     with suppress(OSError):
         named += sorted(config.proposals / name for name in names_in(config.proposals, config.folders, own=True))
-    pages = page_files(config)[0]
     ours = [*package.rglob("*.py"), *shipped_prompts().glob("*.md")]
     reads = [(str(file), file.read_bytes) for file in sorted(ours)]
     reads += [(str(file), partial(read_bytes, file, config.folders, LOCK_BYTES)) for file in (*prompts, *named, config.lock)]
-    reads += [(f"{page.id}\0{page.path}", page.read) for page in pages]
+    reads += [(f"{page.id}\0{page.path}", page.read) for page in wiki.files]
     reads += [
-        (f"{page.id}\0sidecar", partial(read_bytes, page.store, config.folders, PAGE_BYTES)) for page in pages if page.fields.sidecars
+        (f"{page.id}\0sidecar", partial(read_bytes, page.store, config.folders, PAGE_BYTES)) for page in wiki.files if page.fields.sidecars
     ]
     for name, read in reads:
         try:
@@ -212,20 +209,20 @@ def generated_at(file: Path, within: Folders | None = None) -> datetime | None:
         return None
 
 
-def _page_files(config: Config, profile: Profile, notices: list[Notice]) -> list[PageFile]:
-    files, warnings = page_files(config, profile)
-    for warning in warnings:
+def _notices_of_pages(wiki: Wiki) -> Iterator[Notice]:
+    """What is wrong with the pages as a whole, and pages outside the roots."""
+    config = wiki.config
+    for warning in wiki.warnings:
         path, _, message = warning.partition(": ")
         line = 0 if (config.content / path).is_dir() or not (config.content / path).exists() else 1
-        notices.append(Notice(f"{config.wiki.content}/{path}", line, message))
+        yield Notice(f"{config.wiki.content}/{path}", line, message)
     if config.wiki.roots is not None:
-        inside = {file.path for file in files}
+        inside = {file.path for file in wiki.files}
         everything = find_pages(config.content, exclude=config.wiki.exclude, root=config.root)[0]
         outside = [file.path for file in everything if file.path not in inside]
         if outside:
             said = f"{counted(len(outside), 'page')} outside the roots of enrich.toml: no record"
-            notices.append(Notice(f"{config.wiki.content}/{outside[0]}", 1, said))
-    return files
+            yield Notice(f"{config.wiki.content}/{outside[0]}", 1, said)
 
 
 def _dates(config: Config, profile: Profile, dates_file: Path | None, notices: list[Notice]) -> Dates:

@@ -97,7 +97,7 @@ def write_site(wiki: Wiki, database: Database, states: Mapping[str, Any], folder
     make_folder(folder / "pages", within)
     name, generated = printable(wiki.config.root.name), now.astimezone(UTC).isoformat(timespec="minutes")
     rows, files = [], [folder / "index.html"]
-    for card in page_cards(wiki.config, wiki.files, database, now, states):
+    for card in page_cards(wiki, database, now, states):
         file = folder / "pages" / f"{file_names(card['id'])[1].removesuffix('.json')}.html"
         changes = proposals[card["id"]].changes if card["id"] in proposals else ()
         rows.append(_row(card, changes, f"pages/{quote(file.name)}", ratings.get(card["file_path"], [])))

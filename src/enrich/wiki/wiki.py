@@ -59,10 +59,13 @@ class Wiki:
                 where=str(config.root / "enrich.toml"),
                 do="set `content` under [wiki] to the folder of pages",
             )
-        files, warnings = page_files(config)
+        profile = load_profile(config.wiki.profile, config.root, config.folders)
+        files, warnings = page_files(config, profile)
         if config.stages.description.enabled:
             files = [replace(file, hidden=frozenset({"description"})) for file in files]
-        return cls(config, files, warnings)
+        wiki = cls(config, files, warnings)
+        wiki.profile = profile
+        return wiki
 
     @cached_property
     def by_id(self) -> dict[str, PageFile]:
