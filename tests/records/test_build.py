@@ -15,7 +15,9 @@ import pytest
 
 from enrich import UserError, load_config
 
-# What is parsed and compared again is seen in the modules that do it.
+# What is parsed and compared again is seen in the modules that do it; when processes start is set in theirs.
+from enrich import blocks as blocks_module
+from enrich.blocks import Blocks
 from enrich.records import database as module
 from enrich.records import record as facts_module
 from enrich.records.database import Database, build
@@ -139,6 +141,17 @@ def test_only_edited_pages_are_parsed_and_only_changed_words_are_compared_again(
     assert (parsed[5:], compared) == (["crow"], [4, 4])
     (tmp_path / "cache/pages/pages.sqlite").unlink()
     assert built(tmp_path).text() == edited
+
+
+def test_a_build_in_several_processes_is_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [f"lantern{number} keeper{number % 7} harbour{number % 5}" for number in range(60)]
+    text = '---\ntitle: "Page {0}"\n---\n' + " ".join(words) + "\n"
+    pages = {f"many/page-{number}.md": text.replace("{0}", str(number)) + f"Only here: {number}.\n" for number in range(70)}
+    alone = built(wiki(tmp_path / "alone", pages=pages)).text()
+    # Processes are started after the first block: the pages of this test would not be worth any.
+    monkeypatch.setattr(blocks_module, "_WORTH_A_POOL", 0.0)
+    assert built(wiki(tmp_path / "pool", pages=pages), blocks=Blocks(processes=2)).text() == alone
+    assert alone.count('"similarity":') == 70 * 5
 
 
 @pytest.mark.parametrize("harm", ["garbage", "foreign", "cut", "values", "swapped", "folder"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,6 +96,23 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path, serve: Serve, cluster: st
 
 
 @pytest.mark.ray
+def test_a_build_on_ray_writes_the_same_bytes(tmp_path: Path, cluster: str) -> None:
+    wiki = DemoWiki(tmp_path, 70)  # several blocks of pages
+    wiki.file(3).write_text("---\ntitle: [\n---\nThe bridge burned down.\n")
+    files = []
+    for more in ([], ["--engine", "ray", "--ray-address", cluster]):
+        # Nothing of the build before: all pages are read and compared again.
+        shutil.rmtree(wiki.root / "cache", ignore_errors=True)
+        process = wiki.start("build", "--now", "2026-03-13T20:14:00Z", "--json", *more, **_NO_TOKEN)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err.decode()
+        assert json.loads(out)["pages"] == 70
+        files.append((wiki.root / "database.json").read_bytes())
+    assert files[0] == files[1]
+    assert b'"similarity":' in files[0]
+
+
+@pytest.mark.ray
 def test_the_rate_is_held_across_workers(tmp_path: Path, serve: Serve, cluster: str) -> None:
     wiki = DemoWiki(tmp_path / "ray", 50, "[llm]\nrequests_per_minute = 600\n")
     times: list[float] = []
@@ -120,3 +139,6 @@ def test_without_the_package_the_command_says_what_to_install(tmp_path: Path, mo
     result = wiki.enrich("run", "--engine", "ray")
     assert result.exit == 1 and "pip install 'enrich[ray]'" in result.err
     assert wiki.enrich("run", "--workers", "2").exit == 2
+    result = wiki.enrich("build", "--engine", "ray")
+    assert result.exit == 1 and "pip install 'enrich[ray]'" in result.err
+    assert wiki.enrich("build", "--ray-address", "host:6379").exit == 2

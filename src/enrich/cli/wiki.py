@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 
 from typer import Argument, Context, Exit, Option, Typer, echo, prompt
 
+from enrich.blocks import open_blocks
 from enrich.cli.session import TO_REPORT, Now, Pages, Session, clock, progress_of_build
+from enrich.errors import UserError
 from enrich.records.database import Enrichment, enrichment_states, generated_at, would_change, write_database
 from enrich.records.database import build as build_database
 from enrich.text import counted
@@ -95,12 +97,20 @@ def build(
         Path | None, Option("--dates", metavar="FILE", help="Dates from a JSON file, {modified: {path: date}, created: …}, not from git.")
     ] = None,
     split: Annotated[bool, Option("--split", help="Also write pages.json and backlinks.json beside it.")] = False,
+    engine: Annotated[
+        Literal["local", "ray"], Option("--engine", metavar="E", help="Where pages are read and compared: local (all processors), or ray.")
+    ] = "local",
+    ray_address: Annotated[
+        str | None, Option("--ray-address", metavar="A", help="With --engine ray: the cluster (default: this machine).")
+    ] = None,
     exit_code: Annotated[
         bool, Option("--exit-code", help="Write nothing; exit with 10 if the file would change (by its own clock unless --now is given).")
     ] = False,
 ) -> None:
     """Build all records: frontmatter, entity data and computed values, into database.json."""
     session: Session = ctx.obj
+    if ray_address is not None and engine != "ray":
+        raise UserError("--ray-address is about Ray", do="use it with --engine ray", exit_code=2)
     started = time.perf_counter()
     wiki = session.open_wiki()
     config = wiki.config
@@ -112,9 +122,9 @@ def build(
 
         return make_plan(wiki).enrichment()
 
-    with progress_of_build(session) as progress:
+    with open_blocks(engine, ray_address) as blocks, progress_of_build(session) as progress:
         enrichment = enrichment_states(wiki, states)
-        database = build_database(wiki, now=moment, enrichment=enrichment, dates_file=dates, progress=progress)
+        database = build_database(wiki, now=moment, enrichment=enrichment, dates_file=dates, blocks=blocks, progress=progress)
         changed = would_change(database, file, config.folders_of(file)) if exit_code else False
         written = [] if exit_code else write_database(database, file, split=split, within=config.folders_of(file))
     seconds = time.perf_counter() - started
@@ -157,9 +167,9 @@ def site(
     folder = output if output is not None else wiki.config.root / "site"
     started = time.perf_counter()
     moment = clock(now) or datetime.now(UTC)
-    with progress_of_build(session) as progress:
+    with open_blocks() as blocks, progress_of_build(session) as progress:
         states = make_plan(wiki).enrichment()
-        database = build_database(wiki, now=moment, enrichment=states, dates_file=dates, progress=progress)
+        database = build_database(wiki, now=moment, enrichment=states, dates_file=dates, blocks=blocks, progress=progress)
         files = write_site(wiki, database, states, folder, now=moment)
     for notice in database.notices:
         session.warn(str(notice))

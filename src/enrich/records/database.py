@@ -13,12 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from enrich.blocks import Blocks
 from enrich.config import OWN_STAGES, STAGES, Config, shipped_prompts
 from enrich.errors import UserError
 from enrich.files import LOCK_BYTES, PAGE_BYTES, Folders, KeyedStore, names_in, open_file, read_bytes, write_text_atomically
 from enrich.metrics.links import resource_map
 from enrich.records.infobox import Row, infobox_rows
-from enrich.records.record import LoadedPage, Surroundings, complete, load_page, open_store, page_record, used_items, with_page_links
+from enrich.records.record import LoadedPage, Surroundings, complete, load_pages, open_store, page_record, used_items, with_page_links
 from enrich.records.relations import Similar, all_entities, backlinks, compared_text, numeric_ids, redundancy
 from enrich.text import JSON_ESCAPES, counted
 from enrich.wiki import yaml12
@@ -71,15 +72,16 @@ def build(
     now: datetime,
     enrichment: Enrichment | None = None,
     dates_file: Path | None = None,
+    blocks: Blocks | None = None,
     progress: Progress | None = None,
 ) -> Database:
     """The records of all pages of a wiki.
 
     Scores depend on the time `now`. `enrichment` gives each page's stage states. Dates come from `dates_file`, else from `git-dates.json` in
-    the data folder, else from git. Raises `UserError` if `dates_file` cannot be used; any other fault is among the notices, and the rest is
-    built.
+    the data folder, else from git. `blocks`: where pages are worked on (default: this process). Raises `UserError` if `dates_file` cannot be
+    used; any other fault is among the notices, and the rest is built.
     """
-    config, profile, files = wiki.config, wiki.profile, wiki.files
+    config, profile, files, blocks = wiki.config, wiki.profile, wiki.files, blocks or Blocks()
     notices = list(_notices_of_pages(wiki))
     ids = {file.id for file in files}
     store = open_store(config.cache / "pages", profile, config.folders)
@@ -88,7 +90,7 @@ def build(
         data = load_data(config.data, store.remember, config.folders)
         notices += [Notice(f"{config.wiki.data}/{notice.file}", notice.line, notice.message) for notice in data.notices]
         dates = _dates(config, profile, dates_file, notices)
-        loaded = list(_load_pages(files, profile, store, config.wiki.content, notices, progress))
+        loaded = list(_load_pages(files, profile, store, config.wiki.content, notices, blocks, progress))
         linked: dict[str, list[str]] = {}
         if profile.page_links:
             loaded, linked = with_page_links(loaded)
@@ -111,7 +113,7 @@ def build(
             record, said = page_record(page.file, page.facts, around)
             notices += [Notice(f"{config.wiki.content}/{notice.file}", notice.line, notice.message) for notice in said]
             records.append(record)
-        similar = _similar(loaded, [record["contentFormat"] for record in records], store, progress)
+        similar = _similar(loaded, [record["contentFormat"] for record in records], store, blocks, progress)
         complete_build = True
     finally:
         store.close(prune=complete_build)  # an interrupted build does not know which entries are still needed
@@ -239,21 +241,29 @@ def _dates(config: Config, profile: Profile, dates_file: Path | None, notices: l
 
 
 def _load_pages(
-    files: Sequence[PageFile], profile: Profile, store: KeyedStore, content: str, notices: list[Notice], progress: Progress | None
-) -> Iterable[LoadedPage]:
-    for count, file in enumerate(files, 1):
-        try:
-            raw = file.read()
-        except OSError as error:
-            notices.append(Notice(f"{content}/{file.path}", 0, f"cannot be read ({error.strerror or error}); it gets no record"))
-            continue
-        page = load_page(file, raw, profile, store)
+    files: Sequence[PageFile],
+    profile: Profile,
+    store: KeyedStore,
+    content: str,
+    notices: list[Notice],
+    blocks: Blocks,
+    progress: Progress | None,
+) -> Iterator[LoadedPage]:
+    for count, page in enumerate(load_pages(_read(files, content, notices), profile, store, blocks), 1):
         if page.facts.problem is not None:
             _, reason, line = page.facts.problem
-            notices.append(Notice(f"{content}/{file.path}", line, reason))
+            notices.append(Notice(f"{content}/{page.file.path}", line, reason))
         if progress is not None:
             progress("pages", count, len(files))
         yield page
+
+
+def _read(files: Sequence[PageFile], content: str, notices: list[Notice]) -> Iterator[tuple[PageFile, bytes]]:
+    for file in files:
+        try:
+            yield file, file.read()
+        except OSError as error:
+            notices.append(Notice(f"{content}/{file.path}", 0, f"cannot be read ({error.strerror or error}); it gets no record"))
 
 
 def _insights(config: Config, loaded: Sequence[LoadedPage]) -> Iterator[Any]:
@@ -270,13 +280,13 @@ def _insights(config: Config, loaded: Sequence[LoadedPage]) -> Iterator[Any]:
 
 
 def _similar(
-    loaded: Sequence[LoadedPage], formats: Sequence[str], store: KeyedStore, progress: Progress | None
+    loaded: Sequence[LoadedPage], formats: Sequence[str], store: KeyedStore, blocks: Blocks, progress: Progress | None
 ) -> Sequence[Sequence[Similar]]:
     """The redundancy of all pages, from the store if no page's words and format changed."""
 
     def compute() -> list[list[Similar]]:
         texts = (compared_text(parse_page(page.file, page.raw).text) if page.compared is None else page.compared for page in loaded)
-        return redundancy(texts, formats, None if progress is None else lambda done, total: progress("redundancy", done, total))
+        return redundancy(texts, formats, blocks, None if progress is None else lambda done, total: progress("redundancy", done, total))
 
     inputs = [(page.facts.words, content_format) for page, content_format in zip(loaded, formats, strict=True)]
     found: list[list[Similar]] = store.remember("redundancy", _json(inputs).encode("utf-8", JSON_ESCAPES), compute)

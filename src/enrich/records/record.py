@@ -8,15 +8,19 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from enrich.blocks import Blocks
 from enrich.files import Folders, KeyedStore
 from enrich.metrics.links import Links, links, referenced_resources, unconverted_links
 from enrich.metrics.quality import coverage, suggested_quality
@@ -27,7 +31,7 @@ from enrich.text import number, number_text
 from enrich.wiki import yaml12
 from enrich.wiki.data import Dates, Notice, Resource
 from enrich.wiki.entities import Entity
-from enrich.wiki.page_files import PageFile
+from enrich.wiki.page_files import PageFile, Problem
 from enrich.wiki.pages import Page, parse_page
 from enrich.wiki.profile import Profile
 from enrich.wiki.site_links import ADDRESS_KEYS, PageLink, SiteMap, page_links
@@ -106,20 +110,53 @@ class LoadedPage:
     compared: bytes | None = None
 
 
-def load_page(file: PageFile, raw: bytes, profile: Profile, store: KeyedStore) -> LoadedPage:
-    """The page with the bytes `raw`, its facts from the store if they are there."""
-    # The file name is part of the key because a page without a title gets its title from it.
-    sidecar = file.read_sidecar()
-    parts = [os.fsencode(file.path.rpartition("/")[2]), repr(sorted(file.fields.keys.items())).encode(), repr(sidecar).encode(), raw]
-    key = store.key("page", b"\0".join(parts))
-    try:
-        return LoadedPage(file, raw, _FACTS.validate_python(store.get(key)))
-    except ValidationError:
-        page = parse_page(file, raw, sidecar)
+# Pages that are worked on together: few enough that all processors have some, many enough to be worth sending.
+_BLOCK = 32
+_Read = tuple[PageFile, bytes, bytes | Problem | None]  # a page's file, its bytes, its sidecar
+
+
+def load_pages(files: Iterable[tuple[PageFile, bytes]], profile: Profile, store: KeyedStore, blocks: Blocks) -> Iterator[LoadedPage]:
+    """The pages with these bytes in order, their facts from the store if they are there."""
+    waiting: deque[list[tuple[_Read, bytes, PageFacts | None]]] = deque()
+
+    def unknown() -> Iterator[list[_Read]]:
+        rest = iter(files)
+        while block := list(islice(rest, _BLOCK)):
+            found = []
+            for file, raw in block:
+                # The file name is part of the key because a page without a title gets its title from it.
+                sidecar = file.read_sidecar()
+                fields = repr(sorted(file.fields.keys.items())).encode()
+                parts = [os.fsencode(file.path.rpartition("/")[2]), fields, repr(sidecar).encode(), raw]
+                key = store.key("page", b"\0".join(parts))
+                try:
+                    known = _FACTS.validate_python(store.get(key))
+                except ValidationError:
+                    known = None
+                found.append(((file, raw, sidecar), key, known))
+            waiting.append(found)
+            # A record needs nothing of what a model is shown.
+            yield [(replace(file, view=None), raw, sidecar) for (file, raw, sidecar), _, known in found if known is None]
+
+    for computed in blocks.map(partial(_facts_of, profile), unknown()):
+        new = iter(computed)
+        for (file, raw, _), key, known in waiting.popleft():
+            if known is not None:
+                yield LoadedPage(file, raw, known)
+                continue
+            facts, compared = next(new)
+            store.put(key, _FACTS.dump_python(facts))
+            yield LoadedPage(file, raw, facts, compared)
+
+
+def _facts_of(profile: Profile, pages: Sequence[_Read]) -> list[tuple[PageFacts, bytes]]:
+    """(the facts, the words that redundancy compares) of each page."""
+    found = []
+    for read in pages:
+        page = parse_page(*read)
         compared = compared_text(page.text)
-        facts = page_facts(page, profile, compared)
-        store.put(key, _FACTS.dump_python(facts))
-        return LoadedPage(file, raw, facts, compared)
+        found.append((page_facts(page, profile, compared), compared))
+    return found
 
 
 def page_facts(page: Page, profile: Profile, compared: bytes) -> PageFacts:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import regex
 
+from enrich.blocks import Blocks
 from enrich.metrics.markup_spans import LINK, TAG
 from enrich.metrics.structure import S, is_falsy, line_breaks
 from enrich.wiki.data import Notice
@@ -129,10 +130,13 @@ def compared_text(text: str) -> bytes:
     return b" ".join(text.lower().encode("ascii", "replace").translate(_WORD_BYTES).split())
 
 
-def redundancy(texts: Iterable[bytes], groups: Sequence[str], progress: Callable[[int, int], None] | None = None) -> list[list[Similar]]:
+def redundancy(
+    texts: Iterable[bytes], groups: Sequence[str], blocks: Blocks | None = None, progress: Callable[[int, int], None] | None = None
+) -> list[list[Similar]]:
     """For each page the pages most similar to it: at most five, most similar first, equal ones in page order.
 
-    `texts` are results of `compared_text`; only pages of equal group (content format) are compared. `progress` gets (pages done, of how many).
+    `texts` are results of `compared_text`; only pages of equal group (content format) are compared, where `blocks` says (default: this process).
+    `progress` gets (pages done, of how many).
     """
     import numpy as np
 
@@ -149,9 +153,10 @@ def redundancy(texts: Iterable[bytes], groups: Sequence[str], progress: Callable
         members = [page for page in compared if groups[page] == group]
         similarity_of = _Similarity([words[page] for page in members], [runs[page] for page in members])
         block = max(1, min(_ROWS, _CELLS // len(members)))
-        for start in range(0, len(members), block):
-            stop = min(start + block, len(members))
-            for page, row in zip(members[start:stop], _best(similarity_of.rows(start, stop)), strict=True):
+        rows = [(start, min(start + block, len(members))) for start in range(0, len(members), block)]
+        best = (blocks or Blocks()).map(similarity_of.best, rows)
+        for (start, stop), similar in zip(rows, best, strict=True):
+            for page, row in zip(members[start:stop], similar, strict=True):
                 found[page] = [(members[column], percent) for column, percent in row]
             if progress is not None:
                 progress(done + stop, len(compared))
@@ -182,6 +187,10 @@ class _Similarity:
         self.frequent = matrix[:, frequent].toarray().astype(np.float32)
         self.rare, self.runs = matrix[:, ~frequent].tocsr(), _shared_members(runs)
         self.rare_columns, self.run_columns = self.rare.T.tocsr(), self.runs.T.tocsr()
+
+    def best(self, rows: tuple[int, int]) -> list[list[Similar]]:
+        """The best five of the pages of these rows (start, stop)."""
+        return _best(self.rows(*rows))
 
     def rows(self, start: int, stop: int) -> NDArray[np.float64]:
         """The similarities (0 to 1) of the pages from `start` to `stop` with every page of the group; 0 with itself."""

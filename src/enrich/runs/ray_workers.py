@@ -8,14 +8,13 @@ A worker that is lost is replaced, and its requests are tried again as after a l
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
-from enrich.errors import UserError
+from enrich.blocks import ray_processors, start_ray
 from enrich.llm.client import Client, ClientSettings
 from enrich.llm.failures import TransientError
 from enrich.llm.prices import Prices
@@ -23,14 +22,6 @@ from enrich.llm.server import Endpoint
 
 if TYPE_CHECKING:
     import httpx2
-
-
-def _ray() -> Any:
-    """The package, which is an extra. Raises `UserError` if it is missing."""
-    try:
-        return import_module("ray")
-    except ImportError:
-        raise UserError("the engine `ray` needs the package ray", do="install it: pip install 'enrich[ray]'") from None
 
 
 # About four bytes a token, as the client counts for its pacing.
@@ -104,29 +95,19 @@ class RayWorkers:
         self._servers, self._settings, self._wanted, self._address = servers, settings, workers, address
         self._seats: list[_Seat] = []
         self._limiter: Any = None
+        self._ray: Any = None
 
     async def __aenter__(self) -> Self:
-        # Ray reports its use to its makers unless it is told not to.
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        ray = _ray()
-        try:
-            quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-            if self._address:
-                ray.init(address=self._address, **quiet)
-            else:
-                ray.init(address="local", include_dashboard=False, **quiet)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            what = f"no Ray cluster answers at {self._address or 'this machine'} ({str(error).splitlines()[0][:200]})"
-            raise UserError(what, do="check --ray-address, or leave it out to use this machine") from None
+        ray = self._ray = start_ray(self._address)
         limits = self._settings.requests_per_minute, self._settings.tokens_per_minute
         if any(limits):
             self._limiter = ray.remote(num_cpus=0)(Limiter).remote(*limits)
-        count = self._wanted or max(2, int(ray.cluster_resources().get("CPU", 2)))
+        count = self._wanted or ray_processors(ray)
         self._seats = [self._seat() for _ in range(count)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        _ray().shutdown()
+        self._ray.shutdown()
 
     async def post(self, place: int, model: str, body: bytes) -> httpx2.Response:
         """The response to one request, from the worker with the fewest in flight. Raises `TransientError`."""
@@ -136,7 +117,7 @@ class RayWorkers:
         seat.flying += 1
         try:
             answer: Answer = await seat.actor.post.remote(place, model, body)
-        except _ray().exceptions.RayError as error:
+        except self._ray.exceptions.RayError as error:
             if seat in self._seats:
                 self._seats[self._seats.index(seat)] = self._seat()
             raise TransientError("reset", f"a worker was lost ({type(error).__name__})") from None
@@ -152,5 +133,5 @@ class RayWorkers:
         calls = self._settings.concurrency + _SPARE_CALLS
         # What is sent is limited here; pacing is the limiter's.
         settings = replace(self._settings, requests_per_minute=None, tokens_per_minute=None)
-        actor = _ray().remote(num_cpus=0, max_concurrency=calls, scheduling_strategy="SPREAD")(Worker)
+        actor = self._ray.remote(num_cpus=0, max_concurrency=calls, scheduling_strategy="SPREAD")(Worker)
         return _Seat(actor.remote(list(self._servers), settings, self._limiter))
