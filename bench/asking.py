@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -156,7 +156,7 @@ async def enrich_same(base_url: str, count: int, concurrency: int, folder: Path)
     return await enrich(base_url, count, concurrency, folder, same=True)
 
 
-CLIENTS: dict[str, Callable[[str, int, int, Path], Awaitable[tuple[int, int]]]] = {
+CLIENTS: dict[str, Callable[[str, int, int, Path], Coroutine[Any, Any, tuple[int, int]]]] = {
     "aiohttp by hand": by_hand,
     "openai create": openai_create,
     "enrich": enrich,
@@ -178,7 +178,7 @@ def import_all(name: str) -> None:
 def one(name: str, base_url: str, count: int, concurrency: int, folder: Path) -> dict[str, Any]:
     import_all(name)
     wall, cpu = time.perf_counter(), time.process_time()
-    done, lost = asyncio.run(CLIENTS[name](base_url, count, concurrency, folder))  # type: ignore[arg-type]
+    done, lost = asyncio.run(CLIENTS[name](base_url, count, concurrency, folder))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"wall_s": wall, "cpu_ms": cpu * 1000 / count, "peak_mb": peak, "done": done, "lost": lost}

@@ -11,7 +11,6 @@ import json
 import random
 import re
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -149,9 +148,7 @@ def main() -> None:
 
     with FakeServer(model, latency=options.latency, keep=False) as server:
         print(server.port, flush=True)
-        ended = threading.Event()
-        threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
-        ended.wait()
+        sys.stdin.read()
         counts = {"requests": server.requests, "statuses": server.statuses, "usage": server.usage}
         if options.faults is not None:
             counts["faults"] = faulty.dealt

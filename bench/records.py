@@ -20,8 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-from wikis import write_wiki
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from bench.wikis import write_wiki
 
 NOW = "2026-03-13T20:14:00Z"
 ONCE_ABOVE = 2000

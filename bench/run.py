@@ -122,8 +122,8 @@ def new_wiki(folder: Path, toml: str = TOML) -> Path:
     if SAMPLE.is_dir():
         shutil.copytree(SAMPLE, root, ignore=shutil.ignore_patterns("expected"))
     else:
-        sys.path.insert(0, str(HERE))
-        from wikis import write_wiki
+        sys.path.insert(0, str(HERE.parent))
+        from bench.wikis import write_wiki
 
         write_wiki(root, 180)
     (root / "enrich.toml").write_text(toml, encoding="utf-8")
@@ -335,13 +335,15 @@ def kills(folder: Path, runs: int, figures: dict[str, Any], moments: int = 30) -
 
 def strip(root: Path) -> None:
     """Replace the values that `enrich` writes on the sample's pages by null, so that everything is due."""
-    from enrich.wiki.frontmatter.edit import edit_bytes
+    from enrich.wiki.frontmatter.edit import Value, edit_bytes
     from enrich.wiki.page_files import find_pages
     from enrich.wiki.pages import read_page
 
     for file in find_pages(root / "content" / "docs")[0]:
         page = read_page(file)
-        gone = {(name,): None for name in ("llmSummary", "insights", "ratings", "quality") if page.frontmatter.get(name) is not None}
+        gone: dict[tuple[str, ...], Value] = {
+            (name,): None for name in ("llmSummary", "insights", "ratings", "quality") if page.frontmatter.get(name) is not None
+        }
         if gone and page.problem is None:
             file.file.write_bytes(edit_bytes(page.raw, gone))
 

@@ -17,7 +17,7 @@ from enrich.grounding.statements import Sentences, sentences
 from enrich.grounding.words import stems
 from enrich.wiki.language import detect_language
 from enrich.wiki.pages import Page
-from enrich.wiki.visible import Line, Sentence, VisibleText, source_lines, visible
+from enrich.wiki.visible import Line, VisibleText, source_lines, visible
 
 # Whole tags are markup and not words. Without its brackets a tag is text, on the page and in the quote alike.
 _ANGLES = str.maketrans("<>", "  ")
@@ -26,12 +26,13 @@ _ANGLES = str.maketrans("<>", "  ")
 class PageIndex:
     """What one page states: its visible body, its title (section `title`) and its description (section `description`), both on line 0.
 
-    The values that `enrich` writes are not part of it, so an earlier answer can never support a later one.
+    The values that `enrich` writes are not part of it, so an earlier answer can never support a later one. `body` is as a model is shown it,
+    `written` as it is in the file.
     """
 
     def __init__(self, body: str, *, title: str = "", description: str = "", language: str | None = None) -> None:
         self.body, self.title, self.description = body, title, description
-        self._written = body
+        self.written = body
         self._language = language
         self._sizes_by_section: dict[str, frozenset[int]] = {}
 
@@ -39,7 +40,7 @@ class PageIndex:
     def of(cls, page: Page) -> PageIndex:
         """The index of a page as a model is shown it. Quotes of the body as it is written are found too."""
         index = cls(page.shown, title=page.title, description=page.description, language=page.language)
-        index._written = page.body
+        index.written = page.body
         return index
 
     @cached_property
@@ -63,11 +64,11 @@ class PageIndex:
     def find_quote(self, quote: str) -> Quote | None:
         """Where the quote is on the page; None if the page does not hold it."""
         found = self.quotes.find(quote) or self._find_in_components(quote)
-        return found if found or self._written == self.body else self._as_written.find_quote(quote)
+        return found if found or self.written == self.body else self._as_written.find_quote(quote)
 
     @cached_property
     def _as_written(self) -> PageIndex:
-        return PageIndex(self._written, language=self.language)
+        return PageIndex(self.written, language=self.language)
 
     def _find_in_components(self, quote: str) -> Quote | None:
         """Where a quote is that copies a component's attributes with their keys. Its text is the attributes' words that a reader sees."""
@@ -147,7 +148,7 @@ class PageIndex:
         if prose:
             found += [
                 Passage(sentence.text, sentence.start_line, "prose", "", sentence.section, self.language)
-                for sentence in self.prose
+                for sentence in self.visible.prose
                 if sentence.start_line != sentence.end_line and sentence.start_line <= prose[-1] and sentence.end_line >= prose[0]
             ]
         return found
@@ -158,8 +159,3 @@ class PageIndex:
         for position, line in enumerate(self.lines):
             places.setdefault(line.number, []).append(position)
         return places
-
-    @cached_property
-    def prose(self) -> tuple[Sentence, ...]:
-        """The sentences of the body's prose; some run over several lines."""
-        return self.visible.sentences()

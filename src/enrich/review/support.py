@@ -122,7 +122,7 @@ def _sentence(quote: str, index: PageIndex) -> str:
     if match is None or not match.exact:
         return ""
     plain, lines = normalise_quote(quote), [line for line in index.lines if match.start_line <= line.number <= match.end_line]
-    prose = [one.text for one in index.prose if one.start_line <= match.end_line and one.end_line >= match.start_line]
+    prose = [one.text for one in index.visible.prose if one.start_line <= match.end_line and one.end_line >= match.start_line]
     apart = [line.text[start:end] for line in lines if line.kind in _SENTENCES for start, end in split_sentences(line.text)]
     for pieces in (prose[:_MOST_SENTENCES], apart[:_MOST_SENTENCES]):
         runs = sorted(combinations(range(len(pieces) + 1), 2), key=lambda run: run[1] - run[0])

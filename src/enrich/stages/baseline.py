@@ -81,19 +81,19 @@ class Candidate:
 
 
 class PageSentences:
-    """What the baseline knows about one page's sentences. Made once a page."""
+    """What the baseline knows about one page's sentences. Made once a page; `shown` is the visible text of its body if that is known."""
 
-    def __init__(self, title: str, description: str, body: str) -> None:
-        self.title, self.description, self.body = title, description, body
+    def __init__(self, title: str, description: str, body: str, shown: VisibleText | None = None) -> None:
+        self.title, self.description, self.body, self._shown = title, description, body, shown
 
     @cached_property
     def visible(self) -> VisibleText:
-        return visible(self.body)
+        return self._shown or visible(self.body)
 
     @cached_property
     def running(self) -> tuple[Sentence, ...]:
         """All sentences of running text."""
-        return self.visible.sentences()
+        return self.visible.prose
 
     @cached_property
     def prose(self) -> tuple[Candidate, ...]:

@@ -33,7 +33,8 @@ def rating_findings(ratings: Mapping[str, tuple[float, str]], rubric: Path, inde
     empty = {name: problem for name, (_, reason) in ratings.items() if (problem := _without_content(name, reason, rubric, index))}
     scores = {score for score, _ in ratings.values()}
     reasons = [reason for _, reason in ratings.values()]
-    usual = baseline.ratings(baseline.PageSentences(index.title, index.description, index.body), tuple(ratings))
+    page = baseline.PageSentences(index.title, index.description, index.written, index.visible)
+    usual = baseline.ratings(page, tuple(ratings))
     for name, (score, _) in ratings.items():
         field = f"ratings.{name}"
         if name in empty:

@@ -55,6 +55,11 @@ class VisibleText:
         """The number of visible words outside code and comments; two characters of Chinese, Japanese or Thai count as one word."""
         return sum(word_count(line.text) for line in self.lines if line.kind not in ("code", "comment"))
 
+    @cached_property
+    def prose(self) -> tuple[Sentence, ...]:
+        """The sentences of running text; some run over several lines."""
+        return self.sentences()
+
     def sentences(self, kinds: Sequence[Kind] = ("prose",)) -> tuple[Sentence, ...]:
         """The sentences of the lines of these kinds, in order. Consecutive lines of prose are one paragraph."""
         found: list[Sentence] = []
