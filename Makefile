@@ -60,7 +60,7 @@ docs: $(DEV)
 	$(BIN)/python docs/make_pictures.py
 
 bench: $(DEV)
-	for name in asking run grounding records; do $(BIN)/python bench/$$name.py || exit 1; done
+	for name in asking run grounding records review_page; do $(BIN)/python bench/$$name.py || exit 1; done
 
 # How truthful the checks are on public data that people labelled (docs/trust.md), where that data is beside the checkout.
 TRUTH := ../shared/truth/measure.py
