@@ -102,6 +102,30 @@ def test_the_body_names_what_is_held_first_with_links_to_its_evidence(nights: Ni
     assert states["park-0", "ratings.rigor"] == "pending" and states["park-0", "llmSummary"] == "accepted"
 
 
+def test_a_run_that_moves_421_ratings_far_writes_none_of_them(tmp_path: Path, serve: Serve) -> None:
+    """105 pages with four ratings that move by 2 points, and one page with a single one."""
+    score = 4.0
+
+    def model(seen: Seen) -> Act:
+        parts = honest_parts(seen, score)
+        if "# Park 105" in str(seen.body) or "Title: Park 105" in str(seen.body):
+            parts["ratings"].update({name: {**parts["ratings"][name], "score": 4.0} for name in FIELDS[1:]})
+        return answering(parts)
+
+    wiki = DemoWiki(tmp_path / "wiki", 106)
+    wiki.asks(serve(model))
+    assert len(wiki.enrich("run", "--stage", "ratings", "--apply", "--json").json["applied"]) == 4 * 106
+    for number in range(106):
+        wiki.append(number)
+    pages = [wiki.file(number).read_bytes() for number in range(106)]
+    score = 6.0
+    run = wiki.enrich("run", "--stage", "ratings", "--apply", "--json").json
+    assert (len(run["held"]), {one["flag"] for one in run["held"]}, run["applied"]) == (421, {"leap"}, [])
+    assert [wiki.file(number).read_bytes() for number in range(106)] == pages
+    assert len(wiki.enrich("apply", "--all", "--json").json["held"]) == 421
+    assert [wiki.file(number).read_bytes() for number in range(106)] == pages
+
+
 def test_what_was_applied_is_shown_against_a_revision(nights: Nights) -> None:
     pages = nights.main.enrich("diff", "--against", "main", "--json").json["pages"]
     assert {(page["page"], field["field"], field["state"]) for page in pages for field in page["fields"]} == {
