@@ -45,3 +45,25 @@ def test_orders_to_a_model_are_recognised(text: str) -> None:
 @pytest.mark.parametrize("text", SAID["prose"])
 def test_ordinary_prose_gives_no_orders(text: str) -> None:
     assert gives_orders(text) == ""
+
+
+_ABOUT_ERRORS = PageIndex(
+    "A TypeError is thrown if the path is not a string. Response: the caller should test the path first.\n\n"
+    "A chat model may answer: I'm sorry, but I cannot help with that request today."
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "severities"),
+    [
+        ("Callers that pass a number instead of a path get a TypeError.", []),  # a term of the page
+        ("TypeError", ["hard"]),  # not a sentence about anything
+        ("The parser stopped with a SyntaxError before it could answer.", ["hard"]),  # not a term of this page
+        ("Response: the caller should test the path first.", ["soft"]),  # the page's own sentence
+        ("Response: a caller should always test the path first.", ["hard"]),
+        ("I'm sorry, but I cannot summarise this page about paths today.", ["hard"]),  # in other words than the page's
+        ("Callers get a TypeError, but I cannot summarise this page today.", ["hard"]),  # a term, and a refusal
+    ],
+)
+def test_the_pages_own_terms_and_sentences_are_no_self_talk(text: str, severities: list[str]) -> None:
+    assert [finding.severity for finding in _ABOUT_ERRORS.check(text) if finding.kind == "self-talk"] == severities

@@ -26,7 +26,7 @@ from enrich.grounding.number_rules import has_rules
 from enrich.grounding.numbers import Passage, Stated, range_in, stated_in, turned_in
 from enrich.grounding.quantities import ADDRESS, Quantity, quantities
 from enrich.grounding.quotes import normalise, normalise_quote
-from enrich.grounding.self_talk import self_talk
+from enrich.grounding.self_talk import talk_in
 from enrich.grounding.words import stems
 from enrich.text import printable
 from enrich.wiki.language import is_english
@@ -42,11 +42,7 @@ _CAPITAL_NOUNS = ("de", "lb")
 
 def check_text(text: str, evidence: Sequence[str] | None, index: PageIndex, where: str) -> list[Finding]:
     """The findings about one text of an answer (see `PageIndex.check`), in the order of the text."""
-    findings: list[Finding] = []
-    talk = self_talk(text)
-    if talk is not None:
-        message = f"the text speaks of itself or of its task: it {printable(talk, 160)}"
-        findings.append(Finding("self-talk", "hard", message, where, None, printable(text, 80)))
+    findings = list(_self_talk(text, index, where))
     language = index.language
     if language != "en" and is_english(text):
         message = f"is in English, the page is not ({language}): whether it speaks of the page's subject is not checked"
@@ -70,6 +66,24 @@ def check_text(text: str, evidence: Sequence[str] | None, index: PageIndex, wher
         findings += check_evidence(text, given, where, same_language=language == index.language)
     findings += check_subject(text, index, where)
     return findings
+
+
+def _self_talk(text: str, index: PageIndex, where: str) -> Iterator[Finding]:
+    """A finding if the text speaks of itself or of its task: soft if the page has the whole sentence.
+
+    In a sentence about a subject, the names of errors that the page has too are its terms.
+    """
+    is_sentence = len(text.split()) >= _FEWEST_WORDS
+    talk = next(
+        (one for one in talk_in(text) if not (one.is_term and is_sentence and normalise_quote(one.phrase) in index.quotes.text)), None
+    )
+    if talk is None:
+        return
+    copied = is_sentence and any(start <= talk.start and talk.end <= end for start, end in _copied(text, index.quotes.text))
+    message = f"the text speaks of itself or of its task: it {printable(str(talk), 160)}"
+    if copied:
+        message += ", in the page's own words"
+    yield Finding("self-talk", "soft" if copied else "hard", message, where, None, printable(text, 80))
 
 
 def _names_in(text: str, quantities: Sequence[Quantity]) -> list[Name]:
@@ -111,13 +125,18 @@ def _without_copied(
         # A quote with an invisible character in a number supports nothing else, but it supports itself.
         own = (plain for plain in map(normalise_quote, evidence) if plain in index.quotes.text)
         source = "\x00".join([*(normalise(passage.text) for passage in passages or ()), *own])
-    copied = [(start, end) for start, end in split_sentences(text) if (plain := normalise_quote(text[start:end])) and plain in source]
+    copied = list(_copied(text, source))
     return [
         finding
         for finding in findings
         if finding.severity == "soft"
         or not any(start <= finding.span[0] and finding.span[1] <= end for start, end in copied if finding.span)
     ]
+
+
+def _copied(text: str, source: str) -> Iterator[tuple[int, int]]:
+    """The spans of the sentences that are in `source`, a normalised text, word for word."""
+    return (span for span in split_sentences(text) if (plain := normalise_quote(text[slice(*span)])) and plain in source)
 
 
 _LEAST_SHARE = 0.5

@@ -7,9 +7,11 @@ a phrase of `phrases.yaml` must be one in which the writer speaks of itself, of 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from enrich.wiki import yaml12
 
@@ -50,15 +52,36 @@ def self_talk(text: str) -> str | None:
     >>> self_talk("Models refuse 12 % of requests; a typical reply is “I’m sorry, I cannot help”.") is None
     True
     """
+    return next((str(talk) for talk in talk_in(text)), None)
+
+
+class Talk(NamedTuple):
+    """A phrase of self-talk: what the text does, and the phrase with its first and last offset in the text."""
+
+    what: str
+    phrase: str
+    start: int
+    end: int
+
+    def __str__(self) -> str:
+        return f'{self.what}: "{self.phrase[:80]}"'
+
+    @property
+    def is_term(self) -> bool:
+        """Whether pages about software use the phrase of their subject, as in "throws a TypeError"."""
+        return self.what in ("is an error text", "is a placeholder")
+
+
+def talk_in(text: str) -> Iterator[Talk]:
+    """The phrases of self-talk in a text, by kind."""
+    # Of the same length, so that offsets stay.
     text = _NUMERAL.sub(r"\1 1", text[:_LONGEST])
     plain = _QUOTED.sub(lambda found: " " * len(found[0]) if found.start() else found[0], text)
     lower = plain.translate(_ODD_CASE).lower()
     for what, at_start, anywhere in _talk():
-        found = at_start.match(lower) or anywhere.search(lower)
-        if found is not None:
-            phrase = " ".join(plain[found.start() : found.end()].split())
-            return f'{what}: "{phrase[:80]}"'
-    return None
+        first = at_start.match(lower)
+        for found in chain([first] if first else [], anywhere.finditer(lower)):
+            yield Talk(what, " ".join(plain[found.start() : found.end()].split()), found.start(), found.end())
 
 
 @cache
