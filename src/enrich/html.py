@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -20,20 +21,7 @@ if TYPE_CHECKING:
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 # What could end a `<script>` element, start a comment in it, break a JavaScript line, or hide and reverse text (control and format characters).
-_ISLAND_ESCAPES = {
-    code: f"\\u{code:04x}"
-    for code in (
-        *map(ord, "<>&"),
-        *range(0x7F, 0xA0),
-        0xAD,
-        0x61C,
-        *range(0x200B, 0x2010),
-        *range(0x2028, 0x202F),
-        *range(0x2060, 0x2070),
-        *range(0xD800, 0xE000),
-        0xFEFF,
-    )
-}
+_UNSAFE = re.compile("[<>&\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
 
 
 def render(
@@ -55,7 +43,8 @@ def render(
 
 def data_island(data: Any) -> str:
     """JSON that cannot end the `<script>` element it is in."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).translate(_ISLAND_ESCAPES)
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _digest(text: str) -> str:

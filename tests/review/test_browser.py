@@ -16,9 +16,9 @@ from enrich.review.browser import ReviewServer, review_html
 from enrich.review.decisions import read_decisions, take
 from enrich.review.proposals import ProposalStore
 from enrich.wiki.wiki import Wiki
-from tests.browser import CONTRAST, launched
+from tests.browser import CONTRAST, axe, launched
 from tests.review import wikis
-from tests.review.wikis import HOSTILE, hostile, many, run, views, with_old_values
+from tests.review.wikis import HOSTILE, hostile, many, run, views, with_old_values, with_small_moves
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Dialog, Page, Route
@@ -167,6 +167,33 @@ def test_fifty_nine_fields_are_decided_in_as_many_keys(tab: Watched, tmp_path: P
         page.keyboard.press("n" if number % 5 == 4 else "y")
     assert page.locator("#all-done").is_visible()
     assert " 0 to decide" in tally(page)
+
+
+def test_the_sheet_accepts_all_small_moves_after_a_random_ten_were_shown(tab: Watched, tmp_path: Path) -> None:
+    workspace = with_small_moves(tmp_path / "wiki", 6)
+    wikis.answer(
+        workspace, "bay-0", {"ratings": wikis.ratings_answer(novelty=5, rigor=8, actionability=5.5, completeness=3.5)}
+    )  # a leap is not in the sheet
+    with ReviewServer(workspace, workspace.shared(ProposalStore).all, by="ann", now=lambda: NOW) as server:
+        page = tab.open(server.address, "sheet")
+        rows, accept = page.locator("#sheet-rows tr"), page.locator("#sheet-accept")
+        assert (rows.count(), accept.inner_text(), accept.is_disabled()) == (23, "Accept these 23", True)
+        heights = {row.bounding_box()["height"] for row in rows.all()}  # type: ignore[index]
+        assert max(heights) < 60, "one line each"
+        page.click("#sheet-sample")
+        assert page.locator("#sheet-rows tr.sampled").count() == 10
+        rows.first.get_by_role("button").click()  # one of them needs a closer look
+        page.keyboard.press("n")
+        page.click("#view-sheet")
+        assert accept.inner_text() == "Accept these 22"
+        accept.click()
+        all_answered(page)
+        assert rows.count() == 0
+        stored = [state for fields in wikis.states(workspace).values() for state in fields.values()]
+        assert sorted(stored) == ["-/pending"] + ["accept/accepted"] * 22 + ["reject/rejected"]
+        page.keyboard.press("u")  # all of them at once
+        all_answered(page)
+        assert rows.count() == 22
 
 
 def test_single_insights_edits_notes_and_reasons_are_exported(chromium: Browser, tab: Watched, tmp_path: Path) -> None:
@@ -422,6 +449,29 @@ def test_a_click_lands_in_the_proposal(tab: Watched, served: tuple[Wiki, ReviewS
     assert tally(page).startswith("1 accepted, 0 rejected")
 
 
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
+def test_axe_finds_nothing_on_the_served_page(chromium: Browser, tmp_path: Path, scheme: str, width: int) -> None:
+    workspace = with_old_values(tmp_path / "wiki")
+    with ReviewServer(workspace, workspace.shared(ProposalStore).all, by="ann", now=lambda: NOW) as server:
+        watched = Watched(chromium, viewport={"width": width, "height": 800}, color_scheme=scheme)
+        page = watched.open(server.address, "queue")
+        page.keyboard.press("e")
+        assert axe(page) == [], "a field that is edited"
+        page.keyboard.press("Escape")
+        run(workspace, "reject", "--all")  # what is decided now is refused
+        page.keyboard.press("y")
+        page.locator("#refused", has_text="accept: rejected by ").wait_for()  # the queue went on to another field
+        page.click("#look")
+        assert page.locator("#stage .refused").is_visible()
+        page.keyboard.press("x")
+        assert axe(page) == [], "the export"
+        page.keyboard.press("Escape")
+        for view in ("queue", "browse", "sheet", "totals"):
+            page.click(f"#view-{view}")
+            assert axe(page) == [], view
+        watched.context.close()
+
+
 def test_a_reload_may_still_decide_and_a_copy_of_the_cookie_may_not(chromium: Browser, served: tuple[Wiki, ReviewServer]) -> None:
     """The tab's secret survives a reload, is out of sight, and is not in what another server on this machine gets: the cookie."""
     workspace, server = served
@@ -563,6 +613,7 @@ def test_a_decision_that_could_not_be_stored_is_said(chromium: Browser, served: 
 # Whatever happens in whatever order
 
 INTERLEAVINGS = int(os.environ.get("ENRICH_TEST_INTERLEAVINGS", "4"))
+SEED = int(os.environ.get("ENRICH_TEST_SEED", "7"))
 CLICK = """([name, decision]) => { const button = document.querySelector(`[aria-label="${name}"] [data-decision=${decision}]`);
   if (!button || button.disabled) return null;
   button.click();
@@ -590,7 +641,7 @@ def test_nothing_is_lost_in_any_order_with_a_server(chromium: Browser, tmp_path:
     kept in the browser with the reason; none is on another value than the one it was made on."""
     workspace = many(tmp_path / "wiki", 3)
     hashes = {(p, f): wikis.change_of(workspace, f"bay-{p}", f).new for p in range(3) for f in SIMPLE}
-    draw = random.Random(7)
+    draw = random.Random(SEED)
     with ReviewServer(workspace, workspace.shared(ProposalStore).all, by="ann", now=lambda: NOW) as server:
         watched = Watched(chromium)
         watched.page.on("dialog", lambda dialog: dialog.accept())
@@ -662,7 +713,7 @@ def test_nothing_is_lost_in_any_order_in_a_file(chromium: Browser, tmp_path: Pat
     for tab, file in zip(tabs, (whole, part), strict=True):
         tab.goto(file.as_uri())
         ready(tab)
-    draw = random.Random(11)
+    draw = random.Random(SEED)
     last: dict[tuple[int, str], str] = {}
     for _ in range(INTERLEAVINGS * 6):
         tab, place = draw.choice(tabs), (draw.randrange(2), draw.choice(SIMPLE))

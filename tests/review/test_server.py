@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 import pexpect
 import pytest
 
-from enrich.review.browser import ReviewServer
+from enrich.review.browser import ReviewServer, page_data
 
 # Below the public API: the server is asked in this process, so that a test sees what it stored.
 from enrich.review.proposals import ProposalStore
+from enrich.review.views import PageView
 from enrich.stages.fields import value_hash
 from enrich.wiki.wiki import Wiki
 from tests.demo import default_signals
@@ -260,6 +261,31 @@ def test_a_page_that_is_none_changes_nothing(workspace: Wiki, browser: Browser, 
     assert [item["page"] for item in reply.json["refused"]] == [page]
     after = sorted(path for path in tmp_path.rglob("*") if path.is_file() and ".enrich" not in path.name and "locks" not in path.parts)
     assert after == before
+
+
+def test_what_a_text_without_quotes_is_worth_is_asked_for_page_by_page(workspace: Wiki, browser: Browser) -> None:
+    assert browser.ask("GET", "/chance?page=dover").json["chance"].startswith("on this page, ")
+    assert browser.ask("GET", "/chance?page=..%2f..%2fetc").json == {"chance": ""}
+    browser.cookie = ""
+    assert browser.ask("GET", "/chance?page=dover").status == 403
+
+
+def test_a_load_looks_again_at_changed_pages_and_proposals_only(workspace: Wiki, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finding the quotes of all pages takes most of the time of a load."""
+    looked: list[str] = []
+
+    def counted(view: PageView) -> Any:
+        looked.append(view.id)
+        return page_data(view)
+
+    monkeypatch.setattr("enrich.review.browser.page_data", counted)
+    browser.ask("GET", "/")
+    assert looked == []  # done before the address was printed
+    browser.decide(decision(workspace, "dover", "ratings.rigor", "reject"))
+    file = workspace.by_id["brest"].file
+    file.write_text(file.read_text(encoding="utf-8").replace("herring", "cod"), encoding="utf-8")
+    assert b"line 13 changed" in browser.ask("GET", "/").body
+    assert looked == ["dover", "brest"]
 
 
 def test_the_command_prints_the_address_and_ends_at_ctrl_c(workspace: Wiki, tmp_path: Path) -> None:

@@ -176,6 +176,17 @@ def _answers(number: int) -> dict[str, Any]:
     }
 
 
+def with_small_moves(root: Path, pages: int) -> Wiki:
+    """Pages whose four ratings are ours, and are proposed to move by a point at most."""
+    old = {"ratings": dict.fromkeys(("novelty", "rigor", "actionability", "completeness"), 4.5)}
+    workspace = make_wiki(root, {f"kb/bay-{number}": page_text(f"Bay {number}", old) for number in range(pages)})
+    run(workspace, "adopt")
+    workspace = reopened(root)
+    for file in workspace.files:
+        answer(workspace, file.id, {"ratings": ratings_answer(novelty=5, rigor=4, actionability=5.5, completeness=3.5)})
+    return workspace
+
+
 def with_old_values(root: Path) -> Wiki:
     """Two pages with a person's values under the proposed ones; the first page's text has changed since it was asked about."""
     old = {

@@ -29,9 +29,11 @@ from pydantic import ValidationError
 
 from enrich import html
 from enrich.errors import EnrichError, invalid_keys
+from enrich.files import digest_of
+from enrich.review.applying import page_of
 from enrich.review.decisions import REASONS, DecisionFile, is_small_move, take
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, STALE, Proposal, ProposalStore
-from enrich.review.views import FieldView, PageView, as_text, finding_name, page_views, provenance
+from enrich.review.views import FieldView, PageQuotes, PageView, as_text, finding_name, page_views, provenance
 from enrich.stages.fields import QUALITY, value_hash
 from enrich.text import escaped, usd
 from enrich.wiki.wiki import Wiki
@@ -43,7 +45,7 @@ _FILTERS = (
     ("by-field", "Field"),
     ("by-stage", "Stage"),
     ("by-finding", "Finding"),
-    ("by-move", "Rating moved by"),
+    ("by-move", "Moved by"),
     ("by-section", "Section"),
     ("by-state", "Decision"),
     ("by-name", "Assigned to"),
@@ -69,11 +71,20 @@ _KEYS = (
 )
 
 
-def review_html(views: Sequence[PageView], *, wiki: str, generated: str, key: str = "", serve: bool = False, reviewer: str = "") -> str:
+def review_html(
+    views: Sequence[PageView],
+    *,
+    wiki: str,
+    generated: str,
+    key: str = "",
+    reviewer: str | None = None,
+    data: Callable[[PageView], dict[str, Any]] | None = None,
+) -> str:
     """The page. `wiki` is the wiki's name, `generated` an ISO time, `key` (`wiki_id`) what a browser keeps decisions under.
 
-    With `serve`, decisions go to the server that sent the page, as those of `reviewer`.
+    With `reviewer`, decisions go to the server that sent the page, as those of this person. `data` is `page_data` unless the caller keeps its results.
     """
+    serve = reviewer is not None
     fields = [field for view in views for field in view.changes]
     flags = Counter(flag for field in fields for flag in field.flags)
     states = Counter(field.change.state for field in fields if field.change.state != "pending")
@@ -88,11 +99,13 @@ def review_html(views: Sequence[PageView], *, wiki: str, generated: str, key: st
             "id": key or wiki,
             "serve": serve,
             "reasons": REASONS,
-            "pages": [page_data(view, section) for view, section in zip(views, _sections(views), strict=True)],
+            "pages": [
+                {**(data or page_data)(view), "section": escaped(section)} for view, section in zip(views, _sections(views), strict=True)
+            ],
         },
         connect="'self'" if serve else "'none'",
         wiki=escaped(wiki),
-        reviewer=escaped(reviewer),
+        reviewer=escaped(reviewer or ""),
         keys=[(keys.split(), about) for keys, about in _KEYS],
         generated=generated.replace("T", " ")[:16] + " UTC",
         serve=serve,
@@ -114,10 +127,10 @@ def review_html(views: Sequence[PageView], *, wiki: str, generated: str, key: st
     )
 
 
-def page_data(view: PageView, section: str = "") -> dict[str, Any]:
-    """One page for the script. `section` is the folder that it is filtered by."""
+def page_data(view: PageView) -> dict[str, Any]:
+    """One page for the script."""
     costs = {field.change.stage: field.change.cost_usd or 0.0 for field in view.changes}
-    shown = {"path": view.path, "title": view.title, "section": section, "note": view.note, "assigned": view.proposal.assigned}
+    shown = {"path": view.path, "title": view.title, "note": view.note, "assigned": view.proposal.assigned}
     # What an edit starts from is the value itself: it goes into text fields only.
     fields = [{"field": field.name, **_escaped(_field(field)), "edit": _editable(field)} for field in view.fields]
     return {"page": view.id, "cost": round(sum(costs.values()), 6), **_escaped(shown), "fields": fields}
@@ -151,8 +164,8 @@ def _field(field: FieldView) -> dict[str, Any]:
         "reason": change.reason,
         "now": as_text(field.current) if field.edited_on_page else None,
         "origin": provenance(change, change.asked[:16].replace("T", " ")),
-        # All pages are in one document; looking at each would take a minute for thousands. With a quote the figure matters less.
-        "chance": str(field.chance or "") if not any(item.found for item in change.evidence) else "",
+        # What a green check is worth on the page takes up to 0.1 s a page, so the script asks a server for it. With a quote it matters less.
+        "chance": field.kind in ("text", "insights") and not any(item.found for item in change.evidence),
     }
 
 
@@ -234,6 +247,7 @@ class ReviewServer:
         """Raises `OSError` if the port is taken; without one it is always the same for a wiki, if that is free."""
         self._wiki, self._proposals, self._by, self._now = wiki, proposals, by, now
         self.stored = 0
+        self._known: dict[str, tuple[Any, dict[str, Any]]] = {}
         self._turn = threading.Lock()
         self._token = secrets.token_urlsafe(24)
         self._session = secrets.token_urlsafe(24)
@@ -259,7 +273,20 @@ class ReviewServer:
         """The review page as it is now."""
         views = page_views(self._wiki, self._proposals())
         name, key = self._wiki.config.root.name, wiki_id(self._wiki)
-        return review_html(views, wiki=name, key=key, generated=self._now(), serve=True, reviewer=self._by)
+        return review_html(views, wiki=name, key=key, generated=self._now(), reviewer=self._by, data=self._data)
+
+    def _data(self, view: PageView) -> dict[str, Any]:
+        """`page_data`, kept for the next load: most of its time goes into finding quotes on pages that have not changed."""
+        page = view.page
+        source = (view.proposal, view.note, page and (digest_of(page.raw), page.sidecar))
+        if view.id not in self._known or self._known[view.id][0] != source:
+            self._known[view.id] = source, page_data(view)
+        return self._known[view.id][1]
+
+    def chance(self, page: str) -> dict[str, str]:
+        """What a green check is worth on a page (`grounding.Chance`), in words; "" if there is no such page."""
+        found = page_of(self._wiki, page)
+        return {"chance": str(PageQuotes(found).chance or "") if found is not None and found.problem is None else ""}
 
     def decide(self, body: bytes) -> dict[str, Any]:
         """Record a decisions document. Returns the pages it names as they are then, and what was refused. Raises `ValueError` if it is not one."""
@@ -269,7 +296,7 @@ class ReviewServer:
             self.stored += len(taken)
             named = dict.fromkeys(entry.page for entry in entries)
             held = [proposal for page in named if (proposal := self._wiki.shared(ProposalStore).get(page)) is not None]
-            views = {view.id: page_data(view) for view in page_views(self._wiki, held)}
+            views = {view.id: self._data(view) for view in page_views(self._wiki, held)}
         return {
             "pages": [views.get(page, {"page": page, "fields": []}) for page in named],
             "refused": [{"page": page, "field": name, "why": why} for page, name, why in refused],
@@ -284,6 +311,7 @@ class ReviewServer:
         return f"{self.origin}/?token={self._token}#{self._tab}"
 
     def __enter__(self) -> Self:
+        self.page()  # finds the quotes of all pages before anybody waits for them
         self._thread.start()
         return self
 
@@ -337,13 +365,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         try:
             parts = urlsplit(self.path)
-            token = parse_qs(parts.query, max_num_fields=10).get("token")
+            given = parse_qs(parts.query, max_num_fields=10)
+            token, page = given.get("token"), given.get("page", [""])[0]
         except ValueError:
             self._refuse(HTTPStatus.BAD_REQUEST, "not an address")
             return
         if not self._from_here():
             self._refuse(HTTPStatus.FORBIDDEN, "another host or origin")
-        elif parts.path != "/":
+        elif parts.path not in ("/", "/chance"):
             self._refuse(HTTPStatus.NOT_FOUND, "nothing here")
         elif token:
             if self.server_.admits(token[0]):
@@ -354,6 +383,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._refuse(HTTPStatus.FORBIDDEN, "this address was used before: start `enrich review --serve` again for a new one")
         elif not self._known():
             self._refuse(HTTPStatus.FORBIDDEN, "open the address that `enrich review --serve` printed")
+        elif parts.path == "/chance":
+            self._guarded(lambda: self._json(HTTPStatus.OK, self.server_.chance(page)))
         else:
             self._guarded(
                 lambda: self._answer(HTTPStatus.OK, self.server_.page().encode("utf-8", "replace"), "text/html; charset=utf-8", {})

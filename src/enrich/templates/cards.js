@@ -36,7 +36,7 @@ function words(pieces) {
 function quote(one) {
   const place = !one.found ? "not found on the page as it is now"
     : [one.lines[0] ? (one.lines[0] === one.lines[1] ? `line ${one.lines[0]}` : `lines ${one.lines[0]}–${one.lines[1]}`) : "", one.section, one.repaired ? "corrected to the page's words" : ""].filter(Boolean).join(" · ");
-  return el("blockquote", {}, one.before ? el("span", { class: "around" }, bdi(one.before + " ")) : null, el("mark", {}, bdi(one.quote)), one.after ? el("span", { class: "around" }, bdi(" " + one.after)) : null,
+  return el("blockquote", {}, one.before ? el("span", { class: "around" }, bdi(one.before)) : null, el("mark", {}, bdi(one.quote)), one.after ? el("span", { class: "around" }, bdi(one.after)) : null,
     el("footer", {}, one.found ? null : badge("missing", "red", "✗"), " ", bdi(place)));
 }
 
@@ -113,7 +113,15 @@ function fieldItem(page, field) {
     field.insights.length ? el("ul", { class: "insights" }, field.insights.map((one, at) => insightItem(page, field, one, at + 1))) : null,
     field.now === null ? null : el("p", { class: "finding" }, badge("on the page now", "amber", "⇄"), el("span", {}, bdi(field.now || "(nothing)"), el("span", { class: "soft" }, " — changed after the question was asked: it stays unless you replace it in ", el("code", {}, "enrich review")))),
     field.reason ? el("p", { class: "small soft reason" }, "Reason: ", bdi(field.reason)) : null,
-    field.quotes.map(quote), field.findings.map(finding), field.chance ? el("p", { class: "small soft" }, field.chance) : null);
+    field.quotes.map(quote), field.findings.map(finding), chanceLine(page, field));
+}
+
+function chanceLine(page, field) {
+  if (!data.serve || !field.chance) return null;
+  const line = el("p", { class: "small soft" });
+  page.chance = page.chance || fetch(`/chance?page=${encodeURIComponent(page.page)}`).then(answer => answer.json());
+  page.chance.then(answer => { line.textContent = answer.chance || ""; }, () => { page.chance = null; });
+  return line;
 }
 
 function originLine(page) {

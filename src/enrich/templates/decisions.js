@@ -226,8 +226,11 @@ const store = (() => {
     return [...made].filter(([key, entry]) => entry.refused && JSON.parse(key)[0] === page.page && baseOf(JSON.parse(key)[1]) === field.field)
       .map(([key, entry]) => [key, entry, JSON.parse(key)[1].slice(field.field.length + 1)]);
   }
-  // What was refused about fields that are no longer shown.
-  const orphans = () => [...made].filter(([key, entry]) => entry.refused && !data.pages.some(page => page.page === JSON.parse(key)[0] && page.fields.some(field => field.field === baseOf(JSON.parse(key)[1]))));
+  // [key, entry, page, field] of all that was refused; the last two are missing where the field is no longer proposed.
+  const refused = () => [...made].filter(([, entry]) => entry.refused).map(([key, entry]) => {
+    const [id, name] = JSON.parse(key), page = data.pages.find(one => one.page === id), field = page && page.fields.find(one => one.field === baseOf(name));
+    return [key, entry, ...(field ? [page, field] : [])];
+  });
   // "37 kept, saved 14:02".
   function kept() {
     const time = at => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
@@ -238,7 +241,7 @@ const store = (() => {
   }
   addEventListener("beforeunload", event => { if (unsaved || (data.serve && waiting().length)) event.preventDefault(); });
   load();
-  return { of, state, itemState, note, decide, undo, exported, imported, kept, drop, refusedOf, orphans, flush, busy: () => data.serve && waiting().length > 0,
+  return { of, state, itemState, note, decide, undo, exported, imported, kept, drop, refusedOf, refused, flush, busy: () => data.serve && waiting().length > 0,
     canUndo: () => past.length > 0, onChange: call => { listener = call; } };
 })();
 

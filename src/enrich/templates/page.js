@@ -133,10 +133,10 @@ function drawQueue() {
   for (const button of document.querySelectorAll("#decisions [data-press]")) button.disabled = button.dataset.press === "y" && isStale(field) || button.dataset.press === "e" && !canEdit(field);
   for (const button of document.querySelectorAll("#decisions [data-decision]")) button.setAttribute("aria-pressed", String(store.state(page, field) === button.dataset.decision));
 }
-// A long field gives up the context of its quotes, then a size of type, so that it is seen whole.
+// A long field gives up white space, then the context of its quotes, then a size of type, so that it is seen whole.
 function fit() {
   const stage = $("stage");
-  for (const level of ["", "tight", "tight small-type", "tight small-type tiny"]) {
+  for (const level of ["", "snug", "snug tight", "snug tight small-type", "snug tight small-type tiny"]) {
     stage.className = `panel ${level}`;
     if (stage.getBoundingClientRect().bottom + scrollY <= innerHeight - $("bottom").offsetHeight) return;
   }
@@ -200,6 +200,7 @@ $("note-keep").addEventListener("click", () => {
 });
 
 // Edit in place. The server checks a value as it checks answers; a report from a file exports it, and it is checked when it is read.
+const SCORES = ["surprising", "important", "actionable"];
 const canEdit = field => field.edit !== null && !isStale(field);
 function editForm(page, field) {
   const own = store.of(page, field), value = own && own.decision === "edit" ? own.value : field.edit;
@@ -211,9 +212,10 @@ function editForm(page, field) {
     inside = input;
     read = () => Number(input.value);
   } else if (field.kind === "insights") {
-    const rows = value.map((one, place) => [area(one.text, `insight ${place + 1}`), ...["surprising", "important", "actionable"].map(name => number(one[name], 5, 1, 0.5, `${name} of insight ${place + 1}`))]);
-    inside = rows.map(row => el("div", { class: "edit-row" }, row[0], el("div", { class: "tools" }, row.slice(1))));
-    read = () => value.map((one, place) => ({ ...one, text: rows[place][0].value.trim(), ...Object.fromEntries(["surprising", "important", "actionable"].map((name, nth) => [name, Number(rows[place][nth + 1].value)])) }));
+    const rows = value.map((one, place) => [area(one.text, `insight ${place + 1}`), ...SCORES.map(name => number(one[name], 5, 1, 0.5, `${name} of insight ${place + 1}`))]);
+    inside = rows.map(row => el("div", { class: "edit-row" }, row[0], el("div", { class: "tools" }, row.slice(1).map((input, nth) => el("label", {}, SCORES[nth], input))),
+      field.insights.filter(one => one.index === place).flatMap(one => one.quotes).map(quote)));
+    read = () => value.map((one, place) => ({ ...one, text: rows[place][0].value.trim(), ...Object.fromEntries(SCORES.map((name, nth) => [name, Number(rows[place][nth + 1].value)])) }));
   } else {
     const input = area(value, shortName(field));
     inside = input;
@@ -249,6 +251,7 @@ function drawSheet() {
   $("sheet-accept").textContent = `Accept these ${pairs.length}`;
   $("sheet-accept").disabled = !pairs.length || !seen;
   $("sheet-sample").disabled = !pairs.length;
+  $("sheet-none").hidden = pairs.length > 0;
   $("sheet-rows").replaceChildren(...pairs.map(([page, field]) => {
     const whole = seen && seen.has(field);
     return el("tr", { class: whole ? "sampled" : null }, el("td", {}, el("button", { type: "button", class: "link", onclick: () => { cursor = [page, field.field]; lane = ""; show("queue"); } }, bdi(page.title))),
@@ -373,9 +376,11 @@ function tally(words = "") {
   for (const page of data.pages) for (const field of page.fields) counts[store.state(page, field).replace("edit", "accept")]++;
   $("tally").textContent = `${words}${counts.accept} accepted, ${counts.reject} rejected, ${counts.skip} skipped, ${counts[""]} to decide`;
   $("kept").textContent = store.kept();
-  const orphans = store.orphans();
-  $("orphans").hidden = !orphans.length;
-  $("orphans-words").textContent = `Not stored: ${orphans.map(([key, entry]) => `${JSON.parse(key).slice(0, 2).join(":")} ${(entry.value || { decision: "undo" }).decision}: ${entry.refused}`).join(" · ")}`;
+  const refused = store.refused();
+  $("refused").hidden = !refused.length;
+  $("refused-words").textContent = `Not stored: ${refused.map(([key, entry]) => `${JSON.parse(key).slice(0, 2).join(":")} ${(entry.value || { decision: "undo" }).decision}: ${entry.refused}`).join(" · ")}`;
+  $("look").hidden = !refused.some(one => one[3]);
+  $("forget").hidden = refused.every(one => one[3]);
   $("tally").setAttribute("aria-busy", String(store.busy()));
   if (view === "queue") fit();
   $("undo").disabled = !store.canUndo();
@@ -385,6 +390,7 @@ store.onChange((pages, fresh) => {
   else for (const page of pages) if (cards.has(page)) card(page).drawn = false;
   if (fresh && filtered()) update();
   else if (view === "queue" && pages.length && !editing) drawQueue();
+  else if (view === "sheet" && pages.length) drawSheet();
   tally();
 });
 
@@ -414,7 +420,14 @@ $("undo").addEventListener("click", () => {
 });
 for (const name of ["queue", "browse", "sheet", "totals"]) $(`view-${name}`).addEventListener("click", () => show(name));
 for (const button of document.querySelectorAll("[data-press]")) button.addEventListener("click", () => KEYS[button.dataset.press]());
-$("forget").addEventListener("click", () => store.drop(store.orphans().map(([key]) => key)));
+$("look").addEventListener("click", () => {
+  const [, , page, field] = store.refused().find(one => one[3]);
+  if (filtered()) $("clear").click();
+  lane = "";
+  if (view !== "browse") view = "queue";
+  focusField([page, field]);
+});
+$("forget").addEventListener("click", () => store.drop(store.refused().filter(one => !one[3]).map(([key]) => key)));
 $("retry").addEventListener("click", () => store.flush());
 $("clear-queue").addEventListener("click", () => $("clear").click());
 $("import").addEventListener("change", async event => {
