@@ -25,9 +25,9 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path.insert(0, str(HERE.parent))
 
-from run import Model, enrich, environment, new_wiki  # noqa: E402
+from bench.run import Model, enrich, environment, new_wiki  # noqa: E402
 from tests.browser import launched  # noqa: E402
 
 if TYPE_CHECKING:
