@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from typing import Any
 import yaml
 
 from enrich.cli.main import main  # in this process: much faster than one process a command
+from enrich.grounding.likeness import NearDuplicates
 from tests.fake_server import Act, FakeServer, Seen, completion
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -127,6 +129,10 @@ class DemoWiki:
         return subprocess.Popen(
             [sys.executable, "-m", "enrich", *arguments], cwd=self.root, env=self.env(**env), stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
+
+    def findings(self) -> Counter[tuple[str, str, str]]:
+        """(page, rule, message) of everything that `enrich check` reports."""
+        return Counter((one["page"], one["rule"], one["message"]) for one in self.enrich("check", "--json").json["findings"])
 
     def content(self) -> dict[str, bytes]:
         """All pages' bytes by path."""
@@ -253,6 +259,22 @@ def honest_parts(seen: Seen, score: float = 4.5) -> dict[str, Any]:
 def honest(seen: Seen) -> Act:
     """The fake server's script for a model that answers truthfully."""
     return answering(honest_parts(seen))
+
+
+def particular() -> Callable[[Seen], Act]:
+    """The same for a model that says of each page what it has said of no other."""
+    said = NearDuplicates()
+
+    def acting(seen: Seen) -> Act:
+        parts = honest_parts(seen)
+        if "insights" in parts:
+            plain = [line for line in page_of(seen).split("\n")[2:] if len(line) > 40 and not re.search(r"[|<>{}\[\]#:`*]", line)]
+            sentences = (sentence for line in plain for sentence in re.split(r"(?<=[.。])\s+", line))
+            text = next((sentence for sentence in sentences if not said.add(sentence)), "")
+            parts["insights"]["insights"] = [parts["insights"]["insights"][0] | {"text": text, "evidence": [text]}] if text else []
+        return answering(parts)
+
+    return acting
 
 
 def answering(parts: Mapping[str, Any]) -> Act:

@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 
 from enrich.checks.frontmatter import frontmatter
-from enrich.checks.insights import word_pairs
 from enrich.checks.writing import writing
 from enrich.grounding import PageIndex
-from enrich.grounding.likeness import likeness
+from enrich.grounding.likeness import likeness, word_pairs
 from enrich.grounding.quantities import quantities
 from enrich.grounding.quotes import normalise_quote
 from enrich.grounding.self_talk import gives_orders, self_talk

@@ -6,28 +6,23 @@ Both places are checked: `insights` in a page's frontmatter and `insights/*.yaml
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
-from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from enrich.checks.frontmatter import is_number, shown
 from enrich.checks.report import PageFinding, Severity
 from enrich.config import PAGE_SUFFIXES
+from enrich.grounding import PageIndex
+from enrich.grounding.likeness import NearDuplicates
 from enrich.wiki.data import SCORES, TYPES, Insight, page_insights, quotes_of
 from enrich.wiki.pages import Page
-
-if TYPE_CHECKING:
-    from enrich.grounding import PageIndex
 
 RULES = tuple(f"insight-{name}" for name in ("fields", "scores", "evidence", "id", "source", "stale", "duplicate"))
 MOST_ON_A_PAGE = 5  # DESIGN.md section 4.4
 DATA_SCORES = (*SCORES, "neglected", "compact")
-LIKE, SAME = 0.7, 0.9  # FIELDS.md section 11: near-duplicates are a warning, duplicates an error
+SAME = 0.9  # FIELDS.md section 11: near-duplicates are a warning, duplicates an error
 STALE_DAYS = 90
 _ID = re.compile(r"[A-Za-z0-9_-]+")
-_WORD = re.compile(r"\w+")
 
 
 def page_findings(page: Page) -> Iterator[PageFinding]:
@@ -44,8 +39,6 @@ def page_findings(page: Page) -> Iterator[PageFinding]:
         yield from _fields(insight, ("type", "text", *SCORES, *(["evidence"] if page.file.fields.evidence else [])))
         yield from _scores(insight, SCORES)
         for quote in quotes_of(insight.values):
-            from enrich.grounding import PageIndex  # only pages with evidence pay for its import
-
             index = index or PageIndex.of(page)
             match = index.find_quote(quote)
             if match is None:
@@ -77,7 +70,9 @@ def data_findings(tied: Sequence[Insight], loose: Sequence[Insight], today: date
 def duplicate_findings(insights: Sequence[Insight], among: Callable[[Insight], bool]) -> Iterator[PageFinding]:
     """One finding for each group of insights that say (nearly) the same, at the second one for which `among` holds, or at the only one."""
     groups: dict[int, dict[int, float]] = {}  # members with their similarity to the member that they were found with
-    for first, second, similarity in near_duplicates([insight.text for insight in insights], LIKE):
+    known = NearDuplicates()
+    pairs = ((first, second, share) for second, insight in enumerate(insights) for first, share in known.add(insight.text))
+    for first, second, similarity in pairs:
         group = groups.get(first) or groups.get(second) or {}
         for other in (groups.get(first), groups.get(second)):
             group |= other or {}
@@ -97,26 +92,6 @@ def duplicate_findings(insights: Sequence[Insight], among: Callable[[Insight], b
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""
         said = f"{same} on {listed}{more}: {similarity:.0%} of the word pairs"
         yield _finding(insights[at], "insight-duplicate", "error" if similarity >= SAME else "warning", said)
-
-
-def word_pairs(text: str) -> frozenset[tuple[str, ...]]:
-    """The pairs of neighbouring words longer than two letters, in lower case; of a single word, the word."""
-    words = [word for word in _WORD.findall(text.lower()) if len(word) > 2]
-    return frozenset([(words[0],)]) if len(words) == 1 else frozenset(pairwise(words))
-
-
-def near_duplicates(texts: Iterable[str], threshold: float) -> Iterator[tuple[int, int, float]]:
-    """(i, j, Jaccard index of their word pairs) with i < j for all texts at or above `threshold`, by j, then i. FIELDS.md section 11."""
-    sets = [word_pairs(text) for text in texts]
-    holders: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
-    for j, pairs in enumerate(sets):
-        shared = Counter(i for pair in pairs for i in holders[pair])
-        for i, count in sorted(shared.items()):
-            similarity = count / (len(sets[i]) + len(pairs) - count)
-            if similarity >= threshold:
-                yield i, j, similarity
-        for pair in pairs:
-            holders[pair].append(j)
 
 
 def _finding(insight: Insight, rule: str, severity: Severity, message: str) -> PageFinding:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ _LABELLED = ("table", "component", "heading")  # kinds of lines whose few words 
 _LEAST_SHARE, _LOW_SHARE = 0.1, 0.25
 _FEWEST_STEMS = 4
 _MOST_SENTENCES = 100  # an answer is a few sentences
+_BREAK = re.compile(r"[;:]\s|—|\s[–-]\s")
 _SAME_WORDS = 0.8  # of the content words: then the order of names says who did what
 
 
@@ -123,16 +126,26 @@ def _swapped(text: str, start: int, end: int, found: Sequence[Quantity], given: 
 
 
 def _apart(text: str, found: Sequence[Quantity], names: Sequence[Name], given: Given, where: str) -> Iterator[Finding]:
-    """A soft finding for a number whose quotes name nothing that its sentence names."""
+    """A soft finding for a number whose quotes name nothing that its part of the sentence names.
+
+    What comes before a colon, a semicolon or a long dash may be about something else. A number that is said of the page's own subject needs
+    no name.
+    """
+    title = given.index.title.casefold()
+    breaks = [0, *(mark.end() for mark in _BREAK.finditer(text)), len(text)]
     for one in found:
-        if not names or not one.readings or one.kind in ("year", "date", "ordinal", "decade"):
+        place = bisect_right(breaks, one.start)
+        start, end = breaks[place - 1], breaks[min(place, len(breaks) - 1)]
+        named = [name for name in names if start <= name.start < end]
+        of_page = title and title in text[start:end].casefold()
+        if not named or of_page or not one.readings or one.kind in ("year", "date", "ordinal", "decade"):
             continue
         stating = [passage for passage in given.passages if stated_in(one, passage) is not None]
         if not stating:
             continue
         near = NameIndex([*(part for passage in stating for part in (passage.text, passage.context, passage.section)), given.index.title])
-        if all(list(near.unsupported(text, [name])) for name in names):
-            name = text[names[0].start : names[0].end]
+        if all(list(near.unsupported(text, [name])) for name in named):
+            name = text[named[0].start : named[0].end]
             message = f'"{one.text}" is said of "{printable(name, 60)}", which its quote does not name'
             yield Finding(
                 "evidence",

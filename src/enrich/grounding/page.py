@@ -63,8 +63,11 @@ class PageIndex:
 
     def find_quote(self, quote: str) -> Quote | None:
         """Where the quote is on the page; None if the page does not hold it."""
-        found = self.quotes.find(quote) or self._find_in_components(quote)
-        return found if found or self.written == self.body else self._as_written.find_quote(quote)
+        if self.written == self.body:
+            return self.quotes.find(quote) or self._find_in_components(quote)
+        # A quote that leaves out the name of a source is the page's own words: it must not be repaired to words with a part of the name.
+        exact = self.quotes.find(quote, almost=False) or self._as_written.quotes.find(quote, almost=False)
+        return exact or self.quotes.find(quote) or self._find_in_components(quote) or self._as_written.find_quote(quote)
 
     @cached_property
     def _as_written(self) -> PageIndex:

@@ -60,8 +60,10 @@ class PageQuotes:
         self._page = page
 
     @cached_property
-    def _lines(self) -> Sequence[Line]:
-        return [line for line in visible(self._page.body).lines if line.kind != "comment"] if self._page else []
+    def _bodies(self) -> Sequence[Sequence[Line]]:
+        """The visible lines of the body as a model is shown it, and as it is written: a quote may name a source or leave its name out."""
+        bodies = dict.fromkeys((self._page.shown, self._page.body)) if self._page else ()
+        return [[line for line in visible(body).lines if line.kind != "comment"] for body in bodies]
 
     @cached_property
     def chance(self) -> Chance | None:
@@ -76,29 +78,28 @@ class PageQuotes:
             return missing
         if first == 0:
             return replace(missing, found=item.quote in f"{page.title}\n{page.description}")
-        places = [place for place, line in enumerate(self._lines) if first <= line.number <= last]
-        inside = [self._lines[place] for place in places]
-        text = " ".join(line.text for line in inside)
-        span = _find(text, item.quote, inside)
-        if span is None:
-            return missing
-        start, end = span
-        above, below = self._paragraph(places[0] - 1), self._paragraph(places[-1] + 1)
-        shift = page.body_line - 1
-        return replace(
-            missing,
-            quote=text[start:end],
-            lines=(first + shift, last + shift),
-            before=_tail((f"{above} ¶ " if above else "") + text[:start]),
-            after=_head(text[end:] + (f" ¶ {below}" if below else "")),
-            found=True,
-        )
+        for body in self._bodies:
+            places = [place for place, line in enumerate(body) if first <= line.number <= last]
+            inside = [body[place] for place in places]
+            text = " ".join(line.text for line in inside)
+            if (span := _find(text, item.quote, inside)) is not None:
+                start, end = span
+                above, below = _paragraph(body, places[0] - 1), _paragraph(body, places[-1] + 1)
+                shift = page.body_line - 1
+                return replace(
+                    missing,
+                    quote=text[start:end],
+                    lines=(first + shift, last + shift),
+                    before=_tail((f"{above} ¶ " if above else "") + text[:start]),
+                    after=_head(text[end:] + (f" ¶ {below}" if below else "")),
+                    found=True,
+                )
+        return missing
 
-    def _paragraph(self, place: int) -> str:
-        """The text of a line next to a quote; "" for a heading and beyond the page."""
-        if not 0 <= place < len(self._lines) or self._lines[place].kind == "heading":
-            return ""
-        return self._lines[place].text
+
+def _paragraph(lines: Sequence[Line], place: int) -> str:
+    """The text of a line next to a quote; "" for a heading and beyond the page."""
+    return lines[place].text if 0 <= place < len(lines) and lines[place].kind != "heading" else ""
 
 
 def _find(text: str, quote: str, lines: Sequence[Line]) -> tuple[int, int] | None:
