@@ -115,6 +115,14 @@ class TestInsights:
         assert item["type"] == kind
         assert item["evidence"] == sentence
 
+    def test_a_long_sentence_is_quoted_by_its_beginning_if_no_other_begins_so(self) -> None:
+        start = "Operators of the northern lines lost about 30% of their"
+        sentence = f"{start} sleepers and 12 million euros within two years, because tickets cost less."
+        lead = "Night trains are a way of travelling.\n\nNight trains link cities."
+        for other, beginning in (("", start.rpartition(" ")[0]), (f"\n\n{start.rpartition(' ')[0]} it.", start)):
+            item = next(item for item in found(f"{lead}\n\n{FILLER}\n\n{sentence}{other}\n") if item["text"] == sentence)
+            assert item["evidence"] == beginning
+
 
 class TestRatings:
     def test_earlier_values_on_the_page_do_not_count(self) -> None:

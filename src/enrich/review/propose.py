@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import inf
 from typing import Any
 
 from enrich.config import STAGES
-from enrich.grounding.likeness import likeness, same_statement
+from enrich.grounding.likeness import NearDuplicates, likeness, same_statement
 from enrich.review.applying import quality_after
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, lock_entry, owner
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, item_id, line_marks
@@ -17,8 +18,8 @@ from enrich.review.support import SUPPORTED, EvidenceFile, Support, support_of
 from enrich.stages.fields import INSIGHTS, QUALITY, FieldAnswer, current_value, holds, is_missing, same, value_hash, within
 from enrich.stages.judges import NEAR_SAME, kept
 from enrich.stages.stage import OFFLINE
-from enrich.wiki.data import insights_of_pages
-from enrich.wiki.pages import Page
+from enrich.wiki.data import insights_of_pages, page_insights
+from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
 
 
@@ -53,6 +54,8 @@ def propose(wiki: Wiki, lock: Lock, page: Page, answers: Sequence[StageAnswer]) 
     renewals: list[Renewal] = []
     known = [insight.text for insight in wiki.shared_by_copies(insights_of_pages).get(page.id, ())]
     for answer in answers:
+        if answer.stage == "insights" and answer.question.model == OFFLINE:
+            answer = replace(answer, fields=[_particular(wiki, page, field) for field in answer.fields])
         entry = lock.entry(page.id, answer.stage, page)
         differing, confirmed = _compared(page, answer, entry, wiki.config.stages.ratings.leap, known)
         changes += differing
@@ -182,6 +185,37 @@ def _without_twins(given: FieldAnswer, page: Page, known: Sequence[str]) -> Fiel
         if not any(likeness(text, other) >= NEAR_SAME and same_statement(text, other, page.language) for other in (*known, *texts[:at]))
     ]
     return given if len(left) == len(texts) else _reordered(given, [given.value[at] for at in left], left)
+
+
+class _PublishedInsights:
+    """The insights on all pages, in the data folder and in proposals. Pages are read when the baseline proposes the first ones."""
+
+    def __init__(self, wiki: Wiki) -> None:
+        self._texts, self._pages = NearDuplicates(), list[str]()
+        for insight in chain(*wiki.shared_by_copies(insights_of_pages).values(), *(page_insights(read_page(file)) for file in wiki.files)):
+            self.add(insight.page, [insight.values])
+        for proposal in wiki.shared(ProposalStore).all():
+            if change := proposal.change(INSIGHTS):
+                self.add(proposal.page, change.new)
+
+    def add(self, page: str, insights: Iterable[Mapping[str, Any]]) -> None:
+        for insight in insights:
+            self._texts.add(str(insight.get("text") or ""))
+            self._pages.append(page)
+
+    def only_elsewhere(self, page: str, insight: Mapping[str, Any]) -> bool:
+        """Whether another page has nearly the same insight, and this one does not have it yet."""
+        pages = [self._pages[place] for place, _ in self._texts.find(str(insight["text"]))]
+        return bool(pages) and page not in pages
+
+
+def _particular(wiki: Wiki, page: Page, given: FieldAnswer) -> FieldAnswer:
+    """The baseline's insights without those that another page has: a sentence of many pages is not what one of them says."""
+    published = wiki.shared(_PublishedInsights)
+    left = [at for at, insight in enumerate(given.value) if not published.only_elsewhere(page.id, insight)]
+    answer = _reordered(given, [given.value[at] for at in left], left)
+    published.add(page.id, answer.value)
+    return answer
 
 
 def _without_rejected(given: FieldAnswer, answer: StageAnswer, entry: LockEntry | None) -> FieldAnswer:

@@ -349,6 +349,7 @@ _SAYS_THE_SAME = 0.8  # of its terms: then the second one adds nothing
 _USUAL_TERMS = 12  # of a sentence: brings centrality to about 0 to 1
 
 MAX_INSIGHTS = 3
+_QUOTED_WORDS = 8  # of an insight's sentence as its evidence, if there are as many more: enough to find it by
 LEAST = 1.1  # points below which a sentence is not worth showing: one quantity, or a word of contrast alone, is not enough
 _ALIKE = 0.5  # of the smaller one's terms: two sentences that say the same
 # The medians of the stored insights that `bench/fit_baseline.py` read, in half points, for every insight: no cue predicts a score better
@@ -459,7 +460,7 @@ def _fallbacks(page: PageSentences) -> Iterator[list[str]]:
 
 
 def insights(page: PageSentences) -> dict[str, Any]:
-    """`{"insights": […]}`: up to three of the page's sentences, best first, none if nothing stands out; each is its own evidence.
+    """`{"insights": […]}`: up to three of the page's sentences, best first, none if nothing stands out; its beginning is its evidence.
 
     A sentence gets points for what statements worth knowing often have (quantities, contrast, uncertainty, opposed views, consequences) and
     for nearness to what the page is about. What the summary has said is not said again. Quantities are seen in any language, cues in English.
@@ -476,7 +477,19 @@ def insights(page: PageSentences) -> dict[str, Any]:
         is_new = len(best) < MAX_INSIGHTS and all(_overlap(candidate.terms, other.terms) < _ALIKE for other, _ in best)
         if is_new and _is_sober(candidate.text):
             best.append((candidate, kind))
-    return {"insights": [{"type": kind, "evidence": one.text, "text": one.text, **SCORES} for one, kind in best]}
+    return {"insights": [{"type": kind, "evidence": _beginning(one.text, page), "text": one.text, **SCORES} for one, kind in best]}
+
+
+def _beginning(sentence: str, page: PageSentences) -> str:
+    """The first words of a long sentence, as many as the page has at one place only: the text of the insight has the others."""
+    words = sentence.split(" ")
+    everything = "\n".join(line.text for line in page.visible.lines)
+    for count in range(_QUOTED_WORDS, len(words) - _QUOTED_WORDS + 1):
+        beginning = " ".join(words[:count])
+        # A number is not divided from its unit.
+        if not _DIGIT.search(words[count - 1]) and everything.count(beginning) == 1:
+            return beginning
+    return sentence
 
 
 @cache
