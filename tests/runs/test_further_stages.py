@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,12 @@ from tests.fake_server import Act, FakeServer, Seen
 DOCS = (ROOT / "docs" / "stages.md").read_text(encoding="utf-8")
 CODE = re.findall(r"```python\n(.*?)```", DOCS, re.DOTALL)[0]
 TOML = re.findall(r"```toml\n(.*?)```", DOCS, re.DOTALL)[1]
+# As it is in an installed distribution: without the quotation marks of pyproject.toml.
+ENTRY = (
+    re.findall(r"```text\n(.*?)```", DOCS, re.DOTALL)[0]
+    .replace('[project.entry-points."enrich.stages"]', "[enrich.stages]")
+    .replace('"', "")
+)
 Serve = Callable[..., FakeServer]
 
 
@@ -69,6 +78,30 @@ def test_a_stage_of_ones_own_by_the_documentation(tmp_path: Path, serve: Serve) 
     assert states["park-1", "tags"] == ("human-edited", ())
 
 
+@pytest.mark.parametrize(
+    ("point", "code", "said"),
+    [
+        ("tide_stages:tags", 0, ""),
+        ("tide_stages:Tags", 1, "tide_stages:Tags: not the definition of the stage 'tags'"),
+        ("tide_stages:gone", 1, "tide_stages:gone: the stage cannot be loaded (AttributeError"),
+    ],
+)
+def test_a_stage_of_an_installed_package_needs_no_trust(tmp_path: Path, serve: Serve, point: str, code: int, said: str) -> None:
+    wiki = DemoWiki(tmp_path / "wiki", 1, TOML)
+    wiki.asks(serve(says({"tags": {"reason": "Its topic.", "tags": ["wind-power", "cost"]}})))
+    installed = tmp_path / "site-packages"
+    (installed / "tide_stages-1.0.dist-info").mkdir(parents=True)
+    (installed / "tide_stages.py").write_text(CODE)
+    (installed / "tide_stages-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: tide-stages\nVersion: 1.0\n")
+    (installed / "tide_stages-1.0.dist-info" / "entry_points.txt").write_text(ENTRY.replace("my_package.stages:tags", point))
+    # In a process of its own: what is installed is looked up once a process.
+    path = os.pathsep.join([str(installed), *sys.path])
+    command = [sys.executable, "-m", "enrich", "run", "--stage", "tags", "--apply"]
+    done = subprocess.run(command, cwd=wiki.root, env=wiki.env(PYTHONPATH=path), capture_output=True, text=True, check=False)
+    assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (code, True, False), done.stderr
+    assert code or wiki.frontmatter(0)["tags"] == ["wind-power", "cost"]
+
+
 def test_an_answer_that_the_model_rejects_is_asked_again_with_the_reason(tmp_path: Path, serve: Serve) -> None:
     wiki = DemoWiki(tmp_path, 1, TOML)
     (wiki.root / "stages.py").write_text(CODE)
@@ -82,6 +115,8 @@ def test_an_answer_that_the_model_rejects_is_asked_again_with_the_reason(tmp_pat
     ("code", "error"),
     [
         (CODE.replace('"tags": "tags"', '"description": "tags"'), "writes `description`, which models are shown"),
+        (CODE.replace('"tags": "tags"', '"tags": "label"'), "takes `label` from its answer, which has reason, tags"),
+        (CODE.replace('name="tags"', 'name="labels"'), r"define it in stages\.py, which defines labels"),
         (CODE.replace("import BaseModel", "import NoSuchModel"), r"stages\.py:3: ImportError"),
         ("x = (", r"stages\.py:1: SyntaxError"),
         ("", "no stage 'tags' is defined"),
@@ -144,6 +179,8 @@ def test_offline_only_stages_that_need_no_model_are_asked(tmp_path: Path) -> Non
     }
     assert wiki.enrich("run", "--apply", ENRICH_WIKI__PROFILE="longterm-wiki").exit == 0
     assert wiki.frontmatter(0)["update_frequency"] == 7
+    named = wiki.enrich("run", "--stage", "tactical_value")
+    assert (named.exit, "the offline backend has no answer to the stage 'tactical_value'" in named.err) == (2, True)
 
 
 def test_unknown_stages_are_named(tmp_path: Path) -> None:

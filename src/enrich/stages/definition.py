@@ -110,14 +110,18 @@ def definitions(config: Config) -> dict[str, StageDefinition]:
     for name in config.stages.further():
         definition = FURTHER.get(name) or _installed(name) or _of_the_wiki(config).get(name)
         if definition is None:
-            own = config.root / OWN_STAGES
             do = f"install a package that defines it, or define it in {OWN_STAGES}"
-            if own.exists() and not config.trusts_code:
+            if others := ", ".join(_of_the_wiki(config)):
+                do += f", which defines {others}"
+            elif (config.root / OWN_STAGES).exists() and not config.trusts_code:
                 do = f"if you trust the code in {OWN_STAGES}, set ENRICH_TRUST_CODE=1 or give --trust-code"
             raise UserError(f"no stage {name!r} is defined", where=f"[stages.{name}] in enrich.toml", do=do)
         if shown := _SHOWN & {key.partition(".")[0] for key in definition.fields if definition not in FURTHER.values()}:
             what = f"the stage {name!r} writes `{min(shown)}`, which models are shown: its own answers would make pages due"
             raise UserError(what, where=f"[stages.{name}] in enrich.toml", do="let it write another key")
+        if missing := [key for key in definition.fields.values() if key not in definition.answer.model_fields]:
+            what = f"the stage {name!r} takes `{missing[0]}` from its answer, which has {', '.join(definition.answer.model_fields)}"
+            raise UserError(what, where=f"[stages.{name}] in enrich.toml", do="correct `fields` in its definition")
         found[name] = definition
     return found
 

@@ -206,6 +206,9 @@ def load_stages(config: Config, only: Sequence[str] = ()) -> list[Stage]:
         from enrich.stages.definition import further_stages
 
         found += further_stages(config, names, system)
+    if unanswered := [name for name in only if name in names and name not in (stage.name for stage in found)]:
+        what = f"the offline backend has no answer to the stage {unanswered[0]!r}"
+        raise UserError(what, do='set `backend = "openai"` under [llm] in enrich.toml, or give --backend openai', exit_code=2)
     return found
 
 
