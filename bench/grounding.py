@@ -21,6 +21,7 @@ from pathlib import Path
 from enrich.grounding import Finding, PageIndex, normalise
 from enrich.grounding.numbers import Passage, stated_in
 from enrich.grounding.quantities import NUMBER, Quantity, quantities
+from enrich.text import printable
 from enrich.wiki import yaml12
 from enrich.wiki.page_files import find_pages
 from enrich.wiki.pages import Page, read_page
@@ -110,9 +111,13 @@ def at_place(text: str, start: int) -> Quantity | None:
     return next((one for one in quantities(text) if one.start <= start < one.end and one.readings), None)
 
 
-def caught(findings: Iterable[Finding], at: int) -> str:
-    """`hard`, `soft` or "" : the graver finding whose span covers the place."""
-    severities = {one.severity for one in findings if one.span is not None and one.span[0] <= at < one.span[1] and one.kind == "number"}
+def caught(findings: Iterable[Finding], quantity: Quantity) -> str:
+    """`hard`, `soft` or "": the graver finding about the quantity (not about the other end of its range)."""
+    severities = set()
+    for one in findings:
+        if one.kind == "number" and one.span is not None and one.span[0] <= quantity.start < one.span[1]:
+            whole = len(one.quantity) >= one.span[1] - one.span[0]
+            severities |= {one.severity} if whole or one.quantity == printable(quantity.text, 60) else set()
     return "hard" if "hard" in severities else "soft" if severities else ""
 
 
@@ -130,7 +135,7 @@ def page_wide(texts: list[Text], rng: random.Random, rounds: int) -> dict[str, C
                     new = at_place(candidate, quantity.start)
                     if new is None or new.kind == "name" or new.value == quantity.value or not one.index.numbers.states_nowhere(new):
                         continue
-                    result = caught(one.index.check(candidate, None), new.start)
+                    result = caught(one.index.check(candidate, None), new)
                     table[kind_of(quantity)][result or "missed"] += 1
                     break
     return table
@@ -163,12 +168,12 @@ def with_evidence(texts: list[Text], rng: random.Random) -> tuple[dict[str, Coun
             if evidence is None:
                 continue
             findings = one.index.check(one.text, [evidence.text])
-            true[caught(findings, quantity.start) or "supported"] += 1
+            true[caught(findings, quantity) or "supported"] += 1
             for _, candidate in zip(range(60), changed(one.text, quantity, rng), strict=False):
                 new = at_place(candidate, quantity.start)
                 if new is None or new.kind == "name" or (new.value, new.date) == (quantity.value, quantity.date):
                     continue
-                result = caught(one.index.check(candidate, [evidence.text]), new.start)
+                result = caught(one.index.check(candidate, [evidence.text]), new)
                 table[kind_of(quantity)][result or "missed"] += 1
                 break
     return table, true

@@ -44,6 +44,12 @@ def test_what_is_stated_can_explain_a_number(text: str, quantity: str, why: str)
     assert why in findings[0].message
 
 
+@pytest.mark.parametrize(("page", "text", "findings"), CASES["numbers_with_their_things"])
+def test_numbers_with_their_things(page: str, text: str, findings: list[str]) -> None:
+    found = [one for one in PageIndex(page).check(text) if one.kind == "number"]
+    assert [f"{one.severity} {text[slice(*one.span)]}" for one in found if one.span] == findings
+
+
 def test_a_version_that_is_not_on_the_page_is_a_hard_finding() -> None:
     assert check("GPT-9 was used.") == [("hard", "GPT-9")]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from enrich.grounding.evidence import Given, check_evidence, check_statement
 from enrich.grounding.explanations import (
     bounded_by,
     contradicted,
+    converted_from,
     counts_something,
     date_without_year,
     derived_from,
@@ -27,7 +30,7 @@ from enrich.grounding.numbers import Passage, Stated, range_in, stated_in, turne
 from enrich.grounding.quantities import ADDRESS, Quantity, quantities
 from enrich.grounding.quotes import normalise, normalise_quote
 from enrich.grounding.self_talk import talk_in
-from enrich.grounding.words import stems
+from enrich.grounding.words import stems, word_set
 from enrich.text import printable
 from enrich.wiki.language import is_english
 from enrich.wiki.visible import split_sentences
@@ -169,6 +172,9 @@ def check_subject(text: str, index: PageIndex, where: str) -> list[Finding]:
 
 # A count of things listed is believable up to here; larger numbers are not counted by hand.
 _LARGEST_COUNT = 30
+# What is counted is named where it is listed, by this many letters of its word, unless it is a word for kinds of things.
+_STEM = 5
+_KINDS_OF_THINGS = word_set("kinds_of_things")
 # An answer is a few sentences. Each number is compared with the whole page, so a text of thousands would take minutes.
 _MOST_CHECKED = 300
 # What an answer repeats this near to a number (characters) can be what the number was computed from.
@@ -206,6 +212,7 @@ class _Check:
             if finding is not None:
                 if finding.severity == "hard":
                     missing.add(number)
+                    finding = replace(finding, span=self._span(number))
                 yield finding
         if len(self.found) > _MOST_CHECKED:
             first = self.found[_MOST_CHECKED]
@@ -215,6 +222,14 @@ class _Check:
                 finding = self._range(low, self.found[low.low_of])
                 if finding is not None:
                     yield finding
+
+    def _span(self, number: int) -> tuple[int, int]:
+        """Where a number is in the text; with the whole range or score whose end it is. That is one statement, but years are dates."""
+        if self.found[number].kind == "year":
+            return self.found[number].start, self.found[number].end
+        low = next((low for low in range(number) if self.found[low].low_of == number), number)
+        high = max(number, self.found[number].low_of)
+        return self.found[low].start, self.found[high].end
 
     def _stated(self, quantity: Quantity) -> Stated | None:
         if self.passages is None:
@@ -231,11 +246,14 @@ class _Check:
             return self._finding(quantity, "hard" if quantity.kind == "name" else "soft", "is not on the page")
         if _LIST_MARK.fullmatch(self.text[: quantity.start][-3:] + "#" + self.text[quantity.end : quantity.end + 2]):
             return None
-        if quantity.value == 1 and self.text[: quantity.start].endswith(("per ", "each ", "every ")):
+        if quantity.value == 1 and (
+            self.text[: quantity.start].endswith(("per ", "each ", "every ")) or self.text.startswith(" of the ", quantity.end)
+        ):
             return None
         if (quantity.idiom and quantity.kind == "factor") or self._stated(quantity) is not None:
             return None
-        if quantity.kind == "ordinal" and quantity.noun and self.index.numbers.ranks(quantity):
+        ranked = quantity.noun if quantity.kind == "ordinal" else quantity.label
+        if ranked and self.index.numbers.ranks(quantity.value, ranked):
             return None
         if quantity.kind == "ordinal" and quantity.idiom:
             return None if self.index.numbers.stated(quantity) else self._finding(quantity, "soft", "is not on the page")
@@ -259,6 +277,9 @@ class _Check:
         rounded = rounded_from(quantity, passages, about=about)
         if rounded is not None:
             return self._finding(quantity, "soft", f"is rounded from {_shown(rounded)}", [rounded])
+        converted = converted_from(quantity, passages)
+        if converted is not None:
+            return self._finding(quantity, "soft", f"is converted from {_shown(converted)}", [converted])
         if self._counts(quantity, passages):
             return self._finding(quantity, "soft", "counts things the page lists; the page does not give the number itself")
         if quantity.kind == "small" and not quantity.value and not quantity.text[0].isdigit():
@@ -294,9 +315,18 @@ class _Check:
     def _counts(self, quantity: Quantity, passages: Sequence[Passage]) -> bool:
         """Whether the number counts what the page (or its evidence's section) lists, and nothing there counts the same differently."""
         count = quantity.readings[0]
-        if quantity.kind not in ("small", "number") or count.unit or not quantity.noun or not 2 <= count.value <= _LARGEST_COUNT:
+        if (
+            quantity.kind not in ("small", "number")
+            or count.unit
+            or quantity.label
+            or not quantity.noun
+            or not 2 <= count.value <= _LARGEST_COUNT
+        ):
             return False
-        if contradicted(quantity, following(self.text, quantity.end), passages):
+        counted = following(self.text, quantity.end)
+        if contradicted(quantity, counted, passages):
+            return False
+        if counted and not counted & _KINDS_OF_THINGS and not any(word[:_STEM] in self._words_near for word in counted):
             return False
         if self._counts_itself(quantity):
             return True
@@ -305,6 +335,13 @@ class _Check:
         if any(map(counts_something, self.passages)):
             return False
         return any(count.value in self.index.list_sizes(passage.section) for passage in self.passages)
+
+    @cached_property
+    def _words_near(self) -> str:
+        """The words of the page, or of the evidence with its headings and heads of tables, in lower case."""
+        if self.passages is None:
+            return self.index.quotes.text.lower()
+        return " ".join(f"{one.text} {one.context} {one.section}" for one in self.passages).lower()
 
     def _counts_itself(self, quantity: Quantity) -> bool:
         """Whether the answer lists, right behind the number, as many things as it counts."""

@@ -45,7 +45,8 @@ def rounded_from(quantity: Quantity, passages: Iterable[Passage], *, about: bool
 def bounded_by(quantity: Quantity, passages: Iterable[Passage], before: str) -> Stated | None:
     """A stated value of the same unit that the quantity bounds: 13,624 for "more than 13,000", 2.9 for "nearly 3".
 
-    `before`: the answer's words before the quantity. The stated value is at most 15 % away from the bound and written with more digits.
+    `before`: the answer's words before the quantity. The stated value is at most 15 % away from the bound, and it is written with more digits or
+    counts the same.
     """
     at_least, at_most = (bound.search(before) is not None for bound in (_AT_LEAST, _AT_MOST))
     if not (at_least or at_most) or not quantity.readings or quantity.kind in ("year", "decade", "ordinal", "part", "date"):
@@ -55,7 +56,25 @@ def bounded_by(quantity: Quantity, passages: Iterable[Passage], before: str) -> 
     for passage in passages:
         for other in passage.quantities:
             for theirs in other.readings if other.kind not in ("year", "date") else ():
-                if theirs.unit == mine.unit and low <= theirs.value <= high and len(key(theirs.value)) > len(key(mine.value)):
+                nearer = len(key(theirs.value)) > len(key(mine.value)) or quantity.noun == other.noun != ""
+                if theirs.unit == mine.unit and low <= theirs.value <= high and nearer:
+                    return Stated(other, passage.line, theirs)
+    return None
+
+
+def converted_from(quantity: Quantity, passages: Iterable[Passage]) -> Stated | None:
+    """A stated length or area that is the quantity's in another unit, which the passage does not use: 50 feet for "15 m", as it rounds."""
+    mine = quantity.readings[0]
+    measures = next((table for table in TABLES["measures"] if mine.unit in table), None)
+    if measures is None or not mine.value:
+        return None
+    for passage in passages:
+        units = {other.unit for other in passage.quantities if other.readings}
+        for other in passage.quantities if mine.unit not in units else ():
+            theirs = other.readings[0] if other.readings else None
+            if theirs is not None and theirs.unit in measures:
+                value = theirs.value * Decimal(str(measures[theirs.unit])) / Decimal(str(measures[mine.unit]))
+                if _rounds(value, mine.value, _place(quantity)):
                     return Stated(other, passage.line, theirs)
     return None
 
@@ -230,7 +249,10 @@ def counts_something(passage: Passage) -> bool:
 
 def following(text: str, end: int) -> frozenset[str]:
     """The next three words of a text that say what is counted, without a plural's end."""
-    return frozenset(word.lower().rstrip("s") for word in re.findall(r"[A-Za-z]{4,}", re.split(r"[.;:|(]", text[end : end + 60])[0])[:3])
+    return frozenset(
+        word.lower().removesuffix("ies").rstrip("s")
+        for word in re.findall(r"[A-Za-z]{4,}", re.split(r"[.;:|(]", text[end : end + 60])[0])[:3]
+    )
 
 
 def list_sizes(body: str, lines: Sequence[Line]) -> frozenset[int]:

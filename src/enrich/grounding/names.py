@@ -170,7 +170,7 @@ class NameIndex:
         return word[:2].isupper() and 2 <= len(plain) <= 7 and plain in self._acronyms
 
     def _has_form(self, plain: str) -> bool:
-        if plain in self._words or _stem(plain) in self._stems:
+        if plain in self._words or plain.removesuffix("s") in self._words or _stem(plain) in self._stems:
             return True
         if plain in _MONTHS and re.search(_MONTHS[plain], self._text):
             return True

@@ -158,10 +158,10 @@ class NumberIndex:
         values = {reading.value for reading in quantity.readings} | {Decimal(part) for part in quantity.date if part}
         return next(filter(None, (stated_in(quantity, self.passage(index)) for index in self._places(values))), None)
 
-    def ranks(self, ordinal: Quantity) -> bool:
-        """Whether the page writes `1st` or `2nd` in words before the same noun."""
-        word = {1: "first", 2: "second"}.get(int(ordinal.value))
-        return word is not None and re.search(rf"\b{word}[ -]{re.escape(ordinal.noun)}", self._lower) is not None
+    def ranks(self, value: Decimal, noun: str) -> bool:
+        """Whether the page writes `1st` or `2nd` in words before this noun."""
+        word = {1: "first", 2: "second"}.get(int(value))
+        return word is not None and re.search(rf"\b{word}[ -]{re.escape(noun)}", self._lower) is not None
 
     @cached_property
     def _with_years(self) -> tuple[Passage, ...]:
@@ -219,10 +219,14 @@ def _years_of(quantity: Quantity) -> range:
     return range(0)
 
 
+_SAME_LABELS = {"number": ("number", "no.", "#", "№")}
+
+
 def _labelled_apart(mine: Quantity, theirs: Quantity, passage: Passage) -> bool:
     """Whether a number belongs to a name or a score on one side only: "Channel 4" counts nothing, nor does "2" state "PlayStation 2"."""
     if mine.label and mine.label != "-":
-        return mine.label not in passage.text.lower() and mine.label not in passage.context.lower()
+        labels, near = _SAME_LABELS.get(mine.label, (mine.label,)), f"{passage.text} {passage.context}".lower()
+        return not any(label in near for label in labels)
     if not theirs.label or mine.label or passage.kind == "table":
         return False
     return (mine.kind == "small" and mine.noun not in _LINKING and mine.noun != theirs.noun) or mine.unit in _TIMES

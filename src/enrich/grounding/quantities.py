@@ -125,7 +125,7 @@ _CLOCK = re.compile(
     r"(?<![\d:.,$-])(?:(?P<clock>(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?)(?![\d:])|(?P<hour>1?\d)(?=[ \t]?[ap]\.?m\b))(?:[ \t]?[ap]\.?m\b)?",
     re.IGNORECASE,
 )
-_CAPITAL_BEFORE = re.compile(r"(?<=[a-z0-9,;)][ \t])(i?[A-Z][A-Za-z]+)[ \t]$")
+_LABEL_WORD = re.compile(rf"(?<=[a-z0-9,;)][ \t])(i?[A-Z][A-Za-z]+)[ \t]$|(?<![A-Za-z])(?i:({TABLES['numbered']}))[ \t]$")
 _DECADE_MARK = re.compile(r"['’]s\b")
 _SUFFIX = re.compile(r"%|×|[A-Za-z]+")
 _BEHIND = re.compile(r"\+?(?P<gap>[ \t]?-?[ \t]?|[ \t]\()(?P<word>%|[A-Za-z]+)")
@@ -277,8 +277,8 @@ class _Reader:
         return self._labelled(self._with_unit(start, end, Decimal(number), core, currency))
 
     def _labelled(self, found: Quantity) -> Quantity:
-        word = _CAPITAL_BEFORE.search(self.plain, max(0, found.start - 24), found.start) if found.kind == "small" else None
-        return replace(found, label=word[1].lower()) if word is not None else found
+        word = _LABEL_WORD.search(self.plain, max(0, found.start - 24), found.start) if found.kind == "small" else None
+        return replace(found, label=word[0].strip().lower()) if word is not None else found
 
     def _before(self, start: int) -> tuple[str, int] | None:
         """(currency before the number, its start); None if the word before the number makes a name of both."""
@@ -424,7 +424,7 @@ class _Reader:
         if (
             lower in _UNITS
             and not unit
-            and (len(lower) > (2 if lower in _JOINED_UNITS else 1) or (not found["gap"].strip() and word not in ("w", "h")))
+            and (len(lower) > (2 if lower in _JOINED_UNITS else 1) or (not found["gap"].strip() and word not in ("w", "h", "M")))
         ):
             return value, _UNITS[lower], after, self._noun(after)
         return value, unit, end, lower
