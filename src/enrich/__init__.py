@@ -3,7 +3,6 @@
 What the command line does, in a few lines of Python:
 
 ```python
-from enrich.stages.stage import load_stages
 from pathlib import Path
 import enrich
 

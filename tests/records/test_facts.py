@@ -45,7 +45,7 @@ def test_facts_and_records_survive_a_round_trip_through_json(frontmatter: dict[s
     adapter = TypeAdapter(PageFacts)
     again = adapter.validate_python(json.loads(json.dumps(adapter.dump_python(facts))))
     assert again == facts
-    around = Surroundings(PROFILE, {}, {}, frozenset(), Dates(), backlinks([], [], {}, {}, None), 2026)
+    around = Surroundings(PROFILE, {}, {}, frozenset(), Dates(), backlinks([], [], {}, {}, None, str), 2026)
     record, notices = page_record(FILE, facts, around)
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert page_record(FILE, again, around) == (record, notices)

@@ -162,6 +162,45 @@ def test_show_has_infobox_and_links_in_each_format(tmp_path: Path) -> None:
     assert wiki.enrich("show", "plain", "--json").json["infobox"] is None
 
 
+OF_PATHS = """\
+- {id: ada, numericId: E2, type: person, title: Ada Finch, orgType: x, relatedEntries: [{id: north, type: risk, relationship: keeper of}]}
+- {id: north, numericId: E1, type: risk, title: North Light, severity: high}
+- {id: twin, numericId: E3, type: risk, title: Twin, severity: low}
+"""
+
+
+def test_an_entity_belongs_to_the_only_page_with_its_name(tmp_path: Path) -> None:
+    """With ids by path: infobox, number, backlinks and external links of `ada` are those of `people/ada`."""
+    pages = {
+        "people/ada": 'entityType: person\n---\nShe kept <EntityLink id="E1">it</EntityLink>.',
+        "towers/north": 'entityType: risk\n---\nSee <EntityLink id="ada">Ada</EntityLink>.',
+        "people/twin": "---\nOne of two.",
+        "towers/twin": "---\nOne of two.",
+    }
+    for page, text in pages.items():
+        file = tmp_path / "content" / f"{page}.mdx"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"---\ntitle: {page}\n{text}\n")
+    (tmp_path / "data" / "entities").mkdir(parents=True)
+    (tmp_path / "data" / "entities" / "all.yaml").write_text(OF_PATHS)
+    (tmp_path / "data" / "external-links.yaml").write_text("- {pageId: ada, links: {wikipedia: 'https://en.wikipedia.org/wiki/Ada'}}\n")
+    (tmp_path / "enrich.toml").write_text('[wiki]\ncontent = "content"\ndata = "data"\nids = "path"\nprofile = "longterm-wiki"\n')
+    wiki = DemoWiki.at(tmp_path)
+    assert wiki.enrich("build", "--now", "2026-03-13T20:14:00Z").exit == 0
+    document = json.loads((tmp_path / "database.json").read_text(encoding="utf-8"))
+    assert ["Severity", "High"] in document["infobox"]["towers/north"]
+    assert document["infobox"]["towers/twin"] is None
+    assert list(document["entities"]) == ["ada", "north", "twin"]
+    assert {page: [link["id"] for link in links] for page, links in document["backlinks"].items()} == {
+        "towers/north": ["people/ada"],
+        "people/ada": ["towers/north"],
+    }
+    assert list(document["externalLinks"]) == ["people/ada"]
+    card = wiki.enrich("show", "E2", "--json").json
+    assert (card["id"], card["infobox"]["title"], card["entity_number"]) == ("people/ada", "Ada Finch", "E2")
+    assert wiki.enrich("show", "E3").exit == 1
+
+
 @pytest.mark.sample
 def test_all_infoboxes_and_links_of_the_sample_equal_the_reference(sample: Path, tmp_path: Path) -> None:
     (tmp_path / "enrich.toml").write_text(

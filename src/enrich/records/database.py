@@ -94,13 +94,13 @@ def build(
         linked: dict[str, list[str]] = {}
         if profile.page_links:
             loaded, linked = with_page_links(loaded)
-        entities = all_entities(data.entities, loaded)
-        numbers, said = numeric_ids(data.entities, loaded)
+        entities = all_entities(data.entities, loaded, wiki.page_of_entity)
+        numbers, said = numeric_ids(data.entities, loaded, wiki.page_of_entity)
         notices += said
-        pointed_at = backlinks(entities, loaded, numbers, linked, profile.default_entity_type)
+        pointed_at = backlinks(entities, loaded, numbers, linked, profile.default_entity_type, wiki.page_of_entity)
         around = Surroundings(
             profile,
-            {entity.id: entity for entity in entities},
+            {name: entity for entity in entities for name in (entity.id, wiki.page_of_entity(entity.id))},
             resource_map(data.resources),
             frozenset(resource.id for resource in data.resources),
             dates,
@@ -123,7 +123,7 @@ def build(
     complete(records, similar, list(_insights(config, loaded)), now)
     generated = now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     boxes = {record["id"]: infobox_rows(around.entities.get(record["id"]), record, around.entities, profile) for record in records}
-    links = {numbers.get(page, page): urls for page, urls in data.links.items()}
+    links = {numbers.get(page, wiki.page_of_entity(page)): urls for page, urls in data.links.items()}
     return Database(
         records,
         {page: pointed_at[page] for page in pointed_at if page in ids},

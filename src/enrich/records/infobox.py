@@ -87,7 +87,7 @@ def _values(row: InfoboxRow, entity: Entity, record: Mapping[str, Any], entities
     if row.record and isinstance(record.get(row.record), int | float):
         yield number_text(int(record[row.record])) if int(record[row.record]) else ""
     if row.children:
-        own = (one for one in entities.values() if one.values.get(row.children) == entity.id)
+        own = (one for one in {one.id: one for one in entities.values()}.values() if one.values.get(row.children) == entity.id)
         yield ", ".join(one.title or one.id for one in own if not row.types or canonical_type(one, box) in row.types)
     yield row.default
 

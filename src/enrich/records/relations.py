@@ -32,10 +32,14 @@ def _declared(page: LoadedPage, key: str) -> str | None:
     return None if is_falsy(value) else str(value)
 
 
-def all_entities(entities: Iterable[Entity], pages: Iterable[LoadedPage]) -> list[Entity]:
+PageOf = Callable[[str], str]
+"""The id of the page of an entity; the entity's id if it has no page."""
+
+
+def all_entities(entities: Iterable[Entity], pages: Iterable[LoadedPage], page_of: PageOf) -> list[Entity]:
     """The data files' entities, then one for each page that declares itself an entity and is not among them."""
     found = list(entities)
-    ids = {entity.id for entity in found}
+    ids = {name for entity in found for name in (entity.id, page_of(entity.id))}
     for page in pages:
         own, kind = _declared(page, "entityId") or page.file.id, _declared(page, "entityType")
         if kind and not page.file.is_index and own not in ids:
@@ -44,14 +48,14 @@ def all_entities(entities: Iterable[Entity], pages: Iterable[LoadedPage]) -> lis
     return found
 
 
-def numeric_ids(entities: Iterable[Entity], pages: Iterable[LoadedPage]) -> tuple[dict[str, str], list[Notice]]:
-    """Entity or page id by numeric id (`E42`), and a notice for each number that two of them claim: the first keeps it."""
+def numeric_ids(entities: Iterable[Entity], pages: Iterable[LoadedPage], page_of: PageOf) -> tuple[dict[str, str], list[Notice]]:
+    """Page id (or that of an entity without a page) by numeric id (`E42`), and a notice for each number that two of them claim: the first keeps it."""
     found: dict[str, str] = {}
     notices: list[Notice] = []
     for entity in entities:
         if entity.numeric_id:
-            owner = found.setdefault(entity.numeric_id, entity.id)
-            if owner != entity.id:
+            owner = found.setdefault(entity.numeric_id, page_of(entity.id))
+            if owner != page_of(entity.id):
                 notices.append(Notice("", 0, f"{entity.numeric_id} is the number of {owner!r} and of {entity.id!r}; the first keeps it"))
     for page in pages:
         if number := _declared(page, "numericId"):
@@ -67,6 +71,7 @@ def backlinks(
     numbers: Mapping[str, str],
     linked: Mapping[str, Sequence[str]],
     default_type: str | None,
+    page_of: PageOf,
 ) -> dict[str, list[dict[str, Any]]]:
     """For each target the entries {id, type, title, relationship} of its sources: entities' related entries first, then pages' links.
 
@@ -76,17 +81,19 @@ def backlinks(
     found: dict[str, list[dict[str, Any]]] = {}
     sources: dict[str, set[str]] = {}
     for entity in entities:
+        own = page_of(entity.id)
         for related in entity.related:
-            entry: dict[str, Any] = {"id": entity.id, "type": entity.type, "title": entity.title}
+            entry: dict[str, Any] = {"id": own, "type": entity.type, "title": entity.title}
             if related.relationship is not None:
                 entry["relationship"] = related.relationship
-            found.setdefault(related.id, []).append(entry)
-            sources.setdefault(related.id, set()).add(entity.id)
-    types = {entity.id: entity.type for entity in entities}
+            target = page_of(related.id)
+            found.setdefault(target, []).append(entry)
+            sources.setdefault(target, set()).add(own)
+    types = {page_of(entity.id): entity.type for entity in entities}
     for page in pages:
         own = page.file.id
         for link in (*page.facts.links.entities, *linked.get(own, ())):
-            target = numbers.get(link, link)
+            target = numbers.get(link, page_of(link))
             known = sources.setdefault(target, set())
             if target != own and own not in known:
                 known.add(own)

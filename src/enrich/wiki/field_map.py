@@ -25,7 +25,8 @@ class FieldMap:
     """The keys of each field that is not off, and what else decides how values are written.
 
     `sidecars` is the folder of sidecars, None if values are in the frontmatter; `within` are the folders that a sidecar may be in. `add`: pages
-    without frontmatter get one. `evidence`: insights are written with their quotes.
+    without frontmatter get one. `evidence`: insights are written with their quotes. `hidden`: keys that further stages write and models would be
+    shown.
     """
 
     keys: Mapping[str, KeyPath] = field(default_factory=lambda: _OWN_KEYS)
@@ -33,6 +34,7 @@ class FieldMap:
     sidecars: Path | None = None
     within: Folders | None = None
     add: bool = False
+    hidden: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, config: Config) -> FieldMap:
@@ -41,7 +43,8 @@ class FieldMap:
         under = tuple(fields.under.split(".")) if fields.under else ()
         keys = {name: (*under, *value.split(".")) for name in FIELD_NAMES if (value := getattr(fields, name)) != OFF}
         sidecars = config.data / SIDECARS if fields.store == "sidecar" else None
-        return cls(keys, fields.evidence, sidecars, config.folders, config.wiki.frontmatter == "add")
+        hidden = frozenset({"description"} if config.stages.description.enabled else ())
+        return cls(keys, fields.evidence, sidecars, config.folders, config.wiki.frontmatter == "add", hidden)
 
     @property
     def has_own_keys(self) -> bool:
@@ -87,7 +90,7 @@ class FieldMap:
 
     def holds(self, key: str) -> bool:
         """Whether a field is kept under this key of a page's frontmatter: the key is then neither sent nor hashed."""
-        return self.sidecars is None and (key,) in self.keys.values()
+        return key in self.hidden or (self.sidecars is None and (key,) in self.keys.values())
 
     def sidecar(self, path: str) -> Path | None:
         """The sidecar of the page with this path below the content folder; None if values are in the frontmatter."""

@@ -47,7 +47,6 @@ class PageFile:
     path: str
     file: Path
     fields: FieldMap = field(default=DEFAULT_MAP, compare=False, repr=False)
-    hidden: frozenset[str] = frozenset()  # frontmatter keys that `enrich` writes and models would be shown
     view: PromptView | None = field(default=None, compare=False, repr=False)
 
     @property

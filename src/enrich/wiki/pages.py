@@ -51,7 +51,7 @@ class Page:
     def description(self) -> str:
         """The frontmatter's description; "" where `enrich` writes it: its own values are not shown to a model."""
         value = self.frontmatter.get("description")
-        return "" if value is None or "description" in self.file.hidden or self.file.fields.holds("description") else str(value)
+        return "" if value is None or self.file.fields.holds("description") else str(value)
 
     @cached_property
     def data(self) -> Mapping[str, Any]:
@@ -73,8 +73,7 @@ class Page:
         """Lines about the page from its frontmatter, which a model is shown above the text."""
         if self.file.view is None:
             return ()
-        ours = self.file.hidden.union(filter(self.file.fields.holds, self.frontmatter))
-        return self.file.view.facts({key: value for key, value in self.frontmatter.items() if key not in ours})
+        return self.file.view.facts({key: value for key, value in self.frontmatter.items() if not self.file.fields.holds(key)})
 
     @cached_property
     def hash(self) -> str:

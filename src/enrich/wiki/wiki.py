@@ -11,9 +11,9 @@ from typing import Any, TypeVar, cast
 
 from enrich.config import Config
 from enrich.errors import UserError
-from enrich.wiki.data import resource_titles
+from enrich.wiki.data import load_data, resource_titles
 from enrich.wiki.field_map import FieldMap
-from enrich.wiki.page_files import PageFile, find_pages, matches, select
+from enrich.wiki.page_files import PageFile, find_pages, matches, names_of, select
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.profile import Profile, load_profile
 from enrich.wiki.prompt_view import PromptView
@@ -61,8 +61,6 @@ class Wiki:
             )
         profile = load_profile(config.wiki.profile, config.root, config.folders)
         files, warnings = page_files(config, profile)
-        if config.stages.description.enabled:
-            files = [replace(file, hidden=frozenset({"description"})) for file in files]
         wiki = cls(config, files, warnings)
         wiki.profile = profile
         return wiki
@@ -114,15 +112,32 @@ class Wiki:
             return "kind-of-page"
         return "kind-of-page" if any(page.frontmatter.get(key) in values for key, values in rule.values.items()) else ""
 
+    def page_of_entity(self, entity: str) -> str:
+        """The id of an entity's page: the entity's own id, else that of the only page with this name. The entity's id if there is no page."""
+        return entity if entity in self.by_id else self._unique_names.get(entity, entity)
+
+    @cached_property
+    def _unique_names(self) -> dict[str, str]:
+        # Where a page's id is its file name, the entity of a page has the same id.
+        by_path = (self.config.wiki.ids or self.profile.ids) == "path"
+        return {name: pages[0].id for name, pages in names_of(self.files).items() if len(pages) == 1} if by_path else {}
+
     @cached_property
     def given_names(self) -> dict[str, list[str]]:
-        """Page ids by the number and the addresses that a page's frontmatter gives it (`numericId`, `slug`, …). Reads all pages."""
+        """Page ids by the number of their entity, and by the number and the addresses that their frontmatter gives (`numericId`, `slug`, …).
+
+        Reads all pages and the data folder.
+        """
         found: dict[str, list[str]] = {}
+        for entity in load_data(self.config.data, within=self.config.folders).entities:
+            if entity.numeric_id and (page := self.page_of_entity(entity.id)) in self.by_id:
+                found[entity.numeric_id] = [page]
         for file in self.files:
             front = read_page(file).frontmatter
             number = front.get("numericId")
             for name in dict.fromkeys([*([str(number)] if number else []), *given_addresses(file, front)]):
-                found.setdefault(name, []).append(file.id)
+                if file.id not in (pages := found.setdefault(name, [])):
+                    pages.append(file.id)
         return found
 
     def select(self, names: Iterable[str]) -> list[PageFile]:
