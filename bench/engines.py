@@ -23,14 +23,14 @@ from enrich.llm.server import Endpoint  # noqa: E402
 from enrich.runs.ray_workers import RayWorkers  # noqa: E402
 
 
-async def measured(post: Callable[[int, str, bytes], Awaitable[Any]], requests: int, at_once: int) -> tuple[float, float]:
+async def measured(post: Callable[[int, str, str, bytes], Awaitable[Any]], requests: int, at_once: int) -> tuple[float, float]:
     """(requests a second, the driver's CPU in milliseconds a request)."""
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "word " * 3000}]}).encode()
     slots = asyncio.Semaphore(at_once)
 
     async def one() -> None:
         async with slots:
-            assert (await post(0, "m", body)).status_code == 200
+            assert (await post(0, "m", "/chat/completions", body)).status_code == 200
 
     await asyncio.gather(*(one() for _ in range(20)))
     started, cpu = perf_counter(), process_time()

@@ -13,7 +13,7 @@ TARGET = Path(__file__).with_name("licences.md")
 _HEAD = """# Licences of the dependencies
 
 Written by `make docs` from the metadata of the installed packages; do not edit. These packages are installed with `enrich` on Linux; the
-packages of the extras `dev`, `ray` and `llama` are only needed to work on it.
+packages of the extras `dev`, `ray`, `llama` and `decider` are only needed to work on it.
 
 | package | licence | needed by |
 |---|---|---|

@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import socket
 import sys
 import threading
@@ -84,6 +85,63 @@ def completion(
     if usage is not None:
         tree["usage"] = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120} if usage is ... else usage
     return tree
+
+
+def with_logprobs(tree: dict[str, Any], tokens: Iterable[tuple[str, float, Mapping[str, float]]]) -> dict[str, Any]:
+    """The completion with log-probabilities in OpenAI's form: `tokens` are (text, probability, the likeliest ones at its place with theirs)."""
+
+    def entry(text: str, chance: float) -> dict[str, Any]:
+        return {"token": text, "logprob": math.log(chance) if chance else -9999.0, "bytes": list(text.encode())}
+
+    listed = [
+        {**entry(text, chance), "top_logprobs": [entry(other, share) for other, share in others.items()]} for text, chance, others in tokens
+    ]
+    return {**tree, "choices": [{**tree["choices"][0], "logprobs": {"content": listed, "refusal": None}}]}
+
+
+def level_shares(name: str, text: str, count: int) -> list[float]:
+    """A probability for each level: most of it on one that the texts choose, some on its neighbours."""
+    middle = crc32(f"{name}|{text}".encode()) % count
+    weights = [{0: 6.0, 1: 2.0}.get(abs(place - middle), 0.0) for place in range(count)]
+    return [round(weight / sum(weights), 4) for weight in weights]
+
+
+Shares = Callable[[str, str, int], list[float]]
+
+
+def decision(body: Mapping[str, Any], shares: Shares = level_shares) -> Act:
+    """What a decision endpoint answers to score questions, in the format of the request: OpenAI's `/v1/decisions` has `input` and a list of
+    questions, `/v1/systemone` has `state` and a mapping."""
+    questions, text = body.get("questions"), body.get("input", body.get("state"))
+    if not questions or not isinstance(text, str) or not isinstance(body.get("model"), str):
+        return status(400, "model, questions and input (or state) are required", kind="invalid_request_error")
+    usage: dict[str, Any] = {"input_tokens": len(text) // 4, "output_tokens": 0}
+    if isinstance(questions, list):
+        listed = []
+        for one in questions:
+            labels = [level["label"] for level in one["levels"]]
+            given = shares(one["name"], text, len(labels))
+            rows = [
+                {"label": label, "value": place, "probability": share}
+                for place, (label, share) in enumerate(zip(labels, given, strict=True))
+            ]
+            listed.append({"type": "score", "name": one["name"], **_expected(given), "probabilities": rows})
+        details = {"input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
+        usage = {**usage, **details, "total_tokens": usage["input_tokens"]}
+        return Act(body={"answers": listed, "model": body["model"], "usage": usage}, name="decision")
+    named = {}
+    for name, one in questions.items():
+        given = shares(name, text, len(one["criteria"]))
+        by_level = {str(place): share for place, share in enumerate(given)}
+        legend = {str(place): said for place, said in enumerate(one["criteria"])}
+        named[name] = {"type": "score", **_expected(given), "legend": legend, "probabilities": by_level}
+    return Act(body={"answers": named, "model": body["model"], "usage": usage}, name="decision")
+
+
+def _expected(shares: list[float]) -> dict[str, float]:
+    mean = sum(place * share for place, share in enumerate(shares))
+    deviation = math.sqrt(sum((place - mean) ** 2 * share for place, share in enumerate(shares)))
+    return {"score": round(mean, 4), "confidence": round(1 - deviation / ((len(shares) - 1) / 2), 4)}
 
 
 def ok(content: Any, **more: Any) -> Act:
@@ -306,6 +364,8 @@ class FakeServer:
         return act
 
     def _default(self, seen: Seen) -> Act:
+        if seen.path.endswith(("/decisions", "/systemone")):
+            return decision(seen.body)
         if not seen.path.endswith("/chat/completions"):
             return status(404, "Not Found")
         form = seen.body.get("response_format") or {}

@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -120,7 +120,7 @@ Provider = Literal[
 # What the client sets itself: nothing may be sent twice, or beside the budget.
 _OUR_PARAMETERS = frozenset(
     "model messages response_format max_tokens max_completion_tokens temperature stream stream_options n best_of prompt_cache_key "
-    "reasoning_effort service_tier prompt_cache_options".split()
+    "reasoning_effort service_tier prompt_cache_options logprobs top_logprobs".split()
 )
 # Keys come from the environment, the rest from the HTTP client.
 _OUR_HEADERS = frozenset(
@@ -176,7 +176,13 @@ class LlmSection(_Section):
     prompt_cache_options: dict[str, str] | None = None
 
 
+Method = Literal["sample", "logprobs", "decisions"]
+
+
 class StageSection(_Section):
+    """`method`: how scores are asked for; of the three stages, `summary` has none, and a decision endpoint writes no insights."""
+
+    _methods: ClassVar[tuple[Method, ...]] = ("sample",)
     enabled: bool = True
     model: str | None = None
     prompt: str | None = None
@@ -184,12 +190,22 @@ class StageSection(_Section):
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
     samples: Annotated[int, Field(ge=1, le=25)] = 1
     noise: Annotated[float, Field(ge=0)] | None = None
+    method: Method = "sample"
+
+    @model_validator(mode="after")
+    def _has_method(self) -> Self:
+        if self.method not in self._methods:
+            raise ValueError(f"`method` must be one of {', '.join(self._methods)} here")
+        if self.method != "sample" and self.samples > 1:
+            raise ValueError(f'with `method = "{self.method}"` one answer has the whole distribution: leave `samples` out')
+        return self
 
 
 Dimension = Literal["focus", "novelty", "rigor", "completeness", "concreteness", "actionability", "objectivity"]
 
 
 class RatingsSection(StageSection):
+    _methods = ("sample", "logprobs", "decisions")
     dimensions: Annotated[list[Dimension], Field(min_length=1)] = list(FOUR_DIMENSIONS)  # type: ignore[arg-type]
     quality: Literal["four", "seven", "off"] = "four"
     leap: Annotated[float, Field(gt=0)] = 2.0
@@ -198,6 +214,7 @@ class RatingsSection(StageSection):
 class InsightsSection(StageSection):
     """`extras`: what else is asked about each insight (FIELDS.md section 18.4)."""
 
+    _methods = ("sample", "logprobs")
     extras: list[Literal["neglected", "compact", "tags"]] = []
 
 
@@ -375,6 +392,10 @@ class Config(BaseSettings):
     @property
     def evidence(self) -> Path:
         return self.root / "enrich.evidence"
+
+    @property
+    def calibration(self) -> Path:
+        return self.root / "enrich.calibration"
 
 
 def shipped_prompts() -> Path:

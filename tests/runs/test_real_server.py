@@ -77,3 +77,17 @@ def test_a_parameter_that_a_500_names_is_learned(llama_cpp_python: str) -> None:
     assert found.causes == ["parameter", "too-long"]
     assert any("takes no JSON schema" in note for note in found.notes)
     assert ContextLimits(Path("/nonexistent"), None).learn("fake", str(found.error), 9999) == 2048
+
+
+def test_its_log_probabilities_give_a_score_with_a_spread(tmp_path: Path, llama: str) -> None:
+    toml = "[llm]\ntimeout_seconds = 300\n[stages.ratings]\nmethod = 'logprobs'\ndimensions = ['rigor']\nmax_output_tokens = 120\n"
+    wiki = DemoWiki(tmp_path, 1, toml)
+    (wiki.root / "prompts").mkdir()
+    (wiki.root / "prompts" / "system.md").write_text("---\nversion: 1\n---\nAnswer in JSON.\n")
+    (wiki.root / "prompts" / "ratings.md").write_text("---\nversion: 1\n---\nGive a reason of three words and a score from 0 to 10.\n")
+    wiki.file(0).write_text(page_text(0, body="The dyke is old and low. It was raised once. " * 8))
+    wiki.server = llama
+    assert wiki.enrich("run", "--stage", "ratings", "--json").json["asked"] == 1
+    field = json.loads((wiki.root / "proposals" / "park-0.json").read_text())["fields"][0]
+    low, high = field["spread"]["ratings.rigor"]
+    assert low < field["new"] < high

@@ -11,7 +11,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,7 +29,9 @@ from enrich.llm.limits import Limits, LimitSettings, Turn
 from enrich.llm.messages import Attempts, Event, Reply, Request, Tally, Usage
 from enrich.llm.parameters import LEAST_ROOM, REASONING_ROOM, Parameters, reasoning_room
 from enrich.llm.prices import Price, Prices, estimate_tokens
+from enrich.llm.refusals import Refused
 from enrich.llm.replies import Completion, EmbeddedError, MalformedReplyError, json_object, read_completion
+from enrich.llm.score_distributions import DECISIONS, read_decision, with_distributions
 from enrich.llm.server import Endpoint
 from enrich.llm.transport import UnreadableBodyError, headers_of, open_sdk
 
@@ -109,7 +111,7 @@ class Client:
         self._reasoning: set[str] = set()
         self._stopping = asyncio.Event()
         self._ended: ServiceError | None = None
-        self.remote: Callable[[int, str, bytes], Awaitable[httpx2.Response]] | None = None
+        self.remote: Callable[[int, str, str, bytes], Awaitable[httpx2.Response]] | None = None
         """What sends requests in place of `post`, which has the same arguments."""
 
     async def __aenter__(self) -> Self:
@@ -178,6 +180,8 @@ class Client:
         `cut-off`, `too-long`, `too-large`, `invalid`, `key-in-answer`), `BudgetSpent`, and `UserError` for an unknown price under a budget.
         """
         price = self._prices.required(request.model) if self.budget is not None else self._prices.price_of(request.model)
+        if request.scores and price is not None:
+            price = price.input_only()
         own = Tally()
         room = request.max_output_tokens + self._reasoning_room(request.model)
         asked = Asked(request, price, room, (own,) if tally is None else (own, tally), attempts or Attempts())
@@ -185,7 +189,8 @@ class Client:
             completion, server, ceiling = await self._retried(asked)
             if completion.finish != "length":
                 self._learn(server, request, completion)
-                return Reply(completion.text, own.usage, own.cost_usd, own.requests)
+                measured = with_distributions(completion.text, completion.tokens) if request.measured else ""
+                return Reply(completion.text, own.usage, own.cost_usd, own.requests, measured)
             if completion.runaway:
                 raise AnswerError("cut-off", "the answer repeats itself without an end")
             asked.failure = AnswerError("cut-off", f"still cut off at {ceiling} tokens")
@@ -205,6 +210,10 @@ class Client:
         if completion.reasoned:
             self._reasoning.add(model)
         parameters = self._parameters_of(server, model)
+        if request.measured and not completion.tokens:
+            self._note_once(
+                model, "logprobs", 'gives no log-probabilities: its scores are single draws (`method = "sample"` asks for no more)'
+            )
         schema_only = request.schema is not None and parameters.structured == "json_schema" and not parameters.in_words
         # What begins as JSON is read later, once.
         if schema_only and not completion.text.lstrip().startswith("{") and json_object(completion.text) is None:
@@ -350,14 +359,17 @@ class Client:
         started = monotonic()
         asked.attempts.left -= 1
         try:
-            response = await self._post(server, model, body)
+            path = f"/{parameters.decisions}" if asked.request.scores else server.endpoint.path(model)
+            response = await self._post(server, model, path, body)
             server.reached = True
             turn.heard(response.headers)
             if response.status_code != 200:
                 unstated = None if most is None else 0.0
-            completion = self._read(server, model, response.status_code, response.headers, response.content, dict(parameters.options))
+            options = dict(parameters.options)
+            completion = self._read(server, asked.request, response.status_code, response.headers, response.content, options)
             seen = True
-            counted, wrong = counted_usage(completion.usage, len(body), len(completion.text.encode("utf-8", "replace")), ceiling)
+            written = 0 if asked.request.scores else len(completion.text.encode("utf-8", "replace"))
+            counted, wrong = counted_usage(completion.usage, len(body), written, ceiling)
             usage = completion.usage if counted is not None else None
             if wrong and completion.usage is not None:
                 stated = f"{completion.usage.input} tokens in and {completion.usage.output} out"
@@ -401,26 +413,29 @@ class Client:
             self._report(Event("attempt", model, "", cause, monotonic() - started, usage, cost))
 
     def _read(
-        self, server: Server, model: str, status: int, headers: Mapping[str, str], body: bytes, options: Mapping[str, Any]
+        self, server: Server, request: Request, status: int, headers: Mapping[str, str], body: bytes, options: Mapping[str, Any]
     ) -> Completion:
         """The completion in a response. Raises what its status, or an error inside it, means."""
         if status == 200:
             try:
-                return read_completion(body)
+                return read_decision(body, request) if request.scores else read_completion(body)
             except MalformedReplyError as error:
                 raise TransientError("invalid", str(error), answered=True) from None
             except EmbeddedError as error:
                 status, body = error.status, error.body
-        raise failure_of_status(status, headers, body, model=model, endpoint=server.endpoint, options=options)
+        failure = failure_of_status(status, headers, body, model=request.model, endpoint=server.endpoint, options=options)
+        if request.scores and status in (404, 405):
+            raise RefusedParameterError(Refused("decisions"), str(failure))
+        raise failure
 
-    async def post(self, place: int, model: str, body: bytes) -> httpx2.Response:
+    async def post(self, place: int, model: str, path: str, body: bytes) -> httpx2.Response:
         """The HTTP response of the server at this place of the list. Raises `TransientError`."""
-        return await self._post(self._servers[place], model, body)
+        return await self._post(self._servers[place], model, path, body)
 
-    async def _post(self, server: Server, model: str, body: bytes) -> httpx2.Response:
+    async def _post(self, server: Server, model: str, path: str, body: bytes) -> httpx2.Response:
         """The HTTP response to `body`, read to its end within the timeout. Raises `TransientError` if there is none."""
         if self.remote is not None:
-            return await self.remote(self._servers.index(server), model, body)
+            return await self.remote(self._servers.index(server), model, path, body)
         # Only with the first request: the SDK costs half a second, and a run whose answers are all cached sends none.
         import httpx2
         from openai import APIConnectionError, APIStatusError
@@ -433,7 +448,7 @@ class Client:
         try:
             # A server that sends a byte now and then never trips the transport's own timeouts.
             async with asyncio.timeout(self.settings.timeout_seconds):
-                return await server.sdk.post(endpoint.path(model), cast_to=httpx2.Response, content=body, options=options)
+                return await server.sdk.post(path, cast_to=httpx2.Response, content=body, options=options)
         except APIStatusError as error:
             return error.response
         except (APIConnectionError, TimeoutError, OSError, UnreadableBodyError) as error:
@@ -468,7 +483,10 @@ class Client:
             self._report(Event("note", model, f"{model} {what}"))
 
     def _parameters_of(self, server: Server, model: str) -> Parameters:
-        return server.parameters.setdefault(model, self.settings.parameters)
+        first = self.settings.parameters
+        if server.endpoint.is_openai and model not in server.parameters:
+            first = replace(first, decisions=DECISIONS)
+        return server.parameters.setdefault(model, first)
 
     def _ceiling(self, server: Server, asked: Asked) -> int:
         """The output ceiling of the next attempt."""
@@ -493,6 +511,9 @@ class Client:
             server.parameters[model] = now
             self._report(Event("note", model, f"{model} {note}"))
         rewritten = now != written_with or self._ceiling(server, asked) < sent
+        if not rewritten and refused.parameter == "decisions":
+            what = f"{server.endpoint.host} has no decision endpoint, or none with the model `{model}`"
+            raise ServiceError("decisions", what, final=True, do='set method = "sample" or "logprobs" under [stages.ratings]')
         if not rewritten or asked.rewrites > _REWRITES:
             raise ServiceError("bad-request", error.detail)
 

@@ -21,6 +21,15 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreQuestion:
+    """A question for a decision endpoint: `levels` are (value, what it means), two to ten of them, the lowest first."""
+
+    name: str
+    instructions: str
+    levels: tuple[tuple[float, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One question for one model.
 
@@ -28,6 +37,7 @@ class Request:
     `temperature` None is not sent. `max_output_tokens` is the room for the answer; the client adds room for reasoning. `cache_group` names
     requests that share their first messages, so that a server which caches prompts can route them together.
     `questions` are (name, question key) of what it asks, `again` how often it asked before: an engine that answers later finds it by these.
+    `measured`: the probabilities of the scores' tokens are wanted. With `scores` it goes to a decision endpoint, which generates no text.
     """
 
     model: str
@@ -39,6 +49,8 @@ class Request:
     cache_group: str = ""
     questions: tuple[tuple[str, str], ...] = ()
     again: int = 0
+    measured: bool = False
+    scores: tuple[ScoreQuestion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +86,15 @@ class AnswerWaitsError(EnrichError):
 class Reply:
     """The answer to one request, with everything spent on it, retries and cut-off attempts included.
 
-    `cost_usd` is None if the model's price is unknown. `requests` counts HTTP requests.
+    `cost_usd` is None if the model's price is unknown. `requests` counts HTTP requests. `measured` is the text with distributions in place of
+    its scores, "" unless they were asked for (`score_distributions`).
     """
 
     text: str
     usage: Usage
     cost_usd: float | None
     requests: int
+    measured: str = ""
 
 
 @dataclass(slots=True)
@@ -139,18 +153,25 @@ _VALUES = frozenset({"enum", "const", "default", "required"})
 
 
 def question_key(
-    *, model: str, schema: Mapping[str, object] | None, messages: Sequence[Message], temperature: float | None, sample: int
+    *,
+    model: str,
+    schema: Mapping[str, object] | None,
+    messages: Sequence[Message],
+    temperature: float | None,
+    sample: int,
+    method: str = "",
 ) -> str:
     """sha256 (64 hex digits) over what decides the answer to one stage's question.
 
     `schema`: the stage's JSON Schema; titles, descriptions and docstrings in it do not count. `messages`: the stage's rendered messages.
-    `sample`: 0 for the first answer, 1 for the next one to the same question. Not part of it: output ceiling, timeouts, server,
-    file paths, and which other stages went out in the same request.
+    `sample`: 0 for the first answer, 1 for the next one to the same question. `method`: how scores are measured, "" for a plain answer. Not part
+    of it: output ceiling, timeouts, server, file paths, and which other stages went out in the same request.
     """
     # Canonical JSON sorts its keys, so the messages come first. The hash of those that all questions about one page have in common is copied
     # and not computed for each question.
     begun = _begun(tuple(messages[:-1])).copy()
-    rest = {
+    rest: dict[str, object] = {"method": method} if method else {}
+    rest |= {
         "model": model,
         "sample": sample,
         "schema": None if schema is None else bare_schema(schema),

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from enrich.llm.messages import Message, Request
 from enrich.llm.refusals import CEILINGS, Refused
+from enrich.llm.score_distributions import OTHER_FORMAT, SYSTEMONE, decision_fields
 
 Structured = Literal["json_schema", "json_object", "prompt"]
 ScoreBounds = Literal["range", "enum", "none"]
@@ -30,6 +31,8 @@ _REASONS = re.compile(
 )
 # More characters than a prompt has for a token: too much room asked for is corrected by the server, too little would cut the answer off.
 _CHARACTERS_PER_TOKEN = 5
+# Some servers give no more than this.
+_FEW_ALTERNATIVES = 5
 _BOUNDS = ("minimum", "maximum", "multipleOf", "maxItems")
 
 
@@ -39,7 +42,8 @@ class Parameters:
 
     `ceiling_name` is "" if the server takes no output ceiling. `in_words`: the schema is also sent in the prompt. `merged`: messages of one
     role in a row are one message; `system`: there is a system message. `largest_ceiling` and `context` (prompt and answer together) are in
-    tokens, as the server said. `options` are further parameters by name.
+    tokens, as the server said. `top_logprobs` is how many likely tokens are asked for at each place, 0: none. `decisions` is the endpoint for
+    typed questions. `options` are further parameters by name.
     """
 
     ceiling_name: str = "max_tokens"
@@ -55,10 +59,15 @@ class Parameters:
     stream_usage: bool = True
     largest_ceiling: int | None = None
     context: int | None = None
+    top_logprobs: int = 10
+    decisions: str = SYSTEMONE
+    decisions_swapped: bool = False
     options: tuple[tuple[str, Any], ...] = ()
 
     def body(self, request: Request, ceiling: int) -> bytes:
         """The request as JSON, UTF-8. `ceiling` is the output ceiling that is sent, in tokens, reasoning included."""
+        if request.scores:
+            return _json(decision_fields(request, self.decisions))
         messages = self._messages(request.messages)
         fields: dict[str, object] = {"model": request.model, "messages": messages}
         if request.schema is not None:
@@ -76,6 +85,8 @@ class Parameters:
             fields["temperature"] = request.temperature
         if self.ceiling_name:
             fields[self.ceiling_name] = ceiling
+        if request.measured and self.top_logprobs:
+            fields |= {"logprobs": True, "top_logprobs": self.top_logprobs}
         fields.update(self.options)
         if self.stream:
             fields |= {"stream": True, **({"stream_options": {"include_usage": True}} if self.stream_usage else {})}
@@ -122,6 +133,15 @@ class Parameters:
                 return replace(self, structured="prompt"), "does not take response_format: the schema is sent in the prompt alone"
             case "cache_key" if self.cache_key:
                 return replace(self, cache_key=False), "does not take prompt_cache_key: it is no longer sent"
+            case "logprobs" if self.top_logprobs > _FEW_ALTERNATIVES:
+                return replace(
+                    self, top_logprobs=_FEW_ALTERNATIVES
+                ), f"is asked for at most {_FEW_ALTERNATIVES} likely tokens at each place"
+            case "logprobs" if self.top_logprobs:
+                return replace(self, top_logprobs=0), "takes no logprobs: its scores are single draws"
+            case "decisions" if not self.decisions_swapped:
+                other = OTHER_FORMAT[self.decisions]
+                return replace(self, decisions=other, decisions_swapped=True), f"is not at /{self.decisions}: /{other} is asked instead"
             case "roles" if not self.merged:
                 return replace(self, merged=True), "takes no two messages of one role in a row: they are sent as one"
             case "system" if self.system:

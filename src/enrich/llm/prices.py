@@ -108,6 +108,10 @@ class Price:
             + usage.output * self.output
         ) / _MILLION
 
+    def input_only(self) -> Price:
+        """The price of a decision endpoint: all input at the plain rate, and nothing for output."""
+        return Price(self.input, self.input, self.input, 0.0)
+
     def times(self, share: float) -> Price:
         """The price at a discount: `share` of it."""
         return Price(*(rate * share for rate in astuple(self)))

@@ -12,7 +12,20 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["temperature", "ceiling", "structured", "bounds", "cache_key", "option", "roles", "system", "stream", "stream_usage"]
+Kind = Literal[
+    "temperature",
+    "ceiling",
+    "structured",
+    "bounds",
+    "cache_key",
+    "option",
+    "roles",
+    "system",
+    "stream",
+    "stream_usage",
+    "logprobs",
+    "decisions",
+]
 
 CEILINGS = ("max_completion_tokens", "max_tokens")
 # Other names under which servers speak of the ceiling.
@@ -75,12 +88,15 @@ def refused_parameter(param: str, message: str, options: Collection[str] = ()) -
     if _SYSTEM.search(message):
         return Refused("system")
     field, said = param.lower(), f"{param}\n{message}".lower()
-    known = {"temperature", "prompt_cache_key", "response_format", "stream_options", *CEILINGS, *(name.lower() for name in options)}
+    known = {"temperature", "logprobs", "top_logprobs", "prompt_cache_key", "response_format", "stream_options", *CEILINGS}
+    known |= {name.lower() for name in options}
     if field in known:
         # The message can name others too: what to send instead, or the request as it came.
         said = field
     if "temperature" in said:
         return Refused("temperature")
+    if "logprobs" in said:
+        return Refused("logprobs")
     if "prompt_cache_key" in said:
         return Refused("cache_key")
     if "stream_options" in said:

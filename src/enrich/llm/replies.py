@@ -7,6 +7,7 @@ Nothing from a server is trusted: malformed parts are treated as missing. Thinki
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -38,10 +39,20 @@ class EmbeddedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """A generated token with its probability, and the likeliest ones at its place with theirs."""
+
+    text: str
+    chance: float
+    alternatives: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """A well-formed reply: its text, why it ended (`stop`, `length`, `content_filter`, …), the model's refusal, its usage if stated.
 
-    `reasoned`: the model wrote thoughts before its answer, which are not in `text`. `runaway`: its end is one piece over and over.
+    `reasoned`: the model wrote thoughts before its answer, which are not in `text`. `runaway`: its end is one piece over and over. `tokens` are
+    those that were generated, thoughts included, if the server gives their log-probabilities.
     """
 
     text: str
@@ -50,11 +61,12 @@ class Completion:
     usage: Usage | None
     reasoned: bool = False
     runaway: bool = False
+    tokens: tuple[Token, ...] = ()
 
 
 def read_completion(body: bytes) -> Completion:
     """The first choice of a chat completion, whole or streamed. Raises `MalformedReplyError` and `EmbeddedError`."""
-    tree = _joined(body) if body.lstrip()[:6].startswith(_STREAM_STARTS) else _parsed(body)
+    tree = _joined(body) if body.lstrip()[:6].startswith(_STREAM_STARTS) else parsed(body)
     choices = tree.get("choices")
     choice = _mapping(choices[0] if isinstance(choices, list) and choices else None)
     for error in (choice.get("error"), None if choice.get("message") else tree.get("error")):
@@ -78,10 +90,29 @@ def read_completion(body: bytes) -> Completion:
         text=text,
         finish=finish,
         refusal=_string(message.get("refusal")) or "".join(_string(part.get("refusal")) for part in parts),
-        usage=_usage(usage),
+        usage=usage_of(usage),
         reasoned=bool(thoughts or reasoning) or bool(_count(_mapping(usage.get("completion_tokens_details")).get("reasoning_tokens"))),
         runaway=repeats_itself(whole or reasoning),
+        tokens=_tokens(_mapping(choice.get("logprobs")).get("content")),
     )
+
+
+def _tokens(listed: object) -> tuple[Token, ...]:
+    """The tokens with their probabilities; () if one of them is malformed, because the others would be at a wrong place."""
+    found = []
+    for entry in listed if isinstance(listed, list) else ():
+        own, *others = (_token(one) for one in (entry, *(_mapping(entry).get("top_logprobs") or ())))
+        if own is None:
+            return ()
+        found.append(Token(*own, tuple(filter(None, others))))
+    return tuple(found)
+
+
+def _token(entry: object) -> tuple[str, float] | None:
+    text, logprob = _mapping(entry).get("token"), _mapping(entry).get("logprob")
+    if not isinstance(text, str) or isinstance(logprob, bool) or not isinstance(logprob, int | float) or math.isnan(logprob):
+        return None
+    return text, math.exp(min(logprob, 0.0))
 
 
 def json_object(text: str) -> dict[str, Any] | None:
@@ -161,7 +192,8 @@ def repeats_itself(text: str) -> bool:
     return len(end) == _REPEATED and any(end.startswith(end[piece:]) for piece in range(1, _REPEATED // 4 + 1))
 
 
-def _parsed(body: bytes) -> Mapping[str, Any]:
+def parsed(body: bytes) -> Mapping[str, Any]:
+    """The JSON object in a response. Raises `MalformedReplyError`."""
     try:
         return _mapping(json.loads(body))
     except (ValueError, RecursionError):
@@ -172,6 +204,7 @@ def _joined(body: bytes) -> Mapping[str, Any]:
     """The chunks of a stream as one completion. Raises `MalformedReplyError` for a stream that broke off."""
     texts: dict[str, list[str]] = {"content": [], "reasoning_content": [], "reasoning": [], "refusal": []}
     tree: dict[str, Any] = {}
+    tokens: list[Any] = []
     finish, done, size = "", False, 0
     for line in body.splitlines():
         if not line.startswith(b"data:"):
@@ -180,12 +213,13 @@ def _joined(body: bytes) -> Mapping[str, Any]:
         if data == b"[DONE]":
             done = True
             break
-        chunk = _parsed(data)
+        chunk = parsed(data)
         tree |= {key: chunk[key] for key in ("usage", "error") if chunk.get(key)}
         choices = chunk.get("choices")
         choice = _mapping(choices[0] if isinstance(choices, list) and choices else None)
         tree |= {"error": choice["error"]} if choice.get("error") else {}
         finish = _string(choice.get("finish_reason")) or finish
+        tokens += _mapping(choice.get("logprobs")).get("content") or ()
         delta = _mapping(choice.get("delta")) or _mapping(choice.get("message"))
         for name, pieces in texts.items():
             piece = _string(delta.get(name))
@@ -198,7 +232,7 @@ def _joined(body: bytes) -> Mapping[str, Any]:
     if not finish and not done:
         raise MalformedReplyError("the stream broke off")
     message = {name: "".join(pieces) for name, pieces in texts.items()}
-    return {**tree, "choices": [{"message": message, "finish_reason": finish or "stop"}]}
+    return {**tree, "choices": [{"message": message, "finish_reason": finish or "stop", "logprobs": {"content": tokens}}]}
 
 
 def _status(error: object) -> int:
@@ -208,12 +242,13 @@ def _status(error: object) -> int:
     return code if 400 <= code < 600 else 500
 
 
-def _usage(tree: Mapping[str, object]) -> Usage | None:
+def usage_of(stated: object, given_name: str = "prompt_tokens", output_name: str = "completion_tokens") -> Usage | None:
     """The usage as stated, None if it is missing or senseless."""
-    given, output = _count(tree.get("prompt_tokens")), _count(tree.get("completion_tokens"))
+    tree = _mapping(stated)
+    given, output = _count(tree.get(given_name)), _count(tree.get(output_name))
     if given is None or output is None:
         return None
-    details = _mapping(tree.get("prompt_tokens_details"))
+    details = _mapping(tree.get(f"{given_name}_details"))
     cached = min(_count(details.get("cached_tokens")) or 0, given)
     written = min(_count(details.get("cache_write_tokens")) or _count(details.get("cache_creation_tokens")) or 0, given - cached)
     return Usage(input=given, cached_input=cached, cache_write=written, output=output)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from enrich.llm.server import Endpoint
 
-# An answer of 30,000 tokens is about 200 kB of JSON. A stream repeats some 200 bytes for each token.
-LARGEST_BODY, LARGEST_STREAM = 2_000_000, 12_000_000
+# An answer of 30,000 tokens is about 200 kB of JSON. A stream repeats some 200 bytes for each token, log-probabilities have a kB for each.
+LARGEST_BODY, LARGEST_STREAM = 4_000_000, 12_000_000
 _ABOUT_THIS_MACHINE = "Lang Package-Version OS Arch Runtime Runtime-Version Async Retry-Count Read-Timeout".split()
 _ENCODINGS = {"gzip": 47, "x-gzip": 47, "deflate": 47}  # zlib finds out which of the two it is
 

@@ -32,6 +32,7 @@ from enrich.review.views import (
     Score,
     as_text,
     finding_name,
+    interval_text,
     provenance,
     value_text,
     word_diff,
@@ -160,12 +161,17 @@ def field_heading(field: FieldView) -> Line:
 
 
 def move_spans(field: FieldView) -> list[Span]:
-    """`4 → 5.5 (+1.5)`; `(none) → 5.5` if there was no value."""
+    """`4 → 5.5 (+1.5)`; `(none) → 5.5` if there was no value; `5.5 ±0.8` if its spread matters."""
     old, new, move = field.change.old, as_text(field.change.new), field.move
+    around = _margin(field.margin)
     if move is None:
-        return [ours("(none)") if old is None else Span(as_text(old)), ours(f" → {new}")]
+        return [ours("(none)") if old is None else Span(as_text(old)), ours(f" → {new}{around}")]
     change = "=" if move == 0 else f"{move:+g}"
-    return [ours(f"{old:g} → {float(new):g} ({change})".replace("-", "−"))]
+    return [ours(f"{old:g} → {float(new):g}{around} ({change})".replace("-", "−"))]
+
+
+def _margin(margin: float | None) -> str:
+    return "" if margin is None else f" ±{margin:g}"
 
 
 def field_lines(field: FieldView) -> Iterator[Line]:
@@ -178,6 +184,8 @@ def field_lines(field: FieldView) -> Iterator[Line]:
         yield Line(
             "remark", (ours("on the page now: ", "warn"), Span(value_text(field.current)) if field.current else ours("(nothing)")), 4
         )
+    if interval := interval_text(field.change):
+        yield Line("remark", (ours(interval, "dim"),), 4)
     if field.change.reason:
         yield Line("remark", (ours("because: ", "dim"), Span(field.change.reason, "dim")), 4)
     yield from quote_lines(field.quotes, 4)
@@ -206,7 +214,7 @@ def insight_lines(insight: InsightView) -> Iterator[Line]:
 def _score(insight: InsightView, score: Score) -> str:
     old, new = ("–" if value is None else f"{value:g}" for value in (score.old, score.new))
     figures = f"{old} → {new}" if insight.status == "changed" and old != new else old if insight.status == "gone" else new
-    return f"{score.name[0].upper()} {figures}"
+    return f"{score.name[0].upper()} {figures}{_margin(score.margin if insight.status in ('new', 'changed') else None)}"
 
 
 def quote_lines(quotes: Iterable[QuoteView], indent: int) -> Iterator[Line]:

@@ -74,7 +74,8 @@ class FieldChange:
     The attributes are the keys of the file in their order (`question` is stored as `origin`). `decided` holds who decided (`by`), `when`, and the
     `decision` (`accept`, `reject`, `edit`, `skip`; a skipped field stays pending), or nothing. `edited` is set if a person changed the value, so that
     the edit can be undone. `items` holds the decisions on single insights by their id (`insight_items`): `by`, `when`, `decision` and the `reason` of a
-    rejection. Out of several `samples`, `spread` gives the least and the greatest of each number.
+    rejection. `spread` has the two ends of each number that came from several `samples` or from a distribution (`stages.fields.FieldAnswer`),
+    `interval` those of a calibrated rating.
     """
 
     field: str
@@ -94,6 +95,7 @@ class FieldChange:
     run: str = ""
     samples: Annotated[int, Field(exclude_if=lambda samples: samples == 1)] = 1
     spread: Annotated[Mapping[str, Any] | None, Field(exclude_if=lambda spread: spread is None)] = None
+    interval: Annotated[tuple[float, float] | None, Field(exclude_if=lambda interval: interval is None)] = None
     decided: Mapping[str, str] = dataclasses.field(default_factory=dict)
     edited: Annotated[Edit | None, IF_ANY] = None
     items: Annotated[Mapping[str, Mapping[str, str]], IF_ANY] = dataclasses.field(default_factory=dict)
@@ -147,7 +149,9 @@ class FieldChange:
             "cost_usd": self.cost_usd,
             "asked": self.asked,
             "run": self.run,
-            **({"samples": self.samples, "spread": dict(self.spread or {})} if self.samples > 1 else {}),
+            **({"samples": self.samples} if self.samples > 1 else {}),
+            **({"spread": dict(self.spread or {})} if self.spread or self.samples > 1 else {}),
+            **({"interval": list(self.interval)} if self.interval else {}),
             **({"edited": {"by": self.edited.by, "when": self.edited.when, "how": self.edited.how}} if self.edited else {}),
         }
 

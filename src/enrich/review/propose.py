@@ -110,7 +110,7 @@ def _compared(
         old = current_value(page.data, answered.field)
         whose = owner(old, entry, answered.field)
         given = _matched(_without_rejected(_without_twins(answered, page, known), answer, entry), old, answer.noise, page)
-        if holds(page, given.field, given.value) or within(old, given.value, answer.noise):
+        if holds(page, given.field, given.value) or within(old, given.value, given.noise(given.field, answer.noise)):
             if whose not in PERSONS:
                 confirmed[given.field] = value_hash(old)
             continue
@@ -131,7 +131,8 @@ def _compared(
                 evidence=given.evidence,
                 reason=given.reason or " ".join(f"({place}) {reason}" for place, reason in enumerate(given.reasons, 1) if reason),
                 samples=given.samples,
-                spread={part: list(ends) for part, ends in given.spread.items()} if given.samples > 1 else None,
+                spread={part: list(ends) for part, ends in given.spread.items()} or None,
+                interval=given.interval,
                 prompt_version=answer.prompt_version,
                 tokens=dict(answer.tokens or {}),
                 cost_usd=answer.cost_usd,
@@ -150,7 +151,7 @@ def _quality_change(wiki: Wiki, page: Page, entry: LockEntry | None, ratings: Se
     new = quality_after(wiki, page, ratings)
     if new is None or same(old, new) or page.file.fields.path(QUALITY) is None:
         return []
-    answer = replace(ratings[0], findings=(), evidence=(), samples=1, spread=None)
+    answer = replace(ratings[0], findings=(), evidence=(), samples=1, spread=None, interval=None)
     reason = "computed from the ratings; when it is applied, from those that are on the page then"
     return [replace(answer, field=QUALITY, old=None if is_missing(old) else old, new=new, flags=(OVER_HUMAN,), reason=reason)]
 
@@ -170,7 +171,7 @@ def _matched(given: FieldAnswer, old: Any, noise: float, page: Page) -> FieldAns
     ]
     # A person must see the exact text that a finding is about.
     marked = frozenset(int(place[1]) for finding in given.findings if (place := _PLACE.match(finding.where)))
-    value, order = kept(old, given.value, noise, marked, page.language)
+    value, order = kept(old, given.value, lambda place, score: given.noise(f"{INSIGHTS}[{place}].{score}", noise), marked, page.language)
     return _reordered(given, value, order)
 
 

@@ -24,6 +24,8 @@ from enrich.grounding.quotes import QuoteIndex
 from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, obstacle, page_of
 from enrich.review.proposals import STALE, FieldChange, ItemStatus, Proposal, insight_items
 from enrich.stages.fields import Evidence, current_value, value_hash
+from enrich.stages.judges import INSIGHT_STEP
+from enrich.stages.stage import NOISE
 from enrich.text import usd
 from enrich.wiki.data import SCORES
 from enrich.wiki.pages import Page
@@ -138,11 +140,12 @@ _ORDER: tuple[Kind, ...] = ("text", "insights", "rating", "other")
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One of S, I, A (1 to 5) before and after; None if there is no value."""
+    """One of S, I, A (1 to 5) before and after; None if there is no value. `margin` as of a field."""
 
     name: str
     old: float | None
     new: float | None
+    margin: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +207,11 @@ class FieldView:
         old, new = number(self.change.old), number(self.change.new)
         return None if old is None or new is None else round(new - old, 2)
 
+    @property
+    def margin(self) -> float | None:
+        """Half of a rating's spread, for `±`; None if it has none, or one that is too small to matter."""
+        return margin(self.change, self.name, NOISE["ratings"])
+
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
         """The word diff of a text; empty for insights and ratings."""
@@ -249,7 +257,10 @@ class FieldView:
                 kind=as_text((after or before).get("type")),
                 old_kind=as_text(before.get("type")),
                 pieces=marked(word_diff(as_text(before.get("text")), text), findings),
-                scores=tuple(Score(name, number(before.get(name)), number(after.get(name))) for name in SCORES),
+                scores=tuple(
+                    Score(name, number(before.get(name)), number(after.get(name)), margin(self.change, f"{where}.{name}", INSIGHT_STEP))
+                    for name in SCORES
+                ),
                 quotes=tuple(quote for quote in self._all_quotes if quote.where == where),
                 findings=findings,
             )
@@ -305,6 +316,13 @@ def page_view(wiki: Wiki, proposal: Proposal) -> PageView:
     return PageView(proposal, page, note, tuple(fields))
 
 
+def margin(change: FieldChange, part: str, least: float) -> float | None:
+    """Half of the spread of the number at `part`, with one decimal; None below `least`. A person's number has none."""
+    low, high = (change.spread or {}).get(part, (0.0, 0.0)) if change.edited is None else (0.0, 0.0)
+    half = round((high - low) / 2, 1)
+    return half if half >= least else None
+
+
 def number(value: Any) -> float | None:
     """The value as a number, or None."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
@@ -342,6 +360,14 @@ def provenance(change: FieldChange, asked: str) -> str:
         parts.append(f"{change.tokens.get('input', 0):,} tokens in, {change.tokens.get('output', 0):,} out")
     parts += [usd(change.cost_usd) if change.cost_usd is not None else "", f"asked {asked}" if asked else ""]
     return ", ".join(part for part in parts if part)
+
+
+def interval_text(change: FieldChange) -> str:
+    """Where people's ratings are, for a calibrated rating that no person edited; else ""."""
+    if change.interval is None or change.edited is not None:
+        return ""
+    low, high = change.interval
+    return f"nine of ten people's ratings are within {low:g} to {high:g}"
 
 
 def word_diff(old: str, new: str) -> list[Piece]:

@@ -185,7 +185,7 @@ class Asker:
         try:
             while asked and attempts.left > 0:
                 reply = await self._send(request, asked, result, attempts)
-                _judge(reply.text, asked, index)
+                _judge(reply.measured or reply.text, asked, index)
                 again = [sample for sample in asked if sample.wants_again()]
                 if not kept or not again:
                     # Stored when it arrives: this answer is paid once, even if the re-ask fails.
@@ -243,7 +243,7 @@ class Asker:
         spent = Tally()
         for sample in samples:
             spent.add(sample.spent.usage, sample.spent.cost_usd)
-        fields = combined(stage.name, [sample.fields or () for sample in samples])
+        fields = stage.calibrated(combined(stage.name, [sample.fields or () for sample in samples]))
         if sections := max(sample.sections for sample in samples):
             fields = [replace(one, findings=(*one.findings, asked_in_sections(sections, one.field))) for one in fields]
         result.answers.append(

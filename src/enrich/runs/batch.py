@@ -208,7 +208,7 @@ class BatchEngine(Client):
         if row.status == 200:
             # Only the answer's own tally: the run's was booked when the batch was collected.
             asked.tallies[0].add(Usage(**(row.usage or {})), row.cost_usd)
-        completion = self._read(server, model, row.status, {}, body, dict(self._parameters_of(server, model).options))
+        completion = self._read(server, asked.request, row.status, {}, body, dict(self._parameters_of(server, model).options))
         self._check(server.endpoint, completion, asked.request, ceiling)
         return completion
 

@@ -267,7 +267,8 @@ def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage], share: float = 1.0
                         input=learnt.input.apply(model, input_tokens(request)), output=learnt.output.apply(model, output_tokens(request))
                     )
                     requests, usage = requests + 1, usage + one
-                    cost += price.cost(one) if price else 0.0
+                    if price is not None:
+                        cost += (price.input_only() if request.scores else price).cost(one)
     host = ", ".join(server.host for server in servers)
     return Estimate(requests, usage, round(cost, 6) if known else None, host, config.llm.model, in_sections)
 

@@ -66,12 +66,12 @@ class Worker:
         for name in ("openai", "httpx2", "aiohttp"):
             import_module(name)
 
-    async def post(self, place: int, model: str, body: bytes) -> Answer:
+    async def post(self, place: int, model: str, path: str, body: bytes) -> Answer:
         """The response to one request to the server at this place of the list."""
         if self._limiter is not None:
             await asyncio.sleep(await self._limiter.lease.remote(model, len(body) // _BYTES_PER_TOKEN))
         try:
-            response = await self._client.post(place, model, body)
+            response = await self._client.post(place, model, path, body)
         except TransientError as error:
             return error.cause, error.detail, error.asked_wait, error.sent, error.answered
         return response.status_code, dict(response.headers), response.content
@@ -109,14 +109,14 @@ class RayWorkers:
     async def __aexit__(self, *_: object) -> None:
         self._ray.shutdown()
 
-    async def post(self, place: int, model: str, body: bytes) -> httpx2.Response:
+    async def post(self, place: int, model: str, path: str, body: bytes) -> httpx2.Response:
         """The response to one request, from the worker with the fewest in flight. Raises `TransientError`."""
         import httpx2
 
         seat = min(self._seats, key=lambda seat: seat.flying)
         seat.flying += 1
         try:
-            answer: Answer = await seat.actor.post.remote(place, model, body)
+            answer: Answer = await seat.actor.post.remote(place, model, path, body)
         except self._ray.exceptions.RayError as error:
             if seat in self._seats:
                 self._seats[self._seats.index(seat)] = self._seat()

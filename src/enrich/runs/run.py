@@ -341,6 +341,7 @@ def _add_proposed(wiki: Wiki, answers: _PageAnswers, page: Page, stages: Sequenc
         return
     for stage in stages:
         key = stage.key(page) if stage.name not in answers else ""
-        changes = [change for change in proposal.changes if key and change.stage == stage.name and change.question.key == key]
+        asked = (key, stage.settings_hash)
+        changes = [change for change in proposal.changes if key and (change.question.key, change.question.settings) == asked]
         if changes:
             answers[stage.name] = [FieldAnswer(change.field, change.new, (), change.evidence, change.reason) for change in changes]

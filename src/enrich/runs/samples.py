@@ -12,6 +12,7 @@ from enrich.errors import AnswerError, ServiceError
 from enrich.grounding import PageIndex
 from enrich.llm.messages import Tally, Usage
 from enrich.stages.fields import FieldAnswer
+from enrich.stages.measured_scores import DECISIONS
 from enrich.stages.stage import Stage
 
 _Count = Annotated[int, Field(ge=0, lt=10**12)]
@@ -58,8 +59,8 @@ class Sample:
         self.problems, self.error = [error.detail], error
 
     def wants_again(self) -> bool:
-        """Whether to ask for this once more; counts the request."""
-        if not self.problems:
+        """Whether to ask for this once more; counts the request. A decision endpoint would say the same again."""
+        if not self.problems or self.stage.method == DECISIONS:
             return False
         if self.fields is None:
             self.invalid += 1

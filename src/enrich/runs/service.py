@@ -26,6 +26,7 @@ from enrich.llm.prices import BATCH_SHARE, PER_MESSAGE, PER_REQUEST, Correction,
 from enrich.llm.server import Endpoint, RequestForm
 from enrich.providers import AUTO, provider_of
 from enrich.runs.results import run_folders, spent_since
+from enrich.stages.measured_scores import DECISIONS
 from enrich.stages.stage import OFFLINE, Stage, fused_request
 from enrich.text import counted
 from enrich.wiki.pages import Page
@@ -85,7 +86,8 @@ def input_tokens(request: Request) -> int:
     """Estimated tokens of a request's messages and schema, without the model's correction."""
     schema = json.dumps(request.schema, separators=(",", ":")) if request.schema is not None else ""
     messages = sum(estimate_tokens(message.content) + PER_MESSAGE for message in request.messages)
-    return messages + estimate_tokens(schema) + PER_REQUEST
+    questions = sum(estimate_tokens("\n".join([one.instructions, *(said for _, said in one.levels)])) for one in request.scores)
+    return messages + estimate_tokens(schema) + questions + PER_REQUEST
 
 
 def output_tokens(request: Request) -> int:
@@ -293,6 +295,11 @@ async def open_service(
     options = options or EngineOptions()
     servers = endpoints(config, env)
     prices = prices_of(config, servers, note, options.share)
+    if options.engine == "batch" and any(stage.method == DECISIONS for stage in stages):
+        what = "a decision endpoint answers at once: it takes no batches"
+        raise UserError(
+            what, where="stages.ratings.method", do="run `enrich run --stage ratings` without --engine batch first", exit_code=2
+        )
     budget = _budget(wiki)
     for stage in stages if budget is not None else ():
         prices.required(stage.model)

@@ -112,11 +112,15 @@ class Evidence:
     verbatim: bool = True
 
 
+Spread = tuple[float, float]
+
+
 @dataclass(frozen=True, slots=True)
 class FieldAnswer:
     """One field's value as it would be written, with the findings on it, the evidence for it and the model's reason if it gave one.
 
-    With several `samples`, `spread` has the least and the greatest of each number by its part of the value.
+    `spread` has two ends for each number that has them, by its part of the value: the least and the greatest of several `samples`, or one standard
+    deviation on each side of an expected value. `interval`: where nine of ten people's ratings are, if the value is calibrated to them.
     """
 
     field: str
@@ -125,8 +129,14 @@ class FieldAnswer:
     evidence: tuple[Evidence, ...] = ()
     reason: str = ""
     reasons: tuple[str, ...] = ()  # of each insight's scores, in the order of the value
-    spread: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    spread: Mapping[str, Spread] = dataclasses.field(default_factory=dict)
     samples: int = 1
+    interval: Spread | None = None
+
+    def noise(self, part: str, least: float) -> float:
+        """By how much the number at `part` can differ if it is asked for again: half its spread, less with more samples; `least` at least."""
+        low, high = self.spread.get(part, (0.0, 0.0))
+        return max(least, round((high - low) / 2 / math.sqrt(self.samples), 6))
 
     @property
     def hard(self) -> tuple[Finding, ...]:

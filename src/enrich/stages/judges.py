@@ -5,7 +5,7 @@ Answers to the same question are compared here too: samples are combined into on
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from statistics import median
@@ -282,12 +282,17 @@ def pairs(old: Sequence[Any], new: Sequence[Any]) -> dict[int, int]:
 
 
 def kept(
-    old: Sequence[Any], new: Sequence[Mapping[str, Any]], noise: float, untouchable: frozenset[int] = frozenset(), language: str = "en"
+    old: Sequence[Any],
+    new: Sequence[Mapping[str, Any]],
+    noise: float | Callable[[int, str], float],
+    untouchable: frozenset[int] = frozenset(),
+    language: str = "en",
 ) -> tuple[list[Any], list[int]]:
     """(`new` with the words, the order and the scores of `old` wherever an insight is the same one, the place in `new` of each).
 
-    Matched insights come first, in their old order and in their old words; a score is replaced if it differs by `noise` or more. The others
-    follow in their own order. Insights of `new` at the places in `untouchable` (with findings that a person must see) stay as they are.
+    Matched insights come first, in their old order and in their old words; a score is replaced if it differs by `noise` (of its place in `new` and
+    its name) or more. The others follow in their own order. Insights of `new` at the places in `untouchable` (with findings that a person must
+    see) stay as they are.
     """
     twins = {
         place: twin
@@ -295,16 +300,17 @@ def kept(
         if place not in untouchable and same_statement(statement(old[twin])[0], statement(new[place])[0], language)
     }
     order = [*sorted(twins, key=twins.__getitem__), *(place for place in range(len(new)) if place not in twins)]
-    return [_renewed(old[twins[place]], new[place], noise) if place in twins else new[place] for place in order], order
+    each = noise if callable(noise) else lambda place, score: noise
+    return [_renewed(old[twins[place]], new[place], partial(each, place)) if place in twins else new[place] for place in order], order
 
 
-def _renewed(old: Mapping[str, Any], new: Mapping[str, Any], noise: float) -> dict[str, Any]:
+def _renewed(old: Mapping[str, Any], new: Mapping[str, Any], noise: Callable[[str], float]) -> dict[str, Any]:
     renewed = dict(old)
     # Evidence that was not found again verbatim is replaced by what the page says now.
     if statement(old)[1].casefold().split() != statement(new)[1].casefold().split():
         renewed["evidence"] = new.get("evidence")
     for score in (*SCORES, *EXTRAS):
-        if new.get(score) is not None and not within(old.get(score), new[score], noise):
+        if new.get(score) is not None and not within(old.get(score), new[score], noise(score)):
             renewed[score] = new[score]
     return renewed
 

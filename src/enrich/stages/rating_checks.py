@@ -22,6 +22,8 @@ _FEWEST_DIMENSIONS = 3
 # A reason of which this share is in the dimension's lines of the prompt repeats them.
 _REPEATED = 0.7
 _WORD = re.compile(r"[^\W_]+")
+# In place of a reason where the answer is probabilities alone.
+PROBABILITIES = "probabilities of the levels:"
 _OWN_REASONS = ("from structure alone", "structure tells nothing")  # the baseline names its counts, which are not words of the page
 
 
@@ -53,6 +55,8 @@ def _without_content(name: str, reason: str, rubric: Path, index: PageIndex) -> 
     """What is wrong with a reason, or ""."""
     words = set(content(word.lower() for word in _WORD.findall(reason)))
     described = _described(rubric).get(name, frozenset())
+    if reason.startswith(PROBABILITIES):
+        return ""
     if words and len(words & described) >= _REPEATED * len(words):
         return "the reason repeats the description of the dimension"
     own = words - described

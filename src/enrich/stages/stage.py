@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from enrich.config import FILE_NAME, STAGES, Config, shipped_prompts
+from enrich.config import FILE_NAME, STAGES, Config, Method, shipped_prompts
 from enrich.errors import UserError
 from enrich.llm.messages import Message, Request, bare_schema, canonical_hash, question_key
 from enrich.llm.templates import Prompt
-from enrich.stages.fields import Judge, fields_of
+from enrich.stages.calibration import CalibrationMap, fitting, read_calibration
+from enrich.stages.fields import FieldAnswer, Judge, fields_of
 from enrich.stages.judges import MAX_INSIGHTS, MAX_WORDS, answer_model, judge_of
+from enrich.stages.measured_scores import DECISIONS, LOGPROBS, SAMPLE, measured, score_questions
 from enrich.wiki.field_map import FieldMap
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page, parse_page
@@ -53,17 +55,19 @@ def _page_message(page_hash: str, title: str, description: str, facts: tuple[str
 
 
 def groups(stages: Iterable[Stage], *, fuse: bool) -> list[list[Stage]]:
-    """The stages that can share a request: same model and temperature; each alone if `fuse` is off."""
+    """The stages that can share a request: same model, temperature and method; each alone if `fuse` is off."""
     if not fuse:
         return [[stage] for stage in stages]
-    together: dict[tuple[str, float | None], list[Stage]] = {}
+    together: dict[tuple[str, float | None, str], list[Stage]] = {}
     for stage in stages:
-        together.setdefault((stage.model, stage.temperature), []).append(stage)
+        together.setdefault((stage.model, stage.temperature, stage.method), []).append(stage)
     return list(together.values())
 
 
 def fused_request(page: Page, stages: Sequence[Stage]) -> Request:
     """System, page and tasks as three messages, with one schema that has a part per stage: the page is paid once (DESIGN.md section 3.3)."""
+    if stages[0].method == DECISIONS:
+        return _decision_request(page, stages[0])
     tasks = "\n\n".join(stage.task(page) for stage in stages)
     names = ", ".join(f"`{stage.name}`" for stage in stages)
     intro = f"Answer with one JSON object that has the part{'s' if len(stages) > 1 else ''} {names}."
@@ -81,6 +85,20 @@ def again_request(page: Page, first: Request, answer: str, stages: Sequence[Stag
     return _request(page, stages, (*first.messages, Message("assistant", answer), Message("user", "\n".join(lines))))
 
 
+def _decision_request(page: Page, stage: Stage) -> Request:
+    """The page and a question for each field, for an endpoint that generates no text."""
+    return Request(
+        model=stage.model,
+        messages=(Message("user", page_message(page)),),
+        schema=None,
+        schema_name="",
+        temperature=None,
+        max_output_tokens=0,
+        cache_group=page.hash[:32],
+        scores=score_questions(stage.task(page), stage.fields),
+    )
+
+
 def _request(page: Page, stages: Sequence[Stage], messages: tuple[Message, ...]) -> Request:
     schema = {"properties": {stage.name: stage.schema for stage in stages}, "required": [stage.name for stage in stages]}
     return Request(
@@ -91,6 +109,7 @@ def _request(page: Page, stages: Sequence[Stage], messages: tuple[Message, ...])
         temperature=stages[0].temperature,
         max_output_tokens=sum(stage.max_output_tokens for stage in stages),
         cache_group=page.hash[:32],
+        measured=stages[0].method == LOGPROBS,
     )
 
 
@@ -152,6 +171,8 @@ class Stage:
     temperature: float | None
     max_output_tokens: int
     samples: int = 1
+    method: Method = "sample"
+    calibration: Mapping[str, CalibrationMap] = field(default_factory=dict)
     noise: float = 0.0
     addition: str = ""
     applies: Callable[[Page], bool] = lambda page: True
@@ -168,7 +189,14 @@ class Stage:
 
     def key(self, page: Page, sample: int = 0) -> str:
         """The question key (DESIGN.md section 4.5)."""
-        return question_key(model=self.model, schema=self.schema, messages=self.messages(page), temperature=self.temperature, sample=sample)
+        return question_key(
+            model=self.model,
+            schema=self.schema,
+            messages=self.messages(page),
+            temperature=self.temperature,
+            sample=sample,
+            method="" if self.method == SAMPLE else self.method,
+        )
 
     @cached_property
     def prompt_hash(self) -> str:
@@ -181,8 +209,19 @@ class Stage:
         return canonical_hash(bare_schema(self.schema))[:16]
 
     @cached_property
+    def raw_settings_hash(self) -> str:
+        """The hash of what decides what the model says, beside prompt and schema."""
+        return canonical_hash([self.temperature, self.samples, *([] if self.method == SAMPLE else [self.method])])[:16]
+
+    @cached_property
     def settings_hash(self) -> str:
-        return canonical_hash([self.temperature, self.samples])[:16]
+        """Changes with the calibration too: values are then due, and answered from the cache."""
+        points = {name: one.points for name, one in self.calibration.items() if one.points}
+        return canonical_hash([self.raw_settings_hash, points])[:16] if points else self.raw_settings_hash
+
+    def calibrated(self, fields: Iterable[FieldAnswer]) -> list[FieldAnswer]:
+        """The fields of an answer, calibrated where there is a map."""
+        return [self.calibration[one.field].applied(one) if one.field in self.calibration else one for one in fields]
 
 
 def load_stages(config: Config, only: Sequence[str] = ()) -> list[Stage]:
@@ -222,7 +261,7 @@ def _stage(config: Config, name: str, system: str) -> Stage:
         "insights": {"max_insights": MAX_INSIGHTS, "examples": examples},
         "ratings": {"dimensions": dimensions, "examples": examples},
     }
-    return configured_stage(
+    stage = configured_stage(
         config,
         name,
         system,
@@ -234,12 +273,18 @@ def _stage(config: Config, name: str, system: str) -> Stage:
         noise=NOISE.get(name, 0.0),
         addition=load_prompt(config, "insights-extras", None).render(extras=extras) if name == "insights" and extras else "",
     )
+    maps = read_calibration(config) if name == "ratings" and stage.model != OFFLINE else ()
+    if not maps:
+        return stage
+    found = fitting(maps, model=stage.model, prompt=stage.prompt_hash, settings=stage.raw_settings_hash)
+    return replace(stage, calibration=found)
 
 
 def configured_stage(config: Config, name: str, system: str, prompt: Prompt, *, noise: float, **parts: Any) -> Stage:
     """A stage with the settings that configuration and prompt give it; `noise` is its own threshold."""
     section = config.stages[name]
     offline = config.llm.backend == OFFLINE
+    method: Method = "sample" if offline else section.method
     temperature = section.temperature if section.temperature is not None else prompt.settings.temperature
     # Without a temperature the server's own counts, which is above 0 at all large ones.
     if section.samples > 1 and not offline and temperature == 0:
@@ -248,13 +293,16 @@ def configured_stage(config: Config, name: str, system: str, prompt: Prompt, *, 
             where=str(config.root / FILE_NAME),
             do=f"set `temperature` above 0 under [stages.{name}] or leave it out, or set `samples = 1`",
         )
+    if method != SAMPLE:
+        parts["judge"] = measured(parts["judge"])
     return Stage(
         name=name,
         system=system,
         prompt=prompt,
         **parts,
+        method=method,
         model=OFFLINE if offline else section.model or prompt.settings.model or config.llm.model,
-        temperature=None if offline else temperature,
+        temperature=None if offline or method == DECISIONS else temperature,
         max_output_tokens=section.max_output_tokens or prompt.settings.max_output_tokens or _DEFAULT_OUTPUT_TOKENS,
         samples=1 if offline else section.samples,
         noise=noise if section.noise is None else section.noise,

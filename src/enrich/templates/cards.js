@@ -52,20 +52,23 @@ function track(field) {
     el("svg:circle", { class: "will", cx: at(field.new), cy: 6, r: 4 }));
 }
 
+const around = margin => margin ? ` ±${figure(margin)}` : "";
+
 function moveWords(field) {
-  if (typeof field.old === "number") return `${figure(field.old)} → ${figure(field.new)} (${signed(field.move)})`;
-  return `${field.old === null ? "no value" : field.old} → ${figure(field.new)}`;
+  const now = figure(field.new) + around(field.margin);
+  if (typeof field.old === "number") return `${figure(field.old)} → ${now} (${signed(field.move)})`;
+  return `${field.old === null ? "no value" : field.old} → ${now}`;
 }
 
 function scores(insight) {
-  return el("div", { class: "sia" }, insight.scores.map(({ name, old, new: now }) => {
+  return el("div", { class: "sia" }, insight.scores.map(({ name, old, new: now, margin }) => {
     const value = insight.status === "gone" ? old : now;
     const moved = insight.status === "changed" && old !== null && old !== now;
     return el("span", {}, el("span", {}, name), el("svg:svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" },
       el("svg:rect", { class: "track", width: 100, height: 10, rx: 4 }),
       value === null ? null : el("svg:rect", { class: "fill", width: 20 * Math.min(Math.max(value, 0), 5), height: 10, rx: 4 }),
       moved ? el("svg:rect", { class: "before", x: Math.max(20 * old - 2, 0), width: 4, height: 10 }) : null),
-    el("b", {}, moved ? `${figure(old)} → ${figure(now)}` : figure(value)));
+    el("b", {}, (moved ? `${figure(old)} → ${figure(now)}` : figure(value)) + (insight.status === "gone" ? "" : around(margin))));
   }));
 }
 
