@@ -13,7 +13,9 @@ from typer import Context, Exit, Option, Typer
 
 from enrich.cli.session import TO_REPORT, Backend, BaseUrl, Budget, Output, Pages, Session, Stages, console, progress_of_run
 from enrich.config import STAGES
+from enrich.errors import UserError
 from enrich.evaluation.answers import write_answers
+from enrich.evaluation.calibration import fit, fit_lines, rated_pages, store
 from enrich.evaluation.evaluation import Evaluation, to_json
 from enrich.evaluation.evaluation import evaluate as measure
 from enrich.evaluation.metrics import read_floors
@@ -52,6 +54,9 @@ def evaluate(
         list[str] | None,
         Option("--floor", metavar="METRIC=N", help="What must be reached, also METRIC>=N or METRIC<=N (repeatable); missed: exit 10."),
     ] = None,
+    calibrate: Annotated[
+        bool, Option("--calibrate", help="Fit the model's ratings to people's, and write enrich.calibration. Needs 20 rated pages.")
+    ] = False,
     save: Annotated[Path | None, Option("--save", metavar="FILE", help="Store the measured answers as JSON lines, for --against.")] = None,
     format: Annotated[  # noqa: A002 - the option's name
         Literal["text", "json", "html"], Option("--format", help="text for a terminal, json for scripts, html with plots.")
@@ -67,7 +72,9 @@ def evaluate(
     names = [one.name for one in load_stages(config, stage or ()) if one.name in STAGES]
     files = wiki.select(pages or ())
     collecting = _Collecting(session, ask, limit)
-    sources = Sources(wiki, files, names, collecting)
+    sources = Sources(wiki, files, names, collecting, calibrating=calibrate)
+    if calibrate and (answers != "model" or sources.is_offline(answers) or "ratings" not in names):
+        raise UserError("--calibrate is about the configured model's ratings", do="leave --answers out, and set a backend", exit_code=2)
     gold = sources.golden(golden)
     measured = sources.read(answers)
     earlier = sources.read(against) if against is not None else None
@@ -85,6 +92,13 @@ def evaluate(
     )
     for notice in evaluation.notices:
         session.warn(notice)
+    if calibrate:
+        rating = load_stages(config, ["ratings"])[0]
+        fits = [fit(f"ratings.{name}", pages) for name, pages in rated_pages(measured, gold).items()]
+        store(config, rating, fits)
+        for line in fit_lines(fits):
+            session.note(line)
+        session.note(f"wrote {config.calibration}")
     _show(session, evaluation, format, output)
     missed = TO_REPORT if evaluation.missed or (exit_code and evaluation.drifted) else 0
     if code := collecting.exit or missed:

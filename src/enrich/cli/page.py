@@ -12,7 +12,7 @@ from typer import Argument, Context, Exit, Option, Typer
 from enrich.cli.runs import NoCache, Refresh, print_failed, print_stopped, run_with_progress
 from enrich.cli.session import Backend, BaseUrl, Model, Now, Output, Session, Stages, clock, console, text_width
 from enrich.errors import UserError
-from enrich.records.card import Card, page_card
+from enrich.records.card import Card, page_card, rating_margins
 from enrich.records.card_rendering import card_html, card_text, print_card
 from enrich.review.decisions import pending
 from enrich.review.lines import word_text
@@ -23,6 +23,7 @@ from enrich.runs.run import RunOptions
 from enrich.text import counted, json_text
 from enrich.wiki.data import Notice
 from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki
 
 app = Typer(rich_markup_mode=None)
@@ -113,7 +114,10 @@ def _one_page(wiki: Wiki, name: str) -> PageFile:
 def _card(wiki: Wiki, file: PageFile, now: datetime) -> tuple[Card, Sequence[Notice]]:
     """A page's status card with the states of its stages, and what is wrong with the wiki around it."""
     states = make_plan(wiki, [file]).enrichment().get(file.id, {})
-    return page_card(wiki, file, now, states)
+    card, notices = page_card(wiki, file, now, states)
+    if margins := rating_margins(wiki, read_page(file)):
+        card["margins"] = margins
+    return card, notices
 
 
 def _print_card(card: Card, *, brief: bool = False) -> None:

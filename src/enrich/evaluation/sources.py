@@ -15,6 +15,7 @@ from typing import Any
 from enrich.config import PAGE_SUFFIXES, SEVEN_DIMENSIONS, STAGES, Config
 from enrich.errors import UserError
 from enrich.evaluation.answers import AnswerSet, PageAnswers, ScoredInsight, from_fields, number, plain, read_answers, read_insight
+from enrich.evaluation.calibration import with_decisions
 from enrich.grounding import PageIndex
 from enrich.review.lock import Lock, LockFile, owner
 from enrich.stages.baseline import answer
@@ -36,12 +37,16 @@ Collect = Callable[[Wiki, Sequence[PageFile], Sequence[Stage]], Mapping[str, Seq
 
 @dataclass
 class Sources:
-    """Reads sets of answers about `files`, restricted to the stages named in `stages`. `collect` gives a model's answers."""
+    """Reads sets of answers about `files`, restricted to the stages named in `stages`. `collect` gives a model's answers.
+
+    With `calibrating`, a model's ratings are those that it gave, and ratings that were accepted or edited in a review are golden too.
+    """
 
     wiki: Wiki
     files: Sequence[PageFile]
     stages: Sequence[str]
     collect: Collect
+    calibrating: bool = False
     _golden: AnswerSet | None = field(default=None, init=False)
 
     def golden(self, named: str | None = None) -> AnswerSet:
@@ -53,7 +58,7 @@ class Sources:
             found = stored_answers(self.wiki.config, self.files, lock=self.wiki.shared(LockFile).read())
         else:
             found = self.read(source, in_wiki=named is None)
-        self._golden = self._restricted(found)
+        self._golden = self._restricted(with_decisions(self.wiki, found) if self.calibrating else found)
         return self._golden
 
     def is_offline(self, source: str) -> bool:
@@ -79,6 +84,8 @@ class Sources:
     def _collected(self, source: str, model: str) -> AnswerSet:
         wiki = self._with_model(source, model)
         stages = load_stages(wiki.config, self.stages)
+        if self.calibrating:
+            stages = [replace(stage, calibration={}) for stage in stages]
         # With golden data only its pages are asked about; without, every page can at least be checked against itself.
         golden = self._golden.pages if self._golden else {}
         files = [file for file in self.files if not golden or file.id in golden]

@@ -19,6 +19,9 @@ from enrich.grounding import PageIndex
 from enrich.metrics.structure import js_round
 from enrich.records.database import Database, build
 from enrich.records.infobox import Row, shown_links, type_label
+from enrich.review.lock import LockFile, owner
+from enrich.stages.calibration import read_calibration
+from enrich.stages.fields import current_value
 from enrich.text import number_text, printable
 from enrich.wiki.data import SCORES, Insight, Notice, data_insights, page_insights, quotes_of, with_pages
 from enrich.wiki.entities import Entity
@@ -89,6 +92,20 @@ def page_card(
         *(Notice(f"{config.wiki.data}/{notice.file}", notice.line, notice.message) for notice in notices),
         *(Notice(_relative(insight.file, config.root), insight.line, without_page) for insight in loose),
     ]
+
+
+def rating_margins(wiki: Wiki, page: Page) -> dict[str, float]:
+    """How far people's ratings are from those on the page that a calibrated model gave: nine of ten are no further (`stages.calibration`)."""
+    maps = read_calibration(wiki.config)
+    entry = wiki.shared(LockFile).read().entry(page.id, "ratings", page) if maps else None
+    found: dict[str, float] = {}
+    if entry is None:
+        return found
+    for one in maps:
+        value, question = current_value(page.data, one.field), entry.question_of(one.field)
+        if owner(value, entry, one.field) == "ours" and (question.model, question.prompt) == (one.model, one.prompt):
+            found[one.field.removeprefix("ratings.")] = round(one.margin, 1)
+    return found
 
 
 def page_cards(

@@ -155,9 +155,10 @@ def _record_rows(card: Card) -> Iterable[tuple[str, Text]]:
     entity = " ".join(filter(None, (card["entity_type"], card["entity_number"])))
     if entity:
         yield "Entity", Text(entity)
-    for label, key in (("Ratings", "ratings"), ("Metrics", "metrics")):
+    around = {name: f" ±{margin:g}" for name, margin in card.get("margins", {}).items()}
+    for label, key, more in (("Ratings", "ratings", around), ("Metrics", "metrics", {})):
         if card[key]:
-            yield label, Text("  ".join(f"{name} {_value(value)}" for name, value in card[key].items()))
+            yield label, Text("  ".join(f"{name} {_value(value)}{more.get(name, '')}" for name, value in card[key].items()))
     if risk := card["risk"]:
         factors = f"  {', '.join(risk['factors'])}" if risk["factors"] else ""
         light = _RISK_LIGHTS.get(risk["level"], "red")
