@@ -50,6 +50,33 @@ def test_numbers_with_their_things(page: str, text: str, findings: list[str]) ->
     assert [f"{one.severity} {text[slice(*one.span)]}" for one in found if one.span] == findings
 
 
+DRAWN = """This page presents the debate.
+
+## Key points
+
+<Questions items={[
+  { question: "Is it safe?" },
+  { question: "Is it cheap?" },
+]} />
+
+See <Link id="E1" name="village-notes" />."""
+
+
+@pytest.mark.parametrize(
+    ("text", "findings"),
+    [
+        ("It has two key points.", []),
+        ("It has three key points.", ["hard number"]),
+        ("It names Village Notes, up 12% YoY.", ["hard number"]),
+        ("It names Harbour Notes.", ["hard name"]),
+        ("Interactive overview comparing several reactors across safety dimensions.", ["soft off-page"]),
+    ],
+)
+def test_a_page_that_components_draw(text: str, findings: list[str]) -> None:
+    found = [f"{one.severity} {one.kind}" for one in PageIndex(DRAWN).check(text)]
+    assert [one for one in found if one not in ("soft number", "soft flip")] == findings
+
+
 def test_a_version_that_is_not_on_the_page_is_a_hard_finding() -> None:
     assert check("GPT-9 was used.") == [("hard", "GPT-9")]
 

@@ -20,6 +20,8 @@ _AT_LEAST, _AT_MOST = (re.compile(rf"\b(?:{TABLES[name]})\s+[$€£]?\s*$", re.I
 # Members of a series in a sentence: "a, b and c".
 _SERIES = re.compile(r"(?:[^,;:.()|]{2,80}[,;]\s+){1,14}(?:and|or)\s+|(?:[^,;:.()|]{2,80},\s+){2,14}")
 _HEADING = re.compile(r"^(#{1,6})[ \t]+\S", re.MULTILINE)
+# A key of an object in a component's attributes.
+_KEY = re.compile(r"^[ \t]*\{?[ \t]*(\w+):[ \t]*\S", re.MULTILINE)
 _COMPONENT = re.compile(r"^[ \t]*<([A-Z]\w*)", re.MULTILINE)
 
 
@@ -258,9 +260,14 @@ def following(text: str, end: int) -> frozenset[str]:
 def list_sizes(body: str, lines: Sequence[Line]) -> frozenset[int]:
     """How many things a page lists in one place: what a count in an answer ("five categories") can have counted.
 
-    Sizes of lists, tables (rows, columns), series in sentences, and sets of headings or components of one kind.
+    Sizes of lists, tables (rows, columns), series in sentences, and sets of headings, components of one kind or objects within one.
     """
-    return frozenset((*_of_lines(lines), *_of_headings(body), *Counter(_COMPONENT.findall(body)).values()))
+    components = list(_COMPONENT.finditer(body))
+    ends = [*(found.start() for found in components), len(body)][1:]
+    tags = ((found.end(), body.find("/>", found.end(), end)) for found, end in zip(components, ends, strict=False))
+    objects = (Counter(_KEY.findall(body, start, end)) for start, end in tags if end > 0)
+    kinds = Counter(found[1] for found in components)
+    return frozenset((*_of_lines(lines), *_of_headings(body), *kinds.values(), *(size for keys in objects for size in keys.values())))
 
 
 def _of_lines(lines: Sequence[Line]) -> Iterator[int]:

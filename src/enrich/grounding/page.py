@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -21,6 +22,8 @@ from enrich.wiki.visible import Line, VisibleText, source_lines, visible
 
 # Whole tags are markup and not words. Without its brackets a tag is text, on the page and in the quote alike.
 _ANGLES = str.maketrans("<>", "  ")
+# A component without text shows the name of what it refers to: `<EntityLink name="community-notes" />`.
+_NAMED = re.compile(r"<[A-Z][^<>]{0,400}?\bname=\"([^\"<>]{1,100})\"[^<>]{0,400}/>")
 
 
 class PageIndex:
@@ -111,7 +114,7 @@ class PageIndex:
 
     @cached_property
     def names(self) -> NameIndex:
-        return NameIndex(line.text for line in self.lines)
+        return NameIndex([*(line.text for line in self.lines), *_NAMED.findall(self.body)])
 
     @cached_property
     def sentences(self) -> Sentences:
