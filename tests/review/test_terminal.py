@@ -141,8 +141,8 @@ def test_seventeen_proposals_with_every_key(seventeen: Wiki, editor: Callable[..
             assert (await ann.press("d")).startswith("3/17")
             # Page 3: what is not supported can be accepted by hand; first look around and read the keys.
             assert "! hard number:" in ann.screen and "needs-look" in ann.screen
-            assert "accept this field" in await ann.press("question_mark")
-            assert "accept this field" not in await ann.press("x")
+            assert "accept, reject, skip this field" in await ann.press("question_mark")
+            assert "accept, reject, skip this field" not in await ann.press("x")
             assert (await ann.press("J")).startswith("4/17")
             assert (await ann.press("K")).startswith("3/17")
             await ann.press("y", "J", "u")

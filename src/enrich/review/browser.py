@@ -33,6 +33,7 @@ from enrich.files import digest_of
 from enrich.review.applying import page_of
 from enrich.review.decisions import REASONS, DecisionFile, is_small_move, take
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, STALE, Proposal, ProposalStore
+from enrich.review.review_session import keys_of
 from enrich.review.views import FieldView, PageQuotes, PageView, as_text, finding_name, interval_text, page_views, provenance
 from enrich.stages.fields import QUALITY, value_hash
 from enrich.text import escaped, usd
@@ -41,34 +42,6 @@ from enrich.wiki.wiki import Wiki
 # Upper edges of the bins of rating moves on the 0 to 10 scale; readers see a difference from half a point on.
 _EDGES = (-2.0, -1.0, -0.5, -0.05, 0.05, 0.5, 1.0, 2.0)
 _BINS = ("−2 or more", "−2 to −1", "−1 to −0.5", "down to −0.5", "0", "up to +0.5", "+0.5 to +1", "+1 to +2", "+2 or more")
-_FILTERS = (
-    ("by-field", "Field"),
-    ("by-stage", "Stage"),
-    ("by-finding", "Finding"),
-    ("by-move", "Moved by"),
-    ("by-section", "Section"),
-    ("by-state", "Decision"),
-    ("by-name", "Assigned to"),
-    ("sort", "Sort by"),
-)
-# The keys of the terminal application, as far as they exist here.
-_KEYS = (
-    ("y n s", "accept, reject, skip the field; the next one follows"),
-    ("1 2 3 4", "why it was rejected: wrong, unsupported, dull, style"),
-    ("i", "go to the single insights: y and n decide one, Tab goes to the next"),
-    ("e", "edit the value here"),
-    ("m", "write a note on the field"),
-    ("u", "undo the last decision"),
-    ("a d", "accept, reject the rest of this page (accepting leaves out what carries a flag)"),
-    ("Y N S", "accept, reject, skip all the rest, after a question"),
-    ("j k", "next, previous field"),
-    ("J K", "next, previous page"),
-    ("f", "flagged fields only, or all again"),
-    ("v", "queue or browse; in browse, Enter opens and closes a page"),
-    ("/", "search"),
-    ("x", "export or import decisions"),
-    ("?", "this list"),
-)
 
 
 def review_html(
@@ -94,7 +67,7 @@ def review_html(
     return html.render(
         "review.html.j2",
         styles=("review.css",),
-        scripts=("decisions.js", "cards.js", "page.js"),
+        scripts=("decisions.js", "cards.js", "filters.js", "queue.js", "browse.js", "page.js"),
         island={
             "id": key or wiki,
             "serve": serve,
@@ -106,15 +79,12 @@ def review_html(
         connect="'self'" if serve else "'none'",
         wiki=escaped(wiki),
         reviewer=escaped(reviewer or ""),
-        keys=[(keys.split(), about) for keys, about in _KEYS],
+        keys=keys_of("browser"),
         generated=generated.replace("T", " ")[:16] + " UTC",
         serve=serve,
         pages=len(views),
         fields=len(fields),
-        needs_look=flags[NEEDS_LOOK],
-        over_human=flags[OVER_HUMAN],
-        leaps=flags[LEAP],
-        stale=flags[STALE],
+        flags=flags,
         models=escaped(", ".join(sorted({field.change.model for field in fields}))),
         findings=_counts(finding_name(finding) for field in fields for finding in field.change.findings),
         stages=_counts(field.change.stage for field in fields),
@@ -123,7 +93,6 @@ def review_html(
         bins=_BINS,
         moves=_moves(fields),
         first=sum(field.kind == "rating" and field.change.old is None for field in fields),
-        filters=_FILTERS,
     )
 
 

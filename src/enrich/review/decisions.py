@@ -133,29 +133,29 @@ def out_of_reach(change: FieldChange, page: Page | None) -> str:
     return "" if stuck is None else FIELD_MOVED if stuck[0] == FIELD_MOVED else STALE
 
 
-def record(wiki: Wiki, steps: Iterable[Step]) -> tuple[list[Step], list[Step]]:
+def record(wiki: Wiki, steps: Sequence[Step]) -> tuple[list[Step], list[Step]]:
     """Store decisions in the proposals, and rejections in the lock too. Returns (stored steps, lost steps). Durable when it returns.
 
-    A step is lost if its change is no longer what the person saw (decided, asked again or applied by another process).
+    Steps on one field follow each other. A step is lost if its change is no longer what the person saw (decided, asked again or applied by
+    another process).
     """
-    by_page: dict[str, list[Step]] = {}
-    for step in steps:
-        by_page.setdefault(step.page, []).append(step)
+    done: list[Step] = []
     lost: list[Step] = []
     lock_file, store = wiki.shared(LockFile), wiki.shared(ProposalStore)
     with lock_file.writing(), store.writing():
-        fitting: list[tuple[Proposal, list[Step]]] = []
-        for page, wanted in by_page.items():
-            proposal = store.get(page)
-            fits = [step for step in wanted if proposal is not None and proposal.change(step.before.field) == step.before]
-            lost += [step for step in wanted if step not in fits]
-            if proposal is not None and fits:
-                fitting.append((proposal, fits))
-        done = [step for _, fits in fitting for step in fits]
+        after = {page: store.get(page) for page in dict.fromkeys(step.page for step in steps)}
+        for step in steps:
+            proposal = after[step.page]
+            if proposal is not None and proposal.change(step.before.field) == step.before:
+                after[step.page] = proposal.with_changes([step.after])
+                done.append(step)
+            else:
+                lost.append(step)
         # The lock first: after a crash in between, a field is rejected and still proposed; it is never removed and asked for again.
         lock_file.update(_rejections(wiki, lock_file, done))
-        for proposal, fits in fitting:
-            store.put(proposal.with_changes(step.after for step in fits), durable=True)
+        for page in dict.fromkeys(step.page for step in done):
+            if (proposal := after[page]) is not None:
+                store.put(proposal, durable=True)
     return done, lost
 
 
@@ -479,42 +479,33 @@ def take(wiki: Wiki, entries: Iterable[Entry], *, by: str, when: str) -> tuple[l
     done: list[tuple[str, str, str]] = []
     refused: list[tuple[str, str, str]] = []
     pages: dict[str, Page | None] = {}
+    proposals: dict[str, Proposal | None] = {}  # as they are after the steps so far
     first: dict[tuple[str, str], str] = {}  # what was decided on each field before this call
-    given = list({(one.page, one.field, one.decision == "note"): one for one in entries}.values())
-    # Entries of one field (on it and on its insights) follow each other, so there is a round for each.
-    while given:
-        rest: list[Entry] = []
-        steps: list[tuple[Entry, Step]] = []
-        known: dict[str, Proposal | None] = {}
-        for one in given:
-            field = one.field.partition(".")[0] if one.field.startswith(f"{INSIGHTS}.") else one.field
-            if any(step.page == one.page and step.after.field == field for _, step in steps):
-                rest.append(one)
-                continue
-            if one.page not in pages:
-                pages[one.page] = page_of(wiki, one.page)
-            if one.page not in known:
-                known[one.page] = wiki.shared(ProposalStore).get(one.page)
-            proposal = known[one.page]
-            change = proposal.change(field) if proposal else None
-            if change is not None and one.seen == first.setdefault((one.page, field), change.mark):
-                one.seen = change.mark
-            try:
-                step = _step(one, change, pages[one.page], by=by, when=when)
-            except AnswerError as error:
-                refused.append((one.page, one.field, error.detail))
-                continue
-            steps.append((one, step))
-        stored, _ = record(wiki, [step for _, step in steps])
-        for one, step in steps:
-            if step not in stored:
-                refused.append((one.page, one.field, f"{MEANWHILE}: another process changed it just now"))
-                continue
-            done.append((one.page, one.field, one.decision))
-            if one.decision == "edit" and step.after.state == "pending":
-                findings = "; ".join(finding.message for finding in step.after.findings)
-                refused.append((one.page, one.field, f"the edit is kept and waits for a look: {findings}"))
-        given = rest
+    steps: list[tuple[Entry, Step]] = []
+    for one in {(one.page, one.field, one.decision == "note"): one for one in entries}.values():
+        if one.page not in proposals:
+            pages[one.page], proposals[one.page] = page_of(wiki, one.page), wiki.shared(ProposalStore).get(one.page)
+        field = one.field.partition(".")[0] if one.field.startswith(f"{INSIGHTS}.") else one.field
+        proposal = proposals[one.page]
+        change = proposal.change(field) if proposal else None
+        if change is not None and one.seen == first.setdefault((one.page, field), change.mark):
+            one.seen = change.mark
+        try:
+            step = _step(one, change, pages[one.page], by=by, when=when)
+        except AnswerError as error:
+            refused.append((one.page, one.field, error.detail))
+            continue
+        proposals[one.page] = proposal.with_changes([step.after]) if proposal else None
+        steps.append((one, step))
+    _, lost = record(wiki, [step for _, step in steps])
+    for one, step in steps:
+        if step in lost:
+            refused.append((one.page, one.field, f"{MEANWHILE}: another process changed it just now"))
+            continue
+        done.append((one.page, one.field, one.decision))
+        if one.decision == "edit" and step.after.state == "pending":
+            findings = "; ".join(finding.message for finding in step.after.findings)
+            refused.append((one.page, one.field, f"the edit is kept and waits for a look: {findings}"))
     return done, refused
 
 

@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from operator import not_
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -25,7 +26,7 @@ from pydantic import Field, TypeAdapter
 
 from enrich.config import PAGE_SUFFIXES
 from enrich.errors import UserError
-from enrich.files import LOCK_BYTES, PageMoved, locked, open_file, remove_file, replace_own_file, write_text_atomically
+from enrich.files import LOCK_BYTES, Folders, PageMoved, locked, open_file, remove_file, replace_own_file, write_text_atomically
 from enrich.stages.fields import INSIGHTS, SUMMARY, current_value, is_missing, value_hash
 from enrich.stages.stage import OFFLINE, Stage
 from enrich.text import JSON_ESCAPES
@@ -299,6 +300,25 @@ class Lock:
         return found
 
 
+def rows_of(path: Path, within: Folders, most: int = LOCK_BYTES) -> Iterator[tuple[str, bytes]]:
+    """(place, row) of each row of a committed JSON-lines file of ours, one at a time: that of a large wiki has a gigabyte.
+
+    Blank rows and the marks of a merge are left out, and both sides of the merge stay. A file that is not there has no rows. Raises
+    `UserError` if it cannot be read or has more than `most` bytes.
+    """
+    try:
+        with os.fdopen(open_file(path, os.O_RDONLY, within, own=False), "rb") as handle:
+            if os.fstat(handle.fileno()).st_size > most:
+                raise OSError(errno.EOVERFLOW, f"larger than {most // 1_000_000} MB", str(path))
+            for number, row in enumerate(iter(lambda: handle.readline(most), b""), 1):
+                if row.strip() and not row.startswith(_CONFLICT_MARKS):
+                    yield f"{path}:{number}", row
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror})", where=str(path), do="restore it from version control") from None
+
+
 class LockFile:
     """The file `enrich.lock` of one wiki. A file in the cache folder is locked while the lock is written."""
 
@@ -311,44 +331,31 @@ class LockFile:
 
     def read(self) -> Lock:
         """The entries of the file. Raises `UserError` that names the line for anything that is not a lock entry."""
-        try:
-            return Lock(self._entries(), self._wiki.by_id, self.moved)
-        except FileNotFoundError:
-            return Lock()
-        except OSError as error:
-            raise UserError(f"cannot be read ({error.strerror})", where=str(self.path), do="restore it from version control") from None
+        return Lock(self._entries(), self._wiki.by_id, self.moved)
 
     def _entries(self) -> Iterator[LockEntry]:
         """One entry for each row. Equal texts are one object: entries of a page, and of all pages, have most of theirs in common."""
         texts: dict[str, str] = {}
-        for number, row in enumerate(self._rows(), 1):
-            if not row.strip() or row.startswith(_CONFLICT_MARKS):
-                continue  # both sides of a merge stay: the entry that matches the page wins
+        for place, row in self._rows():
             try:
                 entry = _ENTRY.validate_json(row)
             except ValueError:  # pydantic's errors are among them
                 if not row.endswith(b"\n") and (row.startswith(_INTENT) or _INTENT.startswith(row)):
                     continue  # an intent that was cut off: its page was not touched
-                raise UserError("not a lock entry", where=f"{self.path}:{number}", do="restore enrich.lock from version control") from None
+                raise UserError("not a lock entry", where=place, do="restore enrich.lock from version control") from None
             for name in _SHARED:
                 text = getattr(entry, name)
                 object.__setattr__(entry, name, texts.setdefault(text, text))  # frozen for everybody else
             yield entry
 
-    def _rows(self) -> Iterator[bytes]:
-        """The rows of the file, one at a time: of a large wiki it has a gigabyte. Raises `OSError`."""
-        most = max(LOCK_BYTES, _PAGE_ROWS_BYTES * len(self._wiki.files))
-        with os.fdopen(open_file(self.path, os.O_RDONLY, self._within, own=False), "rb") as handle:
-            if os.fstat(handle.fileno()).st_size > most:
-                raise OSError(errno.EOVERFLOW, f"larger than {most // 1_000_000} MB", str(self.path))
-            while row := handle.readline(most):
-                yield row
+    def _rows(self) -> Iterator[tuple[str, bytes]]:
+        return rows_of(self.path, self._within, max(LOCK_BYTES, _PAGE_ROWS_BYTES * len(self._wiki.files)))
 
     def may_hold_intents(self) -> bool:
         """False if an interrupted apply cannot have left any; much cheaper than `read`. Raises nothing."""
         try:
-            return any(b'"intent"' in row for row in self._rows())
-        except OSError:
+            return any(b'"intent"' in row for _, row in self._rows())
+        except UserError:
             return False
 
     def writing(self) -> AbstractContextManager[None]:

@@ -17,10 +17,10 @@ from typing import Any
 from urllib.parse import quote
 
 from enrich.errors import UserError
-from enrich.files import DATA_BYTES, LOCK_BYTES, Folders, read_bytes, read_text, remove_file, write_text_atomically
+from enrich.files import DATA_BYTES, Folders, read_bytes, remove_file, write_text_atomically
 from enrich.review.decisions import Decided, Decision, decide
 from enrich.review.lines import code, inline, move_spans
-from enrich.review.lock import LockFile
+from enrich.review.lock import LockFile, rows_of
 from enrich.review.proposals import NEEDS_LOOK, FieldChange, Proposal, ProposalStore
 from enrich.review.views import FieldView, PageView, finding_name, value_text
 from enrich.stages.fields import current_value, same, value_hash
@@ -42,19 +42,12 @@ def held_file(wiki: Wiki) -> Path:
 
 def read_held(wiki: Wiki) -> list[Proposal]:
     """The proposals of `enrich.held.jsonl`; [] if there is no such file. Raises `UserError` that names the line of what is not a proposal."""
-    file = held_file(wiki)
-    try:
-        rows = read_text(file, wiki.config.folders, LOCK_BYTES).split("\n")
-    except FileNotFoundError:
-        return []
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot be read ({error})", where=str(file), do="restore it from version control, or delete it") from None
     found = []
-    for number, row in enumerate(rows, 1):
+    for place, row in rows_of(held_file(wiki), wiki.config.folders):
         try:
-            found += [Proposal.load(json.loads(row))] if row.strip() else []
+            found.append(Proposal.load(json.loads(row)))
         except (ValueError, RecursionError):
-            raise UserError("not a proposal", where=f"{file}:{number}", do="restore it from version control, or delete it") from None
+            raise UserError("not a proposal", where=place, do="restore it from version control, or delete it") from None
     return found
 
 

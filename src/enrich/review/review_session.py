@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from importlib import resources
+from typing import Any, Literal
 
 from enrich.errors import AnswerError
 from enrich.review.applying import FIELD_MOVED, MEANWHILE, page_of
@@ -20,8 +21,15 @@ from enrich.review.proposals import FieldChange, Proposal, ProposalStore, blocki
 from enrich.review.views import FieldView, PageView, page_view
 from enrich.stages.fields import current_value, same
 from enrich.text import counted
+from enrich.wiki import yaml12
 from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
+
+
+def keys_of(application: Literal["terminal", "browser"]) -> list[dict[str, Any]]:
+    """The rows of `keys.yaml` that a review application has."""
+    rows: list[dict[str, Any]] = yaml12.load((resources.files("enrich.review") / "keys.yaml").read_text(encoding="utf-8"))
+    return [row for row in rows if row.get("only", application) == application]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from typing import Annotated, Any
 from pydantic import TypeAdapter
 
 from enrich.errors import UserError
-from enrich.files import LOCK_BYTES, read_text, write_text_atomically
+from enrich.files import LOCK_BYTES, write_text_atomically
 from enrich.grounding import PageIndex
 from enrich.grounding.quotes import normalise, normalise_quote
-from enrich.review.lock import IF_ANY, LockEntry
+from enrich.review.lock import IF_ANY, LockEntry, rows_of
 from enrich.stages.fields import INSIGHTS, SUMMARY, Evidence, current_value, is_missing, value_hash
 from enrich.text import printable
 from enrich.wiki.data import quotes_of
@@ -192,25 +192,13 @@ class EvidenceFile:
         """All entries by (page, field); several after a merge. Raises `UserError` that names the line for anything else."""
         if self._known is None:
             self._known = {}
-            for number, row in enumerate(self._text().split("\n"), 1):
-                if not row.strip() or row.startswith(("<<<<<<<", "=======", ">>>>>>>", "|||||||")):
-                    continue
+            for place, row in rows_of(self.path, self._within, max(LOCK_BYTES, _PAGE_SHARE * len(self._wiki.files))):
                 try:
                     support = _SUPPORT.validate_json(row)
                 except ValueError:
-                    where = f"{self.path}:{number}"
-                    raise UserError("not an entry of evidence", where=where, do="restore enrich.evidence from version control") from None
+                    raise UserError("not an entry of evidence", where=place, do="restore enrich.evidence from version control") from None
                 self._known.setdefault((support.page, support.field), []).append(support)
         return self._known
-
-    def _text(self) -> str:
-        try:
-            return read_text(self.path, self._within, max(LOCK_BYTES, _PAGE_SHARE * len(self._wiki.files)))
-        except FileNotFoundError:
-            return ""
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise UserError(f"cannot be read ({reason})", where=str(self.path), do="restore it from version control") from None
 
     def support(self, page: Page, field: str) -> Support | None:
         """The entry of the page's present value, also if the page was renamed; None if there is none."""

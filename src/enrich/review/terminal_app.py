@@ -33,42 +33,10 @@ from enrich.errors import AnswerError, EnrichError
 from enrich.review.decisions import Decision, form_text, read_form
 from enrich.review.lines import STYLES, Line, Span, field_heading, field_lines, history_lines, insight_lines, move_spans, rich_text
 from enrich.review.proposals import InsightItem, insight_items
-from enrich.review.review_session import Bulk, ReviewSession
+from enrich.review.review_session import Bulk, ReviewSession, keys_of
 from enrich.review.views import FieldView, insight_text
 from enrich.text import counted, printable
 
-_KEYS = (  # keys, action, name in the footer, help (keys without a help text are explained with the next ones)
-    ("y", "session('decide', 'accept')", "accept", "accept this field"),
-    ("n", "session('decide', 'reject')", "reject", "reject it: the value on the page stays"),
-    ("e", "edit", "edit", "edit the value in $VISUAL or $EDITOR"),
-    ("i", "insights", "insights", "choose single insights"),
-    ("1", "session('give_reason', 1)", "", ""),
-    ("2", "session('give_reason', 2)", "", ""),
-    ("3", "session('give_reason', 3)", "", ""),
-    ("4", "session('give_reason', 4)", "", "why it was rejected: wrong, unsupported, dull, style"),
-    ("m", "note", "", "write a note on this field"),
-    ("f", "session('filter_flagged')", "", "go through flagged fields only, or through all again"),
-    ("o", "session('take_over')", "over", "take the proposed value over one that was changed on the page"),
-    ("s", "session('decide', 'skip')", "skip", "skip it for now"),
-    ("u", "session('undo')", "undo", "undo the last decision"),
-    ("a", "rest_of_page('accept')", "", ""),
-    ("d", "rest_of_page('reject')", "", "accept, reject the rest of this page"),
-    ("Y", "rest_of_all('accept')", "", ""),
-    ("N", "rest_of_all('reject')", "", ""),
-    ("S", "rest_of_all('skip')", "", "accept, reject, skip all the rest (asks first)"),
-    ("j,down", "session('move', 1)", "", ""),
-    ("k,up", "session('move', -1)", "", "next, previous field"),
-    ("J", "session('move_page', 1)", "", ""),
-    ("K", "session('move_page', -1)", "", "next, previous page"),
-    ("space,pagedown", "scroll(1)", "", ""),
-    ("b,pageup", "scroll(-1)", "", "more of this field, back"),
-    ("r", "session('refresh')", "", "read the page and its proposal again"),
-    ("question_mark", "help", "keys", "these keys"),
-    ("q", "leave(0)", "quit", "quit; every decision is stored (also Ctrl-D; Ctrl-C: exit code 130)"),
-    ("ctrl+d", "leave(0)", "", ""),
-    ("ctrl+c", "leave(130)", "", ""),
-    ("ctrl+z", "suspend_process", "", ""),
-)
 _STATE_STYLES = {"accepted": "good", "rejected": "bad", "skipped": "dim"}
 
 
@@ -78,8 +46,17 @@ class ReviewApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(keys, action, name, show=bool(name), tooltip=about, priority="ctrl" in keys, key_display="?" if action == "help" else None)
-        for keys, action, name, about in _KEYS
+        Binding(
+            keys,
+            action,
+            row.get("footer", {}).get(keys, ""),
+            show=keys in row.get("footer", {}),
+            tooltip=row["about"],
+            priority="ctrl" in keys,
+            key_display="?" if action == "help" else None,
+        )
+        for row in keys_of("terminal")
+        for keys, action in row["terminal"].items()
     ]
     CSS = """
     * { scrollbar-size-vertical: 1; }
@@ -438,12 +415,8 @@ class _InsightChoice(ModalScreen[None]):
 def help_table() -> Table:
     """What each key does."""
     table = Table.grid(padding=(0, 2, 0, 0))
-    names = ""
-    for keys, _, _, about in _KEYS:
-        names += f" {keys.partition(',')[0].replace('question_mark', '?')}"
-        if about:
-            table.add_row(Text(names.strip(), STYLES["bold"], no_wrap=True), Text(about))
-            names = ""
+    for row in keys_of("terminal"):
+        table.add_row(Text(row["keys"], STYLES["bold"], no_wrap=True), Text(row["about"]))
     return table
 
 

@@ -1,4 +1,5 @@
 // Cards. Everything from pages and models becomes a text node: nothing here parses markup.
+const $ = id => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const GUARDED = ["needs-look", "over-human", "leap", "stale"];
 const FLAGS = { "needs-look": ["⚠", "red", "needs a look"], "over-human": ["✎", "violet", "over a person's value"], leap: ["↕", "violet", "leap"], "stale": ["≠", "amber", "stale"] };
