@@ -390,6 +390,11 @@ class Config(BaseSettings):
         return self.root / "enrich.lock"
 
     @property
+    def lock_parts(self) -> Path:
+        """The folder of the lock's parts where it is too large for one file."""
+        return self.root / "enrich.lock.d"
+
+    @property
     def evidence(self) -> Path:
         return self.root / "enrich.evidence"
 

@@ -22,7 +22,7 @@ import secrets
 import shutil
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -273,7 +273,12 @@ def digest_of(raw: bytes) -> str:
 
 
 def write_text_atomically(file: Path, text: str, *, durable: bool = True, within: Folders | None = None) -> None:
-    """Write a file of our own (lock, proposal, report) as UTF-8 with its line breaks unchanged. Missing folders are made, the mode is kept.
+    """Write a file of our own (proposal, report) as UTF-8 with its line breaks unchanged, as `write_atomically` does."""
+    write_atomically(file, (text.encode("utf-8", JSON_ESCAPES),), durable=durable, within=within)
+
+
+def write_atomically(file: Path, parts: Iterable[bytes], *, durable: bool = True, within: Folders | None = None) -> None:
+    """Write a file of our own from its parts. Missing folders are made, the mode is kept.
 
     Without `within` the user named the file, and links are followed. Without `durable` the file survives the end of this process but not a
     loss of power: much faster, for what can be made again. Raises `UserError` if it cannot be written; an earlier file is then unchanged.
@@ -289,10 +294,11 @@ def write_text_atomically(file: Path, text: str, *, durable: bool = True, within
                 if not stat.S_ISLNK(before.st_mode):
                     raise UserError(_NOT_REGULAR, where=str(file), do="remove it")
                 os.close(within.open(file, os.O_RDONLY, own=True))  # raises unless the link leads into a trusted folder
-                write_text_atomically(file.resolve(), text, durable=durable)
+                write_atomically(file.resolve(), parts, durable=durable)
                 return
             with _temporary(folder, 0o666) as (handle, temporary):
-                _write(handle, text.encode("utf-8", JSON_ESCAPES))
+                with open(handle, "wb", closefd=False) as stream:
+                    stream.writelines(parts)
                 if before is not None:
                     _take_over(handle, before)
                 if durable:

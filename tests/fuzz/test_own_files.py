@@ -85,7 +85,7 @@ def _render(root: Path) -> None:
 READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "configuration": ("enrich.toml", lambda root: load_config(root, env={})),
     "page": ("content/park-1.md", _page),
-    "lock": ("enrich.lock", lambda root: LockFile(_wiki(root)).read()),
+    "lock": ("enrich.lock", lambda root: list(LockFile(_wiki(root)).read())),
     "proposal": ("proposals/park-1.json", lambda root: ProposalStore(_wiki(root)).all()),
     "decisions": ("decisions.json", lambda root: read_decisions(root / "decisions.json")),
     "journal": ("cache/runs/*/journal.jsonl", lambda root: failed_questions(run_folders(root / "cache" / "runs"))),

@@ -12,7 +12,6 @@ import pytest
 from enrich import providers as presets
 from enrich.config import LlmSection, Provider, load_config
 from enrich.errors import UserError
-from enrich.llm.messages import MOST_REQUESTS
 from enrich.llm.server import Endpoint
 from enrich.runs.service import endpoints, first_parameters, prices_of
 from tests import fake_server as fake
@@ -22,6 +21,10 @@ from tests.llm.asking import ask, request
 from tests.llm.providers import PROVIDERS, UNNAMED, Server, answer, qwen_gateway, streamed
 
 TOML = "[stages.summary]\ntemperature = 0.3\n[stages.insights]\ntemperature = 0.3\n[stages.ratings]\ntemperature = 0.3\n"
+
+
+# Requests for one question, whatever the server does: stated here, so that a change of the constant is seen.
+MOST = 6
 
 
 def run_at(wiki: DemoWiki, server: FakeServer, path: str = "/v1", **env: str) -> tuple[Any, str]:
@@ -46,7 +49,7 @@ def test_each_provider_answers_with_its_preset(tmp_path: Path, serve: Serve, nam
     document, notes = run_at(wiki, server, path, ENRICH_LLM__PROVIDER=name, **env)
     assert sorted({item["cause"] for item in document["failed"]}) == REFUSED.get(name, []), document["failed"]
     assert len({item["page"] for item in document["proposed"]}) == 4 - len(REFUSED.get(name, []))
-    assert most_for_one_page(server) <= MOST_REQUESTS
+    assert most_for_one_page(server) <= MOST
     key = next((value for variable, value in env.items() if variable.endswith("_API_KEY")), "")
     assert not key or key not in json.dumps(document) + notes
     if name == "ollama":
@@ -60,7 +63,7 @@ def test_each_server_is_learned_without_a_preset(tmp_path: Path, serve: Serve, n
     document, notes = run_at(wiki, server, **extra)
     assert document["failed"] == [], (document["failed"], notes)
     assert len({item["page"] for item in document["proposed"]}) == 4
-    assert most_for_one_page(server) <= MOST_REQUESTS
+    assert most_for_one_page(server) <= MOST
 
 
 @pytest.mark.parametrize("shape", [PROVIDERS["lmstudio"][0], PROVIDERS["llamacpp"][0]])
@@ -77,26 +80,38 @@ def hopeless(code: int, body: Any) -> Server:
     return lambda seen: Act(code, body)
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [
-        hopeless(400, {"error": {"message": "Unknown parameters: temperature, max_tokens, response_format, provider, stream"}}),
-        hopeless(422, {"detail": [{"loc": ["body", "messages"], "msg": "roles must alternate"}]}),
-        hopeless(500, {"error": {"message": "unsupported: temperature max_tokens response_format"}}),
-        hopeless(500, {"error": {"message": "out of memory"}}),
-        hopeless(200, {"error": {"message": "overloaded", "code": 503}}),
-        hopeless(200, {"choices": []}),
-        lambda seen: fake.cut_off(f"{seen.number} words"),
-        lambda seen: fake.ok("No JSON today."),
-        lambda seen: fake.ok({"summary": {}}),
-        lambda seen: [fake.status(500), fake.ok("Prose."), fake.cut_off(), fake.ok({"summary": 1})][seen.number % 4],
-        lambda seen: streamed(seen, "{}") if seen.number % 2 else fake.html(),
-    ],
-)
+HOPELESS: list[Server] = [
+    hopeless(400, {"error": {"message": "Unknown parameters: temperature, max_tokens, response_format, provider, stream"}}),
+    hopeless(422, {"detail": [{"loc": ["body", "messages"], "msg": "roles must alternate"}]}),
+    hopeless(500, {"error": {"message": "unsupported: temperature max_tokens response_format"}}),
+    hopeless(500, {"error": {"message": "out of memory"}}),
+    hopeless(200, {"error": {"message": "overloaded", "code": 503}}),
+    hopeless(200, {"choices": []}),
+    lambda seen: fake.cut_off(f"{seen.number} words"),
+    lambda seen: fake.cut_off() if seen.number % 3 == 2 else fake.status(500),
+    lambda seen: fake.ok("No JSON today."),
+    lambda seen: fake.ok({"summary": {}}),
+    lambda seen: [fake.status(500), fake.ok("Prose."), fake.cut_off(), fake.ok({"summary": 1})][seen.number % 4],
+    lambda seen: streamed(seen, "{}") if seen.number % 2 else fake.html(),
+]
+
+
+@pytest.mark.parametrize("shape", HOPELESS)
 def test_no_server_gets_more_than_six_requests_for_one_question(tmp_path: Path, serve: Serve, shape: Server) -> None:
     server, wiki = serve(shape), DemoWiki(tmp_path, 2, TOML)
     run_at(wiki, server, ENRICH_LLM__TIMEOUT_SECONDS="5", ENRICH_LLM__BREAKER_SECONDS="2")
-    assert 1 <= most_for_one_page(server) <= MOST_REQUESTS
+    assert 1 <= most_for_one_page(server) <= MOST
+
+
+@pytest.mark.parametrize("name", get_args(Provider))
+def test_no_preset_sends_more_than_six_requests_for_one_question(serve: Serve, name: str) -> None:
+    """The client alone, with the parameters of the preset and each shape of refusal; the re-asks above it share the same six."""
+    parameters = first_parameters(LlmSection.model_validate({"provider": name, **presets.preset(name)}))
+    for shape in HOPELESS:
+        server = serve(shape)
+        found = ask(server, request(temperature=0.3), parameters=parameters, timeout_seconds=5.0, breaker_seconds=2.0)
+        assert found.error is not None or found.reply is not None
+        assert 1 <= server.requests <= MOST, found.causes
 
 
 THOUGHTS = '<think>\nThe user wants {JSON}. A draft: {"summary": 1}\n</think>\n'

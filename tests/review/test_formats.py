@@ -17,11 +17,11 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from enrich.review.browser import page_data, review_html
-from enrich.review.lines import code, markdown_comment, word_text
+from enrich.review.lines import code, markdown_comment, word_texts
 from enrich.review.proposals import ProposalStore
 
 # Inner names: hostile proposals are written past everything that cleans answers, and limits are set that no command takes.
-from enrich.review.views import DiffDocument, PageView, diff_document, page_views, schema_text, word_diff
+from enrich.review.views import DiffDocument, PageView, diff_texts, page_views, schema_text, word_diff
 from enrich.text import age
 from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki
@@ -44,7 +44,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Wiki:
 
 
 def test_words_in_plain_text_are_marked_as_git_marks_them(tmp_path: Path) -> None:
-    text = word_text([view for view in views(with_old_values(tmp_path)) if view.id == "fresh"], coloured=False)
+    text = "".join(word_texts([view for view in views(with_old_values(tmp_path)) if view.id == "fresh"], coloured=False))
     assert "The station has run since [-1983-]{+1984+}; it cost 40 million dollars." in text
     assert "ratings.novelty: 3 → 5.5 (+2.5)" in text
     assert "ratings.rigor: 6.5 → 6 (−0.5) ! over-human" in text
@@ -55,7 +55,7 @@ def test_words_in_plain_text_are_marked_as_git_marks_them(tmp_path: Path) -> Non
 
 
 def test_words_on_a_terminal_are_coloured_and_nothing_else_is(spoiled: Wiki) -> None:
-    text = word_text(views(spoiled), coloured=True, width=80)
+    text = "".join(word_texts(views(spoiled), coloured=True, width=80))
     assert "\x1b[4;32m" in text
     rest = re.sub(r"\x1b\[[0-9;]*m", "", text)
     assert all(char.isprintable() or char == "\n" for char in rest)
@@ -154,7 +154,7 @@ def undocumented(data: Any, schema: dict[str, Any], root: dict[str, Any], where:
 @pytest.mark.parametrize("make", [with_old_values, hostile, lambda root: many(root, 9)])
 def test_real_documents_fit_the_schema_and_hold_no_key_it_does_not_name(make: Any, tmp_path: Path) -> None:
     workspace = make(tmp_path)
-    data = json.loads(json.dumps(diff_document(page_views(workspace, workspace.shared(ProposalStore).all()))))
+    data = json.loads("".join(diff_texts(page_views(workspace, workspace.shared(ProposalStore).all()))))
     DiffDocument.model_validate(data, strict=True)
     schema = json.loads(schema_text())
     # `span`, `quantity` and `candidates` belong to the kinds of findings.

@@ -166,6 +166,18 @@ def test_budget_counts_what_is_submitted(tmp_path: Path, serve: Serve) -> None:
     assert [len(files.splitlines()) for name, files in batches.files.items()] == [1, 3]
 
 
+def test_a_batch_goes_to_one_server(tmp_path: Path, serve: Serve) -> None:
+    batches = FakeBatches(honest)
+    wiki, servers = DemoWiki(tmp_path, 2, _TOML), [serve(batches), serve(batches)]
+    wiki.asks(servers[0])
+    urls = json.dumps([server.base_url for server in servers])
+    result = wiki.enrich("run", "--engine", "batch", ENRICH_LLM__BASE_URLS=urls)
+    assert result.exit == 1 and "uses one server, and llm.base_urls names 2" in result.err and "llm.base_url to one of them" in result.err
+    assert sum(server.requests for server in servers) == 0
+    # Any server may answer files.
+    assert wiki.enrich("run", "--engine", "batch", "--files", ENRICH_LLM__BASE_URLS=urls).exit == 0
+
+
 def test_cancel_collects_what_was_paid(tmp_path: Path, serve: Serve) -> None:
     wiki = DemoWiki(tmp_path, 6, _TOML)
     batches = FakeBatches(honest, [Fate(answered=0.5, steps=("in_progress",) * 50)])

@@ -15,7 +15,7 @@ from enrich.errors import UserError
 from enrich.records.card import Card, page_card, rating_margins
 from enrich.records.card_rendering import card_html, card_text, print_card
 from enrich.review.decisions import pending
-from enrich.review.lines import word_text
+from enrich.review.lines import word_texts
 from enrich.review.views import page_views
 from enrich.runs.plan import make_plan
 from enrich.runs.results import RunResult
@@ -60,7 +60,7 @@ def _print_page(session: Session, wiki: Wiki, file: PageFile, result: RunResult,
     """What is proposed, word by word with evidence, reasons and line numbers; then, if wanted, the page's status card."""
     print_failed(session, result)
     views = page_views(wiki, [*result.changes, *pending(wiki, [file.id])])
-    print(word_text(views, coloured=sys.stdout.isatty(), width=text_width()), end="")
+    print(*word_texts(views, coloured=sys.stdout.isatty(), width=text_width()), sep="", end="")
     if card:
         _print_card(_card(wiki, file, datetime.now(UTC))[0], brief=True)
         print()

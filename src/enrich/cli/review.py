@@ -6,7 +6,7 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,17 +16,28 @@ from enrich.cli.session import LISTED, TO_REPORT, Output, Pages, Session, Stages
 from enrich.errors import UserError
 from enrich.review.applying import Applied, recover
 from enrich.review.browser import HOST, ReviewServer, review_html, wiki_id
-from enrich.review.decisions import Decided, Reason, apply_decided, assign_pages, decide, named_fields, pending, read_decisions, take
+from enrich.review.decisions import (
+    Decided,
+    Reason,
+    apply_decided,
+    assign_pages,
+    decide,
+    each_pending,
+    named_fields,
+    pending,
+    read_decisions,
+    take,
+)
 from enrich.review.decisions import adopt as adopt_values
-from enrich.review.lines import file_text, markdown_comment, word_text
+from enrich.review.lines import file_texts, markdown_comment, word_texts
 from enrich.review.lock import LockFile
 from enrich.review.proposals import Proposal, ProposalStore
 from enrich.review.pull_request import applied_since, read_event, take_event
 from enrich.review.review_session import ReviewSession
-from enrich.review.views import diff_document, page_views
+from enrich.review.views import PageView, diff_texts, page_view
 from enrich.stages.fields import QUALITY
 from enrich.stages.stage import load_stages
-from enrich.text import counted, json_text
+from enrich.text import counted
 from enrich.wiki.git import user_name
 from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki, now_iso
@@ -76,39 +87,59 @@ def diff(
 ) -> None:
     """Show the proposed changes."""
     session: Session = ctx.obj
-    form = "json" if session.json else form or ("word" if output is None and sys.stdout.isatty() else "text")
-    if form == "html" and output is None and sys.stdout.isatty():
+    coloured = output is None and sys.stdout.isatty()
+    form = "json" if session.json else form or ("word" if coloured else "text")
+    if form == "html" and coloured:
         raise UserError("an HTML page is not for a terminal", do="name a file: enrich diff --format html -o review.html", exit_code=2)
     wiki = session.open_wiki()
     if against is None:
-        views = page_views(wiki, _proposals(session, wiki, pages))
+        proposals = each_pending(wiki, pages or ())
     else:
         wanted = {file.id for file in wiki.select(pages or ())}
-        views = page_views(wiki, (one for one in applied_since(wiki, against) if one.page in wanted))
-    coloured = output is None and sys.stdout.isatty()
+        proposals = (one for one in applied_since(wiki, against) if one.page in wanted)
+    shown = _Shown(page_view(wiki, proposal) for proposal in proposals)
+    texts: Iterable[str]
     if form == "text":
-        text = file_text(wiki, views, coloured=coloured)
+        texts = file_texts(wiki, shown, coloured=coloured)
     elif form == "word":
-        text = word_text(views, coloured=coloured, width=text_width() if coloured else 100)
+        texts = word_texts(shown, coloured=coloured, width=text_width() if coloured else 100)
     elif form == "markdown":
-        text = markdown_comment(views)
+        texts = [markdown_comment(list(shown))]
     elif form == "html":
-        text = review_html(views, wiki=wiki.config.root.name, key=wiki_id(wiki), generated=now_iso())
+        texts = [review_html(list(shown), wiki=wiki.config.root.name, key=wiki_id(wiki), generated=now_iso())]
     else:
-        text = json_text(diff_document(views), indent=1) + "\n"
-    session.write(text, output, counted(len(views), "page"), coloured=form in ("text", "word"))
-    if not views and form in ("text", "word"):
+        texts = diff_texts(shown)
+    session.write(texts, output, lambda: counted(shown.pages, "page"), coloured=form in ("text", "word"))
+    _warn_of_damaged(session, wiki)
+    if not shown.pages and form in ("text", "word"):
         session.note("no changes are proposed")
-    if exit_code and any(field.change.state != "rejected" for view in views for field in view.changes):
+    if exit_code and shown.open:
         raise Exit(TO_REPORT)
+
+
+class _Shown:
+    """The views of `diff` on their way to the output, which are counted and forgotten: `pages`, and whether a change is `open`."""
+
+    def __init__(self, views: Iterable[PageView]) -> None:
+        self._views, self.pages, self.open = views, 0, False
+
+    def __iter__(self) -> Iterator[PageView]:
+        for view in self._views:
+            self.pages += 1
+            self.open = self.open or any(field.change.state != "rejected" for field in view.changes)
+            yield view
 
 
 def _proposals(session: Session, wiki: Wiki, names: Sequence[str] | None) -> list[Proposal]:
     """The proposals of the named pages (all if none is named); damaged files are reported."""
     found = pending(wiki, names or ())
+    _warn_of_damaged(session, wiki)
+    return found
+
+
+def _warn_of_damaged(session: Session, wiki: Wiki) -> None:
     for error in wiki.shared(ProposalStore).damaged:
         session.warn(error.line)
-    return found
 
 
 @app.command()

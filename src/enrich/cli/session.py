@@ -24,8 +24,8 @@ from rich.text import Text
 from typer import Argument, BadParameter, Option
 
 from enrich.config import Config, find_wiki, load_config
-from enrich.files import write_text_atomically
-from enrich.text import counted, escaped, json_text, usd
+from enrich.files import write_atomically
+from enrich.text import JSON_ESCAPES, counted, escaped, json_text, usd
 from enrich.wiki.wiki import Wiki
 
 if TYPE_CHECKING:
@@ -106,16 +106,19 @@ class Session:
         if not self.quiet:
             print(escaped(line), file=sys.stderr)
 
-    def write(self, text: str, output: Path | None, what: str = "", *, coloured: bool = False) -> None:
-        """Print `text` or, with `output`, write it to that file; `what` it is, for the note.
+    def write(self, text: str | Iterable[str], output: Path | None, what: Callable[[], str] = str, *, coloured: bool = False) -> None:
+        """Print `text`, or its parts as they come, or with `output` write it to that file; `what` it was, for the note.
 
         `coloured`: it was made for a terminal. Other text is escaped on a terminal, which would obey its control characters.
         """
+        parts = (text,) if isinstance(text, str) else text
         if output is None:
-            print(escaped(text) if sys.stdout.isatty() and not coloured else text, end="")
+            for part in parts:
+                print(escaped(part) if sys.stdout.isatty() and not coloured else part, end="", flush=True)
         else:
-            write_text_atomically(output, text, within=None if self._config is None else self._config.folders_of(output))
-            self.note(f"wrote {what} to {output}" if what else f"wrote {output}")
+            within = None if self._config is None else self._config.folders_of(output)
+            write_atomically(output, (part.encode("utf-8", JSON_ESCAPES) for part in parts), within=within)
+            self.note(f"wrote {what()} to {output}" if what() else f"wrote {output}")
 
 
 def clock(text: str | None) -> datetime | None:

@@ -157,10 +157,9 @@ def _inputs(wiki: Wiki) -> bytes:
     package, stages = Path(__file__).parents[1], (*STAGES, *config.stages.further())
     named = [config.root / OWN_STAGES, *(config.root / prompt for name in stages if (prompt := config.stages[name].prompt))]
     prompts = [config.root / "prompts" / f"{name}.md" for name in ("system", *stages)]
-    with suppress(OSError):
-        named += sorted(config.data / "insights" / name for name in names_in(config.data / "insights", config.folders))
-    with suppress(OSError):
-        named += sorted(config.proposals / name for name in names_in(config.proposals, config.folders, own=True))
+    for folder, own in ((config.data / "insights", False), (config.proposals, True), (config.lock_parts, True)):
+        with suppress(OSError):
+            named += sorted(folder / name for name in names_in(folder, config.folders, own=own))
     ours = [*package.rglob("*.py"), *shipped_prompts().glob("*.md")]
     reads = [(str(file), file.read_bytes) for file in sorted(ours)]
     reads += [(str(file), partial(read_bytes, file, config.folders, LOCK_BYTES)) for file in (*prompts, *named, config.lock)]

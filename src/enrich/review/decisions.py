@@ -20,7 +20,7 @@ Decisions made elsewhere (in the HTML report, by a script) come back as a JSON d
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -202,11 +202,16 @@ def assign_pages(wiki: Wiki, pages: Iterable[str], name: str) -> None:
 
 def pending(wiki: Wiki, names: Sequence[str]) -> list[Proposal]:
     """The proposals of the pages that PAGE arguments name (all if `names` is empty), in page order; those of removed pages are last."""
-    proposals = {proposal.page: proposal for proposal in wiki.shared(ProposalStore).all()}
-    removed = [page for page in names or proposals if page in proposals and page not in wiki.by_id]
+    return list(each_pending(wiki, names))
+
+
+def each_pending(wiki: Wiki, names: Sequence[str]) -> Iterator[Proposal]:
+    """The same, one at a time."""
+    store = wiki.shared(ProposalStore)
+    removed = [page for page in names or store.removed() if page in store.removed()]
     others = [name for name in names if name not in removed]
     found = wiki.select(others) if others or not names else []
-    return [proposals[file.id] for file in found if file.id in proposals] + [proposals[page] for page in removed]
+    yield from store.each([*(file.id for file in found), *removed])
 
 
 def named_fields(wiki: Wiki, arguments: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:

@@ -90,15 +90,17 @@ class Line:
     sign: str = ""
 
 
-def file_text(wiki: Wiki, views: Iterable[PageView], *, coloured: bool) -> str:
+def file_texts(wiki: Wiki, views: Iterable[PageView], *, coloured: bool) -> Iterator[str]:
     """The form `text`: for each page the lines that its file would change, then flags, findings and edits."""
     lock = wiki.shared(LockFile).read()
-    return "".join(printed(file_lines(wiki, lock, view), width=100, coloured=coloured) + "\n" for view in views)
+    for view in views:
+        yield printed(file_lines(wiki, lock, view), width=100, coloured=coloured) + "\n"
 
 
-def word_text(views: Iterable[PageView], *, coloured: bool, width: int = 100) -> str:
+def word_texts(views: Iterable[PageView], *, coloured: bool, width: int = 100) -> Iterator[str]:
     """The form `word`: each page word by word, folded at `width` columns."""
-    return "".join(printed(page_lines(view), width=width, coloured=coloured) + "\n" for view in views)
+    for view in views:
+        yield printed(page_lines(view), width=width, coloured=coloured) + "\n"
 
 
 # What the lines say

@@ -10,7 +10,6 @@ matches the page wins. An intent that matches nothing is void.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +25,18 @@ from pydantic import Field, TypeAdapter
 
 from enrich.config import PAGE_SUFFIXES
 from enrich.errors import UserError
-from enrich.files import LOCK_BYTES, Folders, PageMoved, locked, open_file, remove_file, replace_own_file, write_text_atomically
+from enrich.files import (
+    LOCK_BYTES,
+    PageMoved,
+    locked,
+    names_in,
+    open_file,
+    remove_file,
+    replace_own_file,
+    write_atomically,
+    write_text_atomically,
+)
+from enrich.review.lock_rows import LARGEST_WHOLE, LockRows, part_of, rows_of
 from enrich.stages.fields import INSIGHTS, SUMMARY, current_value, is_missing, value_hash
 from enrich.stages.stage import OFFLINE, Stage
 from enrich.text import JSON_ESCAPES
@@ -37,10 +47,6 @@ from enrich.wiki.wiki import Wiki
 ADOPTED = "adopted"
 """The model of values that `enrich adopt` took over: which model wrote them is unknown, so a change of model makes none of them due."""
 REJECTED = "rejected"
-# How the row of an intent begins.
-_INTENT = b'{"intent":true'
-_CONFLICT_MARKS = (b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")
-_SHARED = ("page", "stage", "page_hash", "prompt", "schema", "settings", "model", "date")
 # The entries of a page have about 1,000 bytes: a lock has no more than this for each page of the wiki, or `LOCK_BYTES`.
 _PAGE_ROWS_BYTES = 10_000
 
@@ -201,24 +207,29 @@ class Lock:
 
     def __init__(
         self,
-        entries: Iterable[LockEntry] = (),
+        rows: LockRows | None = None,
         files: Mapping[str, PageFile] = MappingProxyType({}),
         moved: dict[str, str] | None = None,
     ) -> None:
-        self._entries: dict[Key, list[LockEntry]] = {}
-        for entry in entries:
-            self._entries.setdefault((entry.page, entry.stage), []).append(entry)
+        self._rows = rows
         self._files = files
-        self._homes: dict[str, str] = {}
+        self._last: tuple[str, list[LockEntry]] = ("", [])
+        self._homes: dict[tuple[str, str], str] = {}
         self.moved = {} if moved is None else moved
 
     def __iter__(self) -> Iterator[LockEntry]:
-        for key in sorted(self._entries):
-            yield from self._entries[key]
+        for page in sorted(self._rows or ()):
+            yield from sorted(self._of(page), key=lambda entry: entry.stage)
+
+    def _of(self, page: str) -> list[LockEntry]:
+        """The entries of a page; the stages of a page are looked at one after the other."""
+        if page != self._last[0]:
+            self._last = page, self._rows.of(page) if self._rows is not None else []
+        return self._last[1]
 
     def entries(self, page: str, stage: str) -> list[LockEntry]:
         """All entries of (page, stage): none or one, except after a crash or a merge."""
-        return list(self._entries.get((page, stage), ()))
+        return [entry for entry in self._of(page) if entry.stage == stage]
 
     def entry(self, page_id: str, stage: str, page: Page | None) -> LockEntry | None:
         """The entry of (page, stage) that matches the page best: its fields first, then the page's text, then the later date.
@@ -226,7 +237,7 @@ class Lock:
         `page` is None if the page is gone.
         """
         home = self._home(page) if page is not None and page_id in self._files else page_id
-        entries = self._entries.get((home, stage), [])
+        entries = self.entries(home, stage)
         if len(entries) == 1 and not entries[0].intent:
             return entries[0] if home == page_id else replace(entries[0], page=page_id)
 
@@ -250,9 +261,11 @@ class Lock:
 
         The page was renamed if the entries of another id fit it better than its own do, and better than the page that has that id now.
         """
-        if page.id not in self._homes:
+        if any(entry.page_hash == page.hash for entry in self._of(page.id)):
+            return page.id  # no other page's entries can fit better
+        if (page.id, page.hash) not in self._homes:
             best, most = page.id, self._fit(page.id, page)
-            for earlier in self._candidates(page) if most < _SAME_TEXT else ():
+            for earlier in self._candidates(page):
                 fit = self._fit(earlier, page)
                 if fit > most:
                     file = self._files.get(earlier)
@@ -260,8 +273,8 @@ class Lock:
                         best, most = earlier, fit
             if best != page.id:
                 self.moved[page.id] = best
-            self._homes[page.id] = best
-        return self._homes[page.id]
+            self._homes[page.id, page.hash] = best
+        return self._homes[page.id, page.hash]
 
     def _candidates(self, page: Page) -> dict[str, None]:
         """Other ids whose entries name the page's text, or a text that is a value on the page."""
@@ -278,17 +291,9 @@ class Lock:
         """How well the entries of an id fit a page."""
         return sum(
             _matching(entry, page) + (_SAME_TEXT if entry.page_hash == page.hash else 0)
-            for entry in self._by_page.get(page_id, ())
+            for entry in self._of(page_id)
             if _fits(entry, page)
         )
-
-    @cached_property
-    def _by_page(self) -> dict[str, list[LockEntry]]:
-        found: dict[str, list[LockEntry]] = {}
-        for entries in self._entries.values():
-            for entry in entries:
-                found.setdefault(entry.page, []).append(entry)
-        return found
 
     @cached_property
     def _by_text(self) -> dict[str, list[str]]:
@@ -300,62 +305,48 @@ class Lock:
         return found
 
 
-def rows_of(path: Path, within: Folders, most: int = LOCK_BYTES) -> Iterator[tuple[str, bytes]]:
-    """(place, row) of each row of a committed JSON-lines file of ours, one at a time: that of a large wiki has a gigabyte.
-
-    Blank rows and the marks of a merge are left out, and both sides of the merge stay. A file that is not there has no rows. Raises
-    `UserError` if it cannot be read or has more than `most` bytes.
-    """
-    try:
-        with os.fdopen(open_file(path, os.O_RDONLY, within, own=False), "rb") as handle:
-            if os.fstat(handle.fileno()).st_size > most:
-                raise OSError(errno.EOVERFLOW, f"larger than {most // 1_000_000} MB", str(path))
-            for number, row in enumerate(iter(lambda: handle.readline(most), b""), 1):
-                if row.strip() and not row.startswith(_CONFLICT_MARKS):
-                    yield f"{path}:{number}", row
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise UserError(f"cannot be read ({error.strerror})", where=str(path), do="restore it from version control") from None
-
-
 class LockFile:
     """The file `enrich.lock` of one wiki. A file in the cache folder is locked while the lock is written."""
 
     def __init__(self, wiki: Wiki) -> None:
         self.path, self._mutex = wiki.config.lock, wiki.config.cache / "locks" / "wiki"
+        self.parts = wiki.config.lock_parts
         self._within = wiki.config.folders
         self._wiki = wiki
         self.moved: dict[str, str] = {}
         """Renamed pages that a reader of the lock has met, {id: earlier id}; the next `update` writes their entries under their ids."""
 
     def read(self) -> Lock:
-        """The entries of the file. Raises `UserError` that names the line for anything that is not a lock entry."""
-        return Lock(self._entries(), self._wiki.by_id, self.moved)
+        """The entries of the lock. Raises `UserError` that names the line for anything that is not a lock entry, some only when it is looked at."""
+        rows = self._rows()
+        return Lock(rows, self._wiki.by_id, self.moved)
 
-    def _entries(self) -> Iterator[LockEntry]:
-        """One entry for each row. Equal texts are one object: entries of a page, and of all pages, have most of theirs in common."""
-        texts: dict[str, str] = {}
-        for place, row in self._rows():
-            try:
-                entry = _ENTRY.validate_json(row)
-            except ValueError:  # pydantic's errors are among them
-                if not row.endswith(b"\n") and (row.startswith(_INTENT) or _INTENT.startswith(row)):
-                    continue  # an intent that was cut off: its page was not touched
-                raise UserError("not a lock entry", where=place, do="restore enrich.lock from version control") from None
-            for name in _SHARED:
-                text = getattr(entry, name)
-                object.__setattr__(entry, name, texts.setdefault(text, text))  # frozen for everybody else
-            yield entry
+    def _rows(self) -> LockRows:
+        """The rows as they are now. Raises `UserError`."""
+        try:
+            return LockRows(self.files(), _ENTRY, self._wiki.by_id, self.largest, self._within)
+        except OSError as error:
+            raise UserError(
+                f"cannot be read ({error.strerror})", where=str(error.filename or self.path), do="restore it from version control"
+            ) from None
 
-    def _rows(self) -> Iterator[tuple[str, bytes]]:
-        return rows_of(self.path, self._within, max(LOCK_BYTES, _PAGE_ROWS_BYTES * len(self._wiki.files)))
+    @property
+    def largest(self) -> int:
+        """The bytes of the largest file that is taken for a lock."""
+        return max(LOCK_BYTES, _PAGE_ROWS_BYTES * len(self._wiki.files))
+
+    def files(self) -> list[Path]:
+        """The files of the lock that exist. Raises `OSError` for a folder of parts that cannot be read."""
+        found = [self.path] if os.path.lexists(self.path) else []
+        if os.path.lexists(self.parts):
+            found += [self.parts / name for name in sorted(names_in(self.parts, self._within)) if name.endswith(".jsonl")]
+        return found
 
     def may_hold_intents(self) -> bool:
         """False if an interrupted apply cannot have left any; much cheaper than `read`. Raises nothing."""
         try:
-            return any(b'"intent"' in row for _, row in self._rows())
-        except UserError:
+            return any(b'"intent"' in row for file in self.files() for _, row in rows_of(file, self._within, self.largest))
+        except (UserError, OSError):
             return False
 
     def writing(self) -> AbstractContextManager[None]:
@@ -394,12 +385,32 @@ class LockFile:
             ids.setdefault(page, [])  # what the lock has under this id fits the page no more
         for page, earlier in self.moved.items():
             self._move_sidecar(page, earlier)
-        before = [replace(entry, page=page) for entry in self.read() for page in ids.get(entry.page, [entry.page])]
+        rows = self._rows()
+        new: dict[str, list[LockEntry]] = {page: [] for page in (*ids, *(page for page, _ in changes))}
+        for earlier in list(new):
+            for entry in rows.of(earlier):
+                for page in ids.get(earlier, [earlier]):
+                    if (page, entry.stage) not in changes:
+                        new[page].append(replace(entry, page=page))
         self.moved.clear()
-        kept = [entry for entry in before if (entry.page, entry.stage) not in changes]
-        new = [entry for entry in changes.values() if entry is not None]
-        rows = map(_row, sorted([*kept, *new], key=lambda entry: (entry.page, entry.stage)))
-        write_text_atomically(self.path, "".join(rows), within=self._within)
+        for entry in filter(None, changes.values()):
+            new[entry.page].append(entry)
+        self._write(rows, new)
+
+    def _write(self, rows: LockRows, new: Mapping[str, list[LockEntry]]) -> None:
+        """Replace the files that hold entries of the pages in `new`; `enrich.lock` in any case and last, since it holds the intents."""
+        size = sum(file.stat().st_size for file in self.files())
+        whole = not os.path.lexists(self.parts) and size <= LARGEST_WHOLE
+        home = {page: self.path if whole else self.parts / part_of(page) for page in {*rows, *new}}
+        strays = {page for page in rows if page not in new and rows.files_of(page) != {home[page]}}
+        files: dict[Path, list[str]] = {file: [] for file in (self.path, *(home[page] for page in (*new, *strays)))}
+        for page in sorted(home):
+            if home[page] in files:
+                files[home[page]].append(page)
+        if not whole:
+            write_text_atomically(self.parts / ".gitattributes", "* merge=union\n", within=self._within)
+        for file in sorted(files, key=lambda file: file == self.path):
+            write_atomically(file, (_page_rows(rows, new, page) for page in files[file]), within=self._within)
 
     def _move_sidecar(self, page: str, earlier: str) -> None:
         """Give a renamed page the sidecar of its earlier id. Of two pages with the same text, the first one has it."""
@@ -419,6 +430,16 @@ def sidecar_left(file: PageFile, earlier: str) -> PageFile | None:
         if left.store.is_file() and not left.file.exists():
             return left
     return None
+
+
+def _page_rows(rows: LockRows, new: Mapping[str, list[LockEntry]], page: str) -> bytes:
+    """The rows of a page as they are written: as they were, unless they are new or were not written by `enrich`."""
+    raw = rows.raw(page) if page not in new else None
+    if raw is not None:
+        return raw
+    entries = sorted(new[page] if page in new else rows.of(page), key=lambda entry: entry.stage)
+    # After a crash while the lock was divided, a row is in two files.
+    return "".join(dict.fromkeys(map(_row, entries))).encode("utf-8", JSON_ESCAPES)
 
 
 def _row(entry: LockEntry) -> str:

@@ -15,8 +15,8 @@ import json
 import unicodedata
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -259,6 +259,8 @@ class ProposalStore:
         self.damaged: list[UserError] = []
         self._names: dict[str, str] | None = None  # casefolded file name -> file name
         self._earlier: dict[str, str] | None = None
+        self._removed: list[str] = []
+        self._unread: list[str] = []
 
     def get(self, page: str) -> Proposal | None:
         """The proposal of a page, or None. Raises `UserError` if its file is damaged."""
@@ -312,16 +314,46 @@ class ProposalStore:
         there = self._read(self.folder / taken)
         return plain if taken == plain and (there is None or there.page == page) else hashed
 
+    def each(self, pages: Iterable[str]) -> Iterator[Proposal]:
+        """The proposals of these pages, one at a time: all of a large wiki do not fit into memory. Errors of damaged files are in `damaged`."""
+        self.damaged = []
+        for page in pages:
+            if page in self._strays() or any(name.casefold() in self._listing() for name in file_names(page)):
+                try:
+                    proposal = self.get(page)
+                except UserError as error:
+                    self.damaged.append(error)
+                else:
+                    if proposal is not None:
+                        yield proposal
+        for name in self._unread:
+            try:
+                self._read(self.folder / name)
+            except UserError as error:
+                self.damaged.append(error)
+
+    def removed(self) -> list[str]:
+        """The pages that have a proposal and no file any more, in the order of the proposals' file names."""
+        self._strays()
+        return self._removed
+
     def _strays(self) -> dict[str, str]:
         """File names of proposals that name their page by an earlier id, by the id that the page has now."""
         if self._earlier is None:
-            own = {name for page in self._wiki.by_id for name in file_names(page)} if self.has_any() else set()
-            self._earlier = {}
-            for name in sorted(set(self._listing().values()) - own):
-                with suppress(UserError):
+            self._earlier, self._removed, self._unread = {}, [], []
+            left = set(self._listing().values())
+            for page in self._wiki.by_id if left else ():
+                left.difference_update(file_names(page))
+            for name in sorted(left):
+                try:
                     proposal = self._known(self._read(self.folder / name))
-                    if proposal is not None and proposal.page in self._wiki.by_id:
-                        self._earlier[proposal.page] = name
+                except UserError:
+                    self._unread.append(name)
+                    continue
+                if proposal is not None and proposal.page in self._wiki.by_id:
+                    self._earlier[proposal.page] = name
+                elif proposal is not None:
+                    self._removed.append(proposal.page)
         return self._earlier
 
     def _known(self, proposal: Proposal | None) -> Proposal | None:

@@ -20,7 +20,8 @@ from enrich.errors import UserError
 from enrich.files import DATA_BYTES, Folders, read_bytes, remove_file, write_text_atomically
 from enrich.review.decisions import Decided, Decision, decide
 from enrich.review.lines import code, inline, move_spans
-from enrich.review.lock import LockFile, rows_of
+from enrich.review.lock import LockFile
+from enrich.review.lock_rows import rows_of
 from enrich.review.proposals import NEEDS_LOOK, FieldChange, Proposal, ProposalStore
 from enrich.review.views import FieldView, PageView, finding_name, value_text
 from enrich.stages.fields import current_value, same, value_hash

@@ -1,7 +1,7 @@
 """Proposals as a reviewer reads them: the one view model behind every form of `enrich diff` and both review applications.
 
 A view compares a proposal with the current page. What is expensive (word diffs, quotes in their context) is computed when it is first read.
-`diff_document` is the JSON form, described by the JSON Schema in `docs/diff.schema.json`.
+`diff_texts` gives the JSON form, described by the JSON Schema in `docs/diff.schema.json`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
+from textwrap import indent
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,7 +27,7 @@ from enrich.review.proposals import STALE, FieldChange, ItemStatus, Proposal, in
 from enrich.stages.fields import Evidence, current_value, value_hash
 from enrich.stages.judges import INSIGHT_STEP
 from enrich.stages.stage import NOISE
-from enrich.text import usd
+from enrich.text import json_text, usd
 from enrich.wiki.data import SCORES
 from enrich.wiki.pages import Page
 from enrich.wiki.visible import Line, visible
@@ -521,19 +522,22 @@ class DiffDocument(_Part):
     pages: list[PagePart]
 
 
-def diff_document(views: Iterable[PageView]) -> dict[str, Any]:
-    """The document of `diff --json`."""
-    pages = [
-        PagePart(
+def diff_texts(views: Iterable[PageView]) -> Iterator[str]:
+    """The document of `diff --json`, page by page."""
+    # What comes before and after the pages, in the form that `json_text` gives the whole document.
+    head, tail = json_text(DiffDocument(schema=1, pages=[]).model_dump(by_alias=True), indent=1).split("[]")
+    between = f"{head}[\n"
+    for view in views:
+        part = PagePart(
             page=view.id,
             path=view.path,
             note=view.note,
             assigned=view.proposal.assigned,
             fields=[_field(view, one) for one in view.changes],
         )
-        for view in views
-    ]
-    return DiffDocument(schema=1, pages=pages).model_dump(by_alias=True)
+        yield between + indent(json_text(part.model_dump(by_alias=True), indent=1), "  ")
+        between = ",\n"
+    yield f"\n ]{tail}\n" if between != f"{head}[\n" else f"{head}[]{tail}\n"
 
 
 def _field(view: PageView, field: FieldView) -> FieldPart:

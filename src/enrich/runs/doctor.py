@@ -210,7 +210,8 @@ def _decisions(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
     """Lock and proposals."""
     del env
     try:
-        wiki.shared(LockFile).read()
+        for _ in wiki.shared(LockFile).read():
+            pass  # each entry is read, so that a damaged one is found
     except UserError as error:
         yield Problem.of("lock-damaged", error)
     store = wiki.shared(ProposalStore)

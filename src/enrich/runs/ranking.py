@@ -147,8 +147,8 @@ class _Ranking:
         self.wiki, self.options, self.list = wiki, options, LISTS[options.name]
         self.config, self._folder = wiki.config, wiki.config.cache / "rankings"
         self.file = RankingFile.read(self.config.data / self.list.file, self.config.folders)
-        pages = (read_page(file) for file in wiki.files if not wiki.is_skipped(file) and not file.is_index)
-        self.pages = {page.id: page for page in pages if page.problem is None}
+        pages = map(read_page, wiki.files)
+        self.pages = {page.id: page for page in pages if page.problem is None and not wiki.not_asked(page)}
         self.comparisons = Comparisons.load(self.config, self.list, {page.id: description(page) for page in self.pages.values()})
         self.log = ComparisonLog(self._folder / f"{self.list.name}.jsonl", self.config.folders)
         self.placed = {page for page in (self.file.placed | self._moved()) if page in self.file.ids}

@@ -358,6 +358,10 @@ def _batch_engine(wiki: Wiki, options: EngineOptions, arguments: tuple[Any, ...]
 
     config, endpoint = wiki.config, arguments[0][0]
     mode = BatchMode(options.wait, options.cancel, options.files, live=options.engine != "batch")
+    if len(arguments[0]) > 1 and not (mode.live or mode.files):
+        # The rows of a batch are at the server that answered it, and each server has limits and prices of its own.
+        what = f"the engine `batch` uses one server, and llm.base_urls names {len(arguments[0])}"
+        raise UserError(what, do="set llm.base_url to one of them, or write files for all with --files")
     with BatchRecords(config, note) as records:
         servers: dict[str, BatchServer] = {"": BatchFiles(records.folder, config.folders), endpoint.host: BatchApi(endpoint)}
         if mode.live and records.names:
