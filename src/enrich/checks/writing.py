@@ -1,6 +1,6 @@
 """The nine writing rules: words and habits that make a page less trustworthy (FIELDS.md section 12, "Step-1 rules", and Appendix A).
 
-`writing_rules.yaml` has the words; this module says which lines a rule reads. All rules skip fenced code, imports and comments.
+`metrics/writing_rules.yaml` has the words; this module says which lines a rule reads. All rules skip fenced code, imports and comments.
 """
 
 from __future__ import annotations
@@ -8,13 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from enrich.checks.report import PageFinding, Severity
-from enrich.metrics.structure import SPACES, S
-from enrich.wiki import yaml12
+from enrich.metrics.phrases import phrases
+from enrich.metrics.structure import SPACES
 from enrich.wiki.pages import Page
 from enrich.wiki.profile import Checks
 
@@ -26,10 +24,6 @@ LONG_PARAGRAPH_WORDS = 200
 PROSE_THAT_NEEDS_FOOTNOTES = 300  # words
 LONGEST_LINE = 20_000  # characters of one line that are read
 
-# JS white space (FIELDS.md, Conventions) without the line feed: no phrase runs over the end of a line.
-_BLANK = "[" + S.replace(r"\n", "") + "]"
-_LEADS = rf"(?:^|(?<=\.{_BLANK}))"
-_WORD = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z]+")
 _HEADING = re.compile(r"#{1,3}[ \t]")
 _FOOTNOTE_DEFINITION = re.compile(r"\[\^[^\]]+\]:")
 _FOOTNOTE = re.compile(r"\[\^[0-9]+\]")
@@ -95,90 +89,8 @@ def _quoted(found: str, advice: str) -> str:
     return f"“{words if len(words) <= 80 else words[:79] + '…'}”: {advice}"
 
 
-# --- phrases ---
-
-
-def _expression(pattern: str, *, any_case: bool = True) -> re.Pattern[str]:
-    """A compiled expression of `writing_rules.yaml`: spaces are runs of blanks, nothing runs over the end of a line, ASCII rules."""
-    flags = re.ASCII | re.MULTILINE | (re.IGNORECASE if any_case else 0)
-    return re.compile(re.sub(r" ([?*]?)", lambda space: _BLANK + ("*" if space[1] else "+"), pattern), flags)
-
-
-class _Search:
-    """An expression, which may be `first.*second`: then nothing behind the line's last `second` is read.
-
-    A line that repeats the first half would otherwise be read to its end from each of them.
-    """
-
-    def __init__(self, pattern: str, *, any_case: bool = True, leads: bool = False) -> None:
-        whole = _expression(pattern, any_case=any_case)
-        self._whole = re.compile(_LEADS + whole.pattern, whole.flags) if leads else whole
-        second = pattern.partition(".*")[2]
-        self._second = _expression(second, any_case=any_case) if second else None
-        self._line, self._end = "", 0
-
-    def match(self, line: str, start: int) -> re.Match[str] | None:
-        return self._whole.match(line, start, self._last(line)) if start < self._last(line) else None
-
-    def search(self, line: str) -> re.Match[str] | None:
-        return self._whole.search(line, 0, self._last(line))
-
-    def _last(self, line: str) -> int:
-        if self._second is None:
-            return len(line)
-        if self._line is not line:
-            self._line, self._end = line, max((found.end() for found in self._second.finditer(line)), default=0)
-        return self._end
-
-
-class _Phrases:
-    """The data of all rules. Phrases are kept by the words that they can begin with, so that a page is read once, word by word."""
-
-    def __init__(self, rules: dict[str, Any]) -> None:
-        self.advice: dict[str, str] = {}
-        self.by_word: dict[str, list[tuple[str, int, _Search]]] = {}
-        self.cells: list[tuple[str, re.Pattern[str]]] = []
-        for name, rule in rules.items():
-            if "phrases" in rule:
-                self.advice[name] = rule["advice"]
-                self.cells += [(name, _expression(cell)) for cell in rule.get("cells", ())]
-                for number, phrase in enumerate(rule["phrases"]):
-                    self._add(name, number, {"starts": phrase} if isinstance(phrase, str) else phrase)
-        self.claims, self.cell_claims = (
-            [_Search(claim) for claim in rules["unsourced-biographical-claims"][kind]] for kind in ("claims", "cells")
-        )
-        self.vague, self.uncertainty = (_expression(rules["structural-quality"][kind]) for kind in ("vague", "uncertainty_heading"))
-
-    def _add(self, rule: str, number: int, phrase: dict[str, Any]) -> None:
-        starts, rest = phrase["starts"], phrase.get("rest", r"\b")
-        pattern = _Search(f"(?:{starts}){rest}", any_case=not phrase.get("cased"), leads=bool(phrase.get("leads")))
-        for word in {_WORD.findall(start)[0].lower() for start in starts.split("|")}:
-            self.by_word.setdefault(word, []).append((rule, number, pattern))
-
-    def matches(self, line: str) -> Iterator[tuple[str, str]]:
-        """(rule, matched words) of every phrase in a line; a phrase's matches do not overlap."""
-        ends: dict[tuple[str, int], int] = {}
-        for word in _WORD.finditer(line):
-            for rule, number, pattern in self.by_word.get(word[0].lower(), ()):
-                found = pattern.match(line, word.start())
-                if found and word.start() >= ends.get((rule, number), 0):
-                    ends[rule, number] = found.end()
-                    yield rule, found[0]
-        for rule, cell in self.cells if "|" in line else ():
-            for found in cell.finditer(line):
-                yield rule, found[0]
-
-
-@cache
-def _phrases() -> _Phrases:
-    return _Phrases(yaml12.load((resources.files("enrich.checks") / "writing_rules.yaml").read_text(encoding="utf-8")))
-
-
-# --- the rules ---
-
-
 def _wording(page: Page, lines: Sequence[_Line], checks: Checks) -> Iterator[_Hit]:
-    phrases, flattery = _phrases(), _concerns(checks.biography_paths, page)
+    known, flattery = phrases(), _concerns(checks.biography_paths, page)
     in_diagrams = _diagram_lines(lines)
     # The lines that a rule skips beside those that all rules skip.
     skipped: dict[str, Callable[[_Line], bool]] = {
@@ -188,9 +100,9 @@ def _wording(page: Page, lines: Sequence[_Line], checks: Checks) -> Iterator[_Hi
     }
     for line in lines:
         if line.read and line.trimmed:
-            for rule, found in phrases.matches(line.text):
+            for rule, found in known.matches(line.text):
                 if rule not in skipped or not skipped[rule](line):
-                    yield _Hit(rule, line.number, _quoted(found, phrases.advice[rule]))
+                    yield _Hit(rule, line.number, _quoted(found, known.advice[rule]))
 
 
 def _is_definition(line: _Line) -> bool:
@@ -214,7 +126,7 @@ def _diagram_lines(lines: Sequence[_Line]) -> set[int]:
 
 
 def _structure(page: Page, lines: Sequence[_Line], checks: Checks) -> Iterator[_Hit]:
-    rule, phrases = "structural-quality", _phrases()
+    rule, known = "structural-quality", phrases()
     for first, words in _paragraphs(lines):
         if words > LONG_PARAGRAPH_WORDS:
             yield _Hit(rule, first, f"a paragraph of {words} words; split it (at most {LONG_PARAGRAPH_WORDS})")
@@ -228,9 +140,9 @@ def _structure(page: Page, lines: Sequence[_Line], checks: Checks) -> Iterator[_
             following = lines[line.number].trimmed.lower() if line.number < len(lines) else ""
             if not following.startswith("on"):
                 yield _Hit(rule, line.number, "“it depends” without saying on what; name what it depends on and how")
-        for found in phrases.vague.finditer(line.text):
+        for found in known.vague.finditer(line.text):
             yield _Hit(rule, line.number, f"“{' '.join(found[0].split())}” is vague; name them", "info")
-        has_section = has_section or bool(_HEADING.match(line.text) and phrases.uncertainty.search(line.text))
+        has_section = has_section or bool(_HEADING.match(line.text) and known.uncertainty.search(line.text))
     is_analysis = _concerns(checks.analysis_paths, page) or page.frontmatter.get("contentType") == "analysis"
     if is_analysis and not has_section:
         yield _Hit(rule, 1, "an analysis without a section on its uncertainties, limitations or assumptions", "info")
@@ -251,7 +163,7 @@ def _paragraphs(lines: Sequence[_Line]) -> Iterator[tuple[int, int]]:
 
 
 def _biography(page: Page, lines: Sequence[_Line], checks: Checks) -> Iterator[_Hit]:
-    phrases = _phrases()
+    known = phrases()
     in_table = has_sources = False
     for line in lines if _concerns(checks.biography_paths, page) else ():
         text = line.trimmed
@@ -263,7 +175,7 @@ def _biography(page: Page, lines: Sequence[_Line], checks: Checks) -> Iterator[_
             in_table, has_sources = True, _SOURCE_COLUMN.search(text) is not None
         if not text or has_sources or (in_table and _SEPARATOR_ROW.match(text)) or _CITED.search(text):
             continue
-        claims = phrases.cell_claims if in_table else phrases.claims
+        claims = known.cell_claims if in_table else known.claims
         found = next(filter(None, (pattern.search(text) for pattern in claims)), None)
         if found:
             message = _quoted(found[0], "a claim about a person or an organisation without a source beside it")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Context, Exit, Option, Typer
 
-from enrich.cli.runs import NoCache, Refresh, print_failed, print_stopped, run_with_progress
+from enrich.cli.runs import Refresh, print_failed, print_stopped, run_with_progress
 from enrich.cli.session import Backend, BaseUrl, Model, Now, Output, Session, Stages, clock, console, text_width
 from enrich.errors import UserError
 from enrich.records.card import Card, page_card, rating_margins
@@ -35,7 +35,7 @@ def page(
     page: Annotated[str, Argument(metavar="PAGE", help="A page id or a path inside the content folder.")],
     stage: Stages = None,
     refresh: Refresh = False,
-    no_cache: NoCache = False,
+    no_cache: Annotated[bool, Option("--no-cache", help="Ask again, whatever the page's state and even if an answer is stored.")] = False,
     card: Annotated[bool, Option("--card", help="Also show the page's status card.")] = False,
     apply: Annotated[bool, Option("--apply", help="Write what was proposed, except needs-look, over-human and leap.")] = False,
     backend: Backend = None,
@@ -46,6 +46,7 @@ def page(
     session: Session = ctx.obj
     wiki = session.open_wiki(llm__backend=backend, llm__model=model, llm__base_url=base_url)
     file = _one_page(wiki, page)
+    refresh = refresh or no_cache
     options = RunOptions(pages=(file.id,), stages=tuple(stage or ()), apply=apply, refresh=refresh, read_cache=not no_cache, alone=False)
     result = run_with_progress(session, wiki, options)
     if session.json:

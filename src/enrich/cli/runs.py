@@ -42,7 +42,7 @@ from enrich.wiki.wiki import Wiki
 
 Refresh = Annotated[bool, Option("--refresh", help="Take everything but skipped pages as due (cached answers still serve).")]
 
-NoCache = Annotated[bool, Option("--no-cache", help="Ask again, even if an answer is stored.")]
+NoCache = Annotated[bool, Option("--no-cache", help="Ask again about what is due, even if an answer is stored.")]
 Engine = Annotated[
     str,
     Option(

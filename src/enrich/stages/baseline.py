@@ -17,12 +17,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from typing import Any
 
 import regex
 
+from enrich.metrics.phrases import phrases
 from enrich.metrics.structure import count_citations, structure
 from enrich.wiki import yaml12
 from enrich.wiki.pages import Page
@@ -492,21 +493,9 @@ def _beginning(sentence: str, page: PageSentences) -> str:
     return sentence
 
 
-@cache
-def _framing() -> regex.Pattern[str]:
-    """The phrases that `enrich check` reports in a text: a sentence with one is true to its page, but nothing to put above it."""
-    rules = yaml12.load((resources.files("enrich.checks") / "writing_rules.yaml").read_text(encoding="utf-8"))
-    patterns = []
-    for phrase in (phrase for rule in rules.values() for phrase in rule.get("phrases", ())):
-        given = {"starts": phrase} if isinstance(phrase, str) else phrase
-        words = "".join((r"\b(?:", given["starts"], ")", given.get("rest", r"\b")))
-        leads = r"(?:^|(?<=\. ))" if given.get("leads") else ""
-        patterns.append(f"{leads}{words}" if given.get("cased") else f"{leads}(?i:{words})")
-    return regex.compile("|".join(patterns), regex.ASCII)
-
-
 def _is_sober(text: str) -> bool:
-    return not _framing().search(text)
+    """Whether `enrich check` reports no phrase in it: a sentence with one is true to its page, but nothing to put above it."""
+    return next(phrases().matches(text), None) is None
 
 
 def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
@@ -532,7 +521,7 @@ def _quantities(text: str) -> int:
 
 def _cue_of(text: str, words: frozenset[str]) -> str:
     """The first type that a cue word or phrase points to, "" for none."""
-    for kind, cue_words, triggers, phrases in _CUES:
-        if words & cue_words or (words & triggers and phrases.search(text.lower())):
+    for kind, cue_words, triggers, pattern in _CUES:
+        if words & cue_words or (words & triggers and pattern.search(text.lower())):
             return kind
     return ""

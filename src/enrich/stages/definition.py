@@ -165,11 +165,13 @@ def _installed(name: str) -> StageDefinition | None:
     """The definition of an installed package."""
     for point in entry_points(group=GROUP, name=name):
         try:
-            return _as_definition(point.load(), name, f"the entry point {point.value}")
-        except UserError:
-            raise
+            value = point.load()
         except Exception as error:  # noqa: BLE001 - code of another package
             raise UserError(f"the stage cannot be loaded ({type(error).__name__}: {error})", where=point.value) from None
+        if not isinstance(value, StageDefinition) or value.name != name:
+            do = "let the entry point name a StageDefinition with this name"
+            raise UserError(f"not the definition of the stage {name!r}", where=point.value, do=do)
+        return value
     return None
 
 
@@ -197,9 +199,3 @@ def _executed(file: Path, text: str) -> Mapping[str, StageDefinition]:
         line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else 0
         raise UserError(f"{type(error).__name__}: {error}", where=f"{file}:{line}", do="fix the stage's code") from None
     return {value.name: value for value in vars(module).values() if isinstance(value, StageDefinition)}
-
-
-def _as_definition(value: Any, name: str, where: str) -> StageDefinition:
-    if not isinstance(value, StageDefinition) or value.name != name:
-        raise UserError(f"not the definition of the stage {name!r}", where=where, do="the entry point must name a StageDefinition")
-    return value
