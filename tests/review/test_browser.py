@@ -239,6 +239,25 @@ def test_single_insights_edits_notes_and_reasons_are_exported(chromium: Browser,
     assert wikis.states(workspace)["bay-0"]["llmSummary"] == "edit/accepted"
 
 
+def test_every_kind_of_field_can_be_edited_with_its_quotes_in_view(tab: Watched, tmp_path: Path) -> None:
+    workspace = many(tmp_path / "wiki", 1)
+    page = tab.open(written(workspace, tmp_path / "r.html"), "queue")
+    for _ in range(FIELDS):
+        page.keyboard.press("e")
+        form = page.locator("#stage .editing")
+        name, quotes = form.locator("h3").inner_text(), form.locator("blockquote").count()
+        assert (quotes > 0) == (name in ("insights", "llmSummary"))
+        if name == "insights":
+            form.locator("textarea").nth(1).fill("Seals are not counted.")
+            form.get_by_label("important").nth(1).press("ArrowUp")
+            page.keyboard.press("Control+Enter")
+        else:
+            page.keyboard.press("Escape")
+            page.keyboard.press("j")
+    (edit,) = export(page, tmp_path)["decisions"]
+    assert (edit["decision"], edit["value"][1]["text"], edit["value"][1]["important"]) == ("edit", "Seals are not counted.", 3.5)
+
+
 def test_exported_decisions_are_what_review_from_reads(tab: Watched, tmp_path: Path) -> None:
     workspace = many(tmp_path / "wiki", 3)
     page = tab.open(written(workspace, tmp_path / "r.html"))

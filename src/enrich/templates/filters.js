@@ -20,6 +20,8 @@ const MOVES = { "any size": null, "0.5 or more": 0.5, "1 or more": 1, "2 or more
 const STATES = { "any state": "", "undecided": "open", "accepted": "accept", "rejected": "reject", "skipped": "skip" };
 
 const LANES = { look: "Need a look", human: "Over a person's words", leap: "Leaps", text: "New values", small: "Small and proven", stale: "Stale" };
+const WHY = { look: "a finding keeps it off the page", human: "it would replace what a person wrote", leap: "a rating that moves far", text: "no finding, no flag",
+  small: "a rating that moves by one point at most, no finding", stale: "the page changed, so it cannot be applied" };
 const FLAGGED = ["look", "human", "leap"];
 
 function options(id, names) {

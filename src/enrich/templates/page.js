@@ -115,7 +115,7 @@ function tally(words = "") {
   $("undo").disabled = !store.canUndo();
 }
 store.onChange((pages, fresh) => {
-  if (view === "browse") for (const page of new Set(pages)) refresh(page);
+  if (view === "browse") for (const page of new Set(pages)) { refresh(page); if (pages.length < 4) fill(page); }
   else for (const page of pages) if (cards.has(page)) card(page).outdated = true;
   if (fresh && filtered()) update();
   else if (view === "queue" && pages.length && !editing) drawQueue();

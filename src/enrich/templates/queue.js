@@ -1,11 +1,11 @@
 // The queue: one field, whole in the window.
 function drawQueue() {
   const list = order(), open_ = list.filter(undecided);
-  const counts = Object.fromEntries(Object.keys(LANES).map(name => [name, 0]));
-  for (const page of shown) for (const field of fieldsOf(page)) if (!store.state(page, field)) counts[field.lane]++;
-  const flagged = FLAGGED.reduce((sum, name) => sum + counts[name], 0);
-  $("lanes").replaceChildren(...[["", "All", Object.values(counts).reduce((a, b) => a + b, 0)], ["flagged", "Flagged", flagged], ...Object.entries(LANES).map(([name, words]) => [name, words, counts[name]])]
-    .map(([name, words, number]) => el("button", { type: "button", "aria-pressed": String(lane === name), "data-lane": name, onclick: () => pickLane(name) }, `${words} `, el("b", {}, String(number)))));
+  const pairs = pairsOf(shown), left = pairs.filter(undecided);
+  const parts = { "": ["All", Object.keys(LANES)], flagged: ["Flagged", FLAGGED], ...Object.fromEntries(Object.entries(LANES).map(([name, words]) => [name, [words, [name]]])) };
+  const among = (some, lanes) => some.filter(([, field]) => lanes.includes(field.lane)).length;
+  $("lanes").replaceChildren(...Object.entries(parts).filter(([name, [, lanes]]) => !name || name === lane || among(pairs, lanes))
+    .map(([name, [words, lanes]]) => [name, words, among(left, lanes)]).map(([name, words, number]) => el("button", { type: "button", "aria-pressed": String(lane === name), "data-lane": name, onclick: () => pickLane(name) }, `${words} `, el("b", {}, String(number)))));
   if (at(list, cursor) < 0) { const next = open_[0] || list[0]; cursor = next ? [next[0], next[1].field] : null; }
   const field = fieldAt(cursor), page = cursor && cursor[0];
   $("stage").replaceChildren();
@@ -14,7 +14,7 @@ function drawQueue() {
   const place = at(list, cursor) + 1;
   $("stage").append(el("div", { class: "where" }, el("h2", {}, bdi(page.title), " ", el("code", { class: "soft small" }, bdi(page.path))),
     page.note ? badge(page.note, "red", "✗") : null, page.assigned ? badge(page.assigned, "blue", "@") : null,
-    el("span", { class: "soft small" }, `${LANES[field.lane]} · ${place} of ${list.length}`)),
+    el("span", { class: "soft small" }, LANES[field.lane], el("span", { class: "why" }, `: ${WHY[field.lane]}`), ` · ${place} of ${list.length}`)),
   editing ? editForm(page, field) : fieldItem(page, field), el("p", { class: "origin" }, bdi(`${field.stage}: ${field.origin}`)));
   if (editing) $("stage").querySelector("textarea, input").focus();
   for (const button of document.querySelectorAll("#decisions [data-press]")) button.disabled = button.dataset.press === "y" && isStale(field) || button.dataset.press === "e" && !canEdit(field);
@@ -45,7 +45,7 @@ function editForm(page, field) {
     read = () => Number(input.value);
   } else if (field.kind === "insights") {
     const rows = value.map((one, place) => [area(one.text, `insight ${place + 1}`), ...SCORES.map(name => number(one[name], 5, 1, 0.5, `${name} of insight ${place + 1}`))]);
-    inside = rows.map(row => el("div", { class: "edit-row" }, row[0], el("div", { class: "tools" }, row.slice(1).map((input, nth) => el("label", {}, SCORES[nth], input))),
+    inside = rows.map((row, place) => el("div", { class: "edit-row" }, row[0], el("div", { class: "tools" }, row.slice(1).map((input, nth) => el("label", {}, SCORES[nth], input))),
       field.insights.filter(one => one.index === place).flatMap(one => one.quotes).map(quote)));
     read = () => value.map((one, place) => ({ ...one, text: rows[place][0].value.trim(), ...Object.fromEntries(SCORES.map((name, nth) => [name, Number(rows[place][nth + 1].value)])) }));
   } else {
