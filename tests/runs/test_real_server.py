@@ -72,6 +72,16 @@ def test_a_strict_template_and_a_small_context_are_learned(strict_llama: str) ->
     assert contexts.learn("fake", str(long.error), 9999) == 2048
 
 
+def test_a_server_without_schemas_answers_in_json(llama_cpp_python: str) -> None:
+    """The client alone, with a prompt of a few words: the server reads four tokens a second where the machine is busy."""
+    asked = request("The sky is blue.", max_output_tokens=60, temperature=0.0)
+    found = ask(llama_cpp_python, asked, timeout_seconds=280.0, prices=Prices())
+    assert found.causes == ["parameter", ""], found.error
+    assert isinstance(json.loads(found.text), dict)
+    assert found.reply.usage.input > 20 and found.reply.usage.output > 0
+    assert any("takes no JSON schema" in note for note in found.notes)
+
+
 def test_a_parameter_that_a_500_names_is_learned(llama_cpp_python: str) -> None:
     found = ask(llama_cpp_python, request("A word about the sky. " * 900), timeout_seconds=280.0, prices=Prices())
     assert found.causes == ["parameter", "too-long"]
