@@ -396,6 +396,11 @@ def test_flagged_fields_notes_and_reasons(wiki_with_flags: Wiki) -> None:
             assert ann.screen.startswith("2/2") and ann.field == "insights" and "1 field with a flag, 1 open" in ann.screen
             await ann.press("j", "k")
             assert ann.field == "insights"
+            await ann.pilot.click("#fields", offset=(5, 1))  # a click goes where it points; j goes on to the next flagged field
+            await ann.pilot.pause()
+            assert ann.field == "llmSummary"
+            await ann.press("j")
+            assert ann.field == "insights"
             await ann.press("m")
             await ann.press(*"dull", "enter")
             assert "note: dull" in ann.screen

@@ -247,7 +247,8 @@ def _review_in_terminal(session: Session, wiki: Wiki, pages: Sequence[str] | Non
 
 def _serve(session: Session, wiki: Wiki, pages: Sequence[str], port: int | None) -> None:
     """Serve the review page until Ctrl-C."""
-    _proposals(session, wiki, pages)  # an unknown page is an error before the server starts
+    found = _proposals(session, wiki, pages)  # an unknown page is an error before the server starts
+    session.note(f"comparing {counted(len(found), 'proposal')} with the pages")
     try:
         server = ReviewServer(wiki, lambda: pending(wiki, pages), by=_who(), now=now_iso, port=port)
     except (OSError, OverflowError) as error:

@@ -102,19 +102,11 @@ class ReviewSession:
         return Counter(change.status for proposal in self.proposals for change in proposal.changes)
 
     def move(self, fields: int) -> None:
-        """Go to another field of the page; at its end, to the neighbouring page."""
-        if self.flagged_only:
-            here = (self.page_at, self.field_at)
-            later = [place for place in self._places() if self._at(place).flags and (place > here if fields > 0 else place < here)]
-            if later:
-                self._show(later[0] if fields > 0 else later[-1])
-            return
-        to = self.field_at + fields
-        if 0 <= to < len(self.proposal.changes):
-            self.field_at = to
-        elif 0 <= self.page_at + fields < len(self.proposals):
-            self.move_page(fields)
-            self.field_at = 0 if fields > 0 else len(self.proposal.changes) - 1
+        """Go to the next field (1) or the previous one (-1), also on another page."""
+        here = (self.page_at, self.field_at)
+        places = [place for place in self._stops() if (place > here if fields > 0 else place < here)]
+        if places:
+            self.show(places[0] if fields > 0 else places[-1])
 
     def move_page(self, pages: int) -> None:
         """Go to the first open field of another page."""
@@ -128,7 +120,7 @@ class ReviewSession:
         open_ones = [place for place in flagged if self._at(place).status == "open"]
         self.flagged_only = not self.flagged_only and bool(flagged)
         if self.flagged_only:
-            self._show((open_ones or flagged)[0])
+            self.show((open_ones or flagged)[0])
         self.message = f"{counted(len(flagged), 'field')} with a flag, {len(open_ones)} open" + (
             "; f shows all again." if self.flagged_only else "."
         )
@@ -275,9 +267,9 @@ class ReviewSession:
     def _go_on(self) -> None:
         """Go to the next open field: on this page, then on later pages, then on earlier ones."""
         here = (self.page_at, self.field_at)
-        found = [place for place in self._places() if self._at(place).status == "open" and (self._at(place).flags or not self.flagged_only)]
+        found = [place for place in self._stops() if self._at(place).status == "open"]
         if found:
-            self._show(min(found, key=lambda place: (place[0] != here[0], place < here, place)))
+            self.show(min(found, key=lambda place: (place[0] != here[0], place < here, place)))
         else:
             skipped = self.counts()["skipped"]
             later = f", {skipped} skipped for later" if skipped else ""
@@ -292,7 +284,12 @@ class ReviewSession:
     def _places(self) -> list[tuple[int, int]]:
         return [(at, number) for at, proposal in enumerate(self.proposals) for number in range(len(proposal.changes))]
 
-    def _show(self, place: tuple[int, int]) -> None:
+    def _stops(self) -> list[tuple[int, int]]:
+        """The fields at which the cursor stops."""
+        return [place for place in self._places() if self._at(place).flags or not self.flagged_only]
+
+    def show(self, place: tuple[int, int]) -> None:
+        """Go to a field: the places of its page and of the field on it."""
         moved = place[0] != self.page_at
         self.page_at, self.field_at = place
         if moved:

@@ -175,7 +175,7 @@ class ReviewApp(App[None]):
         if event.option_list.id == "pages":
             self.action_session("move_page", event.option_index - self.session.page_at)
         else:
-            self.action_session("move", event.option_index - self.session.field_at)
+            self.action_session("show", (self.session.page_at, event.option_index))
 
     # What the keys do
 
