@@ -27,6 +27,7 @@ from enrich.cli.session import (
     progress_of_run,
 )
 from enrich.errors import UserError
+from enrich.evaluation.drift_report import drifted_fields
 from enrich.files import write_text_atomically
 from enrich.llm.server import host_of
 from enrich.runs.doctor import ending_models
@@ -168,6 +169,10 @@ def run(
     ray_address: Annotated[
         str | None, Option("--ray-address", metavar="A", help="With --engine ray: the cluster (default: this machine).")
     ] = None,
+    drifted_from: Annotated[
+        Path | None,
+        Option("--drifted-from", metavar="REPORT", help="Only fields that drifted in this report of `enrich eval --against … --json`."),
+    ] = None,
     failed: Annotated[bool, Option("--failed", help="Only what failed in the last run.")] = False,
     pr_body: Annotated[
         Path | None, Option("--pr-body", metavar="FILE", help="With --apply: write what was applied, held and failed as Markdown.")
@@ -194,6 +199,7 @@ def run(
         read_cache=not no_cache,
         overwrite=overwrite,
         only_failed=failed,
+        fields=None if drifted_from is None else drifted_fields(drifted_from, wiki.config),
         engine=EngineOptions(engine, wait, cancel, files, workers, ray_address),
     )
     result = run_with_progress(session, wiki, options)

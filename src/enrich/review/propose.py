@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import inf
@@ -25,7 +25,10 @@ from enrich.wiki.wiki import Wiki
 
 @dataclass(frozen=True, slots=True)
 class StageAnswer:
-    """One stage's checked answer for one page, and where it came from. Values that differ by less than `noise` are taken as equal."""
+    """One stage's checked answer for one page, and where it came from. Values that differ by less than `noise` are taken as equal.
+
+    `partial`: it is about these fields alone; the stage's other fields keep their values, their proposals and their questions.
+    """
 
     stage: str
     fields: Sequence[FieldAnswer]
@@ -36,6 +39,15 @@ class StageAnswer:
     asked: str = ""
     run: str = ""
     noise: float = 0.0
+    partial: bool = False
+
+    def about(self, fields: Collection[str]) -> StageAnswer:
+        """The answer about these of its fields."""
+        return replace(self, fields=[given for given in self.fields if given.field in fields], partial=True)
+
+    def replaces(self, change: FieldChange) -> bool:
+        """Whether an earlier proposal for the field has no more to say."""
+        return change.stage == self.stage and (not self.partial or change.field in {QUALITY, *(given.field for given in self.fields)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,7 @@ def propose(wiki: Wiki, lock: Lock, page: Page, answers: Sequence[StageAnswer]) 
         before = store.get(page.id)
         if before is not None or changes:
             changes = [_with_decision(change, before) for change in changes]
-            after = _merged(page, before, changes, {answer.stage for answer in answers})
+            after = _merged(page, before, changes, answers)
             if after != before:
                 store.put(after)
     return changes, renewals
@@ -264,13 +276,13 @@ def _with_decision(change: FieldChange, before: Proposal | None) -> FieldChange:
     return replace(change, state=earlier.state, decided=earlier.decided, items=earlier.items)
 
 
-def _merged(page: Page, before: Proposal | None, changes: Sequence[FieldChange], answered: set[str]) -> Proposal:
+def _merged(page: Page, before: Proposal | None, changes: Sequence[FieldChange], answers: Sequence[StageAnswer]) -> Proposal:
     """The page's proposal with these changes, those of other stages, and values that a person edited and the new answers leave alone."""
     fields = {change.field for change in changes}
     others = [
         change
         for change in (before.changes if before else ())
-        if change.stage not in answered or (change.edited and change.field not in fields)
+        if not any(answer.replaces(change) for answer in answers) or (change.edited and change.field not in fields)
     ]
     # A field keeps its place whichever stage was asked again.
     ordered = sorted((*others, *changes), key=lambda change: STAGES.index(change.stage) if change.stage in STAGES else len(STAGES))

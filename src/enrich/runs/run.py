@@ -23,7 +23,7 @@ from enrich.runs.plan import BROKEN, Plan, held_fields, make_plan
 from enrich.runs.report import write_report
 from enrich.runs.results import FailedQuestion, Journal, RunResult, failed_questions, run_folders, spending_rows
 from enrich.runs.service import EngineOptions, Service, offline, open_service
-from enrich.stages.fields import FieldAnswer
+from enrich.stages.fields import FieldAnswer, stage_of
 from enrich.stages.stage import OFFLINE, Stage, load_stages
 from enrich.wiki.field_map import SIDECARS
 from enrich.wiki.page_files import PageFile
@@ -36,7 +36,10 @@ _LEFTOVER_AGE = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What to ask and what to do with it. `pages` are PAGE arguments ([]: all), `stages` names ([]: all enabled)."""
+    """What to ask and what to do with it. `pages` are PAGE arguments ([]: all), `stages` names ([]: all enabled).
+
+    `fields`: only these are asked about and proposed; None for all.
+    """
 
     pages: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
@@ -46,6 +49,7 @@ class RunOptions:
     read_cache: bool = True
     overwrite: bool = False
     only_failed: bool = False
+    fields: tuple[str, ...] | None = None
     alone: bool = True  # a batch job holds the wiki's run lock; `enrich page` runs beside it
     engine: EngineOptions = field(default_factory=EngineOptions)
 
@@ -79,7 +83,17 @@ def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: 
                 progress.note(line)
             journal.write("start", backend=config.llm.backend, pages=len(due), due=result.due, kind="run" if options.alone else "page")
             if due or options.engine.engine == "batch":
-                asyncio.run(_ask(wiki, options, stages, due, _Booking(wiki, journal, result), progress, os.environ if env is None else env))
+                asyncio.run(
+                    _ask(
+                        wiki,
+                        options,
+                        stages,
+                        due,
+                        _Booking(wiki, journal, result, options.fields),
+                        progress,
+                        os.environ if env is None else env,
+                    )
+                )
             _finish(wiki, options, plan, due, result)
             result.seconds = perf_counter() - started
             try:
@@ -110,8 +124,12 @@ def _drop_applied(wiki: Wiki, plan: Plan) -> None:
 
 
 def _narrowed(wiki: Wiki, plan: Plan, options: RunOptions) -> list[Due]:
-    """The due pages and stages that the options `only_failed` and `limit` leave."""
+    """The due pages and stages that the options `fields`, `only_failed` and `limit` leave."""
     due = plan.due
+    if options.fields is not None:
+        stages = {stage_of(name) for name in options.fields}
+        kept = [(file, tuple(name for name in names if name in stages)) for file, names in due]
+        due = [(file, names) for file, names in kept if names]
     if options.only_failed:
         failed = failed_questions(run_folders(wiki.config.cache / "runs", wiki.config.folders))
         kept = [(file, tuple(name for name in names if {(file.id, name), (file.id, "")} & failed)) for file, names in due]
@@ -146,6 +164,7 @@ class _Booking:
     wiki: Wiki
     journal: Journal
     result: RunResult
+    only: tuple[str, ...] | None = None
     _renewals: list[Renewal] = field(default_factory=list)
     _lock: tuple[Any, Lock] | None = None
 
@@ -153,8 +172,9 @@ class _Booking:
         """Write one page's proposal, and its events into the journal."""
         page_id, result = outcome.page.id, self.result
         if outcome.answers:
+            answers = outcome.answers if self.only is None else [one.about(self.only) for one in outcome.answers]
             try:
-                changes, renewals = propose(self.wiki, self._current_lock(), _page_now(outcome.page), outcome.answers)
+                changes, renewals = propose(self.wiki, self._current_lock(), _page_now(outcome.page), answers)
             except AnswerError as error:
                 outcome.fail([answer.stage for answer in outcome.answers], error.cause, error.detail)
             else:
