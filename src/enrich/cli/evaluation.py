@@ -21,6 +21,8 @@ from enrich.evaluation.evaluation import evaluate as measure
 from enrich.evaluation.metrics import read_floors
 from enrich.evaluation.report import report_html, text_lines
 from enrich.evaluation.sources import Sources
+from enrich.review.acceptance import decided_rows
+from enrich.review.proposals import ProposalStore
 from enrich.runs.run import collect
 from enrich.stages.fields import FieldAnswer
 from enrich.stages.stage import Stage, load_stages
@@ -88,6 +90,7 @@ def evaluate(
         against=earlier,
         floors=floors,
         typical=config.eval.typical,
+        decisions=decided_rows(wiki, wiki.shared(ProposalStore).all()),
         with_baseline=not sources.is_offline(answers),
     )
     for notice in evaluation.notices:

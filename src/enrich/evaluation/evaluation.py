@@ -11,7 +11,8 @@ from enrich.evaluation.answers import AnswerSet
 from enrich.evaluation.drift import Drift, compare
 from enrich.evaluation.metrics import Floor, FloorResult, Metrics, PageTexts, check_floors, metric_kind, metrics
 from enrich.evaluation.sources import baseline_answers
-from enrich.evaluation.statistics import DRAWS, Estimate, Resampling, difference
+from enrich.evaluation.statistics import DRAWS, Estimate, Resampling, difference, mean
+from enrich.review.acceptance import Decided
 from enrich.wiki.pages import Page
 
 Role = Literal["answers", "baseline", "golden", "against"]
@@ -49,6 +50,7 @@ class Evaluation:
     drift: Drift | None
     typical: tuple[float, float]
     notices: tuple[str, ...] = ()
+    decisions: tuple[Decided, ...] = ()
 
     @property
     def missed(self) -> tuple[FloorResult, ...]:
@@ -80,6 +82,7 @@ def evaluate(
     against: AnswerSet | None = None,
     floors: Sequence[Floor] = (),
     typical: tuple[float, float] = (3.0, 5.0),
+    decisions: Sequence[Decided] = (),
     with_baseline: bool = True,
     draws: int = DRAWS,
     seed: int = 0,
@@ -87,7 +90,7 @@ def evaluate(
     """Measure `answers` on `pages`; answers about other pages are left out. The same input and seed give the same values.
 
     All rows are about the same questions: the stages that `answers` answers, on the pages where it does. `typical`: the range of ratings
-    that the prompt states as typical. `with_baseline`: False if the answers are the baseline's own.
+    that the prompt states as typical. `decisions`: what reviewers decided. `with_baseline`: False if the answers are the baseline's own.
     """
     known = {page.id: page for page in pages}
     answers = answers.restricted(dict.fromkeys(known, STAGES))
@@ -119,6 +122,7 @@ def evaluate(
         compare(against, answers, texts, seed=seed) if against is not None else None,
         typical,
         (*answers.notices, *golden.notices, *(against.notices if against else ())),
+        tuple(one for one in decisions if one.accepted or one.rejected),
     )
 
 
@@ -170,10 +174,28 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
             "called": [shift.field for shift in drift.called],
             "fields": [{key: getattr(shift, key) for key in _SHIFT_KEYS} for shift in drift.shifts],
         },
+        "decisions": [_decided(one) for one in evaluation.decisions],
         "notices": list(evaluation.notices),
     }
     rounded: dict[str, Any] = _rounded(document)
     return rounded
+
+
+def edit_distance(decided: Decided) -> Estimate:
+    """The mean distance of the edits with its interval."""
+    rows = [(str(place), distance) for place, distance in enumerate(decided.distances)]
+    return Resampling([place for place, _ in rows]).estimate(mean, rows)
+
+
+def _decided(one: Decided) -> dict[str, Any]:
+    distance = edit_distance(one)
+    low, high = one.interval
+    return {
+        **{key: getattr(one, key) for key in ("field", "model", "prompt", "accepted", "edited", "rejected")},
+        "share": {"value": one.share, "low": low, "high": high},
+        "distance": {key: getattr(distance, key) for key in ("value", "low", "high")},
+        "reasons": dict(one.reasons),
+    }
 
 
 def _metric(name: str, evaluation: Evaluation) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from rich.text import Text
 from enrich import html
 from enrich.evaluation.answers import AnswerSet
 from enrich.evaluation.drift import Drift, Shift
-from enrich.evaluation.evaluation import Evaluation
+from enrich.evaluation.evaluation import Evaluation, edit_distance
 from enrich.evaluation.metrics import FloorResult, common_insights, metric_kind
 from enrich.evaluation.statistics import Estimate
+from enrich.review.acceptance import Decided
 from enrich.text import printable
 from enrich.wiki.data import SCORES
 
@@ -52,6 +53,10 @@ def text_lines(evaluation: Evaluation, *, verbose: bool = False) -> Iterator[Tex
                 "(the 95 % interval of the difference contains zero)",
                 _BAD if versus["worse"] > versus["better"] else "",
             )
+    if evaluation.decisions:
+        yield Text("")
+        yield Text("Reviewers' decisions (95 % intervals)", _HEAD)
+        yield from map(Text, map(decided_text, evaluation.decisions))
     for row in evaluation.rows[1:]:
         yield Text(f"{HEADINGS[row.role]}: {printable(row.name)}", _SOFT)
 
@@ -93,6 +98,7 @@ def report_html(evaluation: Evaluation) -> str:
         estimate_text=estimate_text,
         floor_text=floor_text,
         shift_text=shift_text,
+        decided_text=decided_text,
         description=lambda name: kind.description if (kind := metric_kind(name)) else name,
         # The axis is ten times the least shift that matters, or longer if needed.
         reach=lambda shift: max(10 * shift.least_shift, abs(shift.shift), abs(shift.low), abs(shift.high)),
@@ -116,6 +122,22 @@ def _figures(evaluation: Evaluation, other: AnswerSet, label: str) -> list[Mappi
         }
         for field in scored_fields(evaluation.answers, other)
     ]
+
+
+def decided_text(one: Decided) -> str:
+    """`ratings.rigor, gpt-6-luna, prompt v2: 9 of 12 accepted, 75 % [47 – 91], 3 of them edited by 1.2 [0.8 – 1.6]; wrong 2`"""
+    low, high = one.interval
+    total = one.accepted + one.rejected
+    line = f"{one.field}, {printable(one.model)}, prompt {printable(one.prompt)}: {one.accepted} of {total} accepted, "
+    line += f"{100 * one.share:.0f} % [{100 * low:.0f} – {100 * high:.0f}]"
+    if one.edited:
+        distance = edit_distance(one)
+        # Points of a rating, words of a text.
+        unit, times = ("", 1) if one.field.startswith("ratings.") else (" % of the words", 100)
+        figures = [f"{times * (value or 0.0):.{1 if times == 1 else 0}f}" for value in (distance.value, distance.low, distance.high)]
+        line += f", {one.edited} of them edited by {figures[0]} [{figures[1]} – {figures[2]}]{unit}"
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(one.reasons.items()))
+    return f"{line}; {reasons}" if reasons else line
 
 
 def value_text(metric: str, value: float | None) -> str:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,67 +19,16 @@ from enrich.files import make_folder, write_text_atomically
 from enrich.records.card import Card, page_cards
 from enrich.records.card_rendering import card_html
 from enrich.records.database import Database
+from enrich.review.acceptance import decided_rows
 from enrich.review.browser import review_html, wiki_id
-from enrich.review.lock import LockFile
-from enrich.review.proposals import FieldChange, Proposal, ProposalStore, file_names
+from enrich.review.proposals import FieldChange, ProposalStore, file_names
 from enrich.review.views import page_views
 from enrich.text import printable
 from enrich.wiki.git import NoHistory, history
 from enrich.wiki.wiki import Wiki
 
-_Z = 1.96  # of a 95 % interval
 _MOST_HISTORY = 6
 _COMMIT = "commit-time "
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """How reviewers decided on the values of one field from one model and prompt; `low` and `high` are the share's 95 % interval (Wilson)."""
-
-    field: str
-    model: str
-    prompt: str
-    accepted: int
-    rejected: int
-    edited: int
-    reasons: Mapping[str, int]
-
-    @property
-    def share(self) -> float:
-        return self.accepted / max(self.accepted + self.rejected, 1)
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        n, p = max(self.accepted + self.rejected, 1), self.share
-        middle, half = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n), _Z * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
-        return max(middle - half, 0.0), min(middle + half, 1.0)
-
-
-def decided_rows(wiki: Wiki, proposals: Iterable[Proposal]) -> list[Decided]:
-    """What was accepted and rejected by field, model and prompt: in the lock (on pages, or rejected), and in the proposals (not applied yet)."""
-    accepted: Counter[tuple[str, str, str]] = Counter()
-    rejected: Counter[tuple[str, str, str]] = Counter()
-    edits: Counter[tuple[str, str, str]] = Counter()
-    reasons: dict[tuple[str, str, str], Counter[str]] = {}
-    for entry in wiki.shared(LockFile).read():
-        for name in entry.written:
-            question = entry.question_of(name)
-            accepted[_general(name), question.model, question.prompt] += 1
-        for name in entry.rejected:
-            rejected[_general(name), entry.model, entry.prompt] += 1
-    for change in (change for proposal in proposals for change in proposal.changes if change.state != "pending"):
-        key = _general(change.field), change.model, change.question.prompt
-        if change.state == "accepted":
-            accepted[key] += 1
-            edits[key] += change.edited is not None
-        for given in (change.decided, *change.items.values()):
-            if reason := given.get("reason"):
-                reasons.setdefault(key, Counter())[reason] += 1
-    return [Decided(*key, accepted[key], rejected[key], edits[key], reasons.get(key, {})) for key in sorted({*accepted, *rejected})]
-
-
-def _general(name: str) -> str:
-    return "insights (one)" if name.startswith("insights.") else name
 
 
 def write_site(wiki: Wiki, database: Database, states: Mapping[str, Any], folder: Path, *, now: datetime) -> list[Path]:

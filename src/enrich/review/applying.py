@@ -15,6 +15,7 @@ from typing import Any
 from enrich.errors import UserError
 from enrich.files import PageMoved, digest_of, replace_file, replace_own_file
 from enrich.metrics.quality import content_type, grading_counts, quality_from_ratings
+from enrich.review.acceptance import verdicts
 from enrich.review.lock import PERSONS, Key, Lock, LockEntry, LockFile, lock_entry, owner
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, changed_lines
 from enrich.review.support import SUPPORTED, EvidenceFile, support_of
@@ -236,7 +237,9 @@ def edited(wiki: Wiki, page: Page, lock: Lock, changes: Sequence[FieldChange]) -
         rejected = [
             f"{INSIGHTS}.{item}" for change in of_stage for item, given in change.items.items() if given.get("decision") == "reject"
         ]
-        entries.append(lock_entry(page.id, stage, of_stage[-1].question, before, written=written, rejected=rejected, date=wiki.today))
+        decided = {name: verdict for change in of_stage for name, verdict in verdicts(change).items()}
+        question = of_stage[-1].question
+        entries.append(lock_entry(page.id, stage, question, before, written=written, rejected=rejected, decided=decided, date=wiki.today))
     fields = page.file.fields
     escape = wiki.config.wiki.escape_dollar and page.file.path.endswith(".mdx") and fields.sidecars is None
     edits = {

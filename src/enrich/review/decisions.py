@@ -30,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from enrich.errors import AnswerError, UserError, invalid_data
 from enrich.files import DATA_BYTES, Folders, read_bytes
 from enrich.grounding import PageIndex
+from enrich.review.acceptance import verdicts
 from enrich.review.applying import FIELD_MOVED, MEANWHILE, Applied, appliable, apply, obstacle, page_of
 from enrich.review.lock import ADOPTED, PERSONS, REJECTED, Key, Lock, LockEntry, LockFile, Question, lock_entry, owner
 from enrich.review.proposals import (
@@ -169,7 +170,8 @@ def _rejections(wiki: Wiki, lock_file: LockFile, steps: Iterable[Step]) -> dict[
         entry = entries[key] if key in entries else lock.entry(*key, page_of(wiki, step.page))
         if change.state == "rejected":
             # The entry may come under this question: fields of ours then keep their own in `older`.
-            entries[key] = lock_entry(*key, change.question, entry, rejected=[change.field], date=change.decided.get("when", "")[:10])
+            when = change.decided.get("when", "")[:10]
+            entries[key] = lock_entry(*key, change.question, entry, rejected=[change.field], decided=verdicts(change), date=when)
         elif entry is not None and change.field in entry.rejected:
             entries[key] = _without_rejection(entry, change.field)
     return entries
@@ -182,10 +184,11 @@ def _without_rejection(entry: LockEntry, name: str) -> LockEntry | None:
     if not fields:
         return None
     earlier = {entry.question_of(other) for other in entry.written}
+    decided = {other: verdict for other, verdict in entry.decided.items() if other != name}
     if not rejected and len(earlier) == 1:
         # Only the rejection had put the entry under its question.
-        return replace(entry, **asdict(earlier.pop()), fields=fields, rejected=(), older={})
-    return replace(entry, fields=fields, rejected=rejected)
+        return replace(entry, **asdict(earlier.pop()), fields=fields, rejected=(), older={}, decided=decided)
+    return replace(entry, fields=fields, rejected=rejected, decided=decided)
 
 
 def assign_pages(wiki: Wiki, pages: Iterable[str], name: str) -> None:

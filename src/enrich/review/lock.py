@@ -91,13 +91,24 @@ class Question:
 IF_ANY = Field(exclude_if=not_)
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a person decided on a proposed value from a prompt of this version: `distance` of an edit (`acceptance`), `reason` of a rejection."""
+
+    decision: Literal["accept", "edit", "reject"]
+    version: Annotated[str, IF_ANY] = ""
+    distance: Annotated[float, Field(exclude_if=not_, ge=0, le=10, allow_inf_nan=False)] = 0.0
+    reason: Annotated[str, IF_ANY] = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockEntry:
     """What the lock knows about one (page, stage): one line of the file, its keys in their order.
 
     `fields` maps each field to the hash of the value that `enrich` wrote on the page, or to `REJECTED` if a reviewer rejected the answer and there is
     no value of ours. `rejected` names all fields that were rejected for this entry's question. `older` holds the question of each field whose value
-    comes from an earlier question than the entry's. `intent` is first because it must be readable in a line that was cut off.
+    comes from an earlier question than the entry's. `decided` says what a person decided on fields. `intent` is first because it must be readable
+    in a line that was cut off.
     """
 
     intent: Annotated[bool, IF_ANY] = False
@@ -112,6 +123,7 @@ class LockEntry:
     fields: Mapping[str, str]
     rejected: Annotated[tuple[str, ...], IF_ANY] = ()
     older: Annotated[Mapping[str, Question], IF_ANY] = field(default_factory=dict)
+    decided: Annotated[Mapping[str, Verdict], IF_ANY] = field(default_factory=dict)
     date: str
 
     @property
@@ -150,9 +162,12 @@ def lock_entry(
     *,
     written: Mapping[str, str] = MappingProxyType({}),
     rejected: Iterable[str] = (),
+    decided: Mapping[str, Verdict] = MappingProxyType({}),
     date: str,
 ) -> LockEntry:
     """The entry of a stage after `written` fields (with value hashes) answer `question`, and `rejected` ones were rejected for it.
+
+    `decided`: what a person decided on them.
 
     Fields of ours that neither of them names keep their own, earlier question.
     """
@@ -166,6 +181,8 @@ def lock_entry(
         refused = set(before.rejected) if same else set()
     older = {name: earlier for name, earlier in older.items() if name not in written}
     refused = (refused - set(written)) | set(rejected)
+    earlier = {name: verdict for name, verdict in (before.decided if before else {}).items() if name not in written}
+    verdicts = {name: verdict for name, verdict in {**earlier, **decided}.items() if name in fields or name in written or name in refused}
     fields = {**dict.fromkeys(refused, REJECTED), **fields, **written}
     return LockEntry(
         page=page,
@@ -174,6 +191,7 @@ def lock_entry(
         fields=dict(sorted(fields.items())),
         rejected=tuple(sorted(refused)),
         older=dict(sorted(older.items())),
+        decided=dict(sorted(verdicts.items())),
         date=date,
     )
 

@@ -24,7 +24,7 @@ from enrich.grounding.likeness import likeness
 from enrich.grounding.quotes import QuoteIndex
 from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, obstacle, page_of
 from enrich.review.proposals import STALE, FieldChange, ItemStatus, Proposal, insight_items
-from enrich.stages.fields import Evidence, current_value, value_hash
+from enrich.stages.fields import Evidence, current_value, number_of, value_hash
 from enrich.stages.judges import INSIGHT_STEP
 from enrich.stages.stage import NOISE
 from enrich.text import json_text, usd
@@ -198,14 +198,14 @@ class FieldView:
         new = self.change.new
         if self.change.stage == "insights" and isinstance(new, list) and all(isinstance(item, Mapping) for item in new):
             return "insights"
-        if number(new) is not None:
+        if number_of(new) is not None:
             return "rating"
         return "text" if isinstance(new, str) else "other"
 
     @property
     def move(self) -> float | None:
         """A rating's new value less its old one; None if one of them is missing."""
-        old, new = number(self.change.old), number(self.change.new)
+        old, new = number_of(self.change.old), number_of(self.change.new)
         return None if old is None or new is None else round(new - old, 2)
 
     @property
@@ -259,7 +259,9 @@ class FieldView:
                 old_kind=as_text(before.get("type")),
                 pieces=marked(word_diff(as_text(before.get("text")), text), findings),
                 scores=tuple(
-                    Score(name, number(before.get(name)), number(after.get(name)), margin(self.change, f"{where}.{name}", INSIGHT_STEP))
+                    Score(
+                        name, number_of(before.get(name)), number_of(after.get(name)), margin(self.change, f"{where}.{name}", INSIGHT_STEP)
+                    )
                     for name in SCORES
                 ),
                 quotes=tuple(quote for quote in self._all_quotes if quote.where == where),
@@ -324,11 +326,6 @@ def margin(change: FieldChange, part: str, least: float) -> float | None:
     return half if half >= least else None
 
 
-def number(value: Any) -> float | None:
-    """The value as a number, or None."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 def as_text(value: Any) -> str:
     """A field's value as text; "" for None. `\\$` is how MDX writes `$`."""
     if value is None:
@@ -339,13 +336,13 @@ def as_text(value: Any) -> str:
 def value_text(value: Any) -> str:
     """A field's value as text that people can compare: insights as a numbered list, numbers without needless digits."""
     if not isinstance(value, list):
-        return as_text(value) if number(value) is None else f"{value:g}"
+        return as_text(value) if number_of(value) is None else f"{value:g}"
     return " ".join(f"{place}. {insight_text(item) if isinstance(item, Mapping) else as_text(item)}" for place, item in enumerate(value, 1))
 
 
 def insight_text(item: Mapping[str, Any]) -> str:
     """`Text. (claim S 3 I 4.5 A 2)`"""
-    scores = "".join(f" {name[0].upper()} {item[name]:g}" for name in SCORES if number(item.get(name)) is not None)
+    scores = "".join(f" {name[0].upper()} {item[name]:g}" for name in SCORES if number_of(item.get(name)) is not None)
     return f"{as_text(item.get('text'))} ({as_text(item.get('type'))}{scores})"
 
 

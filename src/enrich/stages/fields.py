@@ -64,9 +64,14 @@ def same(one: Any, other: Any) -> bool:
     return canonical_hash(canonical(one)) == canonical_hash(canonical(other))
 
 
+def number_of(value: Any) -> float | None:
+    """The value as a number, or None."""
+    return None if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+
+
 def within(old: Any, new: Any, noise: float) -> bool:
     """Whether both are numbers less than `noise` apart."""
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (old, new))
+    numbers = number_of(old) is not None and number_of(new) is not None
     # Decimals are compared as they are written: 4.5 and 4.8 are 0.3 apart, not 0.2999….
     return numbers and round(abs(old - new), 6) < noise
 
