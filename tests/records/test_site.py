@@ -34,6 +34,7 @@ def wiki(tmp_path: Path) -> DemoWiki:
         git(tmp_path, "commit", "-qm", str(quality))
     wiki.enrich("run")
     assert wiki.enrich("reject", "park-0:llmSummary", "--reason", "dull").exit == 0
+    assert wiki.enrich("accept", "park-1:llmSummary").exit == 0
     wiki.enrich("apply", "--all")
     return wiki
 
@@ -52,8 +53,8 @@ def test_every_page_has_a_row_and_a_card(wiki: DemoWiki) -> None:
     assert len(set(links)) == 3 and all((site / link).is_file() for link in links)
     shown = words(site / "index.html")
     assert "40 → 55" in shown and "41 → 56" in shown, "the quality that pages had, from git"
-    row = re.search(r"llmSummary offline \S* 2 1 0 67 % \((\d+)–(\d+)\) dull 1", shown)
-    assert row is not None and (int(row[1]), int(row[2])) == (21, 94)  # Wilson's interval of 2 of 3
+    row = re.search(r"llmSummary offline v\S* 1 1 0 50 % \((\d+)–(\d+)\) dull 1 1", shown)  # one was written without a decision
+    assert row is not None and (int(row[1]), int(row[2])) == (9, 91)  # Wilson's interval of 1 of 2
     card = next(site / link for link in links if "park-0" in link)
     assert "All pages Source Review" in words(card) and "Proposed Field Decision Flags llmSummary rejected" in words(card)
     source = re.search(r'href="([^"]+)">Source', card.read_text(encoding="utf-8"))

@@ -91,8 +91,11 @@ def _words(value: Any) -> list[str]:
 def decided_rows(wiki: Wiki, proposals: Iterable[Proposal]) -> list[Decided]:
     """What was decided by field, model and prompt: in the lock (applied or rejected), and in the proposals (accepted, not applied yet)."""
     found: dict[tuple[str, str, str], Decided] = {}
-    for name, question, verdict in (*_of_lock(wiki), *_of_proposals(proposals)):
-        version = f"v{verdict.version}" if verdict is not None and verdict.version else question.prompt[:8]
+    listed = [*_of_lock(wiki), *_of_proposals(proposals)]
+    # The lock has only the prompt's hash for values without a verdict.
+    versions = {question.prompt: f"v{verdict.version}" for _, question, verdict in listed if verdict is not None and verdict.version}
+    for name, question, verdict in listed:
+        version = versions.get(question.prompt, question.prompt[:8])
         key = (f"{INSIGHTS} (one)" if name.startswith(f"{INSIGHTS}.") else name, question.model, version)
         row = found.setdefault(key, Decided(*key))
         if verdict is None:
