@@ -39,6 +39,14 @@ BROKEN: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "no-price": (LOCAL + "model = 'of-unknown-price'\n" + BUDGET, {}, {}),
     "no-budget": (MODEL, {}, KEY),
     "model-ends": (MODEL + "model = 'gpt-4-0613'\n" + BUDGET, {}, KEY),
+    "calibration-outdated": (
+        LOCAL,
+        {
+            "enrich.calibration": '{"schema": 1, "maps": [{"field": "ratings.rigor", "model": "gpt-6-luna", "prompt": "p", "settings": "s",'
+            ' "points": [], "margin": 1, "pages": 20, "raw_mae": 1, "mae": 1}]}'
+        },
+        {},
+    ),
     "small-context": (LOCAL + "context_tokens = 2048\n", {}, {}),
     "not-ignored": ("", {".git/HEAD": ""}, {}),
     "lock-ignored": ("", {".git/HEAD": "", ".gitignore": "cache/\nproposals/\nenrich.lock\n"}, {}),

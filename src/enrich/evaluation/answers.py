@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,7 +35,7 @@ from pydantic import (
 
 from enrich.errors import UserError, invalid_data
 from enrich.files import DATA_BYTES, Folders, read_text, write_text_atomically
-from enrich.stages.fields import FieldAnswer
+from enrich.stages.fields import FieldAnswer, number_of
 from enrich.wiki import yaml12
 from enrich.wiki.data import SCORES, TYPES, quotes_of
 from enrich.wiki.page_files import PageFile
@@ -164,9 +163,8 @@ def read_insight(values: Any) -> ScoredInsight | None:
 
 def number(value: Any, high: float) -> float | None:
     """`value` as a number from 0 to `high`, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or not 0 <= value <= high:
-        return None
-    return float(value)
+    found = number_of(value)
+    return found if found is not None and 0 <= found <= high else None
 
 
 def read_answers(file: Path, pages: Sequence[PageFile], within: Folders | None = None) -> AnswerSet:

@@ -183,7 +183,7 @@ class Client:
         if request.scores and price is not None:
             price = price.input_only()
         own = Tally()
-        room = request.max_output_tokens + self._reasoning_room(request.model)
+        room = request.max_output_tokens + (0 if request.scores else self._reasoning_room(request.model))
         asked = Asked(request, price, room, (own,) if tally is None else (own, tally), attempts or Attempts())
         for _ in range(_RAISES + 1):
             completion, server, ceiling = await self._retried(asked)

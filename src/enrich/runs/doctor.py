@@ -20,6 +20,7 @@ from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
 from enrich.runs.plan import BROKEN
 from enrich.runs.service import affordable_workers, endpoints, first_parameters, prices_of
+from enrich.stages.calibration import read_calibration
 from enrich.stages.stage import OFFLINE, load_stages
 from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki
@@ -82,10 +83,18 @@ def _pages(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
 def _prompts(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
     del env
     try:
-        if not load_stages(wiki.config):
-            yield Problem("no-stage", "no stage is enabled, so nothing is asked", "stages", "enable one in enrich.toml")
+        stages = load_stages(wiki.config)
+        maps = read_calibration(wiki.config)
     except UserError as error:
         yield Problem.of("stage", error)
+        return
+    if not stages:
+        yield Problem("no-stage", "no stage is enabled, so nothing is asked", "stages", "enable one in enrich.toml")
+    for stage in stages:
+        if not stage.calibration and any(one.model == stage.model and one.field in stage.fields for one in maps):
+            what = f"`{stage.model}` was calibrated with another prompt or other settings: its ratings are not calibrated"
+            do = "calibrate it again: enrich eval --ask --calibrate"
+            yield Problem("calibration-outdated", what, str(wiki.config.calibration), do)
 
 
 def _server(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
