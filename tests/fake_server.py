@@ -318,6 +318,9 @@ class FakeServer:
             self._loop.run_forever()
         finally:
             server.close()
+            # A connection that was accepted right now has its transport a few steps later.
+            for _ in range(5):
+                self._loop.run_until_complete(asyncio.sleep(0))
             for connection in list(self._connections):
                 connection.drop()
             self._loop.run_until_complete(asyncio.sleep(0))
