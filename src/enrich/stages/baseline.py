@@ -28,7 +28,7 @@ from enrich.metrics.structure import count_citations, structure
 from enrich.wiki import yaml12
 from enrich.wiki.pages import Page
 from enrich.wiki.profile import Profile, load_profile
-from enrich.wiki.visible import Kind, Sentence, VisibleText, split_sentences, visible
+from enrich.wiki.visible import Kind, Sentence, VisibleText, split_sentences, visible, wide_words, word_count
 
 WORDS: dict[str, Any] = yaml12.load((resources.files("enrich.stages") / "baseline_words.yaml").read_text(encoding="utf-8"))
 
@@ -134,7 +134,7 @@ def _candidates(sentences: tuple[Sentence, ...], kind: Kind) -> Iterator[Candida
         text = sentence.text
         if kind == "list" and text[:1].isdigit():
             text = _NUMBERING.sub("", text, count=1)
-        length = count_words(text)
+        length = word_count(text)
         if not _MIN_WORDS <= length <= _MAX_WORDS or _leans_back(text) or not is_plain(text):
             continue
         words = words_of(text)
@@ -146,17 +146,11 @@ def clipped(sentences: Iterable[str], words: int) -> list[str]:
     """As many of the sentences, in order, as fit into so many words."""
     kept: list[str] = []
     for sentence in sentences:
-        words -= count_words(sentence)
+        words -= word_count(sentence)
         if words < 0:
             break
         kept.append(sentence)
     return kept
-
-
-def count_words(text: str) -> int:
-    """Words between spaces; two characters of Chinese, Japanese or Thai count as one."""
-    spaced = text.count(" ") + 1 if text else 0
-    return spaced if text.isascii() else spaced + sum(map(len, _WIDE_RUN.findall(text))) // 2
 
 
 def words_of(text: str) -> frozenset[str]:
@@ -255,7 +249,7 @@ def features(page: PageSentences) -> tuple[float, ...]:
             parts.append(line.text)
     text = "\n".join(parts)
     used = Counter(_LETTERS_ONLY.findall(text.lower()))
-    words = count_words(text.replace("\n", " "))
+    words = text.count(" ") + text.count("\n") + 1 + wide_words(text) if text else 0
     total = max(1, sum(by_kind.values()))
     per = 1000 / max(words, _FLOOR_WORDS)
     sentences = page.running
@@ -387,13 +381,7 @@ def answer(stage: str, page: Page, *, dimensions: tuple[str, ...]) -> dict[str, 
     `dimensions` are the ratings asked for, of the seven of FIELDS.md section 12. Depends on title, description and body only.
     """
     sentences = _page_sentences(page.title, page.description, page.body)
-    if stage == "summary":
-        return summary(sentences)
-    if stage == "insights":
-        return insights(sentences)
-    if stage == "ratings":
-        return ratings(sentences, dimensions)
-    raise ValueError(f"the offline backend has no answer to stage {stage!r}")
+    return ratings(sentences, dimensions) if stage == "ratings" else (summary if stage == "summary" else insights)(sentences)
 
 
 def summary(page: PageSentences) -> dict[str, Any]:
@@ -455,8 +443,8 @@ def _fallbacks(page: PageSentences) -> Iterator[list[str]]:
     yield clipped(described, _SUMMARY_WORDS)[:1]
     # No sentence at all: the longest line that is short enough, of the kind that says most.
     for kinds in (("prose", "list"), ("footnote", "table", "component"), ("heading", "code")):
-        lines = [line.text for line in page.visible.lines if line.kind in kinds and count_words(line.text) <= _SUMMARY_WORDS]
-        yield sorted(lines, key=count_words, reverse=True)[:1]
+        lines = [line.text for line in page.visible.lines if line.kind in kinds and word_count(line.text) <= _SUMMARY_WORDS]
+        yield sorted(lines, key=word_count, reverse=True)[:1]
     yield [" ".join(page.title.split())]
 
 
