@@ -16,7 +16,7 @@ from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, loc
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, item_id, line_marks
 from enrich.review.support import SUPPORTED, EvidenceFile, Support, support_of
 from enrich.stages.fields import INSIGHTS, QUALITY, FieldAnswer, current_value, holds, is_missing, same, value_hash, within
-from enrich.stages.judges import NEAR_SAME, kept
+from enrich.stages.judges import NEAR_SAME, kept, statement
 from enrich.stages.stage import OFFLINE
 from enrich.wiki.data import insights_of_pages, page_insights
 from enrich.wiki.pages import Page, read_page
@@ -209,16 +209,16 @@ class _PublishedInsights:
             self.add(insight.page, [insight.values])
         for proposal in wiki.shared(ProposalStore).all():
             if change := proposal.change(INSIGHTS):
-                self.add(proposal.page, change.new)
+                self.add(proposal.page, change.new or ())
 
-    def add(self, page: str, insights: Iterable[Mapping[str, Any]]) -> None:
+    def add(self, page: str, insights: Iterable[Any]) -> None:
         for insight in insights:
-            self._texts.add(str(insight.get("text") or ""))
+            self._texts.add(statement(insight)[0])
             self._pages.append(page)
 
     def only_elsewhere(self, page: str, insight: Mapping[str, Any]) -> bool:
         """Whether another page has nearly the same insight, and this one does not have it yet."""
-        pages = [self._pages[place] for place, _ in self._texts.find(str(insight["text"]))]
+        pages = [self._pages[place] for place, _ in self._texts.find(statement(insight)[0])]
         return bool(pages) and page not in pages
 
 
