@@ -54,6 +54,7 @@ def check_text(text: str, evidence: Sequence[str] | None, index: PageIndex, wher
     given = None if evidence is None else Given(evidence, index)
     passages = None if given is None else given.passages
     found = quantities(text, language)
+    compared = found[:_MOST_CHECKED]
     names = _names_in(text, found) if language not in _CAPITAL_NOUNS else []
     about: list[Finding] = []
     if found and not has_rules(index.language):
@@ -62,7 +63,7 @@ def check_text(text: str, evidence: Sequence[str] | None, index: PageIndex, wher
         about.extend(_Check(text, found, passages, index, where).findings())
     about.extend(_names(text, names, given, index, where))
     if index.language == "en":
-        about.extend(check_statement(text, found, names, given, index, where))
+        about.extend(check_statement(text, compared, names, given, index, where))
     about.sort(key=lambda finding: finding.span or (0, 0))
     findings += _without_copied(text, about, evidence, passages, index)
     if given is not None:
@@ -292,7 +293,7 @@ class _Check:
         return self._computed(quantity, passages, about)
 
     def _computed(self, quantity: Quantity, passages: Sequence[Passage], about: bool) -> Finding | None:
-        given = frozenset(reading.value for other in self.found if other is not quantity for reading in other.readings)
+        given = frozenset(reading.value for other in self.found[:_MOST_CHECKED] if other is not quantity for reading in other.readings)
         around = self.text[max(0, quantity.start - 60) : quantity.end + 40]
         summed, compared, changed = (bool(signs.search(around)) for signs in (_SUM, _COMPARED, _CHANGED))
         groups = chain(
@@ -312,7 +313,11 @@ class _Check:
     def _repeated(self, quantity: Quantity) -> list[Stated]:
         """The values around a number that the answer has from anywhere on the page, in the answer's order."""
         start, end = quantity.start - _BESIDE, quantity.end + _BESIDE
-        near = (other for other in self.found if other is not quantity and other.readings and other.start >= start and other.end <= end)
+        near = (
+            other
+            for other in self.found[:_MOST_CHECKED]
+            if other is not quantity and other.readings and other.start >= start and other.end <= end
+        )
         return [stated for other in near if (stated := self._stated(other))]
 
     def _counts(self, quantity: Quantity, passages: Sequence[Passage]) -> bool:
@@ -365,7 +370,7 @@ class _Check:
             return self._finding(
                 quantity, "hard", f"is not in its evidence: {known}; {line} of the page states it, quote that", [elsewhere]
             )
-        near = nearest(quantity, numbers.passages)
+        near = nearest(quantity, numbers.near(quantity))
         listed = "; nearest: " + ", ".join(map(_shown, near)) if near else ""
         return self._finding(quantity, "hard", f"is not on the page{_KIND_WORDS.get(quantity.kind, '')}{listed}", near)
 

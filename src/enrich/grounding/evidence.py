@@ -12,7 +12,7 @@ from enrich.grounding.names import Name, NameIndex
 from enrich.grounding.numbers import Passage, stated_in
 from enrich.grounding.quantities import Quantity
 from enrich.grounding.quotes import Quote, normalise_quote
-from enrich.grounding.statements import Sentence, Sentences, content, exchanged, sentences, swapped, turns
+from enrich.grounding.statements import LEAST_COVER, Sentence, Sentences, content, exchanged, sentences, swapped, turns
 from enrich.grounding.words import stems
 from enrich.text import printable
 from enrich.wiki.visible import split_sentences, word_count
@@ -91,27 +91,27 @@ def check_statement(
         whole = [sentence for one in given.passages for sentence in sentences(one.text, one.line)]
         # A wrapped sentence is among the passages as a whole, and its lines are too.
         source = Sentences(one for one in whole if not any(one.text != other.text and one.text in other.text for other in whole))
-    for turn in turns(text, source):
-        severity: Severity = "hard" if given is not None and turn.turned else "soft"
-        shown = printable(text[turn.start : turn.end], 60)
-        message = f'"{shown}" {turn.message}: "{printable(turn.page.text, 160)}"'
-        yield Finding("flip", severity, message, where, (turn.start, turn.end), shown, (_candidate(turn.page),))
-    if given is None:
-        return
     for start, end in split_sentences(text)[:_MOST_SENTENCES]:
+        mine = Sentence(text[start:end], 0)
+        near, share = source.nearest(mine)
+        if near is not None and share >= LEAST_COVER:
+            for turn in turns(mine, near):
+                span = (start + turn.start, start + turn.end)
+                shown = printable(text[slice(*span)], 60)
+                message = f'"{shown}" {turn.message}: "{printable(near.text, 160)}"'
+                severity: Severity = "hard" if given is not None and turn.turned else "soft"
+                yield Finding("flip", severity, message, where, span, shown, (_candidate(near),))
+        if given is None:
+            continue
         inside = [one for one in found if start <= one.start and one.end <= end]
         yield from _swapped(text, start, end, inside, given, where)
         named = [name for name in names if start <= name.start and name.end <= end]
         yield from _apart(text, inside, named, given, where)
-        near = source.nearest(Sentence(text[start:end], 0))
-        pair = (
-            exchanged(text[start:end], near[0].text, [text[slice(*name.words[-1])] for name in named])
-            if near and near[1] >= _SAME_WORDS
-            else None
-        )
+        last_words = [text[slice(*name.words[-1])] for name in named]
+        pair = exchanged(mine.text, near.text, last_words) if near is not None and share >= _SAME_WORDS else None
         if near is not None and pair is not None:
-            message = f'"{pair[0]}" and "{pair[1]}" are in the other order on the page: "{printable(near[0].text, 160)}"'
-            yield Finding("flip", "soft", message, where, (start, end), "", (_candidate(near[0]),))
+            message = f'"{pair[0]}" and "{pair[1]}" are in the other order on the page: "{printable(near.text, 160)}"'
+            yield Finding("flip", "soft", message, where, (start, end), "", (_candidate(near),))
 
 
 def _swapped(text: str, start: int, end: int, found: Sequence[Quantity], given: Given, where: str) -> Iterator[Finding]:
@@ -133,12 +133,13 @@ def _apart(text: str, found: Sequence[Quantity], names: Sequence[Name], given: G
     """
     title = given.index.title.casefold()
     breaks = [0, *(mark.end() for mark in _BREAK.finditer(text)), len(text)]
-    for one in found:
+    for one in found if names else ():
         place = bisect_right(breaks, one.start)
         start, end = breaks[place - 1], breaks[min(place, len(breaks) - 1)]
         named = [name for name in names if start <= name.start < end]
-        of_page = title and title in text[start:end].casefold()
-        if not named or of_page or not one.readings or one.kind in ("year", "date", "ordinal", "decade"):
+        if not named or not one.readings or one.kind in ("year", "date", "ordinal", "decade"):
+            continue
+        if title and title in text[start:end].casefold():
             continue
         stating = [passage for passage in given.passages if stated_in(one, passage) is not None]
         if not stating:

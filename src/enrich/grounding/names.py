@@ -31,7 +31,7 @@ _MONTHS = {
     for number, group in enumerate([*_DATA["same"][:4], "may", *_DATA["same"][4:11]], 1)
 }
 
-_WORD = re.compile(r"[^\W\d_](?:[^\W_]|(?<=[^\W_])['’.&‑-](?=[^\W_]))*")
+_WORD = re.compile(r"[^\W\d_][^\W_]*(?:['’.&‑-][^\W_]+)*")
 _OPENING = re.compile(r"(?:[.!?:;•|\n]|[.!?]['\"”’)]+)\s*$|(?:^|[\s(\[])['\"“‘«(\[*]+$")
 # Only these may be between the words of one name.
 _GLUE = re.compile(r"[ .]{1,2}(?:(?:of|the|and|for|in|de|la|von|van|du|del|der|al|bin|&) ){0,2}")
@@ -119,7 +119,7 @@ class NameIndex:
     def _words(self) -> frozenset[str]:
         """Every word of the page folded, and the parts of joined ones."""
         found: set[str] = set()
-        for word in self._written:
+        for word in set(_WORD.findall(self._text.lower())):
             plain = fold(word)
             found.add(plain)
             if not plain.isalnum():

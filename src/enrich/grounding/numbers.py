@@ -6,17 +6,23 @@ any scale. Only lines that hold the digits asked for are read for quantities, on
 
 from __future__ import annotations
 
+import heapq
+import math
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from itertools import islice
 
 from enrich.grounding.number_rules import rules_of
 from enrich.grounding.quantities import MONTHS, MOST_QUANTITIES, NUMBER, Quantity, Reading, key, prepare, quantities
 from enrich.grounding.words import leading_words, word_set
 from enrich.wiki.visible import Line
+
+# Lines that are read for the values nearest to one that is not on the page.
+_CANDIDATES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,22 @@ class NumberIndex:
                 if not self._lower[at - 1 : at].isalpha():
                     yield self._index_at(at)
                 at = self._lower.find(word, at + len(word))
+
+    def near(self, quantity: Quantity) -> list[Passage]:
+        """The lines whose numbers are nearest to the quantity, at any scale of thousands, and those that can state its value."""
+        value = abs(float(quantity.readings[0].value)) if quantity.readings else 0.0
+        wanted = math.log10(value) if 0 < value < math.inf else 0.0
+        gaps = ((abs(size - wanted - 3 * round((size - wanted) / 3)) + abs(size - wanted) / 1000, index) for size, index in self._sizes)
+        nearest = dict.fromkeys(index for _, index in heapq.nsmallest(_CANDIDATES, gaps))
+        nearest |= dict.fromkeys(islice(self._places(reading.value for reading in quantity.readings), _CANDIDATES))
+        return [self.passage(index) for index in sorted(nearest)]
+
+    @cached_property
+    def _sizes(self) -> list[tuple[float, int]]:
+        """(power of ten, index of the line) of each number as it is written."""
+        found = ((number[0].replace(",", ""), number.start()) for number in NUMBER.finditer(self._text))
+        values = ((float(digits), start) for digits, start in found if digits.count(".") <= 1 and len(digits) < 40)
+        return [(math.log10(value), self._index_at(start)) for value, start in values if value]
 
     def stated(self, quantity: Quantity) -> Stated | None:
         """Where the page states the quantity, value and unit; None if it does not."""

@@ -78,6 +78,8 @@ class PageIndex:
 
     def _find_in_components(self, quote: str) -> Quote | None:
         """Where a quote is that copies a component's attributes with their keys. Its text is the attributes' words that a reader sees."""
+        if "<" not in self.body:
+            return None
         index, tagged = self._source
         match = index.find(quote.translate(_ANGLES), almost=False)
         if match is None or tagged.isdisjoint(range(match.start_line, match.end_line + 1)):

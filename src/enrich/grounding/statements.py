@@ -33,7 +33,7 @@ _OPPOSED = ("un", "in", "im", "ir", "il", "non", "dis", "mis")
 _WORD = re.compile(r"[^\W_]+(?:['’.,-][^\W_]+)*%?")
 _CLAUSE = re.compile(r"[,;:()—–]|\s-\s|\b(?:but|while|whereas|although|though|and|or)\b")
 # A statement is compared with a sentence that has this share of its content words.
-_COVER = 0.5
+LEAST_COVER = 0.5
 _LEAST_CONTENT = 2
 # With at most this many other words on either side, two sentences are the same but for the word that turns them around.
 _SAME_BUT = 2
@@ -78,7 +78,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What turns a statement around: its (start, end) in the text, what to say, and the page's sentence.
+    """What turns a sentence around: its (start, end) there, and what to say.
 
     `turned`: the two sentences are the same but for words that are opposites.
     """
@@ -86,7 +86,6 @@ class Turn:
     start: int
     end: int
     message: str
-    page: Sentence
     turned: bool
 
 
@@ -121,35 +120,28 @@ class Sentences:
                 where.setdefault(stem, []).append(at)
         return where
 
-    def nearest(self, statement: Sentence) -> tuple[Sentence, float] | None:
+    def nearest(self, statement: Sentence) -> tuple[Sentence | None, float]:
         """The sentence that shares most content words with the statement, and the share of these; rare words decide between equals."""
-        if len(self.all) == 0 or len(statement.content) < _LEAST_CONTENT:
-            return None
         shares: Counter[int] = Counter()
-        for stem in statement.content:
-            for at in self._where.get(stem, ()):
-                shares[at] += 1
+        if len(statement.content) >= _LEAST_CONTENT:
+            for stem in statement.content:
+                shares.update(self._where.get(stem, ()))
         if not shares:
-            return None
+            return None, 0.0
         best = max(shares, key=lambda at: (shares[at] - 0.02 * len(self.all[at].content), -at))
         return self.all[best], shares[best] / len(statement.content)
 
 
-def turns(text: str, page: Sentences) -> Iterator[Turn]:
-    """What turns the sentences of a text around, compared with the page's nearest ones."""
-    for start, end in split_sentences(text):
-        mine = Sentence(text[start:end], 0)
-        near = page.nearest(mine)
-        if near is None or near[1] < _COVER or near[0].counts == mine.counts:
-            continue
-        theirs = near[0]
-        extra, gone = (mine.counts - theirs.counts).total(), (theirs.counts - mine.counts).total()
-        same_but = extra <= _SAME_BUT and gone <= _SAME_BUT
-        opposite = [(word, message, same_but) for word, message in (*_polarity(mine, theirs), *_direction(mine, theirs))]
-        for word, message, turned in (*opposite, *((word, message, False) for word, message in _width(mine, theirs))):
-            at = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text[start:end], re.IGNORECASE) if word else None
-            span = (start + at.start(), start + at.end()) if at is not None else (start, end)
-            yield Turn(*span, message, theirs, turned)
+def turns(mine: Sentence, theirs: Sentence) -> Iterator[Turn]:
+    """What turns a sentence of an answer around, compared with the page's nearest one."""
+    extra, gone = (mine.counts - theirs.counts).total(), (theirs.counts - mine.counts).total()
+    if not extra and not gone:
+        return
+    same_but = extra <= _SAME_BUT and gone <= _SAME_BUT
+    opposite = [(word, message, same_but) for word, message in (*_polarity(mine, theirs), *_direction(mine, theirs))]
+    for word, message, turned in (*opposite, *((word, message, False) for word, message in _width(mine, theirs))):
+        at = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", mine.text, re.IGNORECASE) if word else None
+        yield Turn(*(at.span() if at is not None else (0, len(mine.text))), message, turned)
 
 
 def _polarity(mine: Sentence, theirs: Sentence) -> Iterator[tuple[str, str]]:
