@@ -70,5 +70,6 @@ truth: $(DEV)
 # What the answers are worth: the rules that check them, the calls of drift, this repository's own wiki against its golden data.
 eval: $(DEV)
 	$(BIN)/python bench/grounding.py
+	$(BIN)/python bench/support.py
 	$(BIN)/python bench/evaluation.py
 	$(BIN)/enrich eval --answers offline

@@ -50,3 +50,11 @@ def test_quotes_are_found_and_changed_ones_are_not(bench: ModuleType, sample: Pa
     assert true == {"verbatim, right lines": 1000}, wrong
     assert set(other) <= {"refused", "repaired"}, wrong
     assert other["refused"] + other["repaired"] >= 990
+
+
+def test_a_value_is_reported_when_its_sentence_changes_and_not_otherwise(sample: Path) -> None:
+    changed, elsewhere, wrong = script(ROOT / "bench" / "support.py").table(sample, 40, 7)
+    reported = sum(count for kind, count in changed.items() if kind.endswith("reported"))
+    assert changed.total() == 40
+    assert reported >= 38, wrong
+    assert elsewhere["not reported"] == elsewhere.total() >= 35, wrong
