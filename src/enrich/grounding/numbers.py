@@ -153,9 +153,12 @@ class NumberIndex:
         for word in dict.fromkeys(word for value in values for word in leading_words(value)):
             at = self._lower.find(word)
             while at >= 0:
+                behind = at + len(word)
                 if not self._lower[at - 1 : at].isalpha():
-                    yield self._index_at(at)
-                at = self._lower.find(word, at + len(word))
+                    index = self._index_at(at)
+                    yield index
+                    behind = max(behind, self._starts[index] + len(self._lines[index].text))  # a line counts once
+                at = self._lower.find(word, behind)
 
     def near(self, quantity: Quantity) -> list[Passage]:
         """The lines whose numbers are nearest to the quantity, at any scale of thousands, and those that can state its value."""

@@ -14,7 +14,7 @@ from enrich.grounding.finding import Finding
 from enrich.grounding.names import NameIndex
 from enrich.grounding.numbers import NumberIndex, Passage
 from enrich.grounding.quotes import Quote, QuoteIndex, normalise_quote
-from enrich.grounding.statements import Sentences, sentences
+from enrich.grounding.statements import SHORTEST_CONTENT, Sentences, sentences
 from enrich.grounding.words import stems
 from enrich.wiki.language import detect_language
 from enrich.wiki.pages import Page
@@ -120,7 +120,8 @@ class PageIndex:
 
     @cached_property
     def sentences(self) -> Sentences:
-        return Sentences(sentence for line in self.lines if line.kind != "code" for sentence in sentences(line.text, line.number))
+        lines = (line for line in self.lines if line.kind != "code" and len(line.text) >= SHORTEST_CONTENT)
+        return Sentences(sentence for line in lines for sentence in sentences(line.text, line.number))
 
     @cached_property
     def numbers(self) -> NumberIndex:

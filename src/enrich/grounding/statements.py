@@ -35,6 +35,7 @@ _CLAUSE = re.compile(r"[,;:()—–]|\s-\s|\b(?:but|while|whereas|although|thoug
 # A statement is compared with a sentence that has this share of its content words.
 LEAST_COVER = 0.5
 _LEAST_CONTENT = 2
+SHORTEST_CONTENT = 4  # letters of a word that carries content
 # With at most this many other words on either side, two sentences are the same but for the word that turns them around.
 _SAME_BUT = 2
 _REACH_OF_NEGATION = 4
@@ -92,7 +93,7 @@ class Turn:
 def content(words: Iterable[str]) -> Iterator[str]:
     """The stems of the words that carry content; numbers are left out."""
     for word in words:
-        if len(word) >= 4 and word not in _EMPTY and not word[0].isdigit() and not is_negation(word):
+        if len(word) >= SHORTEST_CONTENT and word not in _EMPTY and not word[0].isdigit() and not is_negation(word):
             yield word[:5]
 
 
