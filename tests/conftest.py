@@ -42,13 +42,15 @@ def lighthouses(tmp_path: Path) -> Path:
     return Path(shutil.copytree(Path(__file__).parent / "wikis" / "lighthouses", tmp_path / "lighthouses"))
 
 
-# One slot, no warm-up: the tests ask one short thing at a time. The model is a 135M one inside a wheel; nothing is downloaded.
+# One slot, no warm-up: the tests ask one short thing at a time. One thread: where other tests run too, several wait for each other (ten times
+# slower at a load of 13 on two processors). The model is a 135M one inside a wheel; nothing is downloaded.
 _LLAMA = """
 import sys
 import xllamacpp
 settings = xllamacpp.CommonParams()
 settings.model.path = sys.argv[1]
 settings.n_ctx, settings.n_parallel, settings.port, settings.warmup = int(sys.argv[2]), 1, 0, False
+settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
 if sys.argv[3:]:
     settings.chat_template, settings.use_jinja = sys.argv[3], True
 server = xllamacpp.Server(settings)
