@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from enrich.evaluation.answers import AnswerSet, PageAnswers
+from enrich.evaluation.drift_report import Verdict
 from enrich.evaluation.metrics import PageTexts, insight_pairs, words_in_order
 from enrich.evaluation.statistics import Floats, Resampling, mean
 from enrich.wiki.data import SCORES, TYPES
@@ -34,7 +35,6 @@ FEWEST_PAGES = 8
 _ENOUGH = 0.5
 
 Basis = Literal["items", "pages", "groups"]
-Verdict = Literal["drift", "steady", "too-few"]
 Values = Mapping[int, float]  # a page's values of one field by item: the index of the insight, 0 for what a page has once
 Read = Callable[[PageAnswers], Values]
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
 from enrich.config import Config
 from enrich.errors import UserError, invalid_data
-from enrich.evaluation.drift import Verdict
 from enrich.files import DATA_BYTES, read_text
 from enrich.stages.fields import INSIGHTS, SUMMARY
 from enrich.stages.stage import load_stages
+
+Verdict = Literal["drift", "steady", "too-few"]
 
 _DO = "make it with `enrich eval --against model:NAME --json > report.json`"
 
