@@ -17,9 +17,9 @@ from pydantic import BaseModel, ValidationError
 
 from enrich.errors import ServiceError
 from enrich.files import Folders, read_bytes, write_text_atomically
-from enrich.llm.failures import ThrottledError, TransientError, failure_of_status, failure_of_transport
+from enrich.llm.failures import ThrottledError, TransientError, failure_of_status, response_of
 from enrich.llm.server import Endpoint
-from enrich.llm.transport import UnreadableBodyError, headers_of, open_sdk
+from enrich.llm.transport import headers_of, open_sdk
 
 if TYPE_CHECKING:
     import httpx2
@@ -275,7 +275,6 @@ class BatchApi:
 
     async def _once(self, method: str, path: str, *, params: Any = None, body: Any = None, files: Any = None) -> httpx2.Response:
         import httpx2
-        from openai import APIConnectionError, APIStatusError
 
         if self._sdk is None:
             self._sdk = open_sdk(self._endpoint, _FILE_SECONDS, 2, _LARGEST_OUTPUT)
@@ -283,18 +282,7 @@ class BatchApi:
         if files:
             headers["Content-Type"] = "multipart/form-data"
         options: Any = {"headers": headers, "params": params or {}}
-        try:
-            if method == "GET":
-                return await self._sdk.get(path, cast_to=httpx2.Response, options=options)
-            return await self._sdk.post(path, cast_to=httpx2.Response, options=options, body=body, files=files)
-        except APIStatusError as error:
-            return error.response
-        except (APIConnectionError, TimeoutError, OSError, UnreadableBodyError) as error:
-            raise failure_of_transport(error, self._endpoint) from None
-        except Exception as error:
-            import aiohttp
-
-            # The SDK's transport does not translate some of aiohttp's errors (a reply that is not HTTP).
-            if isinstance(error, aiohttp.ClientError):
-                raise failure_of_transport(error, self._endpoint) from None
-            raise
+        if method == "GET":
+            return await response_of(self._sdk.get(path, cast_to=httpx2.Response, options=options), self._endpoint)
+        call = self._sdk.post(path, cast_to=httpx2.Response, options=options, body=body, files=files)
+        return await response_of(call, self._endpoint)

@@ -22,7 +22,7 @@ from enrich.llm.failures import (
     ThrottledError,
     TransientError,
     failure_of_status,
-    failure_of_transport,
+    response_of,
     shown,
 )
 from enrich.llm.limits import Limits, LimitSettings, Turn
@@ -33,7 +33,7 @@ from enrich.llm.refusals import Refused
 from enrich.llm.replies import Completion, EmbeddedError, MalformedReplyError, json_object, read_completion
 from enrich.llm.score_distributions import DECISIONS, read_decision, with_distributions
 from enrich.llm.server import Endpoint
-from enrich.llm.transport import UnreadableBodyError, headers_of, open_sdk
+from enrich.llm.transport import headers_of, open_sdk
 
 if TYPE_CHECKING:
     import httpx2
@@ -438,28 +438,14 @@ class Client:
             return await self.remote(self._servers.index(server), model, path, body)
         # Only with the first request: the SDK costs half a second, and a run whose answers are all cached sends none.
         import httpx2
-        from openai import APIConnectionError, APIStatusError
 
         endpoint = server.endpoint
         if server.sdk is None:
             server.sdk = open_sdk(endpoint, self.settings.timeout_seconds, self.settings.concurrency)
             server.options = {"headers": headers_of(endpoint), "params": dict(endpoint.form.query)}
         options: Any = server.options
-        try:
-            # A server that sends a byte now and then never trips the transport's own timeouts.
-            async with asyncio.timeout(self.settings.timeout_seconds):
-                return await server.sdk.post(path, cast_to=httpx2.Response, content=body, options=options)
-        except APIStatusError as error:
-            return error.response
-        except (APIConnectionError, TimeoutError, OSError, UnreadableBodyError) as error:
-            raise failure_of_transport(error, endpoint) from None
-        except Exception as error:
-            import aiohttp
-
-            # The SDK's transport does not translate some of aiohttp's errors (a reply that is not HTTP).
-            if isinstance(error, aiohttp.ClientError):
-                raise failure_of_transport(error, endpoint) from None
-            raise
+        call = server.sdk.post(path, cast_to=httpx2.Response, content=body, options=options)
+        return await response_of(call, endpoint, self.settings.timeout_seconds)
 
     def _check(self, endpoint: Endpoint, completion: Completion, request: Request, ceiling: int) -> None:
         """Raise if a well-formed reply is not an answer."""

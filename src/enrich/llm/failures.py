@@ -6,19 +6,24 @@ Nothing from a server is trusted; server texts are redacted before they are kept
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 from enrich.errors import AnswerError, ServiceError
 from enrich.llm.refusals import Refused, refused_in_fault, refused_parameter, room_left
 from enrich.llm.server import Endpoint
 from enrich.llm.transport import UnreadableBodyError
 from enrich.text import printable
+
+if TYPE_CHECKING:
+    import httpx2
 
 # A server that asks to wait for longer is treated as if it had said nothing.
 _LONGEST_RETRY_AFTER = 3600.0
@@ -152,6 +157,27 @@ def _final(status: int, codes: set[str], lowered: str, detail: str, model: str, 
         what = f"{endpoint.host} has no chat completions at that address, or no model `{model}` ({detail})"
         return ServiceError("model", what, final=True, do="check llm.base_url (it usually ends in /v1) and llm.model")
     return None
+
+
+async def response_of(call: Awaitable[httpx2.Response], endpoint: Endpoint, seconds: float | None = None) -> httpx2.Response:
+    """The HTTP response of a call of the SDK, whatever its status is, read to its end within so many seconds. Raises `TransientError`."""
+    from openai import APIConnectionError, APIStatusError
+
+    try:
+        # A server that sends a byte now and then never trips the transport's own timeouts.
+        async with asyncio.timeout(seconds):
+            return await call
+    except APIStatusError as error:
+        return error.response
+    except (APIConnectionError, TimeoutError, OSError, UnreadableBodyError) as error:
+        raise failure_of_transport(error, endpoint) from None
+    except Exception as error:
+        import aiohttp
+
+        # The SDK's transport does not translate some of aiohttp's errors (a reply that is not HTTP).
+        if isinstance(error, aiohttp.ClientError):
+            raise failure_of_transport(error, endpoint) from None
+        raise
 
 
 def failure_of_transport(error: BaseException, endpoint: Endpoint) -> TransientError:

@@ -94,11 +94,6 @@ class BatchRecords:
         self.queue_tokens[model] = tokens
         write_text_atomically(self.folder / _LIMITS, json.dumps(self.queue_tokens) + "\n", durable=False, within=self._within)
 
-    @classmethod
-    def exist(cls, config: Config) -> bool:
-        """Whether there ever was a batch."""
-        return (config.cache / "batches").is_dir()
-
     def __enter__(self) -> Self:
         self._rows.__enter__()
         return self
