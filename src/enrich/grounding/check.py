@@ -207,7 +207,7 @@ class _Check:
     def __init__(self, text: str, found: Sequence[Quantity], passages: list[Passage] | None, index: PageIndex, where: str) -> None:
         self.text, self.found, self.index, self.where = text, found, index, where
         self.passages = passages
-        self.high_ends = {id(found[low.low_of]) for low in found if low.low_of >= 0}
+        self.lows = {id(found[low.low_of]): low for low in found if low.low_of >= 0}
 
     def findings(self) -> Iterator[Finding]:
         missing: set[int] = set()
@@ -216,7 +216,7 @@ class _Check:
             if finding is not None:
                 if finding.severity == "hard":
                     missing.add(number)
-                    finding = replace(finding, span=self._span(number))
+                    finding = replace(finding, span=self._span(quantity))
                 yield finding
         if len(self.found) > _MOST_CHECKED:
             first = self.found[_MOST_CHECKED]
@@ -227,13 +227,12 @@ class _Check:
                 if finding is not None:
                     yield finding
 
-    def _span(self, number: int) -> tuple[int, int]:
+    def _span(self, quantity: Quantity) -> tuple[int, int]:
         """Where a number is in the text; with the whole range or score whose end it is. That is one statement, but years are dates."""
-        if self.found[number].kind == "year":
-            return self.found[number].start, self.found[number].end
-        low = next((low for low in range(number) if self.found[low].low_of == number), number)
-        high = max(number, self.found[number].low_of)
-        return self.found[low].start, self.found[high].end
+        if quantity.kind == "year":
+            return quantity.start, quantity.end
+        high = self.found[quantity.low_of] if quantity.low_of >= 0 else quantity
+        return self.lows.get(id(quantity), quantity).start, high.end
 
     def _stated(self, quantity: Quantity) -> Stated | None:
         if self.passages is None:
@@ -266,33 +265,33 @@ class _Check:
     def _explained(self, quantity: Quantity) -> Finding | None:
         """A soft finding if what is stated explains the number."""
         passages = self.index.numbers.passages if self.passages is None else self.passages
-        bounded = bounded_by(quantity, passages, self.text[max(0, quantity.start - 24) : quantity.start])
-        if bounded is not None:
-            return self._finding(quantity, "soft", f"is a bound: the page states {_shown(bounded)}", [bounded])
-        undated = date_without_year(quantity, passages)
-        if undated is not None:
-            return self._finding(quantity, "soft", f"has a year that the page does not give: it states {_shown(undated)}", [undated])
-        if quantity.kind == "decade" and quantity.value < 100:
-            return self._finding(quantity, "soft", "is not on the page: an age or a decade")
-        spanned = span_of_years(quantity, passages)
-        if spanned is not None:
-            return self._finding(quantity, "soft", f"is the time from {_shown(spanned[0])} to {_shown(spanned[1])}", spanned)
-        about = bool(_ABOUT.search(self.text, max(0, quantity.start - 12), quantity.start))
-        rounded = rounded_from(quantity, passages, about=about)
-        if rounded is not None:
-            return self._finding(quantity, "soft", f"is rounded from {_shown(rounded)}", [rounded])
-        converted = converted_from(quantity, passages)
-        if converted is not None:
-            return self._finding(quantity, "soft", f"is converted from {_shown(converted)}", [converted])
-        if self._counts(quantity, passages):
-            return self._finding(quantity, "soft", "counts things the page lists; the page does not give the number itself")
-        if quantity.kind == "small" and not quantity.value and not quantity.text[0].isdigit():
-            return self._finding(quantity, "soft", "says that there are none; the page does not give it as a number")
-        if quantity.low_of >= 0 or id(quantity) in self.high_ends:
-            return None  # the end of a range is not the result of a computation
-        return self._computed(quantity, passages, about)
+        why = next(self._explanations(quantity, passages), None)
+        return self._finding(quantity, "soft", *why) if why is not None else None
 
-    def _computed(self, quantity: Quantity, passages: Sequence[Passage], about: bool) -> Finding | None:
+    def _explanations(self, quantity: Quantity, passages: Sequence[Passage]) -> Iterator[tuple[str, Sequence[Stated]]]:
+        """What explains the number, with the stated values that do: the nearest explanation first."""
+        if (one := bounded_by(quantity, passages, self.text[max(0, quantity.start - 24) : quantity.start])) is not None:
+            yield f"is a bound: the page states {_shown(one)}", [one]
+        if (one := date_without_year(quantity, passages)) is not None:
+            yield f"has a year that the page does not give: it states {_shown(one)}", [one]
+        if quantity.kind == "decade" and quantity.value < 100:
+            yield "is not on the page: an age or a decade", ()
+        if (span := span_of_years(quantity, passages)) is not None:
+            yield f"is the time from {_shown(span[0])} to {_shown(span[1])}", span
+        about = bool(_ABOUT.search(self.text, max(0, quantity.start - 12), quantity.start))
+        if (one := rounded_from(quantity, passages, about=about)) is not None:
+            yield f"is rounded from {_shown(one)}", [one]
+        if (one := converted_from(quantity, passages)) is not None:
+            yield f"is converted from {_shown(one)}", [one]
+        if self._counts(quantity, passages):
+            yield "counts things the page lists; the page does not give the number itself", ()
+        if quantity.kind == "small" and not quantity.value and not quantity.text[0].isdigit():
+            yield "says that there are none; the page does not give it as a number", ()
+        # The end of a range is not the result of a computation.
+        if quantity.low_of < 0 and id(quantity) not in self.lows:
+            yield from self._computations(quantity, passages, about)
+
+    def _computations(self, quantity: Quantity, passages: Sequence[Passage], about: bool) -> Iterator[tuple[str, Sequence[Stated]]]:
         given = frozenset(reading.value for other in self.found[:_MOST_CHECKED] if other is not quantity for reading in other.readings)
         around = self.text[max(0, quantity.start - 60) : quantity.end + 40]
         summed, compared, changed = (bool(signs.search(around)) for signs in (_SUM, _COMPARED, _CHANGED))
@@ -303,12 +302,11 @@ class _Check:
         derived = derived_from(quantity, groups, given, summed=summed, compared=compared, changed=changed)
         if derived is not None:
             what, one, other = derived
-            return self._finding(quantity, "soft", f"is the {what} of {_shown(one)} and {_shown(other)}", [one, other])
+            yield f"is the {what} of {_shown(one)} and {_shown(other)}", [one, other]
         # A sum of two rows must be called one; an approximate number can be a list's total without saying so.
         total = total_of(quantity, passages, 2 if summed else 3) if summed or about else ()
         if total:
-            return self._finding(quantity, "soft", f"is the total of {len(total)} values from {_shown(total[0])} on", total[:3])
-        return None
+            yield f"is the total of {len(total)} values from {_shown(total[0])} on", total[:3]
 
     def _repeated(self, quantity: Quantity) -> list[Stated]:
         """The values around a number that the answer has from anywhere on the page, in the answer's order."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 
 from enrich.grounding.numbers import Passage, Stated
-from enrich.grounding.quantities import NUMBER, Quantity, key, prepare
+from enrich.grounding.quantities import NUMBER, Quantity, Reading, key, prepare
 from enrich.grounding.words import TABLES
 from enrich.wiki.visible import Line
 
@@ -34,14 +34,20 @@ def rounded_from(quantity: Quantity, passages: Iterable[Passage], *, about: bool
     if quantity.kind in ("year", "decade", "ordinal", "part", "date") or not mine.value or (mine.unit == "" and mine.value < 20):
         return None
     place, digits = _place(quantity), len(key(mine.value))
+    for one in _same_unit(mine, passages):
+        near = about and abs(one.reading.value - mine.value) <= mine.value * _ABOUT
+        if len(key(one.reading.value)) > digits and (near or _rounds(one.reading.value, mine.value, place)):
+            return one
+    return None
+
+
+def _same_unit(mine: Reading, passages: Iterable[Passage]) -> Iterator[Stated]:
+    """The stated values of this unit; dates and years are none."""
     for passage in passages:
         for other in passage.quantities:
             for theirs in other.readings if other.kind not in ("year", "date") else ():
-                if theirs.unit == mine.unit and len(key(theirs.value)) > digits:
-                    near = about and abs(theirs.value - mine.value) <= mine.value * _ABOUT
-                    if near or _rounds(theirs.value, mine.value, place):
-                        return Stated(other, passage.line, theirs)
-    return None
+                if theirs.unit == mine.unit:
+                    yield Stated(other, passage.line, theirs)
 
 
 def bounded_by(quantity: Quantity, passages: Iterable[Passage], before: str) -> Stated | None:
@@ -55,12 +61,10 @@ def bounded_by(quantity: Quantity, passages: Iterable[Passage], before: str) -> 
         return None
     mine = quantity.readings[0]
     low, high = (mine.value, mine.value * _BOUND) if at_least else (mine.value / _BOUND, mine.value)
-    for passage in passages:
-        for other in passage.quantities:
-            for theirs in other.readings if other.kind not in ("year", "date") else ():
-                nearer = len(key(theirs.value)) > len(key(mine.value)) or quantity.noun == other.noun != ""
-                if theirs.unit == mine.unit and low <= theirs.value <= high and nearer:
-                    return Stated(other, passage.line, theirs)
+    for one in _same_unit(mine, passages):
+        nearer = len(key(one.reading.value)) > len(key(mine.value)) or quantity.noun == one.quantity.noun != ""
+        if low <= one.reading.value <= high and nearer:
+            return one
     return None
 
 
