@@ -334,8 +334,6 @@ class _Check:
             return False
         if counted and not counted & _KINDS_OF_THINGS and not any(word[:_STEM] in self._words_near for word in counted):
             return False
-        if self._counts_itself(quantity):
-            return True
         if self.passages is None:
             return count.value in self.index.list_sizes()
         if any(map(counts_something, self.passages)):
@@ -348,16 +346,6 @@ class _Check:
         if self.passages is None:
             return self.index.quotes.text.lower()
         return " ".join(f"{one.text} {one.context} {one.section}" for one in self.passages).lower()
-
-    def _counts_itself(self, quantity: Quantity) -> bool:
-        """Whether the answer lists, right behind the number, as many things as it counts."""
-        rest = self.text[quantity.end : quantity.end + 300].split(".")[0]
-        for opening in ("(", ":", "—", " - ", "–"):
-            head, mark, series = rest.partition(opening)
-            if mark and len(head) < 60:
-                series = series.split(")")[0] if opening == "(" else series
-                return series.count(",") + series.count(";") + (", and " not in series and " and " in series) + 1 == int(quantity.value)
-        return False
 
     def _unsupported(self, quantity: Quantity) -> Finding:
         numbers = self.index.numbers

@@ -54,7 +54,7 @@ def bounded_by(quantity: Quantity, passages: Iterable[Passage], before: str) -> 
     """A stated value of the same unit that the quantity bounds: 13,624 for "more than 13,000", 2.9 for "nearly 3".
 
     `before`: the answer's words before the quantity. The stated value is at most 15 % away from the bound, and it is written with more digits or
-    counts the same.
+    counts the same things.
     """
     at_least, at_most = (bound.search(before) is not None for bound in (_AT_LEAST, _AT_MOST))
     if not (at_least or at_most) or not quantity.readings or quantity.kind in ("year", "decade", "ordinal", "part", "date"):
@@ -62,7 +62,7 @@ def bounded_by(quantity: Quantity, passages: Iterable[Passage], before: str) -> 
     mine = quantity.readings[0]
     low, high = (mine.value, mine.value * _BOUND) if at_least else (mine.value / _BOUND, mine.value)
     for one in _same_unit(mine, passages):
-        nearer = len(key(one.reading.value)) > len(key(mine.value)) or quantity.noun == one.quantity.noun != ""
+        nearer = len(key(one.reading.value)) > len(key(mine.value)) or (not mine.unit and quantity.noun == one.quantity.noun != "")
         if low <= one.reading.value <= high and nearer:
             return one
     return None
