@@ -327,11 +327,33 @@ def test_decisions_outlive_an_empty_storage_a_second_tab_and_another_report(tab:
     second = tab.context.new_page()
     second.goto(other.as_uri())
     second.keyboard.press("a")
-    says(page, "6 accepted, 6 rejected")
+    says(second, "6 accepted")
+    seen_in_front(page, "6 accepted, 6 rejected")
     second.keyboard.press("u")
-    says(page, "0 accepted, 6 rejected")
+    says(second, "0 accepted")
+    seen_in_front(page, "0 accepted, 6 rejected")
     page.reload()
     assert tally(page).startswith("0 accepted, 6 rejected")
+    second.close()
+
+
+def seen_in_front(page: Page, text: str) -> None:
+    """The tally says this once the tab is in front: Chromium does not always deliver a storage event to one in the background."""
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    says(page, text)
+
+
+def test_a_tab_that_missed_what_another_one_stored_sees_it_when_it_is_in_front(tab: Watched, tmp_path: Path) -> None:
+    workspace = many(tmp_path / "wiki", 2)
+    file = written(workspace, tmp_path / "r.html")
+    tab.page.add_init_script("addEventListener('storage', event => event.stopImmediatePropagation())")
+    page = tab.open(file)
+    second = tab.context.new_page()
+    second.goto(file.as_uri())
+    second.keyboard.press("y")
+    says(second, "1 accepted")
+    assert tally(page).startswith("0 accepted")
+    seen_in_front(page, "1 accepted")
     second.close()
 
 

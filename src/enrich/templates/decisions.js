@@ -26,12 +26,25 @@ const store = (() => {
   // reliable then. What one of them has lost comes from the other.
   function load() {
     try { for (const [key, entry] of history.state && history.state.decisions || []) merge(key, entry); } catch { /* no history here */ }
-    try {
-      for (const key of Object.keys(localStorage)) if (key.startsWith(prefix)) merge(key.slice(prefix.length), JSON.parse(localStorage.getItem(key)));
-    } catch { /* private windows and pages from files may have no storage */ }
+    fresh();
     for (const key of made.keys()) own.add(key);
     save([...made.keys()]);
   }
+  // The keys of the decisions in localStorage that are new here.
+  function fresh() {
+    const found = [];
+    try {
+      for (const key of Object.keys(localStorage)) if (key.startsWith(prefix) && merge(key.slice(prefix.length), JSON.parse(localStorage.getItem(key)))) found.push(key.slice(prefix.length));
+    } catch { /* private windows and pages from files may have no storage */ }
+    return found;
+  }
+  // A tab in the background can miss a storage event.
+  addEventListener("focus", () => {
+    const found = fresh();
+    for (const key of found) own.delete(key);
+    const pages = new Set(found.filter(key => places.has(key)).map(key => places.get(key)[0]));
+    if (pages.size) listener([...pages]);
+  });
   function save(keys) {
     // With a server, a second copy would bring back what another tab has sent.
     if (!data.serve) try { history.replaceState({ ...history.state, decisions: [...made] }, ""); } catch { /* too much for this browser */ }
