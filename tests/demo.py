@@ -10,14 +10,15 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -186,6 +187,26 @@ def page_of(seen: Seen) -> str:
 def parts_of(seen: Seen) -> list[str]:
     """The stages a request asks for."""
     return list(seen.body["response_format"]["json_schema"]["schema"]["properties"])
+
+
+@contextmanager
+def serving(command: Sequence[str]) -> Iterator[str]:
+    """The base URL of a server that we did not write: a process started by `command`, with `--port` added, once it listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            with socket.socket() as tried:
+                if server.poll() is not None or tried.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        assert server.poll() is None, "the server did not start"
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.kill()
+        server.wait()
 
 
 def default_signals() -> None:

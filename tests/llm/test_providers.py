@@ -23,7 +23,7 @@ from tests.llm.providers import PROVIDERS, UNNAMED, Server, answer, qwen_gateway
 TOML = "[stages.summary]\ntemperature = 0.3\n[stages.insights]\ntemperature = 0.3\n[stages.ratings]\ntemperature = 0.3\n"
 
 
-# Requests for one question, whatever the server does: stated here, so that a change of the constant is seen.
+# Requests for one question, for any server: written here too, so that a change of the constant is seen.
 MOST = 6
 
 

@@ -38,7 +38,7 @@ def test_a_lock_that_grows_too_large_is_divided_and_holds_the_same_rows(tmp_path
     assert (parts / ".gitattributes").read_text() == "* merge=union\n"
     assert rows(divided) == rows(whole)
     assert {state for state, _ in divided.states().values()} == {"current"}
-    # What is applied next rewrites the part of its page alone, and goes on in parts whatever the size is.
+    # What is applied next rewrites the part of its page alone, and goes on in parts at any size.
     before = {file.name: file.stat().st_mtime_ns for file in parts.glob("*.jsonl")}
     monkeypatch.setattr(lock_module, "LARGEST_WHOLE", 10**9)
     divided.append(3, "And more.")

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.demo import DemoWiki, answering, honest, honest_parts, page_of, parts_of
+from tests.demo import DemoWiki, answering, honest, honest_parts, page_of, parts_of, serving
 from tests.fake_server import Act, Seen, Serve, decision, with_logprobs
 from tests.runs.test_samples import proposal
 
@@ -202,22 +199,9 @@ def sparrow() -> Iterator[str]:
     """The base URL of a real `/v1/systemone` server that we did not write; skipped by name where its package is missing."""
     if importlib.util.find_spec("sparrow_decider") is None:
         pytest.skip("needs the package sparrow-decider (extra `decider`)")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "sparrow_decider.cli", "serve", "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(300):
-            with socket.socket() as tried:
-                if server.poll() is not None or tried.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        assert server.poll() is None, "the server did not start"
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        server.kill()
-        server.wait()
+    command = [sys.executable, "-m", "sparrow_decider.cli", "serve"]
+    with serving(command) as url:
+        yield url
 
 
 @pytest.mark.decider

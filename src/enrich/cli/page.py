@@ -35,7 +35,7 @@ def page(
     page: Annotated[str, Argument(metavar="PAGE", help="A page id or a path inside the content folder.")],
     stage: Stages = None,
     refresh: Refresh = False,
-    no_cache: Annotated[bool, Option("--no-cache", help="Ask again, whatever the page's state and even if an answer is stored.")] = False,
+    no_cache: Annotated[bool, Option("--no-cache", help="Ask again, also for current values and stored answers.")] = False,
     card: Annotated[bool, Option("--card", help="Also show the page's status card.")] = False,
     apply: Annotated[bool, Option("--apply", help="Write what was proposed, except needs-look, over-human and leap.")] = False,
     backend: Backend = None,

@@ -160,7 +160,7 @@ def _final(status: int, codes: set[str], lowered: str, detail: str, model: str, 
 
 
 async def response_of(call: Awaitable[httpx2.Response], endpoint: Endpoint, seconds: float | None = None) -> httpx2.Response:
-    """The HTTP response of a call of the SDK, whatever its status is, read to its end within so many seconds. Raises `TransientError`."""
+    """The HTTP response of a call of the SDK, with any status, read to its end within so many seconds. Raises `TransientError`."""
     from openai import APIConnectionError, APIStatusError
 
     try:
