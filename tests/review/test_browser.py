@@ -651,6 +651,40 @@ def test_a_decision_that_could_not_be_stored_is_said(chromium: Browser, served: 
     watched.context.close()
 
 
+def test_a_tab_that_sent_an_older_decision_does_not_take_away_a_later_one(chromium: Browser, served: tuple[Wiki, ReviewServer]) -> None:
+    """A tab removes from the browser's store what the server has taken. In another process it may not have seen yet what it removes."""
+    workspace, server = served
+    watched = Watched(chromium)
+    watched.page.on("dialog", lambda dialog: dialog.accept())
+    first = watched.open(server.address)
+    second = watched.context.new_page()
+    second.add_init_script(f"sessionStorage.setItem('enrich-review-tab', '{server.address.partition('#')[2]}')")
+    second.goto(server.origin)
+    for tab in (first, second):
+        ready(tab)
+    held: list[Route] = []
+    second.route("**/decisions", lambda route: held.append(route))
+    assert click(second, 0, "ratings.rigor", "skip") == "skip"
+    run(workspace, "reject", "bay-0:ratings.rigor")  # what the first tab sends
+    second.evaluate("addEventListener('storage', event => { window.removed = event.newValue === null; })")
+    first.wait_for_function("Object.keys(localStorage).some(key => key.includes('ratings.rigor'))")
+    first.evaluate("Object.keys(localStorage).filter(key => key.includes('ratings.rigor')).forEach(key => localStorage.removeItem(key))")
+    second.wait_for_function("window.removed")
+    assert held and "1 waiting for the server" in second.locator("#kept").inner_text()
+    held[0].continue_()
+    second.unroute("**/decisions")
+    all_answered(second)
+    assert "skip: rejected by" in second.locator(".refused").inner_text()
+    first.reload()
+    ready(first)
+    assert "skip: rejected by" in first.locator(".refused").inner_text()
+    # What a person drops in one tab is gone from both.
+    first.locator(".refused").get_by_role("button", name="Drop").click()
+    second.wait_for_function("!document.querySelector('.refused')")
+    assert first.evaluate(KEPT) == [] and first.locator(".refused").count() == 0
+    watched.context.close()
+
+
 # Whatever happens in whatever order
 
 INTERLEAVINGS = int(os.environ.get("ENRICH_TEST_INTERLEAVINGS", "4"))

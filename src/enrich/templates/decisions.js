@@ -6,6 +6,7 @@ const store = (() => {
   const own = new Set();   // what this tab has to send: its own decisions, and those that it found when it was loaded
   const gone = new Map();  // key → when the decision was made that this tab has no more: it is stored, or was dropped
   const past = [];
+  const DROPPED = "null";  // stored for a moment: the person gave a decision up, so no other tab keeps it
   let listener = () => {}, savedAt = 0, unsaved = false;
   const keyOf = (page, field, part) => JSON.stringify([page.page, part ? `${field.field}.${part}` : field.field, field.hash]);
   const places = new Map();  // key → [page, field, part]
@@ -63,15 +64,15 @@ const store = (() => {
   addEventListener("storage", event => {
     if (!event.key || !event.key.startsWith(prefix)) return;
     const key = event.key.slice(prefix.length);
-    if (event.newValue) try { if (merge(key, JSON.parse(event.newValue))) own.delete(key); } catch { return; }
-    else if (data.serve) {  // another tab has sent it
-      const mine = made.get(key);
-      let sent = null;
-      try { sent = JSON.parse(event.oldValue); } catch { /* not ours */ }
-      if (mine && sent && mine.at > sent.at) save([key]);
-      else made.delete(key);
+    let entry = null;
+    if (event.newValue) try { entry = JSON.parse(event.newValue); } catch { return; }
+    if (entry) {
+      if (merge(key, entry)) own.delete(key);
+      else if (made.get(key).at > entry.at) save([key]);  // written over by a tab that had not seen it
     }
-    else if (made.has(key)) save([key]);  // lost: this tab still has it
+    // A tab that has sent its decision removes it, perhaps before it sees a later one of this tab. The server takes the same decision twice.
+    else if (made.has(key) && event.newValue !== DROPPED && (own.has(key) || !data.serve)) save([key]);
+    else { made.delete(key); own.delete(key); }
     if (places.has(key)) listener([places.get(key)[0]]);
   });
 
@@ -233,7 +234,12 @@ const store = (() => {
     listener(data.pages.filter(page => fresh.has(page.page)), true);
   }
   function remove(key) { gone.set(key, made.get(key).at); made.delete(key); }
-  function drop(keys) { for (const key of keys) if (made.has(key)) remove(key); save(keys); listener(data.pages); }
+  function drop(keys) {
+    for (const key of keys) if (made.has(key)) remove(key);
+    try { for (const key of keys) localStorage.setItem(prefix + key, DROPPED); } catch { /* no storage: no other tab has it */ }
+    save(keys);
+    listener(data.pages);
+  }
   // [key, entry, part] of what was decided here and refused; also about a value that is no longer proposed.
   function refusedOf(page, field) {
     return [...made].filter(([key, entry]) => entry.refused && JSON.parse(key)[0] === page.page && baseOf(JSON.parse(key)[1]) === field.field)
