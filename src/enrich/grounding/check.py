@@ -68,7 +68,7 @@ def check_text(text: str, evidence: Sequence[str] | None, index: PageIndex, wher
     findings += _without_copied(text, about, evidence, passages, index)
     if given is not None:
         findings += check_evidence(text, given, where, same_language=language == index.language)
-    findings += check_subject(text, index, where)
+    findings += check_subject(text, given, index, where)
     return findings
 
 
@@ -152,7 +152,7 @@ _RESTATED_WORDS = 40
 _DRAWN = re.compile(r"^[ \t]*<[A-Z]\w*[\s/]", re.MULTILINE)
 
 
-def check_subject(text: str, index: PageIndex, where: str) -> list[Finding]:
+def check_subject(text: str, given: Given | None, index: PageIndex, where: str) -> list[Finding]:
     """A hard finding if less than half of the text's words are on the page in any form.
 
     Numbers and quotes can be right in a text about something else. Of 159 stored summaries of the reference wiki half have 94 % of their words
@@ -160,18 +160,20 @@ def check_subject(text: str, index: PageIndex, where: str) -> list[Finding]:
     none is below 62 %. Half of the summaries compared with another page's text stay below 50 %. A page of several sentences but less than 250
     words is paraphrased with other words, so it is not judged; one or two sentences can only be restated.
     """
-    words = index.visible.words
-    if _RESTATED_WORDS <= words < _FEWEST_PAGE_WORDS or (index.language != "en" and is_english(text)):
-        return []
     wanted = stems([text])
-    missing = wanted - index.stems
-    share = 1 - len(missing) / max(1, len(wanted))
-    if len(wanted) < _FEWEST_WORDS or share >= _LEAST_SHARE:
+    if len(wanted) < _FEWEST_WORDS or _share(wanted, given.stems if given is not None else set()) >= _LEAST_SHARE:
+        return []
+    words, share = index.visible.words, _share(wanted, index.stems)
+    if share >= _LEAST_SHARE or _RESTATED_WORDS <= words < _FEWEST_PAGE_WORDS or (index.language != "en" and is_english(text)):
         return []
     # What components draw is not in the file, so a page of few words can be about more than they say.
     drawn = words < _RESTATED_WORDS and _DRAWN.search(index.body) is not None
     severity: Severity = "hard" if not drawn and (share < _LEAST_SHARE_OF_LONG or words < _RESTATED_WORDS) else "soft"
     return [Finding("off-page", severity, f"speaks of something else: only {round(100 * share)} % of its words are on the page", where)]
+
+
+def _share(wanted: set[str], found: set[str]) -> float:
+    return len(wanted & found) / len(wanted)
 
 
 # A count of things listed is believable up to here; larger numbers are not counted by hand.

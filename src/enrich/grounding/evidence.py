@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from enrich.grounding.finding import Candidate, Finding, Severity
@@ -41,6 +42,11 @@ class Given:
             places.setdefault((match.start_line, match.end_line), match)
         self.passages: list[Passage] = [passage for match in places.values() for passage in index.passages(match)]
 
+    @cached_property
+    def stems(self) -> set[str]:
+        """The beginnings of the words of the passages, all of them the page's (see `words.stems`)."""
+        return stems(one.text for one in self.passages)
+
     def labels(self) -> list[str]:
         """What says where the evidence is: heads of tables, headings, the page's title and description."""
         return [*(part for one in self.passages for part in (one.context, one.section)), self.index.title, self.index.description]
@@ -61,7 +67,7 @@ def check_evidence(text: str, given: Given, where: str, *, same_language: bool) 
     # In a script without blanks the "words" of a sentence are its clauses: its characters are compared.
     wanted = Sentence(text, 0).content if word_count(text) <= 2 * len(text.split()) else stems([text])
     if found and same_language and len(wanted) >= _FEWEST_STEMS:
-        share = len(wanted & stems([*(one.text for one in given.passages), *given.labels()])) / len(wanted)
+        share = len(wanted & (given.stems | stems(given.labels()))) / len(wanted)
         if share < _LOW_SHARE:
             message = f"the evidence speaks of something else: it has {round(100 * share)} % of the text's words"
             yield Finding("evidence", "hard" if share < _LEAST_SHARE else "soft", message, where)

@@ -39,7 +39,7 @@ _SMALL = frozenset("of the and for in on de la von van du del der al bin at to".
 _SUFFIX = re.compile(r"(?:isms?|ists?|ians?|eans?|ans?|ics?|ish|ese|ites?|esque|ity|ers?|ia|ias|y|ies|es|s|e|o|a|is|us)$")
 _SHORTEST_STEM = 4
 _SQUEEZED_LENGTH = 6
-_NEAR_LENGTH = 6
+_FIRST_PLACES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,10 @@ class NameIndex:
         self._text = "\n".join(texts)
 
     @cached_property
+    def _lower(self) -> str:
+        return self._text.lower()
+
+    @cached_property
     def _written(self) -> frozenset[str]:
         """Every word of the page as it is written."""
         return frozenset(_WORD.findall(self._text))
@@ -119,7 +123,7 @@ class NameIndex:
     def _words(self) -> frozenset[str]:
         """Every word of the page folded, and the parts of joined ones."""
         found: set[str] = set()
-        for word in set(_WORD.findall(self._text.lower())):
+        for word in set(_WORD.findall(self._lower)):
             plain = fold(word)
             found.add(plain)
             if not plain.isalnum():
@@ -170,11 +174,28 @@ class NameIndex:
         return word[:2].isupper() and 2 <= len(plain) <= 7 and plain in self._acronyms
 
     def _has_form(self, plain: str) -> bool:
-        if plain in self._words or plain.removesuffix("s") in self._words or _stem(plain) in self._stems:
+        if (
+            self._holds(plain)  # all words are looked at only if that finds nothing
+            or plain in self._words
+            or plain.removesuffix("s") in self._words
+            or _stem(plain) in self._stems
+        ):
             return True
         if plain in _MONTHS and re.search(_MONTHS[plain], self._text):
             return True
         return any(map(self._has_other, _SAME.get(plain) or _SAME.get(plain.removesuffix("s")) or ()))
+
+    def _holds(self, plain: str) -> bool:
+        """Whether one of the first places with these letters is a whole word."""
+        text, end = self._lower, 0
+        for _ in range(_FIRST_PLACES):
+            start = text.find(plain, end)
+            if start < 0:
+                return False
+            end = start + len(plain)
+            if not any(char.isalnum() or char == "_" for char in text[start - 1 : start] + text[end : end + 1]):
+                return True
+        return False
 
     def _has_other(self, other: str) -> bool:
         """Whether the page has another word for a name: short ones (`me` for Maine) only where they are written in capitals."""

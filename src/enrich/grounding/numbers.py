@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from itertools import islice
+from itertools import accumulate, islice
 
 from enrich.grounding.number_rules import rules_of
 from enrich.grounding.quantities import MONTHS, MOST_QUANTITIES, NUMBER, Quantity, Reading, key, prepare, quantities
@@ -58,22 +58,34 @@ class NumberIndex:
 
     def __init__(self, lines: Sequence[Line], language: str = "en") -> None:
         self._lines, self._language = lines, language
-        self._text = prepare("\n".join(line.text for line in lines), language)
-        self._lower = self._text.lower()
-        self._starts: list[int] = []
-        offset = 0
-        for line in lines:
-            self._starts.append(offset)
-            offset += len(line.text) + 1
         self._passages: dict[int, Passage] = {}
+
+    # A text whose numbers are all in its evidence needs nothing of the whole page.
+
+    @cached_property
+    def _text(self) -> str:
+        return prepare("\n".join(line.text for line in self._lines), self._language)
+
+    @cached_property
+    def _lower(self) -> str:
+        return self._text.lower()
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """The offset of each line in the text."""
+        return list(accumulate((len(line.text) + 1 for line in self._lines[:-1]), initial=0))
+
+    @cached_property
+    def _numbers(self) -> list[tuple[str, int]]:
+        """(a number as it is written without commas, index of its line), in order."""
+        return [(found[0].replace(",", ""), self._index_at(found.start())) for found in NUMBER.finditer(self._text)]
 
     @cached_property
     def _digits(self) -> dict[str, list[int]]:
         """Digits of a number without outer zeros -> indexes of the lines that hold it, ascending."""
         where: dict[str, list[int]] = {}
-        for found in NUMBER.finditer(self._text):
-            index = self._index_at(found.start())
-            places = where.setdefault(found[0].replace(",", "").replace(".", "").strip("0"), [])
+        for number, index in self._numbers:
+            places = where.setdefault(number.replace(".", "").strip("0"), [])
             if not places or places[-1] != index:
                 places.append(index)
         return where
@@ -87,7 +99,7 @@ class NumberIndex:
     @cached_property
     def _squeezed(self) -> str:
         """The page without spaces and hyphens, for names."""
-        return re.sub(r"[-\s]", "", self._lower)
+        return "".join(self._lower.split()).replace("-", "")
 
     @cached_property
     def passages(self) -> tuple[Passage, ...]:
@@ -172,9 +184,8 @@ class NumberIndex:
     @cached_property
     def _sizes(self) -> list[tuple[float, int]]:
         """(power of ten, index of the line) of each number as it is written."""
-        found = ((number[0].replace(",", ""), number.start()) for number in NUMBER.finditer(self._text))
-        values = ((float(digits), start) for digits, start in found if digits.count(".") <= 1 and len(digits) < 40)
-        return [(math.log10(value), self._index_at(start)) for value, start in values if value]
+        values = ((float(digits), index) for digits, index in self._numbers if digits.count(".") <= 1 and len(digits) < 40)
+        return [(math.log10(value), index) for value, index in values if value]
 
     def stated(self, quantity: Quantity) -> Stated | None:
         """Where the page states the quantity, value and unit; None if it does not."""

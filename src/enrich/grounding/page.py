@@ -157,8 +157,8 @@ class PageIndex:
         if prose:
             found += [
                 Passage(sentence.text, sentence.start_line, "prose", "", sentence.section, self.language)
-                for sentence in self.visible.prose
-                if sentence.start_line != sentence.end_line and sentence.start_line <= prose[-1] and sentence.end_line >= prose[0]
+                for sentence in self.visible.wrapped
+                if sentence.start_line <= prose[-1] and sentence.end_line >= prose[0]
             ]
         return found
 

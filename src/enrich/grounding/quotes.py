@@ -102,6 +102,8 @@ def normalise(text: str) -> str:
     while before != text:
         before = text
         text = _once(text)
+        if text.isascii() and _MARKS.search(text) is None:
+            return text
         passes += 1
         if passes == _MOST_PASSES:  # entities within entities: each pass would remove one layer
             text = text.replace("&", "")

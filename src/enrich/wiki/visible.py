@@ -60,16 +60,16 @@ class VisibleText:
         """The sentences of running text; some run over several lines."""
         return self.sentences()
 
+    @cached_property
+    def wrapped(self) -> tuple[Sentence, ...]:
+        """The sentences of running text that run over several lines."""
+        paragraphs = (block for block in _paragraphs(self.lines, ("prose",)) if len(block) > 1)
+        found = (sentence for block in paragraphs for sentence in _sentences(block))
+        return tuple(sentence for sentence in found if sentence.start_line != sentence.end_line)
+
     def sentences(self, kinds: Sequence[Kind] = ("prose",)) -> tuple[Sentence, ...]:
         """The sentences of the lines of these kinds, in order. Consecutive lines of prose are one paragraph."""
-        found: list[Sentence] = []
-        for block in _paragraphs(self.lines, kinds):
-            text = " ".join(line.text for line in block)
-            starts = list(accumulate((len(line.text) + 1 for line in block[:-1]), initial=0))
-            for start, end in split_sentences(text):
-                first, last = block[bisect_right(starts, start) - 1], block[bisect_right(starts, end - 1) - 1]
-                found.append(Sentence(text[start:end], first.number, last.number, first.section))
-        return tuple(found)
+        return tuple(sentence for block in _paragraphs(self.lines, kinds) for sentence in _sentences(block))
 
 
 def visible(body: str) -> VisibleText:
@@ -229,6 +229,15 @@ def _paragraphs(lines: Sequence[Line], kinds: Sequence[Kind]) -> Iterator[list[L
         block.append(line)
     if block:
         yield block
+
+
+def _sentences(block: Sequence[Line]) -> Iterator[Sentence]:
+    """The sentences of one paragraph."""
+    text = " ".join(line.text for line in block)
+    starts = list(accumulate((len(line.text) + 1 for line in block[:-1]), initial=0))
+    for start, end in split_sentences(text):
+        first, last = block[bisect_right(starts, start) - 1], block[bisect_right(starts, end - 1) - 1]
+        yield Sentence(text[start:end], first.number, last.number, first.section)
 
 
 def word_count(text: str) -> int:
