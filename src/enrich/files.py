@@ -67,6 +67,11 @@ class Folders:
     root: Path
     trusted: tuple[Path, ...] = ()
 
+    def __post_init__(self) -> None:
+        # Paths are compared with these folders, and a person may name a wiki by a path from the working directory.
+        object.__setattr__(self, "root", _absolute(self.root))
+        object.__setattr__(self, "trusted", tuple(map(_absolute, self.trusted)))
+
     def allow(self, path: Path) -> bool:
         """Whether `path` is in one of the folders after all links are followed."""
         real = Path(os.path.realpath(path))
@@ -74,7 +79,7 @@ class Folders:
 
     def open(self, path: Path, flags: int, *, own: bool = False, make: bool = False) -> int:
         """A handle of `path`. Raises `OSError`, also for a link that is not allowed. `make` makes missing folders on the way."""
-        path = Path(os.path.abspath(path))  # noqa: PTH100 - without `..`: what is opened is then below the base in any case
+        path = _absolute(path)
         base = next((base for base in (self.root, *self.trusted) if path.is_relative_to(base)), None)
         if base is not None:
             try:
@@ -94,6 +99,11 @@ class Folders:
                 return there, real.relative_to(there)
         inside = own and real.is_relative_to(os.path.realpath(self.root))
         raise OSError(errno.ELOOP, _OWN_LINK if inside else _LEADS_OUT, str(path))
+
+
+def _absolute(path: Path) -> Path:
+    """The whole path without `..`: what is opened is then below its folder in any case."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - `resolve` would follow links
 
 
 def _descend(base: Path, parts: tuple[str, ...], flags: int, make: bool) -> int:

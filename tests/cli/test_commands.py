@@ -17,7 +17,7 @@ from typer.main import get_command
 
 import enrich
 from enrich.cli.main import app  # its parameters are looked at one by one
-from tests.demo import ROOT, DemoWiki, honest, own_wiki, script
+from tests.demo import ROOT, DemoWiki, honest, own_wiki, page_text, script
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -95,6 +95,26 @@ def test_init_starts_a_wiki_and_keeps_what_is_there(tmp_path: Path) -> None:
     assert wiki.enrich("init", "--json").json["written"] == []
     assert (tmp_path / "prompts" / "summary.md").read_text() == "---\nversion: 9\n---\nMine.\n"
     assert wiki.enrich("plan", "--json").json["states"][0]["state"] == "due"
+
+
+@pytest.mark.parametrize("named", [["init", "wiki"], ["init", "./wiki/"], ["init", "--wiki", "wiki"], ["init", "."], ["init", "../below/wiki"]])
+def test_a_wiki_is_named_by_a_path_from_here(tmp_path: Path, named: list[str]) -> None:
+    """Every command works as it does with the whole path, and from the wiki's folder."""
+    folder = tmp_path / "below" / "wiki"
+    (folder / "docs").mkdir(parents=True)
+    (folder / "docs" / "one.md").write_text(page_text(1))
+    here = folder if named[-1] == "." else folder.parent
+    wiki = DemoWiki.at(here)
+    started = wiki.enrich(*named)
+    assert (started.exit, started.err) == (0, ""), started.err
+    at = ["--wiki", named[-1]]
+    commands = ["run", "diff -o out.txt", "apply --all", "build", "show one", "check", "site -o out", "doctor", "cache stats", "plan"]
+    for command in commands:
+        result = wiki.enrich(*at, *command.split())
+        assert result.exit in (0, 10), (command, result.err)
+        assert "link" not in result.err, (command, result.err)
+    assert "llmSummary" in (folder / "docs" / "one.md").read_text()
+    assert (folder / "database.json").is_file() and (here / "out" / "index.html").is_file()
 
 
 def test_the_readmes_commands_run_in_its_order(tmp_path: Path) -> None:
