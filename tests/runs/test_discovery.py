@@ -86,6 +86,16 @@ def test_what_is_there_is_kept_and_an_empty_folder_says_so(tmp_path: Path) -> No
     assert empty.exit == 0 and "no page was found: set content in enrich.toml" in empty.out
 
 
+@pytest.mark.parametrize("name", ["index", "README"])
+def test_pages_that_are_named_after_nothing_but_their_folder_are_asked_about(tmp_path: Path, name: str) -> None:
+    wiki = DemoWiki.at(tmp_path, "rules")
+    for number in range(3):
+        (wiki.docs / f"rule-{number}").mkdir(parents=True)
+        (wiki.docs / f"rule-{number}" / f"{name}.md").write_text(page_text(number), encoding="utf-8")
+    assert f"most pages are named {name}" in wiki.enrich("init").out
+    assert {state for state, _ in wiki.states().values()} == {"due"}
+
+
 def test_a_wiki_of_many_languages_and_no_frontmatter_is_described(tmp_path: Path) -> None:
     texts = {
         "en": "The lamp of the tower is seen by ships that come from the south, and they are glad of it.",

@@ -62,10 +62,10 @@ def discover(root: Path, content: str | None = None) -> Discovery:
     files = find_pages(root / found, exclude=exclude, root=root)[0] if (root / found).is_dir() else []
     reasons.append(f"{counted(len(files), 'page')} below {found}{_by_folder(files)}")
     reasons += _sampled(files)
-    leaves = [file for file in files if file.stem == "index"]
-    ask = ["**/index.md", "**/index.mdx"] if len(leaves) > len(files) / 2 else []
+    name, number = max(Counter(file.stem for file in files if file.is_index).items(), key=lambda item: item[1], default=("", 0))
+    ask = [f"**/{name}.md", f"**/{name}.mdx"] if number > len(files) / 2 else []
     if ask:
-        reasons.append("most pages are named index, each in its own folder: they are asked about like all others (ask)")
+        reasons.append(f"most pages are named {name}, each in its own folder: they are asked about like all others (ask)")
     if kind.get("fields"):
         reasons.append(
             f"values are kept as {kind['name']} takes them: [fields] {', '.join(f'{k} = {v}' for k, v in kind['fields'].items())}"
