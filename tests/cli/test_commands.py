@@ -53,7 +53,7 @@ def test_every_command_and_option_has_help_and_every_command_is_in_the_readme() 
 def test_nothing_heavy_is_loaded_if_nothing_is_asked(tmp_path: Path, command: list[str]) -> None:
     wiki = DemoWiki(tmp_path, 1)
     script = "import sys, json\nfrom enrich.cli.main import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
-    heavy = {"openai", "aiohttp", "tenacity", "textual"}
+    heavy = {"openai", "aiohttp", "textual"}
     if command[0] not in ("build", "show"):  # these compare pages with each other
         heavy.add("numpy")
     script += f"print(json.dumps(sorted({heavy} & set(sys.modules))), file=sys.stderr)\n"

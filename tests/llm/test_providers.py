@@ -283,7 +283,7 @@ def test_prices_by_provider_and_alias(tmp_path: Path, toml: str, env: dict[str, 
 
 def test_several_servers_share_the_work_and_a_dead_one_loses_nothing(tmp_path: Path, serve: Serve) -> None:
     wiki = DemoWiki(tmp_path, 24, "[llm]\nconcurrency = 8\n")
-    fast, slow = serve(honest, latency=0.02), serve(honest, latency=0.1)
+    fast, slow = serve(honest, latency=0.02), serve(honest, latency=0.4)
     dead, wrong = serve(), serve(lambda seen: fake.no_model())
     dead.stop()
     urls = [server.base_url for server in (dead, fast, slow, wrong)]

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-# Internal names: what the client sends and learns cannot be seen through the command line.
-from enrich.llm.context import ContextLimits
 from enrich.llm.messages import MOST_REQUESTS, Message
 from enrich.llm.prices import Prices
+
+# Internal names: what the client sends and learns cannot be seen through the command line.
+from enrich.llm.tokens import ContextLimits
 from tests.demo import DemoWiki, page_text
 from tests.llm.asking import ask, request
 

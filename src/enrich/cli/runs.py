@@ -27,10 +27,8 @@ from enrich.cli.session import (
     progress_of_run,
 )
 from enrich.errors import UserError
-from enrich.evaluation.drift_report import drifted_fields
 from enrich.files import write_text_atomically
 from enrich.llm.server import host_of
-from enrich.runs.doctor import ending_models
 from enrich.runs.plan import BROKEN, Estimate, Plan, StageState, estimate, make_plan
 from enrich.runs.report import pull_request_body
 from enrich.runs.results import FailedQuestion, RunResult
@@ -78,6 +76,8 @@ def plan(
     exit_code: Annotated[bool, Option("--exit-code", help="Exit with 10 if something is due.")] = False,
 ) -> None:
     """Show what is due and why, with tokens and cost. Asks nothing."""
+    from enrich.runs.doctor import ending_models
+
     session: Session = ctx.obj
     _check_engine(engine)
     wiki = session.open_wiki(warn=True, llm__backend=backend, llm__model=model, llm__base_url=base_url)
@@ -190,6 +190,11 @@ def run(
     wiki = session.open_wiki(warn=True, llm__backend=backend, llm__model=model, llm__base_url=base_url, run__budget_usd=budget)
     if engine != "local" and wiki.config.llm.backend == OFFLINE:
         raise UserError(f"the offline baseline needs no engine {engine!r}", do="use --backend openai, or --engine local", exit_code=2)
+    fields: tuple[str, ...] | None = None
+    if drifted_from is not None:
+        from enrich.evaluation.drift_report import drifted_fields
+
+        fields = drifted_fields(drifted_from, wiki.config)
     options = RunOptions(
         pages=tuple(pages or ()),
         stages=tuple(stage or ()),
@@ -199,7 +204,7 @@ def run(
         read_cache=not no_cache,
         overwrite=overwrite,
         only_failed=failed,
-        fields=None if drifted_from is None else drifted_fields(drifted_from, wiki.config),
+        fields=fields,
         engine=EngineOptions(engine, wait, cancel, files, workers, ray_address),
     )
     result = run_with_progress(session, wiki, options)

@@ -16,8 +16,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 from enrich.errors import AnswerError, ServiceError
-from enrich.llm.budget import Budget, counted_usage
 from enrich.llm.failures import (
+    Refused,
     RefusedParameterError,
     ThrottledError,
     TransientError,
@@ -28,11 +28,11 @@ from enrich.llm.failures import (
 from enrich.llm.limits import Limits, LimitSettings, Turn
 from enrich.llm.messages import Attempts, Event, Reply, Request, Tally, Usage
 from enrich.llm.parameters import LEAST_ROOM, REASONING_ROOM, Parameters, reasoning_room
-from enrich.llm.prices import Price, Prices, estimate_tokens
-from enrich.llm.refusals import Refused
+from enrich.llm.prices import Budget, Price, Prices, counted_usage
 from enrich.llm.replies import Completion, EmbeddedError, MalformedReplyError, json_object, read_completion
 from enrich.llm.score_distributions import DECISIONS, read_decision, with_distributions
 from enrich.llm.server import Endpoint
+from enrich.llm.tokens import estimate_tokens
 from enrich.llm.transport import headers_of, open_sdk
 
 if TYPE_CHECKING:
@@ -228,31 +228,16 @@ class Client:
 
     async def _retried(self, asked: Asked) -> tuple[Completion, Server, int]:
         """(a completion, cut off or not, its server, its ceiling), through all transport failures. The only retry layer."""
-        try:
-            return await self._once(asked)
-        except TransientError as error:
-            if self.settings.attempts == 1:
-                raise self._given_up(error) from None
-        # Loaded and used only after a failure: it would be a quarter of an ordinary request's CPU.
-        from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
-
-        def wait(failures: int) -> float:
-            longest = min(self.settings.longest_retry_wait_seconds, self.settings.retry_wait_seconds * 2.0 ** (failures - 1))
+        wait, attempt = self.settings.retry_wait_seconds, 1
+        while True:
+            try:
+                return await self._once(asked)
+            except TransientError as error:
+                if attempt == self.settings.attempts:
+                    raise self._given_up(error) from None
             # Random waits, so that requests which failed together do not come back together.
-            return longest * self._random.uniform(0.5, 1.0)
-
-        await self._pause(wait(1))
-        retrying = AsyncRetrying(
-            stop=stop_after_attempt(self.settings.attempts - 1),
-            wait=lambda state: wait(state.attempt_number + 1),
-            retry=retry_if_exception_type(TransientError),
-            sleep=self._pause,
-            reraise=True,
-        )
-        try:
-            return await retrying(self._once, asked)
-        except TransientError as error:
-            raise self._given_up(error) from None
+            await self._pause(wait * self._random.uniform(0.5, 1.0))
+            wait, attempt = min(self.settings.longest_retry_wait_seconds, wait * 2), attempt + 1
 
     def _given_up(self, error: TransientError) -> AnswerError | ServiceError:
         """What the last of several failures means to the caller."""

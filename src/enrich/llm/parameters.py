@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Literal
 
+from enrich.llm.failures import CEILINGS, Refused
 from enrich.llm.messages import Message, Request
-from enrich.llm.refusals import CEILINGS, Refused
 from enrich.llm.score_distributions import OTHER_FORMAT, SYSTEMONE, decision_fields
 
 Structured = Literal["json_schema", "json_object", "prompt"]

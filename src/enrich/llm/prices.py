@@ -1,93 +1,29 @@
-"""The number of tokens of a text, and what tokens cost.
-
-Tokens are estimated without a tokenizer: a few counts, weighted. The weights in `_WEIGHTS` were fitted by `bench/fit_tokens.py` (least squares
-on the relative error, no negative weight) against OpenAI's o200k encoding on 400 Markdown and reST documents of installed packages, this
-repository's own pages, and translated program messages in eight languages. On 184 pages of another wiki, which were not part of the fit: sum
-+0.7 %, median 2.0 %, 95 % of the pages within 7.5 %, the worst 12.1 %. Chinese, Japanese, Korean, Russian, Spanish within 3 % in sum, French
--7 %, German -16 %, Polish -25 %: for other languages, and for other tokenizers, `Correction` learns a factor.
-"""
+"""What tokens cost, a budget in USD that is never exceeded, and the dates on which vendors shut models down."""
 
 from __future__ import annotations
 
-import math
-import re
+import asyncio
+import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import astuple, dataclass, field, fields
-from typing import TYPE_CHECKING, Annotated
+from importlib import resources
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, RootModel
-
-from enrich.errors import UserError
+from enrich.errors import EnrichError, UserError
 from enrich.llm.messages import Usage
 
 if TYPE_CHECKING:
     from enrich.config import PriceSection
 
-# Tokens for each match. A long word counts as a word too; its surplus is added here.
-_WEIGHTS: tuple[tuple[re.Pattern[str], float], ...] = (
-    (re.compile(r"[A-Za-z]+"), 0.945),
-    (re.compile(r"[A-Za-z]{8,}"), 0.490),
-    (re.compile(r"[0-9]{1,3}"), 1.648),
-    (re.compile(r"[!-/:-@\[-`{-~]+"), 0.754),
-    (re.compile(r"\n+"), 1.815),
-)
-# Each character outside ASCII, by script: letters of alphabets, typographic signs and symbols, ideographs and syllables and emoji.
-_OUTSIDE_ASCII: tuple[tuple[re.Pattern[str], float], ...] = (
-    (re.compile(r"[\u0080-\u1fff]"), 0.280),
-    (re.compile(r"[\u2000-\u2e7f]"), 0.546),
-    (re.compile(r"[\u2e80-\U0010ffff]"), 0.693),
-)
-
-# Tokens that a chat format adds to each message, and to the whole.
-PER_MESSAGE, PER_REQUEST = 4, 3
-
-# Without any usage of a model its factor is 1; so many estimated tokens of usage move it half-way.
-_PRIOR_TOKENS = 2_000.0
-# After so much usage the older usage counts half, so that a changed model shows.
-_MEMORY_TOKENS = 5_000_000.0
-_FURTHEST = 4.0
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-def estimate_tokens(text: str) -> int:
-    """Estimated tokens of `text`; 0 for an empty one. English Markdown: a page within 15 %, a wiki's sum within 5 %. Under 2 ms for 20 kB."""
-    total = sum(len(pattern.findall(text)) * weight for pattern, weight in _WEIGHTS)
-    if not text.isascii():
-        total += sum(len(pattern.findall(text)) * weight for pattern, weight in _OUTSIDE_ASCII)
-    return max(1, math.ceil(total)) if text else 0
-
-
-class Correction(RootModel[dict[str, tuple[_Positive, _Positive]]]):
-    """Per model, how many tokens the server counts for each estimated one, learned from the usage of its answers.
-
-    The data are model → (estimated tokens, counted tokens), each a sum; pydantic reads and writes them.
-    """
-
-    root: dict[str, tuple[_Positive, _Positive]] = {}
-
-    def learn(self, model: str, estimated: int, counted: int) -> None:
-        """Add one request: the tokens that were estimated, and the tokens that its usage states. Zeros are left out."""
-        if estimated <= 0 or counted <= 0:
-            return
-        before, after = self.root.get(model, (0.0, 0.0))
-        if before > _MEMORY_TOKENS:
-            before, after = before / 2, after / 2
-        self.root[model] = (before + estimated, after + counted)
-
-    def factor(self, model: str) -> float:
-        """The factor for estimates, from 1/4 to 4; 1.0 for a model without usage."""
-        estimated, counted = self.root.get(model, (0.0, 0.0))
-        factor = (counted + _PRIOR_TOKENS) / (estimated + _PRIOR_TOKENS)
-        return min(_FURTHEST, max(1 / _FURTHEST, factor))
-
-    def apply(self, model: str, estimated: int) -> int:
-        """The estimate, corrected for `model`."""
-        return round(estimated * self.factor(model))
-
-
 _MILLION = 1_000_000
 # What batches cost of the plain price, at OpenAI, Azure, Groq, Mistral and Together.
 BATCH_SHARE = 0.5
+# A usage of more than so many times what was sent or allowed is a server's mistake and not counted.
+MOST_TIMES = 4
+# No text has more bytes for a token than this (a page of tables with long runs of blanks comes nearest).
+_BYTES_PER_TOKEN = 16
+# Sums of floats are off by less than this, and every token costs more.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,3 +166,102 @@ def _from_library(model: str, provider: str = "") -> Price | None:
         return None
     # Without a known cache rate the library charges nothing for it; the plain rate is a safe guess.
     return Price(plain, cached or plain, written or plain, output)
+
+
+def shutdown_date(host: str, model: str) -> str:
+    """The date (YYYY-MM-DD) from which the vendor at `host` announced that it no longer serves a model; "" if none is known.
+
+    From a table that is part of the package (`shutdowns.json`, with its own date); other servers may serve a model of the same name for longer.
+    """
+    table: dict[str, Any] = json.loads((resources.files("enrich.llm") / "shutdowns.json").read_text(encoding="utf-8"))
+    announced: dict[str, list[str]] = table.get(host) or {}
+    return next((date for date, models in announced.items() if model in models), "")
+
+
+class BudgetSpent(EnrichError):  # noqa: N818 (the end that was asked for, not a failure)
+    """The budget does not cover the next request, and no request in flight could free some of it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reservation:
+    """Money held for one attempt, in USD. `bound`: its upper bound by the text sent and the output ceiling."""
+
+    model: str
+    bound: float
+    usd: float
+
+
+class Budget:
+    """Money in USD, reserved before a request and settled after it: what is spent plus what is reserved never exceeds `limit_usd`.
+
+    `spent_usd` starts with what others have spent.
+
+    A server can use more than a request's bound (hidden text, ignored ceilings), so reservations are bounds times the most that the model was
+    seen to use. Before anything was seen, one request at a time is sent, with up to `MOST_TIMES` its bound reserved.
+    """
+
+    def __init__(self, limit_usd: float, spent_usd: float = 0.0) -> None:
+        self.limit_usd, self.spent_usd = limit_usd, spent_usd
+        self._held: set[Reservation] = set()
+        self._times: dict[str, float] = {}
+        self._waiting: list[asyncio.Future[None]] = []
+
+    @property
+    def reserved_usd(self) -> float:
+        return sum(held.usd for held in self._held)
+
+    async def reserve(self, model: str, bound: float) -> Reservation:
+        """Reserve money for one attempt. Waits while requests in flight may still free some; then raises `BudgetSpent`."""
+        while True:
+            left = self.limit_usd - self.spent_usd - self.reserved_usd + _ROUNDING
+            times = self._times.get(model)
+            wanted = bound * (times or 1.0)
+            if wanted <= left and not (times is None and any(held.model == model for held in self._held)):
+                break
+            if not self._held:
+                raise BudgetSpent(f"${self.spent_usd:.4f} of ${self.limit_usd:.2f} is spent; the next request could cost ${wanted:.4f}")
+            settled = asyncio.get_running_loop().create_future()
+            self._waiting.append(settled)
+            await settled
+        reservation = Reservation(model, bound, wanted if times is not None else min(MOST_TIMES * bound, left))
+        self._held.add(reservation)
+        return reservation
+
+    def commit(self, bound: float) -> None:
+        """Count money that will be spent later: a request of a batch. Raises `BudgetSpent` if it is not there."""
+        if self.spent_usd + self.reserved_usd + bound > self.limit_usd + _ROUNDING:
+            raise BudgetSpent(f"${self.spent_usd:.4f} of ${self.limit_usd:.2f} is spent; the next request could cost ${bound:.4f}")
+        self.spent_usd += bound
+
+    def settle(self, reservation: Reservation, usd: float | None, *, seen: bool = False) -> float:
+        """Replace the reservation by what the attempt cost, and return that. None (unknown) counts as the request's bound.
+
+        `seen`: the server answered, so that `usd` says how much the model uses. More than was reserved is not counted.
+        """
+        self._held.remove(reservation)
+        cost = min(reservation.bound if usd is None else usd, reservation.usd)
+        self.spent_usd += cost
+        if seen:
+            times = usd / reservation.bound if usd is not None and reservation.bound else 1.0
+            self._times[reservation.model] = min(MOST_TIMES, max(1.0, times, self._times.get(reservation.model, 1.0)))
+        waiting, self._waiting = self._waiting, []
+        for settled in waiting:
+            if not settled.done():
+                settled.set_result(None)
+        return cost
+
+
+def counted_usage(stated: Usage | None, sent_bytes: int, answer_bytes: int, ceiling: int) -> tuple[Usage | None, str]:
+    """(the usage that is counted, what was wrong with the stated one or ""); None: unknown, so that the attempt's upper bound counts.
+
+    More than a few times of what was sent or allowed is a server's mistake; less than the texts' tokens at the least is raised to them.
+    """
+    if stated is None:
+        return None, ""
+    if stated.input > MOST_TIMES * sent_bytes + 1000 or stated.output > MOST_TIMES * ceiling + 1000:
+        return None, "more than was sent or allowed: the upper bound counts"
+    least_input, least_output = sent_bytes // _BYTES_PER_TOKEN, answer_bytes // _BYTES_PER_TOKEN
+    if stated.input >= least_input and stated.output >= least_output:
+        return stated, ""
+    raised = Usage(max(stated.input, least_input), stated.cached_input, stated.cache_write, max(stated.output, least_output))
+    return raised, "less than the texts have: their least number of tokens counts"

@@ -20,14 +20,15 @@ from typing import Any, Protocol
 
 from enrich.errors import AnswerError, ServiceError, UserError
 from enrich.grounding import PageIndex
-from enrich.llm.budget import BudgetSpent
 from enrich.llm.messages import AnswerWaitsError, Attempts, Reply, Request, Tally, Usage
+from enrich.llm.prices import BudgetSpent
+from enrich.llm.tokens import input_tokens
 from enrich.review.lock import Question
 from enrich.review.propose import StageAnswer
 from enrich.runs.results import FailedQuestion, RunResult, Spending, Spent, shares
 from enrich.runs.samples import Sample
 from enrich.runs.sections import SectionAsker, asked_in_sections
-from enrich.runs.service import Service, body_room, input_tokens
+from enrich.runs.service import Service, body_room
 from enrich.stages.fields import parse_answer
 from enrich.stages.judges import combined
 from enrich.stages.stage import Stage, again_request, fused_request, groups

@@ -12,14 +12,15 @@ from urllib.parse import urlsplit
 
 from enrich.errors import AnswerError, ServiceError, UserError
 from enrich.files import SETTINGS_BYTES, read_text
-from enrich.llm.context import ContextLimits, shutdown_date
 from enrich.llm.messages import Message, Request
 from enrich.llm.parameters import Parameters
+from enrich.llm.prices import shutdown_date
+from enrich.llm.tokens import ContextLimits
 from enrich.providers import AUTO, preset, provider_of
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
 from enrich.runs.plan import BROKEN
-from enrich.runs.service import affordable_workers, endpoints, first_parameters, prices_of
+from enrich.runs.service import affordable_workers, endpoints, first_parameters, prices_of, with_any_key
 from enrich.stages.calibration import read_calibration
 from enrich.stages.stage import OFFLINE, load_stages
 from enrich.wiki.pages import read_page
@@ -164,7 +165,7 @@ def _model(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
     if llm.backend == OFFLINE:
         return
     try:
-        servers = endpoints(config, {llm.key_variable or "OPENAI_API_KEY": "none", **env})
+        servers = endpoints(config, with_any_key(config, env))
         prices = prices_of(config, servers)
     except UserError:
         return  # reported by `_server`

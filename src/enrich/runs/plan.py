@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from enrich.errors import UserError
-from enrich.llm.context import ContextLimits
 from enrich.llm.messages import Request, Usage
+from enrich.llm.tokens import ContextLimits, TokenUse
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, owner
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore, blocking_flag
 from enrich.review.support import SUPPORT_LOST, page_losses
 from enrich.runs.results import FailedQuestion
-from enrich.runs.service import TokenUse, body_room, endpoints, input_tokens, output_tokens, prices_of
+from enrich.runs.service import body_room, endpoints, prices_of, with_any_key
 from enrich.stages.fields import current_value, holds
 from enrich.stages.sections import IN_SECTIONS, LEAST_ROOM, condensed_page, split_page, summaries_page
 from enrich.stages.stage import OFFLINE, Stage, fused_request, groups, load_stages
@@ -244,8 +244,7 @@ def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage], share: float = 1.0
     if config.llm.backend == OFFLINE:
         return Estimate(0, Usage(), 0.0, "", OFFLINE)
     by_name = {stage.name: stage for stage in stages}
-    # A plan needs no key.
-    servers = endpoints(config, {config.llm.key_variable or "OPENAI_API_KEY": "none", **os.environ})
+    servers = endpoints(config, with_any_key(config, os.environ))
     prices, learnt = prices_of(config, servers, share=share), TokenUse(config.cache, config.folders)
     contexts = ContextLimits(config.cache, config.llm.context_tokens, config.folders)
     requests, usage, cost, known = 0, Usage(), 0.0, True
@@ -263,9 +262,7 @@ def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage], share: float = 1.0
                 if sections is not None:
                     in_sections[page.id] = max(sections, in_sections.get(page.id, 0))
                 for request in planned:
-                    one = Usage(
-                        input=learnt.input.apply(model, input_tokens(request)), output=learnt.output.apply(model, output_tokens(request))
-                    )
+                    one = learnt.expected(request)
                     requests, usage = requests + 1, usage + one
                     if price is not None:
                         cost += (price.input_only() if request.scores else price).cost(one)

@@ -18,15 +18,16 @@ from typing import Any
 
 from enrich.errors import AnswerError, ServiceError, UserError
 from enrich.files import DATA_BYTES, locked, read_bytes, write_text_atomically
-from enrich.llm.budget import BudgetSpent
 from enrich.llm.messages import Tally, Usage, canonical_hash
+from enrich.llm.prices import BudgetSpent
+from enrich.llm.tokens import TokenUse
 from enrich.review.lock import LockFile, Question
 from enrich.review.proposals import ProposalStore
 from enrich.review.propose import StageAnswer, propose, renew
 from enrich.runs.ask import Silent, signals, terminated_as_interrupted
 from enrich.runs.comparisons import ComparisonLog, Insertions, WholeList, Work, starting_scores
 from enrich.runs.results import FailedQuestion, Journal, RunResult
-from enrich.runs.service import Service, TokenUse, input_tokens, open_service, output_tokens
+from enrich.runs.service import Service, endpoints, open_service, prices_of, with_any_key
 from enrich.stages.fields import FieldAnswer, current_value, is_missing, same, within
 from enrich.stages.importance import Comparisons, Pair, description, first_of
 from enrich.stages.stage import OFFLINE
@@ -186,9 +187,6 @@ class _Ranking:
 
     def shown(self) -> RankResult:
         """The list as it is, and what asking for the rest would take."""
-        from enrich.llm.prices import Prices
-        from enrich.llm.server import Endpoint
-
         config, model = self.config, self.comparisons.model
         listed = list(self.file.ids)
         result = RankResult(self.list.field, listed, RunResult("", config.llm.backend), placed=sorted(self.placed))
@@ -196,13 +194,12 @@ class _Ranking:
         self.assess(result)
         if config.llm.backend != OFFLINE and result.missing and (sample := self.work.next_pairs()[: config.stages.importance.pairs]):
             request = self.comparisons.request(sample)
-            learnt, price = TokenUse(config.cache, config.folders), Prices(config.prices, config.file_rates).price_of(model)
-            one = Usage(learnt.input.apply(model, input_tokens(request)), output=learnt.output.apply(model, output_tokens(request)))
+            servers = endpoints(config, with_any_key(config, os.environ))
+            one, price = TokenUse(config.cache, config.folders).expected(request), prices_of(config, servers).price_of(model)
             result.requests = -(-result.missing // config.stages.importance.pairs)
             result.tokens = Usage(one.input * result.requests, output=one.output * result.requests)
             result.cost_usd = None if price is None else round(price.cost(one) * result.requests, 6)
-            env = {"OPENAI_API_KEY": "none", **os.environ}
-            result.host, result.model = Endpoint.from_settings(config.llm.base_url, config.base_url_from, env).host, model
+            result.host, result.model = ", ".join(server.host for server in servers), model
         return result
 
     def assess(self, result: RankResult) -> None:

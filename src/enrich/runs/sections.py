@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from enrich.errors import AnswerError, ServiceError
 from enrich.grounding import Finding, PageIndex
 from enrich.llm.messages import AnswerWaitsError, Tally
-from enrich.llm.prices import estimate_tokens
+from enrich.llm.tokens import estimate_tokens
 from enrich.runs.samples import Sample
 from enrich.stages.sections import IN_SECTIONS, LEAST_ROOM, condensed_page, merged_insights, split_page, summaries_page
 from enrich.wiki.pages import Page

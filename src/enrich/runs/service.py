@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import sys
@@ -11,19 +10,15 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import TypeAdapter
-
 from enrich.errors import UserError
-from enrich.files import SETTINGS_BYTES, Folders, read_bytes, write_text_atomically
-from enrich.llm.context import ContextLimits
 from enrich.llm.messages import Attempts, Event, Reply, Request, Tally
 from enrich.llm.parameters import Parameters, reasoning_room
-from enrich.llm.prices import BATCH_SHARE, PER_MESSAGE, PER_REQUEST, Correction, Prices, PriceSource, estimate_tokens
+from enrich.llm.prices import BATCH_SHARE, Prices, PriceSource
 from enrich.llm.server import Endpoint, RequestForm
+from enrich.llm.tokens import ContextLimits, TokenUse, estimate_tokens, input_tokens
 from enrich.providers import AUTO, provider_of
 from enrich.runs.results import run_folders, spent_since
 from enrich.stages.measured_scores import DECISIONS
@@ -34,9 +29,9 @@ from enrich.wiki.wiki import Wiki
 
 if TYPE_CHECKING:
     from enrich.config import Config, LlmSection
-    from enrich.llm.budget import Budget
     from enrich.llm.cache import AnswerCache, SingleFlight
     from enrich.llm.client import Client
+    from enrich.llm.prices import Budget
     from enrich.runs.batch import Collected
 
 Baseline = Callable[[str, Page], Mapping[str, Any]]
@@ -46,53 +41,11 @@ _WORTH_A_NOTE = 2.0
 _SPARE_FILES = 24
 # A connection, and one that is being closed.
 _FILES_PER_PAGE = 2
-# Answers use about this share of their token limit until answers of the model have been seen: limits are set for the longest answers.
-_OUTPUT_SHARE = 0.35
 # Estimates err by up to a tenth. A schema of all stages has less than so many tokens.
 _USED_CONTEXT = 0.9
 _SCHEMA_TOKENS = 1500
 # In a small context, reasoning gets at most this part of it.
 _REASONING_SHARE = 4
-# Estimating a page takes over a millisecond, so a run learns from its first requests and then from a few.
-_LEARNT_FIRST, _LEARNT_EACH = 20, 25
-
-
-class TokenUse:
-    """How a model's token usage compares to the estimate, kept in the cache folder: `input` for prompts, `output` for answers."""
-
-    def __init__(self, folder: Path, within: Folders | None = None) -> None:
-        self._file, self._within = folder / "tokens.json", within
-        self._seen = 0
-        stored: dict[str, Correction] = {}
-        with suppress(OSError, ValueError):  # missing or damaged: nothing has been learnt
-            stored = TypeAdapter(dict[str, Correction]).validate_json(read_bytes(self._file, within, SETTINGS_BYTES))
-        self.input, self.output = stored.get("input", Correction()), stored.get("output", Correction())
-
-    def learn(self, request: Request, reply: Reply) -> None:
-        """Compare one reply's usage with the estimate. Replies that took several requests are left out: their usage covers several prompts."""
-        self._seen += 1
-        if reply.requests == 1 and reply.usage.input and (self._seen <= _LEARNT_FIRST or self._seen % _LEARNT_EACH == 0):
-            self.input.learn(request.model, input_tokens(request), reply.usage.input)
-            self.output.learn(request.model, output_tokens(request), reply.usage.output)
-
-    def save(self) -> None:
-        """Write the file; an error is ignored, because an estimate must not fail a run."""
-        with suppress(UserError):
-            tree = {"input": self.input.root, "output": self.output.root}
-            write_text_atomically(self._file, json.dumps(tree) + "\n", durable=False, within=self._within)
-
-
-def input_tokens(request: Request) -> int:
-    """Estimated tokens of a request's messages and schema, without the model's correction."""
-    schema = json.dumps(request.schema, separators=(",", ":")) if request.schema is not None else ""
-    messages = sum(estimate_tokens(message.content) + PER_MESSAGE for message in request.messages)
-    questions = sum(estimate_tokens("\n".join([one.instructions, *(said for _, said in one.levels)])) for one in request.scores)
-    return messages + estimate_tokens(schema) + questions + PER_REQUEST
-
-
-def output_tokens(request: Request) -> int:
-    """Estimated tokens of a request's answer, without the model's correction."""
-    return round(request.max_output_tokens * _OUTPUT_SHARE)
 
 
 def body_room(page: Page, stages: Sequence[Stage], context: int | None, factor: float) -> int | None:
@@ -226,6 +179,11 @@ def affordable_workers() -> int:
     with suppress(OSError):
         most -= len(os.listdir("/dev/fd"))
     return max(1, (most - _SPARE_FILES) // _FILES_PER_PAGE)
+
+
+def with_any_key(config: Config, env: Mapping[str, str]) -> Mapping[str, str]:
+    """`env` with some key for the configured server: a plan sends nothing and needs none."""
+    return {config.llm.key_variable or "OPENAI_API_KEY": "none", **env}
 
 
 # What the wiki's file adds to requests: it could redirect a gateway, or send another secret.
@@ -379,7 +337,7 @@ class _Spending:
 
 def _budget(wiki: Wiki) -> Budget | None:
     """The budget that the configuration sets, None without one."""
-    from enrich.llm.budget import Budget
+    from enrich.llm.prices import Budget
 
     run = wiki.config.run
     if run.budget_usd is None:
