@@ -30,7 +30,7 @@ from enrich.wiki.wiki import Wiki
 
 if TYPE_CHECKING:
     from enrich.records.database import Progress as BuildProgress
-    from enrich.runs.ask import Progress
+    from enrich.runs.pool import Progress
     from enrich.runs.results import RunResult
 
 TO_REPORT = 10  # the exit code of --exit-code (DESIGN.md section 4.2)

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -117,18 +117,6 @@ def output_rows(data: bytes) -> tuple[list[OutputRow], int]:
         except (ValidationError, RecursionError):
             unreadable += 1
     return sorted(rows, key=lambda row: row.status != 200), unreadable
-
-
-class BatchServer(Protocol):
-    """Where batches are answered."""
-
-    async def close(self) -> None: ...
-    async def upload(self, name: str, data: bytes) -> str: ...
-    async def create(self, file_id: str, name: str) -> BatchState | None: ...
-    async def find(self, name: str, since: float) -> BatchState | None: ...
-    async def state(self, batch_id: str) -> BatchState | None: ...
-    async def cancel(self, batch_id: str) -> None: ...
-    async def download(self, file_id: str) -> bytes | None: ...
 
 
 class BatchFiles:
@@ -286,3 +274,7 @@ class BatchApi:
             return await response_of(self._sdk.get(path, cast_to=httpx2.Response, options=options), self._endpoint)
         call = self._sdk.post(path, cast_to=httpx2.Response, options=options, body=body, files=files)
         return await response_of(call, self._endpoint)
+
+
+BatchServer = BatchApi | BatchFiles
+"""Where batches are answered."""

@@ -122,28 +122,32 @@ class Client:
             if server.sdk is not None:
                 await server.sdk.close()
 
-    # Where answers come at once there is one round, and nothing is kept of a reply. `runs.service.Engine` says what these do.
+    # An engine whose answers come later does these in its own way. Here answers come at once: there is one round, nothing is kept of a reply.
+
     keeps_replies = False
+    """Whether the reply to a request is there again when a run is repeated, until `forget` is called for its questions."""
 
     async def begin_round(self) -> Sequence[Any]:
+        """The batches that came since the last round (`runs.batch.Collected`)."""
         return ()
 
     async def page_done(self) -> None:
-        pass
+        """All requests about a page were handed over."""
 
     async def end_round(self) -> bool:
+        """All pages were gone through. Whether a further round may bring answers."""
         return False
 
     def batch_of(self, key: str) -> str:
-        del key
+        """A name for the request in which a question was asked before, "" if it was not."""
         return ""
 
     def remembered(self, key: str, name: str, number: int | None) -> int | None:
-        del key, name
+        """The first `number` that was given for a question and this name: estimates change while its answers are on their way."""
         return number
 
     def forget(self, key: str) -> None:
-        pass
+        """A question has its final answer."""
 
     @property
     def endpoint(self) -> Endpoint:

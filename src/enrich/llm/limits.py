@@ -159,10 +159,14 @@ class Pace:
 
 
 class ModelLimits:
-    """The limits of one model. Without side effects: all times are handed in, in monotonic seconds."""
+    """The limits of one model, and who waits for them. Without side effects: all times are handed in, in monotonic seconds.
+
+    `failed`, `unusable` and `throttled` raise the final `ServiceError` if the server has answered nothing else for too long.
+    """
 
     def __init__(self, model: str, settings: LimitSettings, rng: random.Random) -> None:
         self.model, self.settings, self._rng = model, settings, rng
+        self.waiting: deque[tuple[float, asyncio.Future[Turn]]] = deque()
         self.limit = min(START, settings.concurrency)
         self.in_flight = 0
         # Requests sent before the first 429 of a burst belong to that burst: their 429s say nothing new.
@@ -224,34 +228,28 @@ class ModelLimits:
         self._latency += latency
         self._count(fault=False)
 
-    def failed(self, now: float, asked_wait: float | None) -> bool:
-        """A request failed (5xx, timeout, reset): no growth in this round; a `Retry-After` closes the gate.
-
-        False if the server has only asked to wait for longer than the breaker allows.
-        """
+    def failed(self, now: float, asked_wait: float | None) -> None:
+        """A request failed (5xx, timeout, reset): no growth in this round; a `Retry-After` closes the gate."""
         self._count(fault=True)
-        if asked_wait is None:
-            return True
-        if self._refused_too_long(now):
-            return False
-        self._close(now, asked_wait, f"the server asked to wait {asked_wait:.1f} s")
-        return True
+        if asked_wait is not None:
+            if self._refused_too_long(now):
+                raise self._useless("server", f"only asked to wait for {self.settings.breaker_seconds:.0f} s")
+            self._close(now, asked_wait, f"the server asked to wait {asked_wait:.1f} s")
 
-    def unusable(self) -> bool:
-        """A request was refused for what is in it (400). False if so many were refused in a row that the next ones will be too."""
+    def unusable(self, detail: str) -> None:
+        """A request was refused for what is in it (400). After so many in a row the next ones will be too."""
         self._unusable += 1
-        return self._unusable <= _UNUSABLE + _UNUSABLE_EACH * self.limit
+        if self._unusable > _UNUSABLE + _UNUSABLE_EACH * self.limit:
+            raise self._useless("bad-request", f"refused every request ({detail})")
 
-    def throttled(self, now: float, burst: int, sent_at: float, asked_wait: float | None) -> tuple[float, str] | None:
-        """A 429 for a request of `burst`, sent at `sent_at`: the seconds for which the gate is closed, and why.
-
-        None if the server has refused for longer than the breaker allows.
-        """
+    def throttled(self, now: float, burst: int, sent_at: float, asked_wait: float | None) -> tuple[float, str]:
+        """A 429 for a request of `burst`, sent at `sent_at`: the seconds for which the gate is closed, and why."""
         self._new_round()
         with suppress(ValueError):
             self._sent.remove(sent_at)
         if self._refused_too_long(now):
-            return None
+            what = f"answered nothing but 429 (too many requests) for {self.settings.breaker_seconds:.0f} s"
+            raise self._useless("rate-limited", what, "; lower llm.requests_per_minute if it happens often")
         first_of_burst = burst == self.burst
         if first_of_burst:
             self.burst += 1
@@ -303,11 +301,11 @@ class ModelLimits:
     def is_held(self, now: float) -> bool:
         return now < self._gate_until
 
-    def status(self, now: float, waiting: int) -> str:
+    def status(self, now: float) -> str:
         """The requests in flight and what limits them: `12 of 16 at once (…)`, `held 3 s: …`."""
         if now < self._gate_until:
             return f"held {self._gate_until - now:.0f} s: {self._gate_why}"
-        return f"{self.in_flight} of {self.limit} at once{f' ({self.why})' if self.why and waiting else ''}"
+        return f"{self.in_flight} of {self.limit} at once{f' ({self.why})' if self.why and self.waiting else ''}"
 
     def _count(self, *, fault: bool) -> None:
         """One request of the round has ended; with the last one the limit may grow."""
@@ -335,6 +333,9 @@ class ModelLimits:
             self._first_refusal = now
         return now - self._first_refusal >= self.settings.breaker_seconds
 
+    def _useless(self, cause: str, what: str, more: str = "") -> ServiceError:
+        return ServiceError(cause, f"`{self.model}` has {what}", final=True, do=f"run again later: finished work is kept{more}")
+
     def _close(self, now: float, seconds: float, why: str) -> None:
         until = now + seconds
         if self._first_refusal is not None:
@@ -361,32 +362,14 @@ class Turn:
         self._model.clean(self._burst, latency)
 
     def failed(self, asked_wait: float | None) -> None:
-        """Report a fault. Raises the final `ServiceError` if the server has only asked to wait for `breaker_seconds`."""
-        if not self._model.failed(self._limits.clock(), asked_wait):
-            raise self._tripped("server", f"only asked to wait for {self._model.settings.breaker_seconds:.0f} s", "")
+        self._model.failed(self._limits.clock(), asked_wait)
 
     def unusable(self, detail: str) -> None:
-        """Report a 400. Raises the final `ServiceError` if the model has refused too many requests in a row."""
-        if not self._model.unusable():
-            raise self._tripped("bad-request", f"refused every request ({detail})", "")
+        self._model.unusable(detail)
 
     def throttled(self, asked_wait: float | None) -> tuple[float, str]:
-        """Report a 429: the seconds for which all requests to the model are held, and why.
-
-        Raises the final `ServiceError` if the server has said nothing else for `breaker_seconds`.
-        """
-        hold = self._model.throttled(self._limits.clock(), self._burst, self._sent_at, asked_wait)
-        if hold is None:
-            what = f"answered nothing but 429 (too many requests) for {self._model.settings.breaker_seconds:.0f} s"
-            raise self._tripped("rate-limited", what, "; lower llm.requests_per_minute if it happens often")
-        return hold
-
-    def _tripped(self, cause: str, what: str, more: str) -> ServiceError:
-        """Stop all requests; the error that says why."""
-        do = f"run again later: finished work is kept{more}"
-        error = ServiceError(cause, f"`{self._model.model}` has {what}", final=True, do=do)
-        self._limits.stop(error)
-        return error
+        """Report a 429: the seconds for which all requests to the model are held, and why."""
+        return self._model.throttled(self._limits.clock(), self._burst, self._sent_at, asked_wait)
 
     def end(self) -> None:
         self._model.in_flight -= 1
@@ -410,7 +393,6 @@ class Limits:
             # A whole page must fit through, so a tenth of a minute may be sent at once.
             self._ceilings.append((Bucket(tokens / 60 * 0.9, tokens / 10), True, "llm.tokens_per_minute"))
         self._models: dict[str, ModelLimits] = {}
-        self._waiting: dict[str, deque[tuple[float, asyncio.Future[Turn]]]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._waking: asyncio.Handle | None = None
         self._stopped: ServiceError | None = None
@@ -422,12 +404,10 @@ class Limits:
         limits = self._models.get(model)
         if limits is None:
             limits = self._models[model] = ModelLimits(model, self._settings, self._rng)
-            self._waiting[model] = deque()
-        queue = self._waiting[model]
-        if not queue and self._wait(limits, tokens) == 0:
+        if not limits.waiting and self._wait(limits, tokens) == 0:
             return self._start(limits, tokens)
         future: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
-        queue.append((tokens, future))
+        limits.waiting.append((tokens, future))
         self.wake()
         try:
             return await future
@@ -439,9 +419,7 @@ class Limits:
     def status(self) -> str:
         """What each model's requests are doing, on one line."""
         now, named = self.clock(), len(self._models) > 1
-        return ", ".join(
-            f"{f'{name}: ' if named else ''}{limits.status(now, len(self._waiting[name]))}" for name, limits in self._models.items()
-        )
+        return ", ".join(f"{f'{name}: ' if named else ''}{limits.status(now)}" for name, limits in self._models.items())
 
     def is_held(self, model: str) -> bool:
         """Whether the server asked to wait with requests to this model."""
@@ -450,9 +428,9 @@ class Limits:
     def stop(self, error: ServiceError) -> None:
         """Give no further turns: all who wait, and all who ask from now on, get `error`. Turns that were given stay valid."""
         self._stopped = error
-        for queue in self._waiting.values():
-            while queue:
-                _, future = queue.popleft()
+        for limits in self._models.values():
+            while limits.waiting:
+                _, future = limits.waiting.popleft()
                 if not future.done():
                     future.set_exception(error)
 
@@ -469,12 +447,11 @@ class Limits:
             self._timer = None
         waits: list[float] = []
         given = 0
-        for name, queue in self._waiting.items():
-            limits = self._models[name]
-            while queue:
-                tokens, future = queue[0]
+        for limits in self._models.values():
+            while limits.waiting:
+                tokens, future = limits.waiting[0]
                 if future.done():
-                    queue.popleft()
+                    limits.waiting.popleft()
                     continue
                 wait = self._wait(limits, tokens)
                 if wait != 0:
@@ -483,7 +460,7 @@ class Limits:
                 if given == _AT_ONCE:
                     self.wake()
                     return
-                queue.popleft()
+                limits.waiting.popleft()
                 future.set_result(self._start(limits, tokens))
                 given += 1
         if waits:

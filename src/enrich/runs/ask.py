@@ -1,46 +1,138 @@
-"""Questions about one page (`Asker`) and about many (`PagePool`): from the answer cache, or in one request a page.
+"""Questions about one page: from the answer cache, or in one request a page.
 
-Answers are validated, verified and asked for again where needed (DESIGN.md sections 3.3 to 3.5). As many workers as the configured concurrency
-take the pages in page order; the engine decides how many requests are in flight. A page's failure is part of the result. What no later request
-can overcome ends the run: requests in flight are finished, stored and booked, the rest stays due.
+Answers are validated, verified and asked for again where needed (DESIGN.md sections 3.3 to 3.5). A page's failure is part of the result.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import signal
-import threading
-import traceback
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from time import perf_counter
-from typing import Any, Protocol
+from typing import Annotated, Any
 
-from enrich.errors import AnswerError, ServiceError, UserError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from enrich.errors import AnswerError, ServiceError
 from enrich.grounding import PageIndex
 from enrich.llm.messages import AnswerWaitsError, Attempts, Reply, Request, Tally, Usage
-from enrich.llm.prices import BudgetSpent
 from enrich.llm.tokens import input_tokens
 from enrich.review.lock import Question
 from enrich.review.propose import StageAnswer
-from enrich.runs.results import FailedQuestion, RunResult, Spending, Spent, shares
-from enrich.runs.samples import Sample
+from enrich.runs.results import FailedQuestion, Spending, shared
 from enrich.runs.sections import SectionAsker, asked_in_sections
 from enrich.runs.service import Service, body_room
-from enrich.stages.fields import parse_answer
+from enrich.stages.fields import FieldAnswer, parse_answer
 from enrich.stages.judges import combined
+from enrich.stages.measured_scores import DECISIONS
 from enrich.stages.stage import Stage, again_request, fused_request, groups
 from enrich.text import printable
-from enrich.wiki.page_files import PageFile
-from enrich.wiki.pages import Page, read_page
+from enrich.wiki.pages import Page
 from enrich.wiki.wiki import now_iso
+
+_Count = Annotated[int, Field(ge=0, lt=10**12)]
+
+# An invalid part is asked for again at most twice, an unsupported one once (DESIGN.md sections 3.4 and 3.5).
+_INVALID_AGAIN = 2
+_UNSUPPORTED_AGAIN = 1
+
+
+@dataclass(slots=True, eq=False)
+class Sample:
+    """One sample of a stage's question about a page: its best valid answer so far, and what is wrong with the last one.
+
+    `fields` is None without a valid answer. `closed`: nothing more is asked about it.
+    """
+
+    stage: Stage
+    number: int
+    key: str
+    data: Any = None
+    fields: Sequence[FieldAnswer] | None = None
+    problems: list[str] = field(default_factory=list)
+    error: AnswerError | ServiceError = field(default_factory=lambda: AnswerError("invalid"))
+    spent: Tally = field(default_factory=Tally)
+    asked: str = ""
+    cached: bool = False
+    closed: bool = False
+    invalid: int = 0
+    unsupported: int = 0
+    sections: int = 0
+
+    def about(self, page: Page) -> Sample:
+        """The same question about another page."""
+        return Sample(self.stage, self.number, self.stage.key(page, self.number))
+
+    def judge(self, data: Any, index: PageIndex) -> None:
+        """Check one answer; keep it if it is valid and has no more hard findings than the one before."""
+        try:
+            fields = self.stage.judge(data, index)
+        except AnswerError as error:
+            self.refuse(error)
+            return
+        self.problems = _hard(fields)
+        if self.fields is None or len(self.problems) <= len(_hard(self.fields)):
+            self.data, self.fields = data, fields
+
+    def refuse(self, error: AnswerError) -> None:
+        self.problems, self.error = [error.detail], error
+
+    def wants_again(self) -> bool:
+        """Whether to ask for this once more; counts the request. A decision endpoint would say the same again."""
+        if not self.problems or self.stage.method == DECISIONS:
+            return False
+        if self.fields is None:
+            self.invalid += 1
+            return self.invalid <= _INVALID_AGAIN
+        # A re-ask for support that came back invalid counts too.
+        self.unsupported += 1
+        return self.unsupported <= _UNSUPPORTED_AGAIN
+
+    def entry(self) -> dict[str, Any]:
+        """The cache's entry. `again`: a re-ask is still to come, so that a run that is killed before it continues there."""
+        entry = {
+            "answer": self.data,
+            "usage": self.spent.usage.counts(),
+            "cost_usd": self.spent.cost_usd,
+            "model": self.stage.model,
+            "asked": self.asked,
+        }
+        if self.sections:
+            entry["sections"] = self.sections
+        return entry if self.closed else {**entry, "again": True}
+
+    def load(self, entry: Mapping[str, Any], index: PageIndex) -> bool:
+        """Take the answer of a cache entry; whether it is final. An entry that is no longer valid is ignored."""
+        try:
+            stored = _Entry.model_validate(entry)
+            fields = self.stage.judge(stored.answer, index)
+            spent = Tally(1, Usage(**(stored.usage or {})), stored.cost_usd)
+        except (AnswerError, ValidationError, TypeError):
+            return False
+        self.data, self.fields, self.asked, self.sections, self.spent = stored.answer, fields, stored.asked, stored.sections or 0, spent
+        self.problems = _hard(fields) if stored.again else []
+        self.cached = self.closed = not self.problems
+        return self.closed
+
+
+class _Entry(BaseModel):
+    """A cache's entry. The cache can have come with a clone, so it is read like a server's answer."""
+
+    model_config = ConfigDict(strict=True)
+    answer: Any
+    usage: dict[str, _Count] | None = None
+    cost_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    asked: str = ""
+    sections: _Count | None = None
+    again: bool = False
+
+
+def _hard(fields: Iterable[FieldAnswer]) -> list[str]:
+    return [f"{finding.where}: {finding.message}" for answer in fields for finding in answer.hard]
 
 
 @dataclass(slots=True)
 class PageResult:
-    """The answers to one page's questions, the failures, and what was spent: `spent` in all, `spending` by stage and model.
+    """The answers to one page's questions, the failures, and what was spent.
 
     `waiting` are stages whose answer comes in a batch. `sections` is the number of parts that a page was asked in because it does not fit into
     the model's context, 0 if it was asked whole.
@@ -52,8 +144,7 @@ class PageResult:
     asked: list[str] = field(default_factory=list)
     cached: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
-    spent: Tally = field(default_factory=Tally)
-    spending: Spending = field(default_factory=lambda: Spending(Spent))
+    spent: Spending = field(default_factory=Spending)
     sections: int = 0
 
     def fail(self, stages: Iterable[str], cause: str, detail: str) -> None:
@@ -212,12 +303,10 @@ class Asker:
         try:
             reply = await client.send(replace(request, questions=questions), tally, attempts)
         finally:
-            result.spent.add(tally.usage, tally.cost_usd, tally.requests)
-            for sample, usage, cost in _shared(samples, tally.usage, tally.cost_usd):
-                result.spending[sample.stage.name, sample.stage.model].add(usage, cost, tally.requests)
+            result.spent.book(request.model, [sample.stage.name for sample in samples], tally)
         if self.service.tokens is not None:
             self.service.tokens.learn(request, reply)
-        for sample, usage, cost in _shared(samples, reply.usage, reply.cost_usd):
+        for sample, usage, cost in shared(samples, reply.usage, reply.cost_usd):
             sample.spent.add(usage, cost)
         return reply
 
@@ -262,13 +351,6 @@ class Asker:
         )
 
 
-def _shared(samples: Sequence[Sample], usage: Usage, cost_usd: float | None) -> Iterator[tuple[Sample, Usage, float | None]]:
-    """Each sample with its equal share of what a request took."""
-    cost = None if cost_usd is None else cost_usd / len(samples)
-    for sample, share in zip(samples, shares(usage, len(samples)), strict=True):
-        yield sample, share, cost
-
-
 def _judge(text: str, samples: Iterable[Sample], index: PageIndex) -> None:
     """Give each sample its part of the answer `text`."""
     try:
@@ -287,202 +369,3 @@ def _judge(text: str, samples: Iterable[Sample], index: PageIndex) -> None:
 def _again(page: Page, first: Request, answer: str, samples: Sequence[Sample]) -> Request:
     problems = {sample.stage.name: sample.problems for sample in samples}
     return again_request(page, first, answer, [sample.stage for sample in samples], problems)
-
-
-Due = tuple[PageFile, tuple[str, ...]]
-"""A page and the names of its stages that are asked."""
-
-
-class Progress(Protocol):
-    """What a run shows while it works. All methods return at once."""
-
-    def start(self, pages: int) -> None: ...
-    def page_done(self, page: str, result: RunResult) -> None: ...
-    def note(self, line: str) -> None: ...
-    def tick(self, result: RunResult, throttle: str) -> None:
-        """Called about once a second; `throttle` is `Service.throttle()`."""
-        ...
-
-
-class Silent:
-    """Shows nothing."""
-
-    def start(self, pages: int) -> None: ...
-    def page_done(self, page: str, result: RunResult) -> None: ...
-    def note(self, line: str) -> None: ...
-    def tick(self, result: RunResult, throttle: str) -> None: ...
-
-
-@dataclass
-class PagePool:
-    """Asks about many pages and hands each page's outcome to `book`. `log` records events by name with details."""
-
-    asker: Asker
-    stages: Mapping[str, Stage]
-    workers: int
-    result: RunResult
-    progress: Progress
-    book: Callable[[PageResult, float], None]
-    log: Callable[..., None] = lambda event, **details: None
-    _stopped: bool = False
-    _interrupted: bool = False
-    _waiting: list[Due] = field(default_factory=list)
-
-    async def run(self, due: Sequence[Due]) -> None:
-        """Ask about all these pages; why it ended early is in `result`. The first signal ends it in order, the second at once."""
-        task = asyncio.current_task()
-        assert task is not None
-        with signals(lambda: self._interrupt(task)):
-            ticking = asyncio.ensure_future(self._tick())
-            try:
-                await self._rounds(due)
-            except asyncio.CancelledError:
-                if self.result.exit != 130:
-                    raise
-            except BaseExceptionGroup as errors:
-                error: BaseException = errors
-                while isinstance(error, BaseExceptionGroup):
-                    error = error.exceptions[0]
-                raise error from None
-            finally:
-                ticking.cancel()
-
-    async def _rounds(self, due: Sequence[Due]) -> None:
-        """Go through the pages, and again through those with questions that wait whenever answers have come."""
-        engine = self.asker.service.client
-        first = True
-        while True:
-            async with self._ending():
-                collected = () if engine is None else await engine.begin_round()
-                for batch in collected:
-                    self.result.collect(batch.spent, batch.spending)
-                    self.log(
-                        "collected", batch=batch.name, status=batch.status, requests=batch.spent.requests, cost_usd=batch.spent.cost_usd
-                    )
-                if (first or collected) and not self._stopped:
-                    await self._round(due)
-                    due = self._waiting
-                first = False
-            # What the budget still allowed is submitted.
-            if self.result.exit in (0, 4) and engine is not None:
-                async with self._ending():
-                    if await engine.end_round() and not self._stopped:
-                        continue
-            break
-        self.result.waiting = sum(len(names) for _, names in self._waiting)
-
-    async def _round(self, due: Sequence[Due]) -> None:
-        pages = iter(due)
-        self._waiting = []
-        self.progress.start(len(due))
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.workers, len(due))):
-                group.create_task(self._worker(pages))
-
-    async def _worker(self, pages: Iterator[Due]) -> None:
-        for file, names in pages:
-            if self._stopped:
-                return
-            async with self._ending():
-                await self._page(file, names)
-
-    @asynccontextmanager
-    async def _ending(self) -> AsyncIterator[None]:
-        """What no later request can overcome ends the run within the block."""
-        try:
-            yield
-        except BudgetSpent as error:
-            self._end(4, str(error), "raise the budget and run again: answers so far are kept")
-        except ServiceError as error:
-            self._end(1, str(error), error.do)
-        except UserError as error:
-            # A full disk, a read-only folder: what cannot be stored must not be paid for.
-            self._end(1, error.line, "")
-            self.asker.service.stop(error.line)
-
-    async def _page(self, file: PageFile, names: Sequence[str]) -> None:
-        started = perf_counter()
-        page = read_page(file)
-        outcome = PageResult(page)
-        if page.problem is not None:
-            outcome.fail(names, page.problem.kind, page.problem.reason)
-            self._done(outcome, started)
-            return
-        try:
-            await self.asker.ask(page, [self.stages[name] for name in names], outcome)
-        except (UserError, ServiceError, BudgetSpent):
-            self.result.cut_short.add(file.id)
-            self._done(outcome, started)
-            raise
-        except Exception as error:  # noqa: BLE001 - a bug on one page must not cost the answers of the other pages
-            self.log("bug", page=file.id, traceback=traceback.format_exc())
-            answered = {answer.stage for answer in outcome.answers} | {failure.stage for failure in outcome.failures}
-            detail = f"{type(error).__name__}: {error} (the traceback is in the run's journal)"
-            outcome.fail([name for name in names if name not in answered], "bug", detail)
-        self._done(outcome, started)
-        if outcome.waiting:
-            self._waiting.append((file, tuple(dict.fromkeys(outcome.waiting))))
-        if self.asker.service.client is not None:
-            await self.asker.service.client.page_done()
-        # Answers from the cache need no waiting; without this, many of them in a row would block Ctrl-C and the display.
-        await asyncio.sleep(0)
-
-    def _done(self, outcome: PageResult, started: float) -> None:
-        seconds = perf_counter() - started
-        if not outcome.waiting or outcome.answers or outcome.failures:
-            try:
-                self.book(outcome, seconds)
-            finally:
-                self.result.add(outcome, seconds)
-            if outcome.sections:
-                self.progress.note(self.result.notes[-1])
-        self.progress.page_done(outcome.page.id, self.result)
-
-    def _interrupt(self, task: asyncio.Task[Any]) -> None:
-        if self._interrupted:
-            task.cancel()
-            return
-        self._interrupted = True
-        self.progress.note("stopping: requests in flight are finished and stored; Ctrl-C again ends at once")
-        self._end(130, "interrupted", "run again: answers so far are kept")
-        self.asker.service.stop("interrupted")
-
-    def _end(self, exit_code: int, why: str, do: str) -> None:
-        """Take no further page; what is in flight is finished."""
-        self._stopped = True
-        if not self.result.stopped:
-            self.result.end(exit_code, why, do)
-            with suppress(UserError):  # a full disk may be the reason
-                self.log("stopped", why=why)
-
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(1)
-            self.progress.tick(self.result, self.asker.service.throttle())
-
-
-@contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
-    """Within the block SIGTERM raises `KeyboardInterrupt`, as Ctrl-C does. Outside the main thread signals stay as they are."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
-
-
-@contextmanager
-def signals(handler: Callable[[], None]) -> Iterator[None]:
-    """Within the block SIGINT and SIGTERM call `handler` in the running event loop, where that is possible."""
-    loop = asyncio.get_running_loop()
-    with ExitStack() as stack:
-        with suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread, or no such signals
-            for number in (signal.SIGINT, signal.SIGTERM):
-                before = signal.getsignal(number)
-                loop.add_signal_handler(number, handler)
-                stack.callback(signal.signal, number, before)
-                stack.callback(loop.remove_signal_handler, number)
-        yield

@@ -27,7 +27,8 @@ from enrich.llm.parameters import Parameters
 from enrich.llm.prices import counted_usage
 from enrich.llm.replies import Completion, EmbeddedError, MalformedReplyError, read_completion
 from enrich.runs.batch_records import BatchRecord, BatchRecords, BatchRequest, Row
-from enrich.runs.results import Spending, Spent, shares
+from enrich.runs.results import Spending
+from enrich.runs.service import EngineOptions
 from enrich.text import counted, usd
 
 # A file is submitted when it has so much: far below OpenAI's limits (50,000 requests, 200 MB), so that a batch that fails costs little.
@@ -43,28 +44,13 @@ _QUEUE_LIMIT = re.compile(r"limit:? ([\d,]+)", re.IGNORECASE)
 _BYTES_PER_TOKEN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class BatchMode:
-    """What a run does with batches beside collecting and submitting.
-
-    `wait`: until all have ended. `cancel`: cancel the open ones and submit nothing. `files`: write files for `vllm run-batch`. `live`: a request
-    that is in no batch is sent at once (the engine `local` while batches are open).
-    """
-
-    wait: bool = False
-    cancel: bool = False
-    files: bool = False
-    live: bool = False
-
-
 @dataclass(slots=True)
 class Collected:
-    """What one batch that has ended brought: `spent` in all, `spending` by stage and model."""
+    """What one batch that has ended brought."""
 
     name: str
     status: str
-    spent: Tally = field(default_factory=Tally)
-    spending: Spending = field(default_factory=lambda: Spending(Spent))
+    spent: Spending = field(default_factory=Spending)
 
 
 @dataclass(slots=True)
@@ -83,7 +69,9 @@ class _Draft:
 class BatchEngine(Client):
     """A client whose answers come from batches. One page is asked about at a time: nothing waits for a server."""
 
-    def __init__(self, *client: Any, records: BatchRecords, servers: dict[str, BatchServer], mode: BatchMode, poll_seconds: float) -> None:
+    def __init__(
+        self, *client: Any, records: BatchRecords, servers: dict[str, BatchServer], mode: EngineOptions, poll_seconds: float
+    ) -> None:
         """`client`: the arguments of `Client`. `servers` by host; "" is the one of files."""
         super().__init__(*client)
         self._records, self._batch_servers, self._mode, self._poll_seconds = records, servers, mode, poll_seconds
@@ -390,10 +378,7 @@ class BatchEngine(Client):
         if row.status != 200:
             return kept.model_copy(update={"body": self.endpoint.redact(text[:4000])})
         usage, cost = self._usage_of(record, request, body)
-        found.spent.add(usage or Usage(), cost)
-        names = [name for name, _ in request.questions]
-        for name, share in zip(names, shares(usage or Usage(), len(names)), strict=True):
-            found.spending[name, record.model].add(share, None if cost is None else cost / len(names))
+        found.spent.book(record.model, [name for name, _ in request.questions], Tally(1, usage or Usage(), cost))
         if self.endpoint.leaked_in(text, ()):
             return kept.model_copy(update={"body": "", "status": 0, "cause": "key-in-answer", "detail": "the answer has the API key in it"})
         return kept.model_copy(update={"usage": None if usage is None else usage.counts(), "cost_usd": cost})

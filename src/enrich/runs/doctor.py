@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -60,12 +60,10 @@ def examine(config: Config, env: Mapping[str, str]) -> list[Problem]:
     if not config.content.is_dir():
         return [Problem("no-content", "the content folder does not exist", str(config.content), "set wiki.content in enrich.toml")]
     wiki = Wiki.open(config)
-    checks: tuple[Callable[[Wiki, Mapping[str, str]], Iterator[Problem]], ...] = (_pages, _prompts, _server, _model, _files, _decisions)
-    return [problem for check in checks for problem in check(wiki, env)]
+    return [*_pages(wiki), *_prompts(wiki), *_server(wiki, env), *_model(wiki, env), *_files(wiki), *_decisions(wiki)]
 
 
-def _pages(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
-    del env
+def _pages(wiki: Wiki) -> Iterator[Problem]:
     config = wiki.config
     where = str(config.content)
     if not wiki.files:
@@ -81,8 +79,7 @@ def _pages(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
         )
 
 
-def _prompts(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
-    del env
+def _prompts(wiki: Wiki) -> Iterator[Problem]:
     try:
         stages = load_stages(wiki.config)
         maps = read_calibration(wiki.config)
@@ -188,9 +185,8 @@ def _model(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
         yield Problem("open-files", what, "llm.concurrency", "raise `ulimit -n`, or lower llm.concurrency")
 
 
-def _files(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
+def _files(wiki: Wiki) -> Iterator[Problem]:
     """What git should ignore and merge."""
-    del env
     root = wiki.config.root
     if not any((folder / ".git").exists() for folder in (root, *root.parents)):
         return
@@ -216,9 +212,8 @@ def _files(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
             yield Problem("no-merge-rule", f"git does not merge {name} by union, so branches conflict", ".gitattributes", do)
 
 
-def _decisions(wiki: Wiki, env: Mapping[str, str]) -> Iterator[Problem]:
+def _decisions(wiki: Wiki) -> Iterator[Problem]:
     """Lock and proposals."""
-    del env
     try:
         for _ in wiki.shared(LockFile).read():
             pass  # each entry is read, so that a damaged one is found

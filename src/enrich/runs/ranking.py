@@ -19,13 +19,12 @@ from typing import Any
 from enrich.errors import AnswerError, ServiceError, UserError
 from enrich.files import DATA_BYTES, locked, read_bytes, write_text_atomically
 from enrich.llm.messages import Tally, Usage, canonical_hash
-from enrich.llm.prices import BudgetSpent
 from enrich.llm.tokens import TokenUse
 from enrich.review.lock import LockFile, Question
 from enrich.review.proposals import ProposalStore
 from enrich.review.propose import StageAnswer, propose, renew
-from enrich.runs.ask import Silent, signals, terminated_as_interrupted
 from enrich.runs.comparisons import ComparisonLog, Insertions, WholeList, Work, starting_scores
+from enrich.runs.pool import Pool, Silent, terminated_as_interrupted
 from enrich.runs.results import FailedQuestion, Journal, RunResult
 from enrich.runs.service import Service, endpoints, open_service, prices_of, with_any_key
 from enrich.stages.fields import FieldAnswer, current_value, is_missing, same, within
@@ -221,14 +220,8 @@ class _Ranking:
         """Ask round by round until no more answers are wanted; why it ended early is in `result`."""
         size = self.config.stages.importance.pairs
         async with open_service(self.wiki, (), progress.note, env) as service:
-
-            def interrupt() -> None:
-                progress.note("stopping: requests in flight are finished and kept")
-                result.end(130, "interrupted", "run again: answers so far are kept")
-                service.stop("interrupted")
-
-            turns = asyncio.Semaphore(service.workers)
-            with signals(interrupt):
+            pool = Pool(service, result, progress, journal.write)
+            async with pool.running():
                 while not result.stopped and (pairs := self.work.next_pairs()):
                     batches = [pairs[start : start + size] for start in range(0, len(pairs), size)]
                     if self.options.calls is not None:
@@ -237,29 +230,26 @@ class _Ranking:
                             result.end(4, f"{self.options.calls} requests are sent", "run again to continue: answers so far are kept")
                             break
                     before = len(self.answers)
-                    async with asyncio.TaskGroup() as group:
-                        for batch in batches:
-                            group.create_task(self._batch(service, batch, turns, result, journal))
+                    await pool.each(batches, lambda pairs: self._batch(service, pairs, result, journal))
                     progress.note(f"{len(self.answers):,} comparisons, {max(0, self.work.missing()):,} to go")
                     if len(self.answers) == before and not result.stopped:
                         result.end(3, "no comparison of a whole round was answered", "see the failures above")
 
-    async def _batch(self, service: Service, pairs: Sequence[Pair], turns: asyncio.Semaphore, result: RunResult, journal: Journal) -> None:
+    async def _batch(self, service: Service, pairs: Sequence[Pair], result: RunResult, journal: Journal) -> None:
         """Ask about these pairs in one request, and keep the answers."""
-        tally = Tally()
+        assert service.client is not None
+        tally, request, answers = Tally(), self.comparisons.request(pairs), {}
         try:
-            async with turns:
-                if result.stopped or service.client is None:
-                    return
-                request = self.comparisons.request(pairs)
-                reply = await service.client.send(request, tally)
-                if service.tokens is not None:
-                    service.tokens.learn(request, reply)
-                answers = first_of(reply.text, pairs)
-                self.log.append(self.comparisons, answers)
-        except (AnswerError, ServiceError, UserError, BudgetSpent) as error:
-            self._failed(error, pairs, result)
-            answers = {}
+            reply = await service.client.send(request, tally)
+            if service.tokens is not None:
+                service.tokens.learn(request, reply)
+            answers = first_of(reply.text, pairs)
+            self.log.append(self.comparisons, answers)
+        except (AnswerError, ServiceError) as error:
+            if isinstance(error, ServiceError) and error.final:
+                raise
+            detail = f"{error.detail} ({len(pairs)} pairs, the first of {pairs[0].a} and {pairs[0].b})"
+            result.failed.append(FailedQuestion(pairs[0].a, self.list.stage, error.cause, detail))
         finally:
             result.spent.add(tally.usage, tally.cost_usd, tally.requests)
             journal.write("asked", requests=tally.requests, cost_usd=tally.cost_usd)
@@ -270,17 +260,6 @@ class _Ranking:
             elif not result.stopped:
                 self.work.fail(pair)
         result.asked += len(answers)
-
-    def _failed(self, error: Exception, pairs: Sequence[Pair], result: RunResult) -> None:
-        if isinstance(error, BudgetSpent):
-            result.end(4, str(error), "raise the budget and run again: answers so far are kept")
-        elif isinstance(error, UserError):
-            result.end(1, error.line)
-        elif isinstance(error, ServiceError) and error.final:
-            result.end(1, str(error), error.do)
-        elif isinstance(error, AnswerError | ServiceError):
-            pages = f"{len(pairs)} pairs, the first of {pairs[0].a} and {pairs[0].b}"
-            result.failed.append(FailedQuestion(pairs[0].a, self.list.stage, error.cause, f"{error.detail} ({pages})"))
 
     def write(self, *, change: bool) -> str:
         """Write the list with the new order if `change`, and remember it; return the file's path if it changed."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from enrich import html
 from enrich.files import Folders, write_text_atomically
 from enrich.review.proposals import Proposal, ProposalStore
-from enrich.runs.results import RunResult, spending_rows
+from enrich.runs.results import RunResult
 from enrich.text import code_span, counted, printable, usd
 from enrich.wiki.wiki import Wiki
 
@@ -46,7 +46,7 @@ def report_data(result: RunResult) -> dict[str, Any]:
     return {
         **result.document(),
         "backend": result.backend,
-        "spent": spending_rows(result.spending),
+        "spent": result.spent.rows(),
         "slowest": [{"page": page.page, "seconds": round(page.seconds, 3), "requests": page.spent.requests} for page in slowest],
         "costliest": [{"page": page.page, "cost_usd": page.spent.cost_usd, "output": page.spent.usage.output} for page in costliest],
         "changes": [proposal.document() for proposal in result.changes],

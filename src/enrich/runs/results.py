@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from enrich.errors import UserError
 from enrich.files import LOCK_BYTES, Folders, make_folder, names_in, open_file, read_bytes
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from enrich.runs.ask import PageResult
 
 
+Item = TypeVar("Item")
 # The name of a run's folder. Nothing else in `cache/runs` is read or deleted.
 _RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 
@@ -61,30 +62,46 @@ class Spent(Tally):
     answers: int = 0
 
 
-Spending = defaultdict[tuple[str, str], Spent]
-"""What was spent by (stage, model), failed attempts included."""
+@dataclass(slots=True)
+class Spending(Tally):
+    """What was spent, failed attempts included; in `parts` by (stage, model)."""
+
+    parts: defaultdict[tuple[str, str], Spent] = field(default_factory=lambda: defaultdict(Spent))
+
+    def book(self, model: str, stages: Sequence[str], tally: Tally) -> None:
+        """Add what requests about these stages took together."""
+        self.add(tally.usage, tally.cost_usd, tally.requests)
+        for stage, usage, cost in shared(stages, tally.usage, tally.cost_usd):
+            self.parts[stage, model].add(usage, cost, tally.requests)
+
+    def join(self, other: Spending) -> None:
+        """Add what was spent elsewhere."""
+        self.add(other.usage, other.cost_usd, other.requests)
+        for key, part in other.parts.items():
+            self.parts[key].add(part.usage, part.cost_usd, part.requests)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The parts as JSON."""
+        return [
+            {
+                "stage": stage,
+                "model": model,
+                "answers": spent.answers,
+                "requests": spent.requests,
+                "tokens": spent.usage.counts(),
+                "cost_usd": rounded(spent.cost_usd),
+            }
+            for (stage, model), spent in sorted(self.parts.items())
+        ]
 
 
-def spending_rows(spending: Spending) -> list[dict[str, Any]]:
-    """What was spent as JSON, one row per stage and model."""
-    return [
-        {
-            "stage": stage,
-            "model": model,
-            "answers": spent.answers,
-            "requests": spent.requests,
-            "tokens": spent.usage.counts(),
-            "cost_usd": rounded(spent.cost_usd),
-        }
-        for (stage, model), spent in sorted(spending.items())
-    ]
-
-
-def shares(usage: Usage, parts: int) -> list[Usage]:
-    """`usage` in equal parts; the first one has the remainder too, so that the sum is exact."""
-    counts = usage.counts().values()
+def shared(items: Sequence[Item], usage: Usage, cost_usd: float | None) -> Iterator[tuple[Item, Usage, float | None]]:
+    """Each item with its equal share of tokens and cost; the first one has the remainder too, so that the sum is exact."""
+    counts, parts = usage.counts().values(), len(items)
     even, rest = Usage(*(count // parts for count in counts)), Usage(*(count % parts for count in counts))
-    return [even + rest, *[even] * (parts - 1)]
+    cost = None if cost_usd is None else cost_usd / parts
+    for place, item in enumerate(items):
+        yield item, even if place else even + rest, cost
 
 
 def rounded(cost_usd: float | None) -> float | None:
@@ -113,7 +130,7 @@ class RunResult:
     held: list[tuple[str, str, str]] = field(default_factory=list)
     failed: list[FailedQuestion] = field(default_factory=list)
     skipped: int = 0
-    spent: Tally = field(default_factory=Tally)
+    spent: Spending = field(default_factory=Spending)
     seconds: float = 0.0
     stopped: str = ""
     do: str = ""
@@ -121,7 +138,6 @@ class RunResult:
     left_alone: dict[str, str] = field(default_factory=dict)
     cut_short: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
-    spending: Spending = field(default_factory=lambda: Spending(Spent))
     changes: list[Proposal] = field(default_factory=list)
     body_lines: dict[str, int] = field(default_factory=dict)
 
@@ -129,23 +145,15 @@ class RunResult:
         """Count one page's questions and what they took."""
         self.asked += len(result.asked)
         self.cached += len(result.cached)
-        self.spent.add(result.spent.usage, result.spent.cost_usd, result.spent.requests)
-        for key, spent in result.spending.items():
-            self.spending[key].add(spent.usage, spent.cost_usd, spent.requests)
+        self.spent.join(result.spent)
         for answer in result.answers:
             key = answer.stage, answer.question.model
-            if answer.stage in result.asked and key in self.spending:
-                self.spending[key].answers += 1
+            if answer.stage in result.asked and key in self.spent.parts:
+                self.spent.parts[key].answers += 1
         self.failed += result.failures
         if result.sections:
             self.notes.append(f"{result.page.id}: asked in {result.sections} sections, because it does not fit into the model's context")
         self.pages.append(PageCost(result.page.id, seconds, result.spent))
-
-    def collect(self, spent: Tally, spending: Spending) -> None:
-        """Count what a batch took; its answers are counted with their pages."""
-        self.spent.add(spent.usage, spent.cost_usd, spent.requests)
-        for key, part in spending.items():
-            self.spending[key].add(part.usage, part.cost_usd, part.requests)
 
     def end(self, exit_code: int, why: str, do: str = "") -> None:
         """Record why the run ends early; the first reason is kept."""

@@ -18,10 +18,11 @@ from enrich.review.lock import Lock, LockFile
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.review.propose import Renewal, propose, renew
 from enrich.review.pull_request import restore_held
-from enrich.runs.ask import Asker, Due, PagePool, PageResult, Progress, Silent, terminated_as_interrupted
+from enrich.runs.ask import Asker, PageResult
 from enrich.runs.plan import BROKEN, Plan, held_fields, make_plan
+from enrich.runs.pool import Due, PagePool, Progress, Silent, terminated_as_interrupted
 from enrich.runs.report import write_report
-from enrich.runs.results import FailedQuestion, Journal, RunResult, failed_questions, run_folders, spending_rows
+from enrich.runs.results import FailedQuestion, Journal, RunResult, failed_questions, run_folders
 from enrich.runs.service import EngineOptions, Service, offline, open_service
 from enrich.stages.fields import FieldAnswer, stage_of
 from enrich.stages.stage import OFFLINE, Stage, load_stages
@@ -150,7 +151,7 @@ async def _ask(
     async with open_service(wiki, stages, progress.note, env, options.engine) as service:
         asker = Asker(service, fuse=llm.fuse, read_cache=options.read_cache, run=journal.run)
         by_name = {stage.name: stage for stage in stages}
-        pool = PagePool(asker, by_name, service.workers, booking.result, progress, booking.book, journal.write)
+        pool = PagePool(service, booking.result, progress, journal.write, asker, by_name, booking.book)
         try:
             await pool.run(due)
         finally:
@@ -194,7 +195,7 @@ class _Booking:
             requests=spent.requests,
             tokens=spent.usage.counts(),
             cost_usd=spent.cost_usd,
-            spent=spending_rows(outcome.spending),
+            spent=spent.rows(),
             seconds=round(seconds, 3),
         )
 
@@ -351,7 +352,8 @@ async def _ask_missing(
     with Journal(wiki.config.cache / "runs", wiki.config.folders) as journal:
         async with open_service(wiki, stages, progress.note, env) as service:
             asker = Asker(service, fuse=llm.fuse)
-            await PagePool(asker, {stage.name: stage for stage in stages}, service.workers, result, progress, book).run(due)
+            pool = PagePool(service, result, progress, lambda event, **details: None, asker, {stage.name: stage for stage in stages}, book)
+            await pool.run(due)
 
 
 def _add_proposed(wiki: Wiki, answers: _PageAnswers, page: Page, stages: Sequence[Stage]) -> None:

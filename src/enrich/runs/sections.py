@@ -13,12 +13,11 @@ from enrich.errors import AnswerError, ServiceError
 from enrich.grounding import Finding, PageIndex
 from enrich.llm.messages import AnswerWaitsError, Tally
 from enrich.llm.tokens import estimate_tokens
-from enrich.runs.samples import Sample
 from enrich.stages.sections import IN_SECTIONS, LEAST_ROOM, condensed_page, merged_insights, split_page, summaries_page
 from enrich.wiki.pages import Page
 
 if TYPE_CHECKING:
-    from enrich.runs.ask import Asker, PageResult
+    from enrich.runs.ask import Asker, PageResult, Sample
 
 # Sections that a server still refuses are made smaller: shares of the room.
 _SMALLER = (1.0, 0.6, 0.35)
@@ -115,7 +114,7 @@ class SectionAsker:
 
     async def _section(self, section: Page, samples: Sequence[Sample]) -> list[Sample]:
         """The samples' answers about one section, stored as questions of their own. Raises `AnswerError` if one is missing."""
-        own = [Sample(sample.stage, sample.number, sample.stage.key(section, sample.number)) for sample in samples]
+        own = [sample.about(section) for sample in samples]
         asked = [sample for sample in own if not self.asker.from_cache(sample, self.index)]
         for part in ([one for one in asked if one.fields is None], [one for one in asked if one.fields is not None]):
             if part:

@@ -11,10 +11,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from enrich.errors import UserError
-from enrich.llm.messages import Attempts, Event, Reply, Request, Tally
+from enrich.llm.messages import Event
 from enrich.llm.parameters import Parameters, reasoning_room
 from enrich.llm.prices import BATCH_SHARE, Prices, PriceSource
 from enrich.llm.server import Endpoint, RequestForm
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from enrich.llm.cache import AnswerCache, SingleFlight
     from enrich.llm.client import Client
     from enrich.llm.prices import Budget
-    from enrich.runs.batch import Collected
 
 Baseline = Callable[[str, Page], Mapping[str, Any]]
 # Shorter waits are normal under a rate limit (seconds).
@@ -71,9 +70,10 @@ ENGINES = ("local", "batch", "ray")
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """The engine of a run: `local`, `batch` or `ray`. `wait`, `cancel` and `files` are `BatchMode`'s.
+    """The engine of a run: `local`, `batch` or `ray`.
 
-    `workers`: Ray actors, None: one for each processor. `ray_address`: a cluster, None: this machine.
+    What `batch` does beside collecting and submitting: `wait` until all batches have ended; `cancel` the open ones and submit nothing; write
+    `files` for `vllm run-batch`. `workers`: Ray actors, None: one for each processor. `ray_address`: a cluster, None: this machine.
     """
 
     engine: str = "local"
@@ -84,55 +84,14 @@ class EngineOptions:
     ray_address: str | None = None
 
     @property
+    def live(self) -> bool:
+        """Whether a request that is in no batch is sent at once."""
+        return self.engine != "batch"
+
+    @property
     def share(self) -> float:
         """What its requests cost, as a part of the plain price. Files are for servers of one's own."""
         return BATCH_SHARE if self.engine == "batch" and not self.files else 1.0
-
-
-class Engine(Protocol):
-    """Where questions run: requests in; replies or typed failures out, in any order. Three are built: `local`, `batch` and `ray`.
-
-    Checks, proposals, budget, journal and reports know nothing of it. A run goes through its pages in one round or more.
-    """
-
-    keeps_replies: bool
-    """Whether the reply to a request is there again when a run is repeated, until `forget` is called for its questions."""
-
-    async def send(self, request: Request, tally: Tally | None = None, attempts: Attempts | None = None) -> Reply:
-        """The reply. Raises the failures of `Client.send`, and `AnswerWaitsError` if the answer comes in a later round or run."""
-        ...
-
-    async def begin_round(self) -> Sequence[Collected]:
-        """What came since the last round."""
-        ...
-
-    async def page_done(self) -> None:
-        """All requests about a page were handed over."""
-        ...
-
-    async def end_round(self) -> bool:
-        """All pages were gone through. Whether a further round may bring answers."""
-        ...
-
-    def batch_of(self, key: str) -> str:
-        """A name for the request in which a question was asked before, "" if it was not."""
-        ...
-
-    def remembered(self, key: str, name: str, number: int | None) -> int | None:
-        """The first `number` that was given for a question and this name: estimates change while its answers are on their way."""
-        ...
-
-    def forget(self, key: str) -> None:
-        """A question has its final answer."""
-        ...
-
-    def stop(self, why: str) -> None:
-        """Send nothing more; requests in flight are finished."""
-        ...
-
-    def status(self) -> str:
-        """What is in flight and what limits it, for people."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +103,7 @@ class Service:
 
     baseline: Baseline | None = None
     answers: AnswerCache | None = None
-    client: Engine | None = None
+    client: Client | None = None
     flight: SingleFlight | None = None
     tokens: TokenUse | None = None
     contexts: ContextLimits | None = None
@@ -311,20 +270,19 @@ async def open_service(
 def _batch_engine(wiki: Wiki, options: EngineOptions, arguments: tuple[Any, ...], note: Callable[[str], None]) -> Iterator[Client]:
     """The client that reads its answers from batches."""
     from enrich.llm.batches import BatchApi, BatchFiles, BatchServer
-    from enrich.runs.batch import BatchEngine, BatchMode
+    from enrich.runs.batch import BatchEngine
     from enrich.runs.batch_records import BatchRecords
 
     config, endpoint = wiki.config, arguments[0][0]
-    mode = BatchMode(options.wait, options.cancel, options.files, live=options.engine != "batch")
-    if len(arguments[0]) > 1 and not (mode.live or mode.files):
+    if len(arguments[0]) > 1 and not (options.live or options.files):
         # The rows of a batch are at the server that answered it, and each server has limits and prices of its own.
         what = f"the engine `batch` uses one server, and llm.base_urls names {len(arguments[0])}"
         raise UserError(what, do="set llm.base_url to one of them, or write files for all with --files")
     with BatchRecords(config, note) as records:
         servers: dict[str, BatchServer] = {"": BatchFiles(records.folder, config.folders), endpoint.host: BatchApi(endpoint)}
-        if mode.live and records.names:
+        if options.live and records.names:
             note(f"{counted(len(records.names), 'batch')} open: their questions wait for `enrich run --engine batch`")
-        yield BatchEngine(*arguments, records=records, servers=servers, mode=mode, poll_seconds=config.llm.batch_poll_seconds)
+        yield BatchEngine(*arguments, records=records, servers=servers, mode=options, poll_seconds=config.llm.batch_poll_seconds)
 
 
 @dataclass(slots=True)

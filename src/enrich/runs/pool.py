@@ -1,0 +1,240 @@
+"""Questions about many pages, or other work of that kind: done by as many workers as the engine affords, until something ends the run.
+
+The engine decides how many requests are in flight. What no later request can overcome ends a run: requests in flight are finished, stored and
+booked, the rest stays due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Protocol, TypeVar
+
+from enrich.errors import ServiceError, UserError
+from enrich.llm.prices import BudgetSpent
+from enrich.runs.ask import Asker, PageResult
+from enrich.runs.results import RunResult
+from enrich.runs.service import Service
+from enrich.stages.stage import Stage
+from enrich.wiki.page_files import PageFile
+from enrich.wiki.pages import read_page
+
+Item = TypeVar("Item")
+Due = tuple[PageFile, tuple[str, ...]]
+"""A page and the names of its stages that are asked."""
+
+
+class Progress(Protocol):
+    """What a run shows while it works. All methods return at once."""
+
+    def start(self, pages: int) -> None: ...
+    def page_done(self, page: str, result: RunResult) -> None: ...
+    def note(self, line: str) -> None: ...
+    def tick(self, result: RunResult, throttle: str) -> None:
+        """Called about once a second; `throttle` is `Service.throttle()`."""
+        ...
+
+
+class Silent:
+    """Shows nothing."""
+
+    def start(self, pages: int) -> None: ...
+    def page_done(self, page: str, result: RunResult) -> None: ...
+    def note(self, line: str) -> None: ...
+    def tick(self, result: RunResult, throttle: str) -> None: ...
+
+
+@dataclass
+class Pool:
+    """Works on items until all are done or something ends the run; why it ended early is in `result`. `log` records events by name with details."""
+
+    service: Service
+    result: RunResult
+    progress: Progress
+    log: Callable[..., None]
+    _stopped: bool = field(default=False, init=False)
+    _interrupted: bool = field(default=False, init=False)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Within the block the first signal ends the run in order, the second at once."""
+        task = asyncio.current_task()
+        assert task is not None
+        with signals(lambda: self._interrupt(task)):
+            try:
+                yield
+            except asyncio.CancelledError:
+                if self.result.exit != 130:
+                    raise
+            except BaseExceptionGroup as errors:
+                error: BaseException = errors
+                while isinstance(error, BaseExceptionGroup):
+                    error = error.exceptions[0]
+                raise error from None
+
+    async def each(self, items: Sequence[Item], work: Callable[[Item], Awaitable[None]]) -> None:
+        """Do `work` on each item, in order, on as many at once as the service has workers."""
+        left = iter(items)
+
+        async def worker() -> None:
+            for item in left:
+                if self._stopped:
+                    return
+                async with self.ending():
+                    await work(item)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self.service.workers, len(items))):
+                group.create_task(worker())
+
+    @asynccontextmanager
+    async def ending(self) -> AsyncIterator[None]:
+        """What no later request can overcome ends the run within the block."""
+        try:
+            yield
+        except BudgetSpent as error:
+            self._end(4, str(error), "raise the budget and run again: answers so far are kept")
+        except ServiceError as error:
+            self._end(1, str(error), error.do)
+        except UserError as error:
+            # A full disk, a read-only folder: what cannot be stored must not be paid for.
+            self._end(1, error.line, "")
+            self.service.stop(error.line)
+
+    def _interrupt(self, task: asyncio.Task[Any]) -> None:
+        if self._interrupted:
+            task.cancel()
+            return
+        self._interrupted = True
+        self.progress.note("stopping: requests in flight are finished and stored; Ctrl-C again ends at once")
+        self._end(130, "interrupted", "run again: answers so far are kept")
+        self.service.stop("interrupted")
+
+    def _end(self, exit_code: int, why: str, do: str) -> None:
+        """Take no further item; what is in flight is finished."""
+        self._stopped = True
+        if not self.result.stopped:
+            self.result.end(exit_code, why, do)
+            with suppress(UserError):  # a full disk may be the reason
+                self.log("stopped", why=why)
+
+
+@dataclass
+class PagePool(Pool):
+    """Asks about many pages, in page order, and hands each page's outcome to `book`."""
+
+    asker: Asker
+    stages: Mapping[str, Stage]
+    book: Callable[[PageResult, float], None]
+    _waiting: list[Due] = field(default_factory=list, init=False)
+
+    async def run(self, due: Sequence[Due]) -> None:
+        """Ask about all these pages."""
+        async with self.running():
+            ticking = asyncio.ensure_future(self._tick())
+            try:
+                await self._rounds(due)
+            finally:
+                ticking.cancel()
+
+    async def _rounds(self, due: Sequence[Due]) -> None:
+        """Go through the pages, and again through those with questions that wait whenever answers have come."""
+        engine = self.service.client
+        first = True
+        while True:
+            async with self.ending():
+                collected = () if engine is None else await engine.begin_round()
+                for batch in collected:
+                    self.result.spent.join(batch.spent)
+                    self.log(
+                        "collected", batch=batch.name, status=batch.status, requests=batch.spent.requests, cost_usd=batch.spent.cost_usd
+                    )
+                if (first or collected) and not self._stopped:
+                    self._waiting = []
+                    self.progress.start(len(due))
+                    await self.each(due, self._page)
+                    due = self._waiting
+                first = False
+            # What the budget still allowed is submitted.
+            if self.result.exit in (0, 4) and engine is not None:
+                async with self.ending():
+                    if await engine.end_round() and not self._stopped:
+                        continue
+            break
+        self.result.waiting = sum(len(names) for _, names in self._waiting)
+
+    async def _page(self, asked: Due) -> None:
+        (file, names), started = asked, perf_counter()
+        page = read_page(file)
+        outcome = PageResult(page)
+        if page.problem is not None:
+            outcome.fail(names, page.problem.kind, page.problem.reason)
+            self._done(outcome, started)
+            return
+        try:
+            await self.asker.ask(page, [self.stages[name] for name in names], outcome)
+        except (UserError, ServiceError, BudgetSpent):
+            self.result.cut_short.add(file.id)
+            self._done(outcome, started)
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug on one page must not cost the answers of the other pages
+            self.log("bug", page=file.id, traceback=traceback.format_exc())
+            answered = {answer.stage for answer in outcome.answers} | {failure.stage for failure in outcome.failures}
+            detail = f"{type(error).__name__}: {error} (the traceback is in the run's journal)"
+            outcome.fail([name for name in names if name not in answered], "bug", detail)
+        self._done(outcome, started)
+        if outcome.waiting:
+            self._waiting.append((file, tuple(dict.fromkeys(outcome.waiting))))
+        if self.service.client is not None:
+            await self.service.client.page_done()
+        # Answers from the cache need no waiting; without this, many of them in a row would block Ctrl-C and the display.
+        await asyncio.sleep(0)
+
+    def _done(self, outcome: PageResult, started: float) -> None:
+        seconds = perf_counter() - started
+        if not outcome.waiting or outcome.answers or outcome.failures:
+            try:
+                self.book(outcome, seconds)
+            finally:
+                self.result.add(outcome, seconds)
+            if outcome.sections:
+                self.progress.note(self.result.notes[-1])
+        self.progress.page_done(outcome.page.id, self.result)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            self.progress.tick(self.result, self.service.throttle())
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Within the block SIGTERM raises `KeyboardInterrupt`, as Ctrl-C does. Outside the main thread signals stay as they are."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+
+
+@contextmanager
+def signals(handler: Callable[[], None]) -> Iterator[None]:
+    """Within the block SIGINT and SIGTERM call `handler` in the running event loop, where that is possible."""
+    loop = asyncio.get_running_loop()
+    with ExitStack() as stack:
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread, or no such signals
+            for number in (signal.SIGINT, signal.SIGTERM):
+                before = signal.getsignal(number)
+                loop.add_signal_handler(number, handler)
+                stack.callback(signal.signal, number, before)
+                stack.callback(loop.remove_signal_handler, number)
+        yield
