@@ -11,7 +11,8 @@ Any other exception is a bug and keeps its traceback. Errors of libraries are tr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, get_args
 
 if TYPE_CHECKING:
@@ -39,6 +40,15 @@ class UserError(EnrichError):
         text = (f"{self.where}: {self.what}" if self.where else self.what).rstrip(".")
         line = f"{text}. {self.do[:1].upper()}{self.do[1:]}" if self.do else text
         return " ".join(map(str.strip, line.splitlines())) if "\n" in line else line
+
+
+@contextmanager
+def os_errors(what: str, where: object, do: str = "") -> Iterator[None]:
+    """Within the block, an `OSError` becomes a `UserError`: `what` and the system's reason."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{what} ({error.strerror or error})", where=str(where), do=do) from None
 
 
 class AnswerError(EnrichError):

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakValueDictionary, finalize
 
 from enrich.databases import ForeignSchemaError, check_schema
-from enrich.errors import UserError
+from enrich.errors import UserError, os_errors
 from enrich.files import Folders, check_database, open_file
 
 if TYPE_CHECKING:
@@ -258,17 +258,13 @@ class SingleFlight:
 
     async def _across_processes(self, place: int) -> int:
         pause = _FIRST_LOOK
-        try:
+        with os_errors("locks cannot be kept here", self.folder, "make the folder writable, or move it"):
             if self._handle is None:
                 self._handle = open_file(self.folder / "questions", os.O_RDWR | os.O_CREAT, self._within)
                 finalize(self, os.close, self._handle)
             while not _set_lock(self._handle, place, fcntl.F_WRLCK):
                 await asyncio.sleep(pause)
                 pause = min(_LONGEST_LOOK, pause * 1.5)
-        except OSError as error:
-            raise UserError(
-                f"locks cannot be kept here ({error.strerror})", where=str(self.folder), do="make the folder writable, or move it"
-            ) from None
         return self._handle
 
 

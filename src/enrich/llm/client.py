@@ -221,7 +221,7 @@ class Client:
         schema_only = request.schema is not None and parameters.structured == "json_schema" and not parameters.in_words
         # What begins as JSON is read later, once.
         if schema_only and not completion.text.lstrip().startswith("{") and json_object(completion.text) is None:
-            server.parameters[model] = parameters.with_words()
+            server.parameters[model] = replace(parameters, in_words=True)
             self._report(Event("note", model, f"{model} answered without JSON: the schema is sent in the prompt too"))
         sent = [message.content for message in request.messages]
         if stated is not None and stated.input * _MOST_CHARACTERS_PER_TOKEN < sum(map(len, sent)):
@@ -368,28 +368,21 @@ class Client:
             turn.clean(monotonic() - started)
             server.rest = _REST
             return completion
-        except TransientError as error:
-            cause, unstated = error.cause, most if error.sent or most is None else 0.0
-            server.reached = server.reached or error.answered
-            turn.failed(error.asked_wait)
-            raise
-        except ThrottledError as error:
-            cause = "rate-limited"
-            asked.attempts.left += 1
-            seconds, why = turn.throttled(error.asked_wait)
-            self._report(Event("held", model, why, seconds=seconds))
-            raise
-        except RefusedParameterError:
-            cause = "parameter"
-            raise
-        except AnswerError as error:
+        except (TransientError, ThrottledError, RefusedParameterError, AnswerError, ServiceError) as error:
             cause = error.cause
-            turn.clean(monotonic() - started)
-            raise
-        except ServiceError as error:
-            cause = error.cause
-            if error.final:
-                self._all_out(server, error)
+            match error:
+                case TransientError():
+                    unstated = most if error.sent or most is None else 0.0
+                    server.reached = server.reached or error.answered
+                    turn.failed(error.asked_wait)
+                case ThrottledError():
+                    asked.attempts.left += 1
+                    seconds, why = turn.throttled(error.asked_wait)
+                    self._report(Event("held", model, why, seconds=seconds))
+                case AnswerError():
+                    turn.clean(monotonic() - started)
+                case ServiceError(final=True):
+                    self._all_out(server, error)
             raise
         finally:
             cost = unstated if counted is None or asked.price is None else asked.price.cost(counted)

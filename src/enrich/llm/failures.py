@@ -61,6 +61,8 @@ class TransientError(Exception):
 class ThrottledError(Exception):
     """A 429: all requests to the model wait. `asked_wait`: the `Retry-After` in seconds, None if it is missing or senseless."""
 
+    cause = "rate-limited"
+
     def __init__(self, asked_wait: float | None) -> None:
         self.asked_wait = asked_wait
         super().__init__("429")
@@ -68,6 +70,8 @@ class ThrottledError(Exception):
 
 class RefusedParameterError(Exception):
     """A status, 400 in most cases, whose message names a parameter of ours."""
+
+    cause = "parameter"
 
     def __init__(self, refused: Refused, detail: str) -> None:
         self.refused, self.detail = refused, detail
@@ -268,7 +272,7 @@ Kind = Literal[
     "bounds",
     "cache_key",
     "option",
-    "roles",
+    "merged",
     "system",
     "stream",
     "stream_usage",
@@ -333,7 +337,7 @@ def refused_parameter(param: str, message: str, options: Collection[str] = ()) -
     `options` are the names of the further parameters that were sent.
     """
     if _ROLES.search(message):
-        return Refused("roles")
+        return Refused("merged")
     if _SYSTEM.search(message):
         return Refused("system")
     field, said = param.lower(), f"{param}\n{message}".lower()

@@ -34,6 +34,15 @@ _CHARACTERS_PER_TOKEN = 5
 # Some servers give no more than this.
 _FEW_ALTERNATIVES = 5
 _BOUNDS = ("minimum", "maximum", "multipleOf", "maxItems")
+# What a refusal sets a parameter to, and the note about it.
+_SWITCHES = {
+    "temperature": (False, "takes no temperature: it is no longer sent"),
+    "cache_key": (False, "does not take prompt_cache_key: it is no longer sent"),
+    "merged": (True, "takes no two messages of one role in a row: they are sent as one"),
+    "system": (False, "takes no system message: its text begins the first message"),
+    "stream": (True, "only streams: answers are read as they come"),
+    "stream_usage": (False, "does not take stream_options: usage is not reported"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +117,6 @@ class Parameters:
             wanted = min(wanted, max(LEAST_ROOM, self.context - prompt))
         return wanted if self.largest_ceiling is None else min(wanted, self.largest_ceiling)
 
-    def with_words(self) -> Parameters:
-        """The parameters for a server that ignores schemas: the schema goes into the prompt too."""
-        return replace(self, in_words=True)
-
     def without(self, refused: Refused, sent: int) -> tuple[Parameters, str] | None:
         """The parameters after one was refused, with one line that says what changed; None if nothing is left to change.
 
@@ -120,8 +125,6 @@ class Parameters:
         match refused.parameter:
             case "ceiling":
                 return self._without_ceiling(refused, sent)
-            case "temperature" if self.temperature:
-                return replace(self, temperature=False), "takes no temperature: it is no longer sent"
             case "option" if refused.name in dict(self.options):
                 left = tuple(option for option in self.options if option[0] != refused.name)
                 return replace(self, options=left), f"does not take {refused.name}: it is no longer sent"
@@ -131,25 +134,18 @@ class Parameters:
                 return replace(self, structured="json_object"), "takes no JSON schema: it is sent in the prompt instead (json_object)"
             case "structured" if self.structured == "json_object":
                 return replace(self, structured="prompt"), "does not take response_format: the schema is sent in the prompt alone"
-            case "cache_key" if self.cache_key:
-                return replace(self, cache_key=False), "does not take prompt_cache_key: it is no longer sent"
             case "logprobs" if self.top_logprobs > _FEW_ALTERNATIVES:
-                return replace(
-                    self, top_logprobs=_FEW_ALTERNATIVES
-                ), f"is asked for at most {_FEW_ALTERNATIVES} likely tokens at each place"
+                note = f"is asked for at most {_FEW_ALTERNATIVES} likely tokens at each place"
+                return replace(self, top_logprobs=_FEW_ALTERNATIVES), note
             case "logprobs" if self.top_logprobs:
                 return replace(self, top_logprobs=0), "takes no logprobs: its scores are single draws"
             case "decisions" if not self.decisions_swapped:
                 other = OTHER_FORMAT[self.decisions]
                 return replace(self, decisions=other, decisions_swapped=True), f"is not at /{self.decisions}: /{other} is asked instead"
-            case "roles" if not self.merged:
-                return replace(self, merged=True), "takes no two messages of one role in a row: they are sent as one"
-            case "system" if self.system:
-                return replace(self, system=False), "takes no system message: its text begins the first message"
-            case "stream" if not self.stream:
-                return replace(self, stream=True), "only streams: answers are read as they come"
-            case "stream_usage" if self.stream and self.stream_usage:
-                return replace(self, stream_usage=False), "does not take stream_options: usage is not reported"
+            case "temperature" | "cache_key" | "merged" | "system" | "stream" | "stream_usage":
+                value, note = _SWITCHES[refused.parameter]
+                changes: dict[str, Any] = {refused.parameter: value}
+                return None if getattr(self, refused.parameter) == value else (replace(self, **changes), note)
         return None
 
     def _without_ceiling(self, refused: Refused, sent: int) -> tuple[Parameters, str] | None:

@@ -18,6 +18,8 @@ from enrich.llm.transport import LARGEST_BODY
 
 _THOUGHTS = re.compile(r"\s*<(think|thinking|thought|reasoning)>", re.IGNORECASE)
 _THOUGHTS_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+# The text between two lines that begin with a fence.
+_FENCED = re.compile(r"^[^\S\n]*```[^\n]*\n(.*?)^[^\S\n]*```[^\n]*$", re.MULTILINE | re.DOTALL)
 _BEGINS_OBJECT = re.compile(r'\{\s{0,20}"')
 # So many openings of an object are tried: reading one takes time in proportion to the text.
 _OPENINGS = 40
@@ -124,24 +126,11 @@ def json_object(text: str) -> dict[str, Any] | None:
     stripped = text.strip()
     if (whole := _object(stripped)) is not None:
         return whole
-    for objects in ([one for part in _fenced(stripped) if (one := _object(part)) is not None], list(_objects(stripped))):
+    fenced = (_object(part.strip()) for part in _FENCED.findall(stripped))
+    for objects in ([one for one in fenced if one is not None], list(_objects(stripped))):
         if objects:
             return objects[0] if all(one == objects[0] for one in objects) else None
     return None
-
-
-def _fenced(text: str) -> Iterator[str]:
-    """The texts in code fences."""
-    inside: list[str] | None = None
-    for line in text.split("\n") if "```" in text else ():
-        if not line.lstrip().startswith("```"):
-            if inside is not None:
-                inside.append(line)
-        elif inside is None:
-            inside = []
-        else:
-            yield "\n".join(inside).strip()
-            inside = None
 
 
 def _object(text: str) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from enrich.llm.messages import Request
@@ -109,15 +109,10 @@ def decision_fields(request: Request, form: str) -> dict[str, object]:
             for one in request.scores
         }
         return {"model": request.model, "state": text, "questions": named}
-    listed = [
-        {
-            "type": "score",
-            "name": _sent_name(one.name),
-            "instructions": one.instructions,
-            "levels": [{"label": f"{value:g}", "description": said} for value, said in one.levels],
-        }
-        for one in request.scores
-    ]
+    listed: list[object] = []
+    for one in request.scores:
+        levels = [{"label": f"{value:g}", "description": said} for value, said in one.levels]
+        listed.append({"type": "score", "name": _sent_name(one.name), "instructions": one.instructions, "levels": levels})
     return {"model": request.model, "input": text, "questions": listed}
 
 
@@ -127,7 +122,7 @@ def read_decision(body: bytes, request: Request) -> Completion:
     Raises `MalformedReplyError` if a level has no probability. A question that the model declined is the completion's refusal.
     """
     tree = parsed(body)
-    answers = dict(_answers(tree.get("answers"), request))
+    answers = _answers(tree.get("answers"), request)
     answer: dict[str, dict[str, Any]] = {}
     refusal = ""
     for question in request.scores:
@@ -146,11 +141,11 @@ def read_decision(body: bytes, request: Request) -> Completion:
     return Completion(json.dumps(answer), "stop", refusal, usage_of(tree.get("usage"), "input_tokens", "output_tokens"))
 
 
-def _answers(answers: object, request: Request) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _answers(answers: object, request: Request) -> dict[str, Mapping[str, Any]]:
     """The answers by name: a mapping, or a list in the order of the questions."""
-    names = [_sent_name(question.name) for question in request.scores]
-    pairs = answers.items() if isinstance(answers, Mapping) else zip(names, answers if isinstance(answers, list) else [], strict=False)
-    yield from ((name, answer) for name, answer in pairs if isinstance(answer, Mapping))
+    if isinstance(answers, list):
+        answers = dict(zip((_sent_name(question.name) for question in request.scores), answers, strict=False))
+    return {name: answer for name, answer in answers.items() if isinstance(answer, Mapping)} if isinstance(answers, Mapping) else {}
 
 
 def _level_shares(given: object, count: int) -> list[float] | None:

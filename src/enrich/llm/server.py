@@ -92,7 +92,8 @@ class Endpoint:
         where = _NAMED_BY.get(named_by, "llm.base_url")
         name, shown, scheme = _host(url, where)
         is_openai = name == _OPENAI_HOST or name.endswith("." + _OPENAI_HOST)
-        is_loopback = _is_loopback(name)
+        address = _address(name)
+        is_loopback = address is not None and address.is_loopback
         if is_openai and scheme != "https":
             raise UserError(f"{shown} is used over https only", where=where, do=f"write {OPENAI_URL}")
         trusted = {part.strip().lower() for part in env.get("ENRICH_TRUST_HOST", "").split(",")}
@@ -118,9 +119,9 @@ class Endpoint:
     def is_local(self) -> bool:
         """Whether the server is on this machine or in its network, so that asking costs no money."""
         name = _host(self.base_url, "")[0]
-        with suppress(ValueError):
-            return self.is_loopback or ipaddress.ip_address(name).is_private
-        return self.is_loopback or "." not in name or name.endswith((".local", ".lan", ".internal"))
+        if (address := _address(name)) is not None:
+            return address.is_loopback or address.is_private
+        return "." not in name or name.endswith((".local", ".lan", ".internal"))
 
     def path(self, model: str) -> str:
         """Where requests about a model are sent to, after the base URL."""
@@ -177,13 +178,11 @@ def _host(url: str, where: str) -> tuple[str, str, str]:
     return match["host"].strip("[]").lower(), parts.netloc.lower(), parts.scheme
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The IP address that a host is, None for a name; `localhost` is one of this machine."""
+    with suppress(ValueError):
+        return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    return None
 
 
 def holds_key(text: str, key: str) -> bool:

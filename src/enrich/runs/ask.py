@@ -169,16 +169,13 @@ class Asker:
         samples = [Sample(stage, number, stage.key(page, number)) for stage in stages for number in range(stage.samples)]
         try:
             for sample in samples:
-                if (answer := sample.stage.rule(page)) is not None:
+                answer = sample.stage.rule(page)
+                if answer is None and self.service.baseline is not None:
+                    answer = self.service.baseline(sample.stage.name, page)
+                if answer is not None:
                     sample.judge(answer, index)
                     sample.asked, sample.closed = now_iso(), True
-            samples_left = [sample for sample in samples if not sample.closed]
-            if self.service.baseline is not None:
-                for sample in samples_left:
-                    sample.judge(self.service.baseline(sample.stage.name, page), index)
-                    sample.asked, sample.closed = now_iso(), True
-                return
-            open_samples = [sample for sample in samples_left if not self.from_cache(sample, index)]
+            open_samples = [sample for sample in samples if not sample.closed and not self.from_cache(sample, index)]
             if self.service.client is None:
                 for sample in open_samples:
                     sample.cached = sample.closed = sample.fields is not None
@@ -186,16 +183,14 @@ class Asker:
             for group in self._groups(open_samples):
                 async with self.service.hold(sample.key for sample in group):
                     # While this waited, another process may have answered.
-                    left = [sample for sample in group if not self.from_cache(sample, index)]
-                    for part in ([one for one in left if one.fields is None], [one for one in left if one.fields is not None]):
-                        if part:
-                            try:
-                                await self._answer(page, index, part, result)
-                            except AnswerWaitsError:
-                                for sample in part:
-                                    # Too long as a whole: its sections wait.
-                                    sample.closed = sample.closed and (sample.fields is not None or sample.error.cause != "too-long")
-                                result.waiting += [sample.stage.name for sample in part if not sample.closed]
+                    for part in self.unanswered(group, index):
+                        try:
+                            await self._answer(page, index, part, result)
+                        except AnswerWaitsError:
+                            for sample in part:
+                                # Too long as a whole: its sections wait.
+                                sample.closed = sample.closed and (sample.fields is not None or sample.error.cause != "too-long")
+                            result.waiting += [sample.stage.name for sample in part if not sample.closed]
         finally:
             for stage in stages:
                 self._book(stage, [sample for sample in samples if sample.stage is stage], result)
@@ -215,6 +210,11 @@ class Asker:
                     before.setdefault("" if client is None else client.batch_of(sample.key), []).append(sample)
                 found += before.values()
         return found
+
+    def unanswered(self, samples: Iterable[Sample], index: PageIndex) -> list[list[Sample]]:
+        """The samples whose final answer is not in the cache: those without an answer, and those that are to be asked for again."""
+        left = [sample for sample in samples if not self.from_cache(sample, index)]
+        return [part for part in ([one for one in left if one.fields is None], [one for one in left if one.fields is not None]) if part]
 
     def from_cache(self, sample: Sample, index: PageIndex) -> bool:
         """Whether the cache holds the final answer. An answer that is still to be asked for again is loaded to continue from there."""
@@ -367,5 +367,4 @@ def _judge(text: str, samples: Iterable[Sample], index: PageIndex) -> None:
 
 
 def _again(page: Page, first: Request, answer: str, samples: Sequence[Sample]) -> Request:
-    problems = {sample.stage.name: sample.problems for sample in samples}
-    return again_request(page, first, answer, [sample.stage for sample in samples], problems)
+    return again_request(page, first, answer, [sample.stage for sample in samples], {one.stage.name: one.problems for one in samples})

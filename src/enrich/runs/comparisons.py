@@ -8,11 +8,11 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
-from typing import Protocol
 
 from enrich.databases import origin
-from enrich.errors import UserError
+from enrich.errors import os_errors
 from enrich.files import LOCK_BYTES, Folders, make_folder, open_file, read_bytes
+from enrich.runs.results import write_whole
 from enrich.stages.importance import Comparisons, Pair
 from enrich.stages.pairwise import Insertion, Preferences
 from enrich.wiki.rankings import score
@@ -48,48 +48,24 @@ class ComparisonLog:
 
     def append(self, comparisons: Comparisons, answers: Mapping[Pair, bool]) -> None:
         """Keep these answers, safe from the end of this process. Raises `UserError` if they cannot be written."""
-        try:
+        with os_errors("answers cannot be kept", self._file, "make room or make it writable"):
             make_folder(self._file.parent, self._within)
             handle = open_file(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, self._within)
             with os.fdopen(handle, "ab", buffering=0) as stream:
                 key = origin(self._file)
                 bodies = [json.dumps([pair.a, pair.b, first, comparisons.key(pair)]).encode() for pair, first in answers.items()]
                 # A line that was cut off ends at this newline.
-                rest = memoryview(b"\n" + b"".join(body + b" " + _seal(body, key) + b"\n" for body in bodies))
-                while rest:
-                    rest = rest[stream.write(rest) :]
-        except OSError as error:
-            raise UserError(
-                f"answers cannot be kept ({error.strerror})", where=str(self._file), do="make room or make it writable"
-            ) from None
+                write_whole(stream, b"\n" + b"".join(body + b" " + _seal(body, key) + b"\n" for body in bodies))
 
 
 def _seal(body: bytes, key: bytes) -> bytes:
     return hashlib.blake2b(body, digest_size=12, key=key).hexdigest().encode()
 
 
-class Work(Protocol):
-    """A ranking under way."""
-
-    def next_pairs(self) -> list[Pair]:
-        """The next questions, which do not depend on each other's answers; [] if no more are wanted."""
-        ...
-
-    def hear(self, pair: Pair, first: bool) -> None:
-        """Take in an answer: whether A comes first."""
-        ...
-
-    def fail(self, pair: Pair) -> None:
-        """Take note that a question has no usable answer."""
-        ...
-
-    def missing(self) -> int:
-        """How many more answers are wanted."""
-        ...
-
-    def order(self) -> list[str]:
-        """All ids of the list, best first."""
-        ...
+def _oriented(a: str, b: str, seen: set[Pair], random: Random) -> Pair:
+    """The pair in an order that was not asked about, else in either one: models prefer what comes first."""
+    pair, turned = Pair(a, b), Pair(b, a)
+    return turned if pair in seen or (turned not in seen and random.random() < 0.5) else pair
 
 
 class WholeList:
@@ -105,34 +81,35 @@ class WholeList:
         self._seen: set[Pair] = set()
 
     def next_pairs(self) -> list[Pair]:
+        """The next questions, which do not depend on each other's answers; [] if no more are wanted."""
         missing = self.missing()
         if missing <= 0:
             return []
         self.preferences.update()
         # Seeded: the same answers give the same questions.
         random = Random(f"{len(self.preferences)} {len(self._seen)}")
-        found = []
-        for one, other in self.preferences.pairs(random)[:missing]:
-            pair = Pair(self._ids[one], self._ids[other])
-            turned = Pair(pair.b, pair.a)
-            found.append(turned if pair in self._seen or (turned not in self._seen and random.random() < 0.5) else pair)
-        return found
+        pairs = self.preferences.pairs(random)[:missing]
+        return [_oriented(self._ids[one], self._ids[other], self._seen, random) for one, other in pairs]
 
     def hear(self, pair: Pair, first: bool) -> None:
+        """Take in an answer: whether A comes first."""
         if pair.a in self._places and pair.b in self._places and pair not in self._seen:
             self._seen.add(pair)
             winner, loser = (pair.a, pair.b) if first else (pair.b, pair.a)
             self.preferences.add(self._places[winner], self._places[loser])
 
     def fail(self, pair: Pair) -> None:
+        """Take note that a question has no usable answer."""
         self._seen.add(pair)
         places = sorted((self._places[pair.a], self._places[pair.b]))
         self.preferences.asked[places[0], places[1]] += 1
 
     def missing(self) -> int:
+        """How many more answers are wanted."""
         return self.limit - len(self.preferences) if len(self._ids) > 1 else 0
 
     def order(self) -> list[str]:
+        """All ids of the list, best first."""
         self.preferences.update(last=True)
         found = [self._ids[item] for item in self.preferences.order()]
         for place, page in self._fixed:
@@ -163,10 +140,7 @@ class Insertions:
         for page, insertion in self._new.items():
             place = insertion.opponent() if insertion.asked.total() < self._per_page else None
             if place is not None:
-                pair = Pair(page, self._opponents[place])
-                turned = Pair(pair.b, pair.a)
-                flip = Random(f"{page} {place}").random() < 0.5
-                found.append(turned if pair in self._seen or (turned not in self._seen and flip) else pair)
+                found.append(_oriented(page, self._opponents[place], self._seen, Random(f"{page} {place}")))
         return found
 
     def hear(self, pair: Pair, first: bool) -> None:
@@ -191,6 +165,10 @@ class Insertions:
             place = insertion.place()
             found.insert(found.index(self._opponents[place]) if place < len(self._opponents) else len(found), page)
         return found
+
+
+Work = WholeList | Insertions
+"""A ranking under way. Both say what to ask next, and what order the answers make."""
 
 
 def starting_scores(order: Sequence[str], scores: Mapping[str, float]) -> dict[str, float]:

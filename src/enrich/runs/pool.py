@@ -7,6 +7,7 @@ booked, the rest stays due.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
 import traceback
@@ -20,10 +21,11 @@ from enrich.errors import ServiceError, UserError
 from enrich.llm.prices import BudgetSpent
 from enrich.runs.ask import Asker, PageResult
 from enrich.runs.results import RunResult
-from enrich.runs.service import Service
+from enrich.runs.service import EngineOptions, Service, open_service
 from enrich.stages.stage import Stage
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import read_page
+from enrich.wiki.wiki import Wiki
 
 Item = TypeVar("Item")
 Due = tuple[PageFile, tuple[str, ...]]
@@ -211,6 +213,24 @@ class PagePool(Pool):
         while True:
             await asyncio.sleep(1)
             self.progress.tick(self.result, self.service.throttle())
+
+
+async def ask_pages(
+    wiki: Wiki,
+    stages: Sequence[Stage],
+    due: Sequence[Due],
+    result: RunResult,
+    progress: Progress,
+    book: Callable[[PageResult, float], None],
+    env: Mapping[str, str] | None = None,
+    log: Callable[..., None] = lambda event, **details: None,
+    engine: EngineOptions | None = None,
+    read_cache: bool = True,
+) -> None:
+    """Ask the service that the configuration names about these pages."""
+    async with open_service(wiki, stages, progress.note, os.environ if env is None else env, engine) as service:
+        asker = Asker(service, wiki.config.llm.fuse, read_cache, result.run)
+        await PagePool(service, result, progress, log, asker, {stage.name: stage for stage in stages}, book).run(due)
 
 
 @contextmanager

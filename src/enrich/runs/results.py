@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
-from enrich.errors import UserError
+from enrich.errors import os_errors
 from enrich.files import LOCK_BYTES, Folders, make_folder, names_in, open_file, read_bytes
 from enrich.llm.messages import Tally, Usage
 from enrich.review.proposals import Proposal
@@ -200,32 +200,30 @@ class Journal:
         """Make a new folder below `runs`, named by the time so that names sort by age."""
         self.run = _run_id()
         self.folder = runs / self.run
-        try:
+        with os_errors("cannot be written", self.folder, "make room there or make it writable"):
             make_folder(self.folder, within)
             # Without a buffer: what could not be written to a full disk must not be written again when the file is closed.
             handle = open_file(self.folder / "journal.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, within)
             self._file = os.fdopen(handle, "ab", buffering=0)
-        except OSError as error:
-            what = f"cannot be written ({error.strerror})"
-            raise UserError(what, where=str(self.folder), do="make room there or make it writable") from None
 
     def write(self, event: str, **details: Any) -> None:
         """Add one event. Raises `UserError` if it cannot be written."""
         row = json.dumps({"t": round(time.time(), 3), "event": event, **details}, ensure_ascii=False, separators=(",", ":"))
-        try:
-            rest = memoryview((row + "\n").encode("utf-8", "surrogatepass"))
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            raise UserError(
-                f"cannot be written ({error.strerror})", where=str(self.folder), do="make room; answers so far are in the cache"
-            ) from None
+        with os_errors("cannot be written", self.folder, "make room; answers so far are in the cache"):
+            write_whole(self._file, (row + "\n").encode("utf-8", "surrogatepass"))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+def write_whole(stream: IO[bytes], data: bytes) -> None:
+    """Write all of `data` to a stream without a buffer."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[stream.write(rest) :]
 
 
 def read_journal(folder: Path) -> Iterator[Mapping[str, Any]]:

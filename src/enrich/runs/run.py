@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
@@ -20,10 +19,10 @@ from enrich.review.propose import Renewal, propose, renew
 from enrich.review.pull_request import restore_held
 from enrich.runs.ask import Asker, PageResult
 from enrich.runs.plan import BROKEN, Plan, held_fields, make_plan
-from enrich.runs.pool import Due, PagePool, Progress, Silent, terminated_as_interrupted
+from enrich.runs.pool import Due, Progress, Silent, ask_pages, terminated_as_interrupted
 from enrich.runs.report import write_report
 from enrich.runs.results import FailedQuestion, Journal, RunResult, failed_questions, run_folders
-from enrich.runs.service import EngineOptions, Service, offline, open_service
+from enrich.runs.service import EngineOptions, Service, offline
 from enrich.stages.fields import FieldAnswer, stage_of
 from enrich.stages.stage import OFFLINE, Stage, load_stages
 from enrich.wiki.field_map import SIDECARS
@@ -84,17 +83,11 @@ def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: 
                 progress.note(line)
             journal.write("start", backend=config.llm.backend, pages=len(due), due=result.due, kind="run" if options.alone else "page")
             if due or options.engine.engine == "batch":
-                asyncio.run(
-                    _ask(
-                        wiki,
-                        options,
-                        stages,
-                        due,
-                        _Booking(wiki, journal, result, options.fields),
-                        progress,
-                        os.environ if env is None else env,
-                    )
-                )
+                booking, how = _Booking(wiki, journal, result, options.fields), (options.engine, options.read_cache)
+                try:
+                    asyncio.run(ask_pages(wiki, stages, due, result, progress, booking.book, env, journal.write, *how))
+                finally:
+                    booking.renew()
             _finish(wiki, options, plan, due, result)
             result.seconds = perf_counter() - started
             try:
@@ -136,26 +129,6 @@ def _narrowed(wiki: Wiki, plan: Plan, options: RunOptions) -> list[Due]:
         kept = [(file, tuple(name for name in names if {(file.id, name), (file.id, "")} & failed)) for file, names in due]
         due = [(file, names) for file, names in kept if names]
     return due if options.limit is None else due[: options.limit]
-
-
-async def _ask(
-    wiki: Wiki,
-    options: RunOptions,
-    stages: Sequence[Stage],
-    due: Sequence[Due],
-    booking: _Booking,
-    progress: Progress,
-    env: Mapping[str, str],
-) -> None:
-    llm, journal = wiki.config.llm, booking.journal
-    async with open_service(wiki, stages, progress.note, env, options.engine) as service:
-        asker = Asker(service, fuse=llm.fuse, read_cache=options.read_cache, run=journal.run)
-        by_name = {stage.name: stage for stage in stages}
-        pool = PagePool(service, booking.result, progress, journal.write, asker, by_name, booking.book)
-        try:
-            await pool.run(due)
-        finally:
-            booking.renew()
 
 
 @dataclass
@@ -303,12 +276,17 @@ def collect(
     wanted = {file.id for file, _ in make_plan(wiki, files, stages, refresh=True).due}
     chosen = [file for file in files if file.id in wanted]
     answers: dict[str, _PageAnswers] = {file.id: {} for file in chosen}
+
+    def book(outcome: PageResult, seconds: float) -> None:
+        answers[outcome.page.id].update((answer.stage, answer.fields) for answer in outcome.answers)
+        journal.write("asked", page=outcome.page.id, requests=outcome.spent.requests, cost_usd=outcome.spent.cost_usd)
+
     asyncio.run(_look_up(wiki, chosen, stages, answers))
     due: list[Due] = [(file, lacking) for file in chosen if (lacking := tuple(name for name in order if name not in answers[file.id]))]
     if ask and due:
-        asyncio.run(
-            _ask_missing(wiki, stages, due[:limit], answers, found.result, progress or Silent(), os.environ if env is None else env)
-        )
+        # The journal is for budgets over several runs: it says what was spent, and nothing that `run --failed` could take for a run's failure.
+        with Journal(wiki.config.cache / "runs", wiki.config.folders) as journal:
+            asyncio.run(ask_pages(wiki, stages, due[:limit], found.result, progress or Silent(), book, env))
     for page_id, by_stage in answers.items():
         found.missing += [(page_id, name) for name in order if name not in by_stage]
         found.fields[page_id] = [one for name in order if name in by_stage for one in by_stage[name]]
@@ -332,28 +310,6 @@ async def _look_up(wiki: Wiki, files: Sequence[PageFile], stages: Sequence[Stage
             answers[file.id].update((answer.stage, answer.fields) for answer in outcome.answers)
             if service.baseline is None:
                 _add_proposed(wiki, answers[file.id], outcome.page, stages)
-
-
-async def _ask_missing(
-    wiki: Wiki,
-    stages: Sequence[Stage],
-    due: Sequence[Due],
-    answers: Mapping[str, _PageAnswers],
-    result: RunResult,
-    progress: Progress,
-    env: Mapping[str, str],
-) -> None:
-    def book(outcome: PageResult, seconds: float) -> None:
-        answers[outcome.page.id].update((answer.stage, answer.fields) for answer in outcome.answers)
-        journal.write("asked", page=outcome.page.id, requests=outcome.spent.requests, cost_usd=outcome.spent.cost_usd)
-
-    llm = wiki.config.llm
-    # The journal is for budgets over several runs: it says what was spent, and nothing that `run --failed` could take for a run's failure.
-    with Journal(wiki.config.cache / "runs", wiki.config.folders) as journal:
-        async with open_service(wiki, stages, progress.note, env) as service:
-            asker = Asker(service, fuse=llm.fuse)
-            pool = PagePool(service, result, progress, lambda event, **details: None, asker, {stage.name: stage for stage in stages}, book)
-            await pool.run(due)
 
 
 def _add_proposed(wiki: Wiki, answers: _PageAnswers, page: Page, stages: Sequence[Stage]) -> None:

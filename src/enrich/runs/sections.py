@@ -115,10 +115,8 @@ class SectionAsker:
     async def _section(self, section: Page, samples: Sequence[Sample]) -> list[Sample]:
         """The samples' answers about one section, stored as questions of their own. Raises `AnswerError` if one is missing."""
         own = [sample.about(section) for sample in samples]
-        asked = [sample for sample in own if not self.asker.from_cache(sample, self.index)]
-        for part in ([one for one in asked if one.fields is None], [one for one in asked if one.fields is not None]):
-            if part:
-                await self.asker.converse(section, self.index, part, self.result)
+        for part in self.asker.unanswered(own, self.index):
+            await self.asker.converse(section, self.index, part, self.result)
         for sample, answer in zip(samples, own, strict=True):
             sample.spent.add(answer.spent.usage, answer.spent.cost_usd)
             if answer.fields is None:
