@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 # Thousands of pages are ranked without files and server: only the choice of questions and the fit count here.
-from enrich.runs.comparisons import Insertions, WholeList, Work
+from enrich.runs.ranking import Insertions, WholeList, Work
 from enrich.stages.importance import Pair
 from enrich.wiki.rankings import RankingFile, moved, score
 from tests.demo import DemoWiki, answering

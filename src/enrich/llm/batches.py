@@ -18,8 +18,7 @@ from pydantic import BaseModel, ValidationError
 from enrich.errors import ServiceError
 from enrich.files import Folders, read_bytes, write_text_atomically
 from enrich.llm.failures import ThrottledError, TransientError, failure_of_status, response_of
-from enrich.llm.server import Endpoint
-from enrich.llm.transport import headers_of, open_sdk
+from enrich.llm.server import Endpoint, headers_of, open_sdk
 
 if TYPE_CHECKING:
     import httpx2

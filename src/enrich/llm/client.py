@@ -31,9 +31,8 @@ from enrich.llm.parameters import LEAST_ROOM, REASONING_ROOM, Parameters, reason
 from enrich.llm.prices import Budget, Price, Prices, counted_usage
 from enrich.llm.replies import Completion, EmbeddedError, MalformedReplyError, json_object, read_completion
 from enrich.llm.score_distributions import DECISIONS, read_decision, with_distributions
-from enrich.llm.server import Endpoint
+from enrich.llm.server import Endpoint, headers_of, open_sdk
 from enrich.llm.tokens import estimate_tokens
-from enrich.llm.transport import headers_of, open_sdk
 
 if TYPE_CHECKING:
     import httpx2

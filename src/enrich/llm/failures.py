@@ -17,8 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Literal
 
 from enrich.errors import AnswerError, ServiceError
-from enrich.llm.server import Endpoint
-from enrich.llm.transport import UnreadableBodyError
+from enrich.llm.server import Endpoint, UnreadableBodyError
 from enrich.text import printable
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from enrich.llm.messages import Usage
-from enrich.llm.transport import LARGEST_BODY
+from enrich.llm.server import LARGEST_BODY
 
 _THOUGHTS = re.compile(r"\s*<(think|thinking|thought|reasoning)>", re.IGNORECASE)
 _THOUGHTS_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)

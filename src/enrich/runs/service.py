@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from enrich.errors import UserError
 from enrich.llm.messages import Event
 from enrich.llm.parameters import Parameters, reasoning_room
-from enrich.llm.prices import BATCH_SHARE, Prices, PriceSource
+from enrich.llm.prices import BATCH_SHARE, Budget, Prices, PriceSource
 from enrich.llm.server import Endpoint, RequestForm
 from enrich.llm.tokens import ContextLimits, TokenUse, estimate_tokens, input_tokens
 from enrich.providers import AUTO, provider_of
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from enrich.config import Config, LlmSection
     from enrich.llm.cache import AnswerCache, SingleFlight
     from enrich.llm.client import Client
-    from enrich.llm.prices import Budget
 
 Baseline = Callable[[str, Page], Mapping[str, Any]]
 # Shorter waits are normal under a rate limit (seconds).
@@ -217,9 +216,13 @@ async def open_service(
         raise UserError(
             what, where="stages.ratings.method", do="run `enrich run --stage ratings` without --engine batch first", exit_code=2
         )
-    budget = _budget(wiki)
-    for stage in stages if budget is not None else ():
-        prices.required(stage.model)
+    budget = None
+    if config.run.budget_usd is not None:
+        # What a command asks is paid from one budget, however many services and models it uses.
+        budget = wiki.shared_by_copies(_new_budget)
+        budget.limit_usd = config.run.budget_usd
+        for stage in stages:
+            prices.required(stage.model)
     noted_until = float("-inf")
 
     def on_event(event: Event) -> None:
@@ -245,25 +248,23 @@ async def open_service(
     )
     tokens = TokenUse(config.cache, config.folders)
     contexts = ContextLimits(config.cache, llm.context_tokens, config.folders)
-    with AnswerCache(config.cache / "answers", note, config.folders) as answers:
-        try:
-            async with AsyncExitStack() as stack:
-                # The limiter of all workers paces them.
-                own = replace(settings, requests_per_minute=None, tokens_per_minute=None) if options.engine == "ray" else settings
-                arguments = (servers, own, prices, budget, on_event)
-                batches = options.engine == "batch" or (config.cache / "batches").is_dir()
-                client = stack.enter_context(_batch_engine(wiki, options, arguments, note)) if batches else Client(*arguments)
-                await stack.enter_async_context(client)
-                if options.engine == "ray":
-                    from enrich.runs.ray_workers import RayWorkers
+    async with AsyncExitStack() as stack:
+        stack.callback(tokens.save)
+        answers = stack.enter_context(AnswerCache(config.cache / "answers", note, config.folders))
+        # The limiter of all workers paces them.
+        own = replace(settings, requests_per_minute=None, tokens_per_minute=None) if options.engine == "ray" else settings
+        arguments = (servers, own, prices, budget, on_event)
+        batches = options.engine == "batch" or (config.cache / "batches").is_dir()
+        client = stack.enter_context(_batch_engine(wiki, options, arguments, note)) if batches else Client(*arguments)
+        await stack.enter_async_context(client)
+        if options.engine == "ray":
+            from enrich.runs.ray_workers import RayWorkers
 
-                    fleet = RayWorkers(servers, settings, workers=options.workers, address=options.ray_address)
-                    client.remote = (await stack.enter_async_context(fleet)).post
-                flight = SingleFlight(config.cache / "locks", config.folders)
-                workers = 1 if options.engine == "batch" else workers
-                yield Service(answers=answers, client=client, flight=flight, tokens=tokens, workers=workers, contexts=contexts)
-        finally:
-            tokens.save()
+            fleet = RayWorkers(servers, settings, workers=options.workers, address=options.ray_address)
+            client.remote = (await stack.enter_async_context(fleet)).post
+        flight = SingleFlight(config.cache / "locks", config.folders)
+        workers = 1 if options.engine == "batch" else workers
+        yield Service(answers=answers, client=client, flight=flight, tokens=tokens, workers=workers, contexts=contexts)
 
 
 @contextmanager
@@ -285,28 +286,9 @@ def _batch_engine(wiki: Wiki, options: EngineOptions, arguments: tuple[Any, ...]
         yield BatchEngine(*arguments, records=records, servers=servers, mode=options, poll_seconds=config.llm.batch_poll_seconds)
 
 
-@dataclass(slots=True)
-class _Spending:
-    """The budget of everything that a command asks: it is spent once, however many services and models the command uses."""
-
-    wiki: Wiki
-    budget: Budget | None = None
-
-
-def _budget(wiki: Wiki) -> Budget | None:
-    """The budget that the configuration sets, None without one."""
-    from enrich.llm.prices import Budget
-
-    run = wiki.config.run
-    if run.budget_usd is None:
-        return None
-    spending = wiki.shared_by_copies(_Spending)
-    if spending.budget is None:
-        earlier = 0.0
-        if run.budget_window_hours is not None:
-            earlier = spent_since(
-                run_folders(wiki.config.cache / "runs", wiki.config.folders), time.time() - 3600 * run.budget_window_hours
-            )
-        spending.budget = Budget(run.budget_usd, earlier)
-    spending.budget.limit_usd = run.budget_usd
-    return spending.budget
+def _new_budget(wiki: Wiki) -> Budget:
+    """A budget of which other commands have spent a part. Its limit is set by each command."""
+    config, earlier = wiki.config, 0.0
+    if (hours := config.run.budget_window_hours) is not None:
+        earlier = spent_since(run_folders(config.cache / "runs", config.folders), time.time() - 3600 * hours)
+    return Budget(0.0, earlier)
