@@ -97,7 +97,9 @@ def test_init_starts_a_wiki_and_keeps_what_is_there(tmp_path: Path) -> None:
     assert wiki.enrich("plan", "--json").json["states"][0]["state"] == "due"
 
 
-@pytest.mark.parametrize("named", [["init", "wiki"], ["init", "./wiki/"], ["init", "--wiki", "wiki"], ["init", "."], ["init", "../below/wiki"]])
+@pytest.mark.parametrize(
+    "named", [["init", "wiki"], ["init", "./wiki/"], ["init", "--wiki", "wiki"], ["init", "."], ["init", "../below/wiki"]]
+)
 def test_a_wiki_is_named_by_a_path_from_here(tmp_path: Path, named: list[str]) -> None:
     """Every command works as it does with the whole path, and from the wiki's folder."""
     folder = tmp_path / "below" / "wiki"

@@ -161,7 +161,7 @@ class Client:
     def status(self) -> str:
         """The requests in flight and what limits them, per server and model."""
         if len(self._servers) == 1:
-            return self.limits.status()
+            return self._servers[0].limits.status()
         return ", ".join(f"{one.endpoint.host}: {'out' if one.ended else one.limits.status()}" for one in self._servers)
 
     def written_with(self, model: str) -> Parameters:

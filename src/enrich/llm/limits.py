@@ -64,26 +64,32 @@ class LimitSettings:
 
 @dataclass(slots=True)
 class Bucket:
-    """A token bucket: `rate` units a second, `burst` units at once. A request larger than the burst takes a full bucket and leaves a debt."""
+    """A token bucket: `rate` units a second, `burst` units at once. A request larger than the burst takes a full bucket and leaves a debt.
+
+    A request is one unit, or its tokens. `why` is what people read while they wait for it. After `until` it counts no longer.
+    """
 
     rate: float
     burst: float
+    why: str = ""
+    of_tokens: bool = False
     seen: float = 0.0
+    until: float = float("inf")
     level: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.level = self.burst
 
-    def wait(self, now: float, units: float = 1.0) -> float:
-        """Seconds until `units` may be taken; 0: now."""
+    def wait(self, now: float, tokens: float) -> float:
+        """Seconds until a request of so many tokens may be sent; 0: now."""
         self._refill(now)
-        lacking = min(units, self.burst) - self.level
+        lacking = min(tokens if self.of_tokens else 1.0, self.burst) - self.level
         # Less than a millionth of a unit is rounding.
         return lacking / self.rate if lacking > 1e-6 else 0.0
 
-    def take(self, now: float, units: float = 1.0) -> None:
+    def take(self, now: float, tokens: float) -> None:
         self._refill(now)
-        self.level -= units
+        self.level -= tokens if self.of_tokens else 1.0
 
     def change_rate(self, now: float, rate: float, burst: float) -> None:
         self._refill(now)
@@ -118,13 +124,13 @@ class Pace:
                 self._change(self._bucket, now, self._bucket.rate * (1 + self._step))
                 self._step = min(_PACE_FASTEST_GROWTH, self._step * 2)
             self._checked, self._bound = now, False
-        wait = self._bucket.wait(now)
+        wait = self._bucket.wait(now, 0)
         self._bound = self._bound or wait > 0
         return wait
 
     def take(self, now: float) -> None:
         if self._bucket is not None:
-            self._bucket.take(now)
+            self._bucket.take(now, 0)
 
     def refused(self) -> None:
         """The first 429 of a burst: what is learned from the burst is compared with the pace until now."""
@@ -184,7 +190,7 @@ class ModelLimits:
         self._first_sent = float("inf")
         self._sent: deque[float] = deque(maxlen=8192)
         self._pace = Pace()
-        self._granted: dict[str, tuple[Bucket, float]] = {}
+        self._granted: dict[str, Bucket] = {}
 
     def wait(self, now: float, tokens: float) -> float | None:
         """Seconds until a request of so many tokens may be sent; 0: now; None: when another one has ended."""
@@ -201,14 +207,11 @@ class ModelLimits:
         longest = self._pace.wait(now)
         if longest > 0:
             self.why = "the server's rate limit, as learned"
-        for name, (bucket, until) in list(self._granted.items()):
+        for bucket in self._granted.values():
             # A header counts until its reset: the next answer may have none.
-            if now >= until:
-                del self._granted[name]
-                continue
-            needed = min(bucket.wait(now, tokens if name == "tokens" else 1.0), until - now)
+            needed = min(bucket.wait(now, tokens), bucket.until - now)
             if needed > longest:
-                longest, self.why = needed, f"the server's limit of {name}"
+                longest, self.why = needed, bucket.why
         return longest
 
     def start(self, now: float, tokens: float) -> None:
@@ -217,8 +220,8 @@ class ModelLimits:
         self._first_sent = min(self._first_sent, now)
         self._sent.append(now)
         self._pace.take(now)
-        for name, (bucket, _) in self._granted.items():
-            bucket.take(now, tokens if name == "tokens" else 1.0)
+        for bucket in self._granted.values():
+            bucket.take(now, tokens)
 
     def clean(self, burst: int, latency: float) -> None:
         """A request of `burst` got a usable answer after `latency` seconds."""
@@ -294,9 +297,10 @@ class ModelLimits:
             reset = min(reset, _LONGEST_RESET)
             rate = max(remaining, 1.0) / reset
             burst = max(1.0, remaining / (20 if name == "requests" else 4))
-            bucket, _ = self._granted.get(name) or (Bucket(rate, burst, seen=now), now)
-            bucket.change_rate(now, rate, burst)
-            self._granted[name] = bucket, now + reset
+            if name not in self._granted or self._granted[name].until <= now:
+                self._granted[name] = Bucket(rate, burst, f"the server's limit of {name}", name == "tokens", seen=now)
+            self._granted[name].change_rate(now, rate, burst)
+            self._granted[name].until = now + reset
 
     def is_held(self, now: float) -> bool:
         return now < self._gate_until
@@ -383,15 +387,14 @@ class Limits:
     def __init__(self, settings: LimitSettings, *, clock: Callable[[], float], rng: random.Random) -> None:
         self.clock, self.in_flight = clock, 0
         self._settings, self._rng = settings, rng
-        # (bucket, whether it counts tokens, the setting's name)
-        self._ceilings: list[tuple[Bucket, bool, str]] = []
+        self._ceilings: list[Bucket] = []
         if requests := settings.requests_per_minute:
             # At most so many in any 60 seconds, a second's worth at once.
             burst = max(1.0, requests / 60)
-            self._ceilings.append((Bucket((requests - burst + 1) / 60, burst), False, "llm.requests_per_minute"))
+            self._ceilings.append(Bucket((requests - burst + 1) / 60, burst, "llm.requests_per_minute"))
         if tokens := settings.tokens_per_minute:
             # A whole page must fit through, so a tenth of a minute may be sent at once.
-            self._ceilings.append((Bucket(tokens / 60 * 0.9, tokens / 10), True, "llm.tokens_per_minute"))
+            self._ceilings.append(Bucket(tokens / 60 * 0.9, tokens / 10, "llm.tokens_per_minute", of_tokens=True))
         self._models: dict[str, ModelLimits] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._waking: asyncio.Handle | None = None
@@ -474,15 +477,15 @@ class Limits:
         if self.in_flight >= self._settings.concurrency:
             limits.why = "requests in flight"
             return None
-        for bucket, of_tokens, name in self._ceilings:
-            if (needed := bucket.wait(now, tokens if of_tokens else 1.0)) > wait:
-                wait, limits.why = needed, name
+        for bucket in self._ceilings:
+            if (needed := bucket.wait(now, tokens)) > wait:
+                wait, limits.why = needed, bucket.why
         return wait
 
     def _start(self, limits: ModelLimits, tokens: float) -> Turn:
         now = self.clock()
         limits.start(now, tokens)
         self.in_flight += 1
-        for bucket, of_tokens, _ in self._ceilings:
-            bucket.take(now, tokens if of_tokens else 1.0)
+        for bucket in self._ceilings:
+            bucket.take(now, tokens)
         return Turn(self, limits, now)

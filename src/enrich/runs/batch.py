@@ -18,6 +18,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pydantic_core import to_json
+
 from enrich.errors import ServiceError
 from enrich.llm.batches import ENDED, BatchServer, BatchState, OutputRow, output_rows, request_line
 from enrich.llm.client import Asked, Client, Server
@@ -177,7 +179,7 @@ class BatchEngine(Client):
             except (TransientError, ThrottledError) as error:
                 # As if it had not come: the next look at it submits it again, or gives up.
                 detail = error.detail if isinstance(error, TransientError) else "too many requests"
-                lost = row.model_copy(update={"status": 0, "body": "", "cause": "", "detail": detail, "batch": ""})
+                lost = Row(id=row.id, attempt=row.attempt, detail=detail, usage=row.usage, cost_usd=row.cost_usd)
                 self._records.put(BatchRequest(questions=list(asked.request.questions), turn=turn), lost)
                 continue
             except ServiceError:
@@ -366,22 +368,19 @@ class BatchEngine(Client):
 
     def _row_of(self, record: BatchRecord, request: BatchRequest, row: OutputRow, found: Collected) -> Row:
         """The row as it is stored; what it cost is added to `found`."""
-        kept = Row(id=row.custom_id, batch=record.name, attempt=request.attempt)
+        kept = Row(id=row.custom_id, batch=record.name, attempt=request.attempt, status=row.status)
         if row.response is None:
             said = f"{row.error.code or ''}: {row.error.message or ''}" if row.error else "no answer"
             return kept.model_copy(update={"detail": shown(said.strip(": "), self.endpoint)})
-        from pydantic_core import to_json
-
         body = to_json(row.response.body, inf_nan_mode="null")
         text = body.decode("utf-8", "replace")
-        kept = kept.model_copy(update={"status": row.status, "body": text})
         if row.status != 200:
             return kept.model_copy(update={"body": self.endpoint.redact(text[:4000])})
         usage, cost = self._usage_of(record, request, body)
         found.spent.book(record.model, [name for name, _ in request.questions], Tally(1, usage or Usage(), cost))
         if self.endpoint.leaked_in(text, ()):
-            return kept.model_copy(update={"body": "", "status": 0, "cause": "key-in-answer", "detail": "the answer has the API key in it"})
-        return kept.model_copy(update={"usage": None if usage is None else usage.counts(), "cost_usd": cost})
+            return kept.model_copy(update={"status": 0, "cause": "key-in-answer", "detail": "the answer has the API key in it"})
+        return kept.model_copy(update={"body": text, "usage": None if usage is None else usage.counts(), "cost_usd": cost})
 
     def _usage_of(self, record: BatchRecord, request: BatchRequest, body: bytes) -> tuple[Usage | None, float | None]:
         """(the usage as stated, None if it is senseless; the cost, at most that of the whole answer)."""

@@ -6,7 +6,6 @@ answers and removed when that question has its final answer, so that a paid answ
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from enrich.config import Config
 from enrich.errors import UserError
-from enrich.files import DATA_BYTES, SETTINGS_BYTES, names_in, read_bytes, remove_file, write_text_atomically
+from enrich.files import DATA_BYTES, names_in, read_bytes, remove_file, write_text_atomically
 from enrich.llm.cache import AnswerCache
+from enrich.llm.tokens import keep_learned, learned
 
 _LIMITS = "queue.json"
 _Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -45,6 +45,9 @@ class Row(_Stored):
     detail: str = ""
     usage: dict[str, _Count] | None = None
     cost_usd: _Amount | None = None
+
+
+_TURNS = TypeAdapter(dict[str, Row])
 
 
 class BatchRequest(_Stored):
@@ -85,14 +88,12 @@ class BatchRecords:
         self.folder, self._within, self._note = config.cache / "batches", config.folders, note
         self._rows = AnswerCache(self.folder / "rows", note, config.folders)
         self.names = set(self._found())
-        self.queue_tokens: dict[str, int] = {}
-        with suppress(OSError, ValueError):  # missing or damaged: nothing has been learned
-            self.queue_tokens = TypeAdapter(dict[str, int]).validate_json(read_bytes(self.folder / _LIMITS, self._within, SETTINGS_BYTES))
+        self.queue_tokens = learned(dict[str, int], self.folder / _LIMITS, self._within)
 
     def learn_queue(self, model: str, tokens: int) -> None:
         """Keep how many tokens of a model the account may have in the server's queue."""
         self.queue_tokens[model] = tokens
-        write_text_atomically(self.folder / _LIMITS, json.dumps(self.queue_tokens) + "\n", durable=False, within=self._within)
+        keep_learned(self.queue_tokens, self.folder / _LIMITS, self._within)
 
     def __enter__(self) -> Self:
         self._rows.__enter__()
@@ -148,14 +149,13 @@ class BatchRecords:
         self._rows.remove(key)
 
     def _turns(self, key: str) -> dict[str, Row]:
-        stored = self._rows.get(key) or {}
         with suppress(ValidationError):
-            return {turn: Row.model_validate(row) for turn, row in stored.items()}
+            return _TURNS.validate_python(self._rows.get(key) or {})
         return {}
 
     def _write(self, key: str, turns: dict[str, Row]) -> None:
         if turns:
-            self._rows.put(key, {turn: json.loads(row.model_dump_json(exclude_defaults=True)) for turn, row in turns.items()})
+            self._rows.put(key, _TURNS.dump_python(turns, mode="json", exclude_defaults=True))
         else:
             self._rows.remove(key)
 

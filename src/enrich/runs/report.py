@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enrich import html
 from enrich.files import Folders, write_text_atomically
 from enrich.review.proposals import Proposal, ProposalStore
-from enrich.runs.results import RunResult
+from enrich.runs.results import STAMP, RunResult
 from enrich.text import code_span, counted, printable, usd
 from enrich.wiki.wiki import Wiki
 
@@ -110,10 +112,9 @@ def _money(value: float | None) -> str:
 
 def _when(run: str) -> str:
     """`20261122T011925Z-bfcab2` as `2026-11-22 01:19 UTC`."""
-    stamp = run.partition("-")[0]
-    if len(stamp) != 16 or not stamp.endswith("Z"):
-        return ""
-    return f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]} {stamp[9:11]}:{stamp[11:13]} UTC"
+    with suppress(ValueError):
+        return f"{datetime.strptime(run.partition('-')[0], STAMP):%Y-%m-%d %H:%M} UTC"
+    return ""
 
 
 def pull_request_body(wiki: Wiki, result: RunResult) -> str:

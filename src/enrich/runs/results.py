@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 Item = TypeVar("Item")
+STAMP = "%Y%m%dT%H%M%SZ"
 # The name of a run's folder. Nothing else in `cache/runs` is read or deleted.
 _RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 
@@ -198,7 +199,9 @@ class Journal:
 
     def __init__(self, runs: Path, within: Folders | None = None) -> None:
         """Make a new folder below `runs`, named by the time so that names sort by age."""
-        self.run = _run_id()
+        now = datetime.now(UTC)
+        # Sorted by time, also within one second: four hexadecimal digits are its fraction.
+        self.run = f"{now:{STAMP}}-{now.microsecond * 65536 // 1_000_000:04x}{secrets.token_hex(1)}"
         self.folder = runs / self.run
         with os_errors("cannot be written", self.folder, "make room there or make it writable"):
             make_folder(self.folder, within)
@@ -246,23 +249,13 @@ def run_folders(runs: Path, within: Folders | None = None) -> list[Path]:
 
     A run that is dated in the future (a clock that was wrong) counts as the oldest: it must not hide the runs that follow it.
     """
-    now = _stamp()
+    now = f"{datetime.now(UTC):{STAMP}}"
     try:
         names = names_in(runs, within or Folders(runs), own=True)
     except OSError:
         return []
     found = sorted((name for name in names if _RUN.fullmatch(name)), key=lambda name: (name[: len(now)] <= now, name))
     return [runs / name for name in found]
-
-
-def _stamp(moment: datetime | None = None) -> str:
-    return (moment or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
-
-
-def _run_id() -> str:
-    """A name that sorts by time, also within one second: four hexadecimal digits are the fraction of the second."""
-    now = datetime.now(UTC)
-    return f"{_stamp(now)}-{now.microsecond * 65536 // 1_000_000:04x}{secrets.token_hex(1)}"
 
 
 def spent_since(runs: Sequence[Path], moment: float) -> float:
