@@ -29,6 +29,7 @@ _CUT = 0.7
 _CUT_INTERVAL = 1.0
 # A little below what the server accepted, so that clocks which differ do not cost a 429 in every window.
 _BELOW = 0.96
+_UNLIMITED = float("inf")
 # After a 429 at a pace that was learned; after another one as soon as the gate has opened.
 _LESS, _STILL_LESS = 0.9, 0.85
 # Some milliseconds of a pace may be sent at once: a busy machine wakes us late, and what was not sent meanwhile must not be lost.
@@ -101,13 +102,12 @@ class Bucket:
             self.seen = now
 
 
-class Pace:
-    """The requests a second that a server accepts: unknown until a 429, then learned, then growing again."""
+class Pace(Bucket):
+    """The requests a second that a server accepts: unlimited until a 429, then learned, then growing again."""
 
     def __init__(self) -> None:
-        self._bucket: Bucket | None = None
-        self._before: float | None = None
-        self._first = 0.0
+        super().__init__(_UNLIMITED, 1.0, "the server's rate limit, as learned")
+        self._before = self._first = _UNLIMITED
         self._off_until = float("-inf")
         self._checked, self._bound, self._step = 0.0, False, _PACE_GROWTH
 
@@ -115,53 +115,47 @@ class Pace:
         """Whether a pace did not help a short time ago, so that none is set."""
         return now < self._off_until
 
-    def wait(self, now: float) -> float:
+    def wait(self, now: float, tokens: float) -> float:
         """Seconds until the next request; 0: now."""
-        if self._bucket is None:
-            return 0.0
-        if now >= self._checked + 1.0:
+        if self.rate < _UNLIMITED and now >= self._checked + 1.0:
             if self._bound:
-                self._change(self._bucket, now, self._bucket.rate * (1 + self._step))
+                self._change(now, self.rate * (1 + self._step))
                 self._step = min(_PACE_FASTEST_GROWTH, self._step * 2)
             self._checked, self._bound = now, False
-        wait = self._bucket.wait(now, 0)
+        wait = super().wait(now, tokens)
         self._bound = self._bound or wait > 0
         return wait
 
-    def take(self, now: float) -> None:
-        if self._bucket is not None:
-            self._bucket.take(now, 0)
-
     def refused(self) -> None:
         """The first 429 of a burst: what is learned from the burst is compared with the pace until now."""
-        self._before = self._bucket.rate if self._bucket else None
+        self._before = self.rate
 
     def learn(self, now: float, accepted: int) -> None:
         """Set the pace from what was `accepted` in the last second, and in any case below the pace until the burst."""
         rate = _BELOW * accepted
-        if self._before is not None:
+        if self._before < _UNLIMITED:
             # One odd moment must not stop everything.
             rate = max(min(rate, _LESS * self._before), self._before / 2)
         self._set(now, rate)
 
     def lower(self, now: float) -> None:
         """Lower the pace, because the gate opened when the server said and it was still too much."""
-        if self._bucket is not None:
-            self._set(now, self._bucket.rate * _STILL_LESS)
+        if self.rate < _UNLIMITED:
+            self._set(now, self.rate * _STILL_LESS)
 
     def _set(self, now: float, rate: float) -> None:
         if self.is_off(now):
             return
-        if self._bucket is None:
-            self._bucket, self._first = Bucket(rate, 1.0, seen=now), rate
+        if self.rate == _UNLIMITED:
+            self._first, self.level, self.seen = rate, 1.0, now
         elif rate < self._first / _NO_HELP:
-            self._bucket, self._off_until = None, now + _NO_PACE_SECONDS
+            self.rate, self._off_until = _UNLIMITED, now + _NO_PACE_SECONDS
             return
-        self._change(self._bucket, now, rate)
+        self._change(now, rate)
         self._checked, self._bound, self._step = now + _PACE_REST, False, _PACE_GROWTH
 
-    def _change(self, bucket: Bucket, now: float, rate: float) -> None:
-        bucket.change_rate(now, rate, max(1.0, rate * _PACE_BURST))
+    def _change(self, now: float, rate: float) -> None:
+        self.change_rate(now, rate, max(1.0, rate * _PACE_BURST))
 
 
 class ModelLimits:
@@ -204,10 +198,8 @@ class ModelLimits:
             self._full = True
             self.why = "requests in flight"
             return None
-        longest = self._pace.wait(now)
-        if longest > 0:
-            self.why = "the server's rate limit, as learned"
-        for bucket in self._granted.values():
+        longest = 0.0
+        for bucket in (self._pace, *self._granted.values()):
             # A header counts until its reset: the next answer may have none.
             needed = min(bucket.wait(now, tokens), bucket.until - now)
             if needed > longest:
@@ -219,8 +211,7 @@ class ModelLimits:
         self.in_flight += 1
         self._first_sent = min(self._first_sent, now)
         self._sent.append(now)
-        self._pace.take(now)
-        for bucket in self._granted.values():
+        for bucket in (self._pace, *self._granted.values()):
             bucket.take(now, tokens)
 
     def clean(self, burst: int, latency: float) -> None:

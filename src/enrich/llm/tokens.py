@@ -61,10 +61,10 @@ _LEAST = 256
 Shape = TypeVar("Shape")
 
 
-def learned(shape: type[Shape], file: Path, within: Folders | None) -> Shape:
-    """What earlier runs learned and kept in `file` as JSON; empty if it is missing or damaged."""
+def learned(shape: type[Shape], file: Path, within: Folders | None, most: int = SETTINGS_BYTES) -> Shape:
+    """What earlier runs learned and kept in `file` as JSON, of at most so many bytes; empty if it is missing or damaged."""
     with suppress(OSError, ValueError):
-        return TypeAdapter(shape).validate_json(read_bytes(file, within, SETTINGS_BYTES))
+        return TypeAdapter(shape).validate_json(read_bytes(file, within, most))
     return shape()
 
 

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +22,7 @@ from enrich.databases import origin
 from enrich.errors import AnswerError, ServiceError, UserError, os_errors
 from enrich.files import DATA_BYTES, LOCK_BYTES, Folders, locked, make_folder, open_file, read_bytes, write_text_atomically
 from enrich.llm.messages import Tally, Usage, canonical_hash
-from enrich.llm.tokens import TokenUse
+from enrich.llm.tokens import TokenUse, learned
 from enrich.review.lock import LockFile, Question
 from enrich.review.proposals import ProposalStore
 from enrich.review.propose import StageAnswer, propose, renew
@@ -150,13 +149,14 @@ class _Ranking:
     """One list: its file, the pages that can be compared, the answers so far, and the work that is left."""
 
     def __init__(self, wiki: Wiki, options: RankOptions) -> None:
-        self.wiki, self.options, self.list = wiki, options, LISTS[options.name]
-        self.config, self._folder = wiki.config, wiki.config.cache / "rankings"
+        self.wiki, self.config, self.options, self.list = wiki, wiki.config, options, LISTS[options.name]
+        folder = self.config.cache / "rankings"
+        self._last = folder / f"{self.list.name}-last.json"
         self.file = RankingFile.read(self.config.data / self.list.file, self.config.folders)
         pages = map(read_page, wiki.files)
         self.pages = {page.id: page for page in pages if page.problem is None and not wiki.not_asked(page)}
         self.comparisons = Comparisons.load(self.config, self.list, {page.id: description(page) for page in self.pages.values()})
-        self.log = ComparisonLog(self._folder / f"{self.list.name}.jsonl", self.config.folders)
+        self.log = ComparisonLog(folder / f"{self.list.name}.jsonl", self.config.folders)
         self.placed = {page for page in (self.file.placed | self._moved()) if page in self.file.ids}
         self.answers = list(self.log.read(self.comparisons))
         self.work = self._work()
@@ -165,14 +165,8 @@ class _Ranking:
 
     def _moved(self) -> set[str]:
         """The pages that a person moved since `enrich` wrote the list."""
-        before: Any = None
-        with suppress(OSError, ValueError, RecursionError):
-            before = json.loads(read_bytes(self._last, self.config.folders, DATA_BYTES))
-        return moved(before, self.file.ids) if isinstance(before, list) and all(isinstance(page, str) for page in before) else set()
-
-    @property
-    def _last(self) -> Any:
-        return self._folder / f"{self.list.name}-last.json"
+        before = learned(list[str], self._last, self.config.folders, DATA_BYTES)
+        return moved(before, self.file.ids) if before else set()
 
     def whole(self) -> WholeList:
         """The ranking of all pages, by the answers so far."""
