@@ -19,6 +19,7 @@ from enrich.llm.tokens import ContextLimits
 from enrich.providers import AUTO, preset, provider_of
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
+from enrich.runs.maintenance import git_lines
 from enrich.runs.plan import BROKEN
 from enrich.runs.service import affordable_workers, endpoints, first_parameters, prices_of, with_any_key
 from enrich.stages.calibration import read_calibration
@@ -193,10 +194,7 @@ def _files(wiki: Wiki) -> Iterator[Problem]:
     lines: dict[str, set[str]] = {}
     for name in (".gitignore", ".gitattributes"):
         try:
-            lines[name] = {
-                line.strip().removesuffix("*").strip("/")
-                for line in read_text(root / name, wiki.config.folders, SETTINGS_BYTES).splitlines()
-            }
+            lines[name] = git_lines(read_text(root / name, wiki.config.folders, SETTINGS_BYTES))
         except (OSError, UnicodeDecodeError):
             lines[name] = set()
     missing = [f"{folder}/" for folder in ("cache", "proposals") if folder not in lines[".gitignore"]]

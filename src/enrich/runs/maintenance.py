@@ -74,6 +74,11 @@ def _write_new(root: Path, name: str, text: str, done: Started) -> None:
     done.written.append(name)
 
 
+def git_lines(text: str) -> set[str]:
+    """The lines of one of git's files, each in one spelling: `/cache/`, `cache` and `/cache/*` are the same."""
+    return {line.strip().removesuffix("*").strip("/") for line in text.splitlines()}
+
+
 def _add_lines(root: Path, name: str, lines: tuple[str, ...], done: Started) -> None:
     file = root / name
     try:
@@ -83,9 +88,7 @@ def _add_lines(root: Path, name: str, lines: tuple[str, ...], done: Started) -> 
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(f"cannot be read ({reason})", where=str(file), do="remove it, or make it a text file") from None
-    # A folder that is ignored in another spelling is ignored.
-    known = {line.strip().strip("/") for line in before.splitlines()}
-    missing = [line for line in lines if line.strip("/") not in known]
+    missing = [line for line in lines if not git_lines(line) <= git_lines(before)]
     if not missing:
         done.kept.append(name)
         return
