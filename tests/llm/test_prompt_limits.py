@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,17 @@ def test_a_hostile_prompt_is_one_line_of_error(tmp_path: Path, source: str) -> N
     assert str(file) in error.value.where
     assert "\n" not in error.value.line
     assert len(error.value.line) < 500
+
+
+def test_a_machine_that_is_busy_makes_no_prompt_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late() -> Iterator[str]:
+        time.sleep(0.3)
+        yield "a"
+
+    file = tmp_path / "summary.md"
+    file.write_text("---\nversion: 1\n---\n{% for item in items %}{{ item }}{% endfor %}", encoding="utf-8")
+    monkeypatch.setattr("enrich.llm.templates.MOST_SECONDS", 0.2)
+    assert Prompt.load(file).render(items=late()) == "a"
 
 
 @pytest.mark.parametrize("text", ["[" * 30_000, "version: 2026-02-30", "version: " + "9" * 6000, "version: !!python/name:os.system x"])
