@@ -18,7 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -189,15 +189,23 @@ def parts_of(seen: Seen) -> list[str]:
     return list(seen.body["response_format"]["json_schema"]["schema"]["properties"])
 
 
+def free_port() -> int:
+    """A port that nothing listens at, and that no connection or server of another process gets by chance: the system gives out higher ones."""
+    first = 20_000 + os.getpid() % 10_000
+    for port in range(first, first + 2000):
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
 @contextmanager
 def serving(command: Sequence[str]) -> Iterator[str]:
     """The base URL of a server that we did not write: a process started by `command`, with `--port` added, once it listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(600):
+        for _ in range(6000):
             with socket.socket() as tried:
                 if server.poll() is not None or tried.connect_ex(("127.0.0.1", port)) == 0:
                     break
@@ -320,14 +328,29 @@ def at(faults: Mapping[int, Act], otherwise: Callable[[Seen], Act] = honest) -> 
     return lambda seen: faults.get(seen.number) or otherwise(seen)
 
 
-def held(gate: threading.Event) -> Callable[[Seen], Act]:
-    """The script that answers nothing before `gate` is set."""
-    return lambda seen: honest(seen) if gate.wait(60) else Act(500)
+def until(server: FakeServer, requests: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the server has seen so many requests of a process."""
+    with stopped_at_last(process):
+        while server.requests < requests:
+            assert process.poll() is None, f"only {server.requests} of {requests} requests came: {process.stderr.read().decode()}"
+            time.sleep(0.01)
 
 
-def until(server: FakeServer, requests: int, seconds: float = 60.0) -> None:
-    """Wait until the server has seen so many requests."""
-    end = time.monotonic() + seconds
-    while server.requests < requests:
-        assert time.monotonic() < end, f"only {server.requests} of {requests} requests came"
-        time.sleep(0.01)
+def said(process: subprocess.Popen[bytes], words: str) -> None:
+    """Wait until the process has written a line with these words to standard error."""
+    lines = []
+    with stopped_at_last(process):
+        while not lines or words not in lines[-1]:
+            lines.append(process.stderr.readline().decode())
+            assert lines[-1], f"it ended without saying {words!r}: {lines}"
+
+
+@contextmanager
+def stopped_at_last(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Kill the process if what is within takes minutes: a test that waits for it then fails and does not hang."""
+    net = threading.Timer(300, process.kill)
+    net.start()
+    try:
+        yield
+    finally:
+        net.cancel()

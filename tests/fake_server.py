@@ -24,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -269,9 +270,12 @@ Script = Iterable[Act] | Callable[[Seen], Act | None]
 
 
 class FakeServer:
-    """The server; a context manager. `latency`: seconds before a 200 goes out (errors go at once, as real ones do)."""
+    """The server; a context manager. `latency`: seconds before a 200 goes out (errors go at once, as real ones do). `held`: nothing is
+    answered before `release`."""
 
-    def __init__(self, script: Script = (), *, latency: float = 0.0, limit: RateLimit | None = None, keep: bool = True) -> None:
+    def __init__(
+        self, script: Script = (), *, latency: float = 0.0, limit: RateLimit | None = None, keep: bool = True, held: bool = False
+    ) -> None:
         self._ask: Callable[[Seen], Act | None]
         if callable(script):
             self._ask = script
@@ -293,6 +297,7 @@ class FakeServer:
         self.base_url = f"http://127.0.0.1:{self.port}/v1"
         self._loop = asyncio.new_event_loop()
         self._connections: set[_Connection] = set()
+        self._held: list[Callable[[], None]] | None = [] if held else None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -309,6 +314,20 @@ class FakeServer:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
+
+    def hold(self) -> None:
+        """Answer nothing before `release`."""
+        self._held = []
+
+    def release(self) -> None:
+        """Send the answers that were held, and all others at once from now on."""
+
+        def send() -> None:
+            waiting, self._held = self._held or [], None
+            for perform in waiting:
+                perform()
+
+        self._loop.call_soon_threadsafe(send)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -448,7 +467,9 @@ class _Connection(asyncio.Protocol):
             method, path, _ = first.split(" ", 2)
             server = self._server
             act = server.answer(method, path, headers, body)
-            if act.delay:
+            if server._held is not None:
+                server._held.append(partial(self._perform, act))
+            elif act.delay:
                 self._timers = [timer for timer in self._timers if not timer.cancelled() and timer.when() > server._loop.time()]
                 self._timers.append(server._loop.call_later(act.delay, self._perform, act))
             else:
