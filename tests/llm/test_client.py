@@ -91,10 +91,10 @@ def test_a_lasting_fault_ends_as_a_named_failure_of_this_request(serve: Serve, f
 
 @pytest.mark.parametrize("fault", [fake.hang(), fake.drip()])
 def test_a_server_that_does_not_finish_is_given_up_after_the_timeout(serve: Serve, fault: fake.Act) -> None:
-    server = serve([fault, fake.ok({"summary": "Now."})])
-    asked = ask(server, timeout_seconds=0.3)
+    server = serve(lambda seen: fake.ok({"summary": "Now."}) if seen.number else fault)
+    asked = ask(server, timeout_seconds=0.3, attempts=1000)  # on a busy machine a good answer can come too late as well
     assert json.loads(asked.text) == {"summary": "Now."}
-    assert asked.causes == ["timeout", ""]
+    assert (set(asked.causes[:-1]), asked.causes[-1]) == ({"timeout"}, "")
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from enrich.errors import UserError
 from enrich.llm.server import Endpoint
 from enrich.runs.service import endpoints, first_parameters, prices_of
 from tests import fake_server as fake
-from tests.demo import DemoWiki, at, honest, page_text
-from tests.fake_server import Act, FakeServer, Serve
+from tests.demo import DemoWiki, at, free_port, honest, page_text
+from tests.fake_server import Act, FakeServer, Seen, Serve
 from tests.llm.asking import ask, request
 from tests.llm.providers import PROVIDERS, UNNAMED, Server, answer, qwen_gateway, streamed
 
@@ -283,10 +283,15 @@ def test_prices_by_provider_and_alias(tmp_path: Path, toml: str, env: dict[str, 
 
 def test_several_servers_share_the_work_and_a_dead_one_loses_nothing(tmp_path: Path, serve: Serve) -> None:
     wiki = DemoWiki(tmp_path, 24, "[llm]\nconcurrency = 8\n")
-    fast, slow = serve(honest, latency=0.02), serve(honest, latency=0.4)
-    dead, wrong = serve(), serve(lambda seen: fake.no_model())
-    dead.stop()
-    urls = [server.base_url for server in (dead, fast, slow, wrong)]
+
+    def quick(seen: Seen) -> fake.Act:
+        if seen.number == 13:
+            slow.release()
+        return honest(seen)
+
+    fast, slow, wrong = serve(quick), serve(honest, held=True), serve(lambda seen: fake.no_model())
+    urls = [f"http://127.0.0.1:{free_port()}/v1", fast.base_url, slow.base_url, wrong.base_url]
+
     done = wiki.enrich("run", "--json", ENRICH_LLM__BACKEND="openai", ENRICH_LLM__BASE_URLS=json.dumps(urls))
     assert done.json["failed"] == []
     assert done.json["asked"] == 72
