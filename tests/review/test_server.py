@@ -23,7 +23,7 @@ from enrich.stages.fields import value_hash
 from enrich.wiki.wiki import Wiki
 from tests.demo import default_signals
 from tests.review import wikis
-from tests.review.test_terminal import ENRICH
+from tests.review.test_terminal import ENRICH, left
 
 NOW = "2026-03-02T08:00:00Z"
 
@@ -54,7 +54,7 @@ class Browser:
             sent["X-Enrich-Tab"] = self.tab
             sent |= {"Origin": self.server.origin, "Content-Type": "application/json", "Content-Length": str(len(body or b""))}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         for name, value in sent.items():
             if value is not None:
@@ -182,13 +182,13 @@ def test_odd_requests_and_clients_that_hang_up_leave_no_traceback(browser: Brows
     page = f"{host}\r\nOrigin: {server.origin}\r\nCookie: {browser.cookie}\r\nX-Enrich-Tab: {browser.tab}\r\nContent-Type: application/json"
     for request, status in ODD_REQUESTS:
         sent = request.replace(b"HOST", host.encode()).replace(b"PAGE", page.encode())
-        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
             connection.sendall(sent)
             connection.shutdown(socket.SHUT_WR)
             answer = connection.makefile("rb").readline()
         assert not status or answer.split()[1] == str(status).encode(), (request, answer)
         # One that does not wait for the answer: the reset reaches the server while it reads or writes.
-        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01" + b"\x00" * 7)
             connection.sendall(sent)
     assert browser.ask("GET", "/").status == 200
@@ -289,14 +289,12 @@ def test_a_load_looks_again_at_changed_pages_and_proposals_only(workspace: Wiki,
 
 
 def test_the_command_prints_the_address_and_ends_at_ctrl_c(workspace: Wiki, tmp_path: Path) -> None:
-    child = pexpect.spawn(str(ENRICH), ["review", "--serve"], cwd=str(tmp_path), encoding="utf-8", timeout=30, preexec_fn=default_signals)
+    child = pexpect.spawn(str(ENRICH), ["review", "--serve"], cwd=str(tmp_path), encoding="utf-8", timeout=60, preexec_fn=default_signals)
     child.expect(r"http://127\.0\.0\.1:(\d+)/\?token=([\w-]{20,})")
-    connection = http.client.HTTPConnection("127.0.0.1", int(child.match.group(1)), timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", int(child.match.group(1)), timeout=60)
     connection.request("GET", f"/?token={child.match.group(2)}")
     assert connection.getresponse().status == 303
     connection.close()
     child.sendintr()
     child.expect("0 decisions stored")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    assert left(child)[0] == 0

@@ -460,7 +460,7 @@ def terminal(root: Path, *arguments: str, **env: str) -> Iterator[Any]:
 def left(child: Any) -> tuple[int, str]:
     """(exit code, what was printed last)."""
     child.expect(pexpect.EOF)
-    child.close()
+    child.wait()  # `close` sends signals to a process that takes a moment to end
     return (child.exitstatus if child.exitstatus is not None else -child.signalstatus), child.before
 
 
@@ -521,7 +521,8 @@ def test_a_terminal_that_goes_away_keeps_every_decision(seventeen: Wiki) -> None
     with terminal(seventeen.config.root, "bay-09") as child:
         child.send("y")
         decided(seventeen, "bay-09", 1)
-        child.close(force=False)
+        child.ptyproc.fileobj.close()
+        child.wait()
     assert wikis.states(seventeen)["bay-09"]["llmSummary"] == "accept/accepted"
 
 
