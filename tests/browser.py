@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 _CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE = 300_000  # milliseconds to wait for a tab: only a page that hangs takes so long
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 # WCAG 2.1, contrast of text (1.4.3): every text against the first opaque background behind it.
@@ -55,7 +56,7 @@ def launched() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)
+        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS, timeout=PATIENCE)
         try:
             yield browser
         finally:
@@ -66,4 +67,6 @@ def launched() -> Iterator[Browser]:
 def browser_page(width: int, scheme: Any) -> Iterator[Any]:
     """An empty tab of a window `width` pixels wide, in the colour scheme `light` or `dark`."""
     with launched() as browser:
-        yield browser.new_page(viewport={"width": width, "height": 740}, color_scheme=scheme)
+        page = browser.new_page(viewport={"width": width, "height": 740}, color_scheme=scheme)
+        page.set_default_timeout(PATIENCE)
+        yield page

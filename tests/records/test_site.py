@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser import CONTRAST, axe, launched
+from tests.browser import CONTRAST, PATIENCE, axe, launched
 from tests.demo import DemoWiki
 from tests.review import wikis
 from tests.review.wikis import HOSTILE
@@ -77,6 +77,7 @@ def test_the_table_sorts_and_filters_and_hostile_text_does_nothing(tmp_path: Pat
     assert wiki.enrich("site").exit == 0
     with launched() as browser:
         page = browser.new_page(viewport={"width": width, "height": 740}, color_scheme=scheme)
+        page.set_default_timeout(PATIENCE)
         said: list[str] = []
         page.on("console", lambda message: said.append(message.text))
         page.goto((wiki.root / "site/index.html").as_uri())
@@ -88,9 +89,11 @@ def test_the_table_sorts_and_filters_and_hostile_text_does_nothing(tmp_path: Pat
         assert page.locator("#number").inner_text() == f"1 of {len(HOSTILE)} pages"
         assert page.evaluate(CONTRAST) == [] and axe(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") == width
-        page.locator("#pages tr:not([hidden]) a").click()
+        with page.expect_navigation():
+            page.locator("#pages tr:not([hidden]) a").click()
         assert axe(page) == []  # the card
-        page.get_by_role("link", name="Review").click()
+        with page.expect_navigation():
+            page.get_by_role("link", name="Review").click()
         assert page.locator(".card").count() == 1  # the review shows that page
         for view in ("queue", "browse", "sheet", "totals"):
             page.click(f"#view-{view}")

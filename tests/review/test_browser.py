@@ -16,7 +16,7 @@ from enrich.review.browser import ReviewServer, review_html
 from enrich.review.decisions import read_decisions, take
 from enrich.review.proposals import ProposalStore
 from enrich.wiki.wiki import Wiki
-from tests.browser import CONTRAST, axe, launched
+from tests.browser import CONTRAST, PATIENCE, axe, launched
 from tests.review import wikis
 from tests.review.wikis import HOSTILE, hostile, many, run, views, with_old_values, with_small_moves
 
@@ -53,6 +53,7 @@ class Watched:
 
     def __init__(self, browser: Browser, **options: Any) -> None:
         self.context = browser.new_context(accept_downloads=True, **options)
+        self.context.set_default_timeout(PATIENCE)
         self.page: Page = self.context.new_page()
         self.console: list[str] = []
         self.asked: list[str] = []
@@ -328,19 +329,28 @@ def test_decisions_outlive_an_empty_storage_a_second_tab_and_another_report(tab:
     second.goto(other.as_uri())
     second.keyboard.press("a")
     says(second, "6 accepted")
-    seen_in_front(page, "6 accepted, 6 rejected")
+    says_in_front(page, "6 accepted, 6 rejected")
     second.keyboard.press("u")
     says(second, "0 accepted")
-    seen_in_front(page, "0 accepted, 6 rejected")
+    says_in_front(page, "0 accepted, 6 rejected")
     page.reload()
     assert tally(page).startswith("0 accepted, 6 rejected")
     second.close()
 
 
-def seen_in_front(page: Page, text: str) -> None:
-    """The tally says this once the tab is in front: Chromium does not always deliver a storage event to one in the background."""
-    page.evaluate("dispatchEvent(new Event('focus'))")
-    says(page, text)
+def seen_in_front(page: Page, condition: str) -> None:
+    """Returns once this holds in the tab that is in front: Chromium does not always deliver a storage event to one in the background, and a moment
+    passes before one tab reads what another one has stored."""
+    page.wait_for_function(f"dispatchEvent(new Event('focus')), {condition}")
+
+
+def says_in_front(page: Page, text: str) -> None:
+    seen_in_front(page, f"document.getElementById('tally').innerText.includes('{text}')")
+
+
+def told(tab: Page, key: str, value: str | None) -> None:
+    """Deliver the storage event of another tab, which Chromium may lose; a second one changes nothing."""
+    tab.evaluate("([key, newValue]) => dispatchEvent(new StorageEvent('storage', { key, newValue }))", [key, value])
 
 
 def test_a_tab_that_missed_what_another_one_stored_sees_it_when_it_is_in_front(tab: Watched, tmp_path: Path) -> None:
@@ -353,7 +363,7 @@ def test_a_tab_that_missed_what_another_one_stored_sees_it_when_it_is_in_front(t
     second.keyboard.press("y")
     says(second, "1 accepted")
     assert tally(page).startswith("0 accepted")
-    seen_in_front(page, "1 accepted")
+    says_in_front(page, "1 accepted")
     second.close()
 
 
@@ -666,10 +676,9 @@ def test_a_tab_that_sent_an_older_decision_does_not_take_away_a_later_one(chromi
     second.route("**/decisions", lambda route: held.append(route))
     assert click(second, 0, "ratings.rigor", "skip") == "skip"
     run(workspace, "reject", "bay-0:ratings.rigor")  # what the first tab sends
-    second.evaluate("addEventListener('storage', event => { window.removed = event.newValue === null; })")
-    first.wait_for_function("Object.keys(localStorage).some(key => key.includes('ratings.rigor'))")
-    first.evaluate("Object.keys(localStorage).filter(key => key.includes('ratings.rigor')).forEach(key => localStorage.removeItem(key))")
-    second.wait_for_function("window.removed")
+    key = first.wait_for_function("Object.keys(localStorage).find(key => key.includes('ratings.rigor'))").json_value()
+    first.evaluate("key => localStorage.removeItem(key)", key)
+    told(second, key, None)
     assert held and "1 waiting for the server" in second.locator("#kept").inner_text()
     held[0].continue_()
     second.unroute("**/decisions")
@@ -677,9 +686,12 @@ def test_a_tab_that_sent_an_older_decision_does_not_take_away_a_later_one(chromi
     assert "skip: rejected by" in second.locator(".refused").inner_text()
     first.reload()
     ready(first)
+    seen_in_front(first, "document.querySelector('.refused')")
     assert "skip: rejected by" in first.locator(".refused").inner_text()
     # What a person drops in one tab is gone from both.
+    (key,) = first.evaluate("Object.keys(localStorage).filter(key => key.includes('ratings.rigor'))")
     first.locator(".refused").get_by_role("button", name="Drop").click()
+    told(second, key, "null")
     second.wait_for_function("!document.querySelector('.refused')")
     assert first.evaluate(KEPT) == [] and first.locator(".refused").count() == 0
     watched.context.close()
@@ -761,8 +773,10 @@ def test_nothing_is_lost_in_any_order_with_a_server(chromium: Browser, tmp_path:
             for tab in (first, second):
                 tab.reload()
                 all_answered(tab)
-            kept = {(key[0], key[1]): entry for key, entry in first.evaluate(KEPT)}
-            assert all(entry.get("refused") for entry in kept.values()), kept
+            kept = {}
+            for tab in (first, second):  # each reads a moment later what the other one has stored
+                tab.wait_for_function(f"({KEPT})().every(([, entry]) => entry.refused)")
+                kept |= {(key[0], key[1]): entry for key, entry in tab.evaluate(KEPT)}
             for (number, field), pressed in last.items():
                 change = wikis.change_of(workspace, f"bay-{number}", field)
                 mine = kept.get((f"bay-{number}", field))
