@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,12 @@ def test_a_lock_that_grows_too_large_is_divided_and_holds_the_same_rows(tmp_path
     assert rows(divided) == rows(whole)
     assert {state for state, _ in divided.states().values()} == {"current"}
     # What is applied next rewrites the part of its page alone, and goes on in parts at any size.
-    before = {file.name: file.stat().st_mtime_ns for file in parts.glob("*.jsonl")}
+    for file in parts.glob("*.jsonl"):
+        os.utime(file, (0, 0))
     monkeypatch.setattr(lock_module, "LARGEST_WHOLE", 10**9)
     divided.append(3, "And more.")
     assert divided.enrich("run", "--apply").exit == 0
-    assert sum(file.stat().st_mtime_ns != before[file.name] for file in parts.glob("*.jsonl")) == 1
+    assert sum(file.stat().st_mtime != 0 for file in parts.glob("*.jsonl")) == 1
     assert {state for state, _ in divided.states().values()} == {"current"}
 
 

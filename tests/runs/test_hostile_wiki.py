@@ -11,12 +11,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -405,14 +406,15 @@ def test_few_open_files_lower_the_concurrency(tmp_path: Path, serve: Callable[..
     assert b"requests at once" in done.stderr
 
 
-def test_runs_of_one_second_sort_by_time(tmp_path: Path) -> None:
+def test_runs_of_one_second_sort_by_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`run --failed` reads the newest run: names of folders must order runs that begin within the same second."""
+    moments = iter(datetime(2026, 3, 1, 12, 0, 0, number * 500, tzinfo=UTC) for number in range(30))
+    monkeypatch.setattr("enrich.runs.results.datetime", SimpleNamespace(now=lambda zone: next(moments)))
     names = []
     for _ in range(30):
         with Journal(tmp_path) as journal:
             names.append(journal.run)
-        time.sleep(0.0005)
-    assert names == sorted(names)
+    assert names == sorted(names) and names[-1].startswith("20260301T120000Z")
 
 
 def test_a_run_dated_in_the_future_hides_no_failure_and_other_folders_are_kept(tmp_path: Path, serve: Callable[..., FakeServer]) -> None:
