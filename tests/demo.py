@@ -338,7 +338,7 @@ def until(server: FakeServer, requests: int, process: subprocess.Popen[bytes]) -
 
 def said(process: subprocess.Popen[bytes], words: str) -> None:
     """Wait until the process has written a line with these words to standard error."""
-    lines = []
+    lines: list[str] = []
     with stopped_at_last(process):
         while not lines or words not in lines[-1]:
             lines.append(process.stderr.readline().decode())

@@ -773,7 +773,7 @@ def test_nothing_is_lost_in_any_order_with_a_server(chromium: Browser, tmp_path:
             for tab in (first, second):
                 tab.reload()
                 all_answered(tab)
-            kept = {}
+            kept: dict[tuple[str, str], Any] = {}
             for tab in (first, second):  # each reads a moment later what the other one has stored
                 tab.wait_for_function(f"({KEPT})().every(([, entry]) => entry.refused)")
                 kept |= {(key[0], key[1]): entry for key, entry in tab.evaluate(KEPT)}
