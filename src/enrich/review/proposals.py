@@ -18,6 +18,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -258,15 +259,13 @@ class ProposalStore:
         self.folder, self._within, self._wiki = wiki.config.proposals, wiki.config.folders, wiki
         self.damaged: list[UserError] = []
         self._names: dict[str, str] | None = None  # casefolded file name -> file name
-        self._earlier: dict[str, str] | None = None
-        self._removed: list[str] = []
-        self._unread: list[str] = []
+        self._unread: list[UserError] = []
 
     def get(self, page: str) -> Proposal | None:
         """The proposal of a page, or None. Raises `UserError` if its file is damaged."""
         found = (self._read(self.folder / name) for name in file_names(page))
         own = next((proposal for proposal in found if proposal is not None and proposal.page == page), None)
-        stray = self._strays().get(page) if own is None else None
+        stray = self._strays.get(page) if own is None else None
         return self._known(self._read(self.folder / stray)) if stray else own
 
     def has_any(self) -> bool:
@@ -274,15 +273,26 @@ class ProposalStore:
         return bool(self._listing())
 
     def all(self) -> list[Proposal]:
-        """All proposals, in the order of their file names. A damaged file costs its own page only: its error is in `damaged`."""
-        found: list[Proposal | None] = []
-        self.damaged = []
-        for name in sorted(self._listing().values()):
-            try:
-                found.append(self._known(self._read(self.folder / name)))
-            except UserError as error:
-                self.damaged.append(error)
-        return [proposal for proposal in found if proposal is not None]
+        """All proposals in page order, then those of removed pages. A damaged file costs its own page only: its error is in `damaged`."""
+        return list(self.each([*(self._wiki.by_id if self.has_any() else ()), *self.removed()]))
+
+    def each(self, pages: Iterable[str]) -> Iterator[Proposal]:
+        """The proposals of these pages, one at a time: all of a large wiki do not fit into memory. Errors of damaged files are in `damaged`."""
+        strays = self._strays
+        self.damaged = list(self._unread)
+        for page in pages:
+            if page in strays or any(name.casefold() in self._listing() for name in file_names(page)):
+                try:
+                    proposal = self.get(page)
+                except UserError as error:
+                    self.damaged.append(error)
+                    continue
+                if proposal is not None:
+                    yield proposal
+
+    def removed(self) -> list[str]:
+        """The pages that have a proposal and no file any more, in the order of the proposals' file names."""
+        return [page for page in self._strays if page not in self._wiki.by_id]
 
     def writing(self) -> AbstractContextManager[None]:
         """Hold the folder: one process at a time changes proposals."""
@@ -293,68 +303,41 @@ class ProposalStore:
 
         `durable` is for a person's decisions: answers are in the cache, decisions nowhere else.
         """
-        file = self.folder / self._name(proposal.page)
-        if stray := self._strays().pop(proposal.page, None):
-            remove_file(self.folder / stray, self._within)
-            self._listing().pop(stray.casefold(), None)
-        if not proposal.changes:
-            remove_file(file, self._within)
-            self._listing().pop(file.name.casefold(), None)
-            return
-        write_text_atomically(file, _text(proposal), durable=durable, within=self._within)
-        self._listing()[file.name.casefold()] = file.name
+        name = self._name(proposal.page)
+        if self._strays.get(proposal.page, name) != name:
+            self._remove(self._strays.pop(proposal.page))
+        if proposal.changes:
+            write_text_atomically(self.folder / name, _text(proposal), durable=durable, within=self._within)
+            self._listing()[name.casefold()] = name
+        else:
+            self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        remove_file(self.folder / name, self._within)
+        self._listing().pop(name.casefold(), None)
 
     def _name(self, page: str) -> str:
         plain, hashed = file_names(page)
-        if plain == hashed:
-            return hashed
         taken = self._listing().get(plain.casefold())
-        if taken is None:
+        if plain == hashed or taken is None:
             return plain
         there = self._read(self.folder / taken)
         return plain if taken == plain and (there is None or there.page == page) else hashed
 
-    def each(self, pages: Iterable[str]) -> Iterator[Proposal]:
-        """The proposals of these pages, one at a time: all of a large wiki do not fit into memory. Errors of damaged files are in `damaged`."""
-        self.damaged = []
-        for page in pages:
-            if page in self._strays() or any(name.casefold() in self._listing() for name in file_names(page)):
-                try:
-                    proposal = self.get(page)
-                except UserError as error:
-                    self.damaged.append(error)
-                else:
-                    if proposal is not None:
-                        yield proposal
-        for name in self._unread:
-            try:
-                self._read(self.folder / name)
-            except UserError as error:
-                self.damaged.append(error)
-
-    def removed(self) -> list[str]:
-        """The pages that have a proposal and no file any more, in the order of the proposals' file names."""
-        self._strays()
-        return self._removed
-
+    @cached_property
     def _strays(self) -> dict[str, str]:
-        """File names of proposals that name their page by an earlier id, by the id that the page has now."""
-        if self._earlier is None:
-            self._earlier, self._removed, self._unread = {}, [], []
-            left = set(self._listing().values())
-            for page in self._wiki.by_id if left else ():
-                left.difference_update(file_names(page))
-            for name in sorted(left):
-                try:
-                    proposal = self._known(self._read(self.folder / name))
-                except UserError:
-                    self._unread.append(name)
-                    continue
-                if proposal is not None and proposal.page in self._wiki.by_id:
-                    self._earlier[proposal.page] = name
-                elif proposal is not None:
-                    self._removed.append(proposal.page)
-        return self._earlier
+        """File names of proposals that are not named by a page of the wiki, by the id that the page has now, or had when it was removed."""
+        left, found = set(self._listing().values()), dict[str, str]()
+        for page in self._wiki.by_id if left else ():
+            left.difference_update(file_names(page))
+        for name in sorted(left):
+            try:
+                proposal = self._known(self._read(self.folder / name))
+            except UserError as error:
+                self._unread.append(error)
+            else:
+                found |= {proposal.page: name} if proposal is not None else {}
+        return found
 
     def _known(self, proposal: Proposal | None) -> Proposal | None:
         """The proposal under the id that its page has now: the page with its path, else the one with its text and its file name or folder."""
