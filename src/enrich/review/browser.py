@@ -22,6 +22,7 @@ from dataclasses import asdict
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -109,18 +110,14 @@ def _field(field: FieldView) -> dict[str, Any]:
     change = field.change
     rating = field.kind == "rating"
     old = change.old if field.move is not None or change.old is None else as_text(change.old) if rating else ""
-    skipped = change.state == "pending" and change.decision == "skip"
     return {
         "stage": change.stage,
         "kind": field.kind,
         "hash": field.new_hash,
         "mark": change.mark,
         "lane": _lane(field),
-        "by": change.decided.get("by", "") if change.decided else "",
-        "when": change.decided.get("when", ""),
-        "why": change.decided.get("reason", ""),
-        "note": change.decided.get("note", ""),
-        "state": "skipped" if skipped else change.state,
+        **{name: change.decided.get(key, "") for name, key in (("by", "by"), ("when", "when"), ("why", "reason"), ("note", "note"))},
+        "state": "skipped" if change.status == "skipped" else change.state,
         "flags": field.flags,
         "found": [finding_name(finding) for finding in change.findings],
         "old": old,
@@ -208,7 +205,8 @@ _HEADERS = {
 class ReviewServer:
     """Serves the review page from a thread while its context is open. `address` is to be opened once, in one browser.
 
-    `proposals` returns those to show now, `now` the time as ISO 8601. `by` is who decides; `stored` counts decisions.
+    `proposals` returns those to show now, `now` the time as ISO 8601. `by` is who decides; `stored` counts decisions. Whoever has the `session` (a
+    cookie) sees the page, and with the secret of the `tab` decides.
     """
 
     def __init__(
@@ -219,23 +217,17 @@ class ReviewServer:
         self.stored = 0
         self._known: dict[str, tuple[Any, dict[str, Any]]] = {}
         self._turn = threading.Lock()
-        self._token = secrets.token_urlsafe(24)
-        self._session = secrets.token_urlsafe(24)
-        self._tab = secrets.token_urlsafe(24)
+        self._token, self.session, self.tab = (secrets.token_urlsafe(24) for _ in range(3))
         self._token_left = threading.Lock()  # acquired by the first request with the token
-        outer = self
-
-        class Handler(_Handler):
-            server_ = outer
-
+        handler = type("Handler", (_Handler,), {"server_": self})
         # Browsers keep what they store by host and port: with the same port, decisions that could not be sent are sent the next time.
         usual = 49152 + int(wiki_id(wiki), 16) % 16000
         try:
-            self._http = _HttpServer((HOST, usual if port is None else port), Handler)
+            self._http = _HttpServer((HOST, usual if port is None else port), handler)
         except OSError:
             if port is not None:
                 raise
-            self._http = _HttpServer((HOST, 0), Handler)
+            self._http = _HttpServer((HOST, 0), handler)
         self.port: int = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.2,), name="review", daemon=True)
 
@@ -278,7 +270,11 @@ class ReviewServer:
 
     @property
     def address(self) -> str:
-        return f"{self.origin}/?token={self._token}#{self._tab}"
+        return f"{self.origin}/?token={self._token}#{self.tab}"
+
+    def admits(self, token: str) -> bool:
+        """Whether this is the right token, and the first time it is used."""
+        return _is(token, self._token) and self._token_left.acquire(blocking=False)
 
     def __enter__(self) -> Self:
         self.page()  # finds the quotes of all pages before anybody waits for them
@@ -295,26 +291,6 @@ class ReviewServer:
         while self._thread.is_alive():
             self._thread.join(0.5)
 
-    def admits(self, token: str) -> bool:
-        """Whether this is the right token, and the first time it is used."""
-        return secrets.compare_digest(token.encode(), self._token.encode()) and self._token_left.acquire(blocking=False)
-
-    def knows(self, cookies: str) -> bool:
-        """Whether a request's cookies name this server's session."""
-        try:
-            held = SimpleCookie(cookies).get(_COOKIE)
-        except CookieError:
-            return False
-        return held is not None and secrets.compare_digest(held.value.encode(), self._session.encode())
-
-    def knows_tab(self, secret: str) -> bool:
-        """Whether this is the secret that the address's fragment gave to the tab."""
-        return secrets.compare_digest(secret.encode(), self._tab.encode())
-
-    @property
-    def cookie(self) -> str:
-        return f"{_COOKIE}={self._session}; Path=/; HttpOnly; SameSite=Strict"
-
 
 class _HttpServer(ThreadingHTTPServer):
     daemon_threads = True
@@ -326,8 +302,9 @@ class _HttpServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    """Answers one request a connection: after a refusal, what is left of a body could be taken for the next request."""
+
     server_: ClassVar[ReviewServer]
-    protocol_version = "HTTP/1.1"
     server_version = "enrich"
     sys_version = ""
     timeout = 30
@@ -336,61 +313,65 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             parts = urlsplit(self.path)
             given = parse_qs(parts.query, max_num_fields=10)
-            token, page = given.get("token"), given.get("page", [""])[0]
         except ValueError:
             self._refuse(HTTPStatus.BAD_REQUEST, "not an address")
             return
-        if not self._from_here():
+        known, page = self._is_known(), given.get("page", [""])[0]
+        if not self._is_from_here():
             self._refuse(HTTPStatus.FORBIDDEN, "another host or origin")
         elif parts.path not in ("/", "/chance"):
             self._refuse(HTTPStatus.NOT_FOUND, "nothing here")
-        elif token:
-            if self.server_.admits(token[0]):
-                self._answer(HTTPStatus.SEE_OTHER, b"", "text/plain", {"Location": "/", "Set-Cookie": self.server_.cookie})
-            elif self._known():
+        elif "token" in given:
+            if self.server_.admits(given["token"][0]):
+                cookie = f"{_COOKIE}={self.server_.session}; Path=/; HttpOnly; SameSite=Strict"
+                self._answer(HTTPStatus.SEE_OTHER, b"", "text/plain", {"Location": "/", "Set-Cookie": cookie})
+            elif known:
                 self._answer(HTTPStatus.SEE_OTHER, b"", "text/plain", {"Location": "/"})
             else:
                 self._refuse(HTTPStatus.FORBIDDEN, "this address was used before: start `enrich review --serve` again for a new one")
-        elif not self._known():
+        elif not known:
             self._refuse(HTTPStatus.FORBIDDEN, "open the address that `enrich review --serve` printed")
         elif parts.path == "/chance":
-            self._guarded(lambda: self._json(HTTPStatus.OK, self.server_.chance(page)))
+            self._answer_with(lambda: self.server_.chance(page))
         else:
-            self._guarded(
-                lambda: self._answer(HTTPStatus.OK, self.server_.page().encode("utf-8", "replace"), "text/html; charset=utf-8", {})
-            )
+            self._answer_with(self.server_.page)
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
-        if not self._from_here(must=True) or not self._known():
-            self._refuse(HTTPStatus.FORBIDDEN, "only the page itself may decide")
-        elif not self.server_.knows_tab(self.headers.get(TAB_HEADER, "")):
-            self._refuse(HTTPStatus.FORBIDDEN, "this tab may not decide: open the address that `enrich review --serve` printed")
-        elif self.path != "/decisions":
-            self._refuse(HTTPStatus.NOT_FOUND, "nothing here")
-        elif self.headers.get_content_type() != "application/json":
-            self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "decisions are JSON")
-        elif not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > _MOST_BYTES:
-            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too long")
-        else:
-            body = self.rfile.read(int(length))
-            if len(body) < int(length):  # the browser hung up in the middle
-                self.close_connection = True
+        forbidden, tab = HTTPStatus.FORBIDDEN, self.headers.get(TAB_HEADER, "")
+        is_length = re.fullmatch(r"[0-9]{1,9}", length) and int(length) <= _MOST_BYTES
+        checks = (
+            (self._is_from_here(must=True) and self._is_known(), forbidden, "only the page itself may decide"),
+            (_is(tab, self.server_.tab), forbidden, "this tab may not decide: open the address that `enrich review --serve` printed"),
+            (self.path == "/decisions", HTTPStatus.NOT_FOUND, "nothing here"),
+            (self.headers.get_content_type() == "application/json", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "decisions are JSON"),
+            (is_length, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too long"),
+        )
+        for passed, status, why in checks:
+            if not passed:
+                self._refuse(status, why)
                 return
-            self._guarded(lambda: self._json(HTTPStatus.OK, self.server_.decide(body)))
+        body = self.rfile.read(int(length))
+        if len(body) == int(length):  # else the browser hung up in the middle
+            self._answer_with(lambda: self.server_.decide(body))
 
-    def _guarded(self, answer: Callable[[], None]) -> None:
-        """Answer; an error goes to the page and does not end the server."""
+    def _answer_with(self, made: Callable[[], str | Mapping[str, Any]]) -> None:
+        """Answer with a page or with JSON; an error goes to the page and does not end the server."""
         try:
-            answer()
+            content = made()
         except ValidationError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, invalid_keys(error, 1))
         except (ValueError, RecursionError):
             self._refuse(HTTPStatus.BAD_REQUEST, "no decisions document")
         except EnrichError as error:
             self._refuse(HTTPStatus.CONFLICT, str(error))
+        else:
+            if isinstance(content, str):
+                self._answer(HTTPStatus.OK, content.encode("utf-8", "replace"), "text/html; charset=utf-8")
+            else:
+                self._json(HTTPStatus.OK, content)
 
-    def _from_here(self, *, must: bool = False) -> bool:
+    def _is_from_here(self, *, must: bool = False) -> bool:
         """Whether the request names this host, and comes from this page if it names an origin (`must`: it has to name one)."""
         if self.headers.get_all("Host") != [f"{HOST}:{self.server_.port}"]:
             return False
@@ -399,28 +380,34 @@ class _Handler(BaseHTTPRequestHandler):
         origin = self.headers.get("Origin")
         return origin == self.server_.origin or (origin is None and not must)
 
-    def _known(self) -> bool:
-        return self.server_.knows(self.headers.get("Cookie", ""))
+    def _is_known(self) -> bool:
+        """Whether the request's cookies name this server's session."""
+        try:
+            held = SimpleCookie(self.headers.get("Cookie", "")).get(_COOKIE)
+        except CookieError:
+            return False
+        return held is not None and _is(held.value, self.server_.session)
 
     def _refuse(self, status: HTTPStatus, why: str) -> None:
-        # The body may be unread: the connection cannot be used again.
-        self.close_connection = True
         self._json(status, {"error": why})
 
     def _json(self, status: HTTPStatus, data: Mapping[str, Any]) -> None:
-        self._answer(status, json.dumps(data).encode("ascii"), "application/json", {})
+        self._answer(status, json.dumps(data).encode("ascii"), "application/json")
 
-    def _answer(self, status: HTTPStatus, body: bytes, kind: str, headers: Mapping[str, str]) -> None:
+    def _answer(self, status: HTTPStatus, body: bytes, kind: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         self.send_response(status)
         # The page's own policy allows its script and style by hash; this one is for everything else, and forbids framing.
         policy = "frame-ancestors 'none'" if kind.startswith("text/html") else "default-src 'none'; frame-ancestors 'none'"
-        for name, value in {**_HEADERS, "Content-Security-Policy": policy, "Content-Type": kind, **headers}.items():
+        about = {"Content-Security-Policy": policy, "Content-Type": kind, "Content-Length": str(len(body))}
+        for name, value in {**_HEADERS, **about, **headers}.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        if self.close_connection:
-            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
         del format, args  # the first line holds the token
+
+
+def _is(given: str, secret: str) -> bool:
+    """Whether a secret was given, compared in a time that says nothing about it."""
+    return secrets.compare_digest(given.encode(), secret.encode())

@@ -33,6 +33,7 @@ from enrich.review.views import (
     as_text,
     finding_name,
     interval_text,
+    lines_text,
     provenance,
     value_text,
     word_diff,
@@ -221,8 +222,7 @@ def _score(insight: InsightView, score: Score) -> str:
 
 def quote_lines(quotes: Iterable[QuoteView], indent: int) -> Iterator[Line]:
     for quote in quotes:
-        first, last = quote.lines
-        lines = "" if first == 0 else f"line {first}" if first == last else f"lines {first}-{last}"
+        lines = lines_text(*quote.lines)
         place = [ours(lines, "dim")] if lines else []
         if quote.section and quote.found:
             place += [ours(", ", "dim")] * bool(place) + [Span(quote.section, "dim")]

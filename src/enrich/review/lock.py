@@ -10,7 +10,6 @@ matches the page wins. An intent that matches nothing is void.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -36,7 +35,7 @@ from enrich.files import (
     write_atomically,
     write_text_atomically,
 )
-from enrich.review.lock_rows import LARGEST_WHOLE, LockRows, part_of, rows_of
+from enrich.review.lock_rows import LARGEST_WHOLE, LockRows, json_row, part_of, rows_of
 from enrich.stages.fields import INSIGHTS, SUMMARY, current_value, is_missing, value_hash
 from enrich.stages.stage import OFFLINE, Stage
 from enrich.text import JSON_ESCAPES
@@ -217,29 +216,24 @@ def _fits(entry: LockEntry, page: Page) -> bool:
     return found > 0 and (entry.stage != "ratings" or 1 < found == len(entry.fields))
 
 
+@dataclass(eq=False)
 class Lock:
     """The entries of one reading of the lock file.
 
     `files` are the wiki's pages by id: with them, a renamed page has the entries of its earlier id. `moved` collects such pages with that id.
     """
 
-    def __init__(
-        self,
-        rows: LockRows | None = None,
-        files: Mapping[str, PageFile] = MappingProxyType({}),
-        moved: dict[str, str] | None = None,
-    ) -> None:
-        self._rows = rows
-        self._files = files
-        self._last: tuple[str, list[LockEntry]] = ("", [])
-        self._homes: dict[tuple[str, str], str] = {}
-        self.moved = {} if moved is None else moved
+    _rows: LockRows | None = None
+    _files: Mapping[str, PageFile] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)
+    _last: tuple[str, list[LockEntry]] = ("", [])
+    _homes: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[LockEntry]:
         for page in sorted(self._rows or ()):
-            yield from sorted(self._of(page), key=lambda entry: entry.stage)
+            yield from sorted(self.of(page), key=lambda entry: entry.stage)
 
-    def _of(self, page: str) -> list[LockEntry]:
+    def of(self, page: str) -> list[LockEntry]:
         """The entries of a page; the stages of a page are looked at one after the other."""
         if page != self._last[0]:
             self._last = page, self._rows.of(page) if self._rows is not None else []
@@ -247,7 +241,7 @@ class Lock:
 
     def entries(self, page: str, stage: str) -> list[LockEntry]:
         """All entries of (page, stage): none or one, except after a crash or a merge."""
-        return [entry for entry in self._of(page) if entry.stage == stage]
+        return [entry for entry in self.of(page) if entry.stage == stage]
 
     def entry(self, page_id: str, stage: str, page: Page | None) -> LockEntry | None:
         """The entry of (page, stage) that matches the page best: its fields first, then the page's text, then the later date.
@@ -279,7 +273,7 @@ class Lock:
 
         The page was renamed if the entries of another id fit it better than its own do, and better than the page that has that id now.
         """
-        if any(entry.page_hash == page.hash for entry in self._of(page.id)):
+        if any(entry.page_hash == page.hash for entry in self.of(page.id)):
             return page.id  # no other page's entries can fit better
         if (page.id, page.hash) not in self._homes:
             best, most = page.id, self._fit(page.id, page)
@@ -296,21 +290,17 @@ class Lock:
 
     def _candidates(self, page: Page) -> dict[str, None]:
         """Other ids whose entries name the page's text, or a text that is a value on the page."""
-        found = dict.fromkeys(page.file.earlier_ids)
-        found |= dict.fromkeys(self._by_text.get(page.hash, ()))
-        for name in (SUMMARY, INSIGHTS):
-            # Pages without a value have that in common with many others.
-            if not is_missing(value := current_value(page.data, name)):
-                found |= dict.fromkeys(self._by_text.get(value_hash(value), ()))
+        texts = (current_value(page.data, name) for name in (SUMMARY, INSIGHTS))
+        # Pages without a value have that in common with many others.
+        digests = [page.hash, *(value_hash(text) for text in texts if not is_missing(text))]
+        found = dict.fromkeys([*page.file.earlier_ids, *(earlier for digest in digests for earlier in self._by_text.get(digest, ()))])
         found.pop(page.id, None)
         return found
 
     def _fit(self, page_id: str, page: Page) -> int:
         """How well the entries of an id fit a page."""
         return sum(
-            _matching(entry, page) + (_SAME_TEXT if entry.page_hash == page.hash else 0)
-            for entry in self._of(page_id)
-            if _fits(entry, page)
+            _matching(entry, page) + (_SAME_TEXT if entry.page_hash == page.hash else 0) for entry in self.of(page_id) if _fits(entry, page)
         )
 
     @cached_property
@@ -336,8 +326,7 @@ class LockFile:
 
     def read(self) -> Lock:
         """The entries of the lock. Raises `UserError` that names the line for anything that is not a lock entry, some only when it is looked at."""
-        rows = self._rows()
-        return Lock(rows, self._wiki.by_id, self.moved)
+        return Lock(self._rows(), self._wiki.by_id, self.moved)
 
     def _rows(self) -> LockRows:
         """The rows as they are now. Raises `UserError`."""
@@ -373,7 +362,7 @@ class LockFile:
 
     def append_intents(self, entries: Iterable[LockEntry]) -> None:
         """Write durably what is about to be written on pages. To be called within `writing`."""
-        rows = "".join(_row(replace(entry, intent=True)) for entry in entries)
+        rows = "".join(json_row(_ENTRY, replace(entry, intent=True)) for entry in entries)
         if not rows:
             return
         try:
@@ -397,19 +386,18 @@ class LockFile:
         """Rewrite the file with `changes` in place of the entries of their (page, stage). To be called within `writing`."""
         if not changes and not self.moved:
             return
-        ids: dict[str, list[str]] = {}
-        for page, earlier in self.moved.items():
-            ids.setdefault(earlier, []).append(page)
-            ids.setdefault(page, [])  # what the lock has under this id fits the page no more
         for page, earlier in self.moved.items():
             self._move_sidecar(page, earlier)
-        rows = self._rows()
-        new: dict[str, list[LockEntry]] = {page: [] for page in (*ids, *(page for page, _ in changes))}
-        for earlier in list(new):
-            for entry in rows.of(earlier):
-                for page in ids.get(earlier, [earlier]):
-                    if (page, entry.stage) not in changes:
-                        new[page].append(replace(entry, page=page))
+        rows, left = self._rows(), set(self.moved.values()) - set(self.moved)
+        # What the lock has under the id of a renamed page fits the page no more.
+        new = {
+            page: [
+                replace(entry, page=page)
+                for entry in rows.of(self.moved.get(page, page))
+                if page not in left and (page, entry.stage) not in changes
+            ]
+            for page in {*self.moved, *left, *(page for page, _ in changes)}
+        }
         self.moved.clear()
         for entry in filter(None, changes.values()):
             new[entry.page].append(entry)
@@ -457,8 +445,4 @@ def _page_rows(rows: LockRows, new: Mapping[str, list[LockEntry]], page: str) ->
         return raw
     entries = sorted(new[page] if page in new else rows.of(page), key=lambda entry: entry.stage)
     # After a crash while the lock was divided, a row is in two files.
-    return "".join(dict.fromkeys(map(_row, entries))).encode("utf-8", JSON_ESCAPES)
-
-
-def _row(entry: LockEntry) -> str:
-    return json.dumps(_ENTRY.dump_python(entry), ensure_ascii=False, separators=(",", ":")) + "\n"
+    return "".join(dict.fromkeys(json_row(_ENTRY, entry) for entry in entries)).encode("utf-8", JSON_ESCAPES)

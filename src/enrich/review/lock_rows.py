@@ -7,10 +7,11 @@ page's id, and `enrich.lock` holds only what is being written. Rows are read fro
 from __future__ import annotations
 
 import errno
+import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from weakref import finalize
 from zlib import crc32
 
@@ -19,6 +20,7 @@ from pydantic import TypeAdapter
 from enrich.errors import UserError
 from enrich.files import LOCK_BYTES, Folders, open_file
 
+Parsed = TypeVar("Parsed")
 PARTS = 16
 # GitHub refuses files of more than 100 MB.
 LARGEST_WHOLE = 50_000_000
@@ -50,6 +52,22 @@ def rows_of(path: Path, within: Folders, most: int = LOCK_BYTES) -> Iterator[tup
         return
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", where=str(path), do="restore it from version control") from None
+
+
+def parsed_rows(
+    path: Path, parse: Callable[[bytes], Parsed], within: Folders, *, most: int = LOCK_BYTES, what: str, do: str
+) -> Iterator[Parsed]:
+    """The rows of such a file, read by `parse`. Raises `UserError` (`what`, `do`) that names the line of one that it refuses."""
+    for place, row in rows_of(path, within, most):
+        try:
+            yield parse(row)
+        except (ValueError, RecursionError):  # pydantic's errors are among them
+            raise UserError(what, where=place, do=do) from None
+
+
+def json_row(shape: TypeAdapter[Any], entry: Any) -> str:
+    """The row of an entry."""
+    return json.dumps(shape.dump_python(entry), ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 class LockRows:

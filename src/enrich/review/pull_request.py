@@ -20,10 +20,10 @@ from enrich.errors import UserError
 from enrich.files import DATA_BYTES, Folders, read_bytes, remove_file, write_text_atomically
 from enrich.review.decisions import Decided, Decision, decide
 from enrich.review.lines import code, inline, move_spans
-from enrich.review.lock import LockFile
-from enrich.review.lock_rows import rows_of
+from enrich.review.lock import Lock, LockFile
+from enrich.review.lock_rows import parsed_rows
 from enrich.review.proposals import NEEDS_LOOK, FieldChange, Proposal, ProposalStore
-from enrich.review.views import FieldView, PageView, finding_name, value_text
+from enrich.review.views import FieldView, PageView, finding_name, lines_text, value_text
 from enrich.stages.fields import current_value, same, value_hash
 from enrich.text import JSON_ESCAPES
 from enrich.wiki.git import NoHistory, history
@@ -43,13 +43,8 @@ def held_file(wiki: Wiki) -> Path:
 
 def read_held(wiki: Wiki) -> list[Proposal]:
     """The proposals of `enrich.held.jsonl`; [] if there is no such file. Raises `UserError` that names the line of what is not a proposal."""
-    found = []
-    for place, row in rows_of(held_file(wiki), wiki.config.folders):
-        try:
-            found.append(Proposal.load(json.loads(row)))
-        except (ValueError, RecursionError):
-            raise UserError("not a proposal", where=place, do="restore it from version control, or delete it") from None
-    return found
+    what, do = "not a proposal", "restore it from version control, or delete it"
+    return list(parsed_rows(held_file(wiki), lambda row: Proposal.load(json.loads(row)), wiki.config.folders, what=what, do=do))
 
 
 def write_held(wiki: Wiki, proposals: Iterable[Proposal]) -> None:
@@ -70,24 +65,28 @@ def write_held(wiki: Wiki, proposals: Iterable[Proposal]) -> None:
 
 def restore_held(wiki: Wiki) -> None:
     """Propose again what an earlier run held back, where nothing newer is proposed and the field was not rejected since."""
-    held = read_held(wiki)
-    lock = wiki.shared(LockFile).read() if held else None
-    if lock is None:
-        return
+    if held := read_held(wiki):
+        lock = wiki.shared(LockFile).read()
+
+        def waits(page: str, change: FieldChange) -> bool:
+            entry = lock.entry(page, change.stage, None)
+            rejected = entry is not None and change.field in entry.rejected and not entry.question.reasons(change.question)
+            return change.state == "pending" and not rejected
+
+        known = (one for one in held if one.page in wiki.by_id)
+        waiting = (replace(one, changes=tuple(change for change in one.changes if waits(one.page, change))) for one in known)
+        _propose_again(wiki, waiting, over=False)
+
+
+def _propose_again(wiki: Wiki, held: Iterable[Proposal], *, over: bool) -> None:
+    """Put held changes among the proposals; `over`: also in place of what is proposed for the same fields now."""
     store = wiki.shared(ProposalStore)
     with store.writing():
         for proposal in held:
-            before = store.get(proposal.page)
-            known = {change.field for change in before.changes} if before else set()
-            fresh = []
-            for change in proposal.changes:
-                entry = lock.entry(proposal.page, change.stage, None)
-                rejected = entry is not None and change.field in entry.rejected and not entry.question.reasons(change.question)
-                if change.state == "pending" and change.field not in known and not rejected and proposal.page in wiki.by_id:
-                    fresh.append(change)
-            if fresh:
-                base = before or replace(proposal, changes=())
-                store.put(replace(base.with_changes(fresh), seen={**proposal.seen, **base.seen}))
+            base = store.get(proposal.page) or replace(proposal, changes=())
+            changes = [change for change in proposal.changes if over or base.change(change.field) is None]
+            if changes:
+                store.put(replace(base.with_changes(changes), seen={**proposal.seen, **base.seen}))
 
 
 def applied_since(wiki: Wiki, revision: str) -> list[Proposal]:
@@ -99,9 +98,9 @@ def applied_since(wiki: Wiki, revision: str) -> list[Proposal]:
         raise UserError(f"not a revision: {revision!r}", do="name a commit, a branch or a tag")
     kept = {(one.page, change.field): change for one in read_held(wiki) for change in one.changes}
     lock, found = wiki.shared(LockFile).read(), []
-    for page, before in _pages_at(wiki, revision):
+    for page, before in _pages_at(wiki, revision, lock):
         changes = []
-        for entry in [one for one in lock if one.page == page.id]:
+        for entry in lock.of(page.id):
             for name, digest in entry.written.items():
                 old, new = current_value(before, name), current_value(page.data, name)
                 if value_hash(new) == digest and not same(old, new):
@@ -113,10 +112,9 @@ def applied_since(wiki: Wiki, revision: str) -> list[Proposal]:
     return found
 
 
-def _pages_at(wiki: Wiki, revision: str) -> Iterator[tuple[Page, Mapping[str, Any]]]:
+def _pages_at(wiki: Wiki, revision: str, lock: Lock) -> Iterator[tuple[Page, Mapping[str, Any]]]:
     """Each page as it is now that the lock knows, and its `data` at a revision ({}: the file that holds its fields was not there)."""
-    pages = [wiki.by_id[name] for name in sorted({entry.page for entry in wiki.shared(LockFile).read()}) if name in wiki.by_id]
-    pages = [file for file in pages if "\n" not in file.path]
+    pages = [file for name, file in sorted(wiki.by_id.items()) if lock.of(name) and "\n" not in file.path]
     try:
         with history(wiki.config.root) as past:
             names = "".join(f"{revision}:{past.prefix}{os.path.relpath(file.store, wiki.config.root)}\n" for file in pages)
@@ -165,13 +163,12 @@ def _about(one: FieldView) -> str:
 
 def _link(wiki: Wiki, view: PageView, one: FieldView, body_lines: Mapping[str, int], env: Mapping[str, str]) -> str:
     """` · [lines 4-6](…)`: the evidence in the repository that GitHub's environment names; without that, the lines alone."""
-    quotes = [*one.quotes, *(item for insight in one.insights for item in insight.quotes)]
-    first, last = next((item.lines for item in quotes if item.found and item.lines[0]), (0, 0))
+    first, last = next((item.lines for item in one.all_quotes if item.found and item.lines[0]), (0, 0))
     if not first or view.page is None:
         return ""
     shift = body_lines.get(view.id, view.page.body_line) - view.page.body_line
     first, last = first + shift, last + shift
-    words = f"line {first}" if first == last else f"lines {first}-{last}"
+    words = lines_text(first, last)
     given = "/".join(env.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "SHA"))
     named = re.fullmatch(r"(https://[\w.:-]+/[\w.-]+/[\w.-]+)/([0-9a-f]{40,64})", given)
     if named is None:
@@ -214,7 +211,8 @@ def take_event(wiki: Wiki, event: Mapping[str, Any], *, when: str) -> FromPullRe
     by = str(_at(event, "sender", "login") or "pull request")[:80]
     if event.get("action") == "closed" and "pull_request" in event and not _at(event, "pull_request", "merged"):
         everything = [(proposal.page, change.field) for proposal in held for change in proposal.changes]
-        _put(wiki, held)
+        undecided = (tuple(replace(change, state="pending", decided={}) for change in one.changes) for one in held)
+        _propose_again(wiki, (replace(one, changes=changes) for one, changes in zip(held, undecided, strict=True)), over=True)
         _record(wiki, "reject", everything, by, when, done)
         write_held(wiki, ())
         return done
@@ -236,15 +234,6 @@ def take_event(wiki: Wiki, event: Mapping[str, Any], *, when: str) -> FromPullRe
     if outcome:
         write_held(wiki, kept)
     return done
-
-
-def _put(wiki: Wiki, held: Iterable[Proposal]) -> None:
-    store = wiki.shared(ProposalStore)
-    with store.writing():
-        for proposal in held:
-            open_ones = tuple(replace(change, state="pending", decided={}) for change in proposal.changes)
-            before = store.get(proposal.page)
-            store.put(before.with_changes(open_ones) if before else replace(proposal, changes=open_ones))
 
 
 def _record(wiki: Wiki, decision: Decision, places: Iterable[tuple[str, str]], by: str, when: str, done: FromPullRequest) -> None:

@@ -7,7 +7,6 @@ quote, and the hard findings that a person accepted with the value. With it a va
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations
@@ -15,12 +14,11 @@ from typing import Annotated, Any
 
 from pydantic import TypeAdapter
 
-from enrich.errors import UserError
 from enrich.files import LOCK_BYTES, write_text_atomically
 from enrich.grounding import PageIndex
 from enrich.grounding.quotes import normalise, normalise_quote
 from enrich.review.lock import IF_ANY, LockEntry
-from enrich.review.lock_rows import rows_of
+from enrich.review.lock_rows import json_row, parsed_rows
 from enrich.stages.fields import INSIGHTS, SUMMARY, Evidence, current_value, is_missing, value_hash
 from enrich.text import printable
 from enrich.wiki.data import quotes_of
@@ -193,11 +191,9 @@ class EvidenceFile:
         """All entries by (page, field); several after a merge. Raises `UserError` that names the line for anything else."""
         if self._known is None:
             self._known = {}
-            for place, row in rows_of(self.path, self._within, max(LOCK_BYTES, _PAGE_SHARE * len(self._wiki.files))):
-                try:
-                    support = _SUPPORT.validate_json(row)
-                except ValueError:
-                    raise UserError("not an entry of evidence", where=place, do="restore enrich.evidence from version control") from None
+            most = max(LOCK_BYTES, _PAGE_SHARE * len(self._wiki.files))
+            what, do = "not an entry of evidence", "restore enrich.evidence from version control"
+            for support in parsed_rows(self.path, _SUPPORT.validate_json, self._within, most=most, what=what, do=do):
                 self._known.setdefault((support.page, support.field), []).append(support)
         return self._known
 
@@ -216,11 +212,7 @@ class EvidenceFile:
             return
         self._known = None
         merged = {**self.read(), **new}
-        rows = (
-            json.dumps(_SUPPORT.dump_python(entry), ensure_ascii=False, separators=(",", ":")) + "\n"
-            for key in sorted(merged)
-            for entry in merged[key]
-        )
+        rows = (json_row(_SUPPORT, entry) for key in sorted(merged) for entry in merged[key])
         write_text_atomically(self.path, "".join(rows), within=self._within)
 
 

@@ -223,7 +223,7 @@ class FieldView:
     @cached_property
     def quotes(self) -> tuple[QuoteView, ...]:
         """The evidence that is not shown with an insight."""
-        return () if self.kind == "insights" else self._all_quotes
+        return () if self.kind == "insights" else self.all_quotes
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -237,7 +237,7 @@ class FieldView:
         return tuple(self._insights()) if self.kind == "insights" else ()
 
     @cached_property
-    def _all_quotes(self) -> tuple[QuoteView, ...]:
+    def all_quotes(self) -> tuple[QuoteView, ...]:
         return tuple(self.page_quotes.view(item) for item in self.change.evidence)
 
     @property
@@ -264,7 +264,7 @@ class FieldView:
                     )
                     for name in SCORES
                 ),
-                quotes=tuple(quote for quote in self._all_quotes if quote.where == where),
+                quotes=tuple(quote for quote in self.all_quotes if quote.where == where),
                 findings=findings,
             )
 
@@ -349,6 +349,11 @@ def insight_text(item: Mapping[str, Any]) -> str:
 def finding_name(finding: Finding) -> str:
     """`hard number`, `soft quote`: how findings are counted and filtered."""
     return f"{finding.severity} {finding.kind}"
+
+
+def lines_text(first: int, last: int) -> str:
+    """`line 4`, `lines 4-6`; "" for line 0."""
+    return "" if first == 0 else f"line {first}" if first == last else f"lines {first}-{last}"
 
 
 def provenance(change: FieldChange, asked: str) -> str:
