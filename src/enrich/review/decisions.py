@@ -96,13 +96,13 @@ def decided(change: FieldChange, decision: Decision, *, by: str, when: str, reas
     rejected = {item: given for item, given in change.items.items() if given.get("decision") == "reject"}
     everything = len(rejected) == sum(item.status != "same" for item in insight_items(change))
     items = {} if decision == "reject" or (decision == "accept" and everything) else change.items
-    return replace(change, state=_STATES[decision], items=items, decided={**_signed(by, when, decision, reason), **_note_of(change)})
+    return replace(change, state=_STATES[decision], items=items, decided=_signed(by, when, decision, reason, change.note))
 
 
 def undecided(change: FieldChange) -> FieldChange:
     """The change as it was proposed, without a decision and without a person's edit. A note stays."""
     proposed = {name: getattr(change.proposed, name) for name in Proposed.__slots__}
-    return replace(change, state="pending", decided=_note_of(change), edited=None, items={}, **proposed)
+    return replace(change, state="pending", decided=_signed(note=change.note), edited=None, items={}, **proposed)
 
 
 def noted(change: FieldChange, note: str, *, by: str, when: str) -> FieldChange:
@@ -132,6 +132,11 @@ def out_of_reach(change: FieldChange, page: Page | None) -> str:
         return STALE
     stuck = obstacle(page, [change])
     return "" if stuck is None else FIELD_MOVED if stuck[0] == FIELD_MOVED else STALE
+
+
+def objection(change: FieldChange, page: Page | None, *, named: bool = False) -> str:
+    """Why a change is not accepted: apply could not write it now (`out_of_reach`), or its flag needs a decision by name. Else ""."""
+    return out_of_reach(change, page) or ("" if named else blocking_flag(change))
 
 
 def record(wiki: Wiki, steps: Sequence[Step]) -> tuple[list[Step], list[Step]]:
@@ -270,16 +275,14 @@ def decide(
         proposal, page = wiki.shared(ProposalStore).get(page_id), page_of(wiki, page_id)
         for change in proposal.changes if proposal else ():
             items: dict[str, Decision | None] = {item.id: decision for item in insight_items(change) if f"{INSIGHTS}.{item.id}" in fields}
-            if fields and not items and (change.field not in fields or change.state == _STATES[decision]):
-                continue
-            if not fields and change.state == _STATES[decision]:
+            if (fields and not items and change.field not in fields) or (not items and change.state == _STATES[decision]):
                 continue
             made = with_items(change, items, by=by, when=when, reason=reason) if items else None
             after, why = made or decided(change, decision, by=by, when=when, reason=reason), ""
             if not fields and change.state != "pending":
                 why = change.state
             elif decision == "accept":
-                why = out_of_reach(change, page) or ("" if fields else blocking_flag(change))
+                why = objection(change, page, named=bool(fields))
             if why == FIELD_MOVED and fields and overwrite and page is not None:
                 after, why = taken_over(change, page, lock, by=by, when=when), ""
             elif safe and not why and not is_small_move(change):
@@ -393,7 +396,7 @@ def edited(change: FieldChange, form: Any, page: Page, *, by: str, when: str, ho
         findings=answer.findings,
         evidence=answer.evidence,
         reason=answer.reason or change.reason,
-        decided=_note_of(change) if wait else {**_signed(by, when, "edit"), **_note_of(change)},
+        decided=_signed(note=change.note) if wait else _signed(by, when, "edit", note=change.note),
         edited=Edit(by, when, how, change.proposed),
         items={},
     )
@@ -421,21 +424,19 @@ def with_items(change: FieldChange, given: Mapping[str, Decision | None], *, by:
         if decision:
             items[item] = _signed(by, when, decision, reason)
     verdicts = {item.get("decision") for item in items.values()}
-    after = replace(change, state="pending", decided=_note_of(change), items=items)
+    after = replace(change, state="pending", decided=_signed(note=change.note), items=items)
     if len(items) == len(listed):
         outcome: Decision = "reject" if verdicts == {"reject"} else "accept"
-        after = replace(after, state=_STATES[outcome], decided={**_signed(by, when, outcome), **_note_of(change)})
+        after = replace(after, state=_STATES[outcome], decided=_signed(by, when, outcome, note=change.note))
     if after.state == "accepted" and len(after.result) > MAX_INSIGHTS:
         raise AnswerError("invalid", f"{len(after.result)} insights would be on the page, at most {MAX_INSIGHTS} are allowed")
     return after
 
 
-def _signed(by: str, when: str, decision: str, reason: str = "") -> dict[str, str]:
-    return {"by": by, "when": when, "decision": decision, **({"reason": reason} if reason else {})}
-
-
-def _note_of(change: FieldChange) -> dict[str, str]:
-    return {"note": change.decided["note"]} if change.decided.get("note") else {}
+def _signed(by: str = "", when: str = "", decision: str = "", reason: str = "", note: str = "") -> dict[str, str]:
+    """Who decided what and when, as a change keeps it. A note on a field outlives its decisions."""
+    parts = {"by": by, "when": when, "decision": decision, "reason": reason, "note": note}
+    return {key: text for key, text in parts.items() if text}
 
 
 def _form(change: FieldChange) -> dict[str, Any]:

@@ -255,8 +255,8 @@ def history_lines(field: FieldView, now: str) -> Iterator[Line]:
         what = "skipped" if change.decision == "skip" else change.decision
         why = f" ({change.decided['reason']})" if change.decided.get("reason") else ""
         yield Line("remark", (Span(f"{what}{why}: {change.decided.get('by')}, {change.decided.get('when')}", "dim"),), 4)
-    if note := change.decided.get("note"):
-        yield Line("remark", (ours("note: ", "warn"), Span(note)), 4)
+    if change.note:
+        yield Line("remark", (ours("note: ", "warn"), Span(change.note)), 4)
     yield Line("remark", (Span(provenance(change, age(change.asked, now)), "dim"),), 4)
     if field.chance is not None:
         yield Line("remark", (ours(str(field.chance), "dim"),), 4)

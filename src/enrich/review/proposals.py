@@ -111,6 +111,11 @@ class FieldChange:
         return self.decided.get("decision") or {"accepted": "accept", "rejected": "reject"}.get(self.state, "")
 
     @property
+    def note(self) -> str:
+        """A reviewer's note on the field, or ""."""
+        return self.decided.get("note", "")
+
+    @property
     def status(self) -> Status:
         """What a reviewer has decided: `open` (nothing), `skipped`, `accepted` or `rejected`."""
         if self.state != "pending":

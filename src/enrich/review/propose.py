@@ -64,16 +64,17 @@ def propose(wiki: Wiki, lock: Lock, page: Page, answers: Sequence[StageAnswer]) 
     store = wiki.shared(ProposalStore)
     changes: list[FieldChange] = []
     renewals: list[Renewal] = []
-    known = [insight.text for insight in wiki.shared_by_copies(insights_of_pages).get(page.id, ())]
     for answer in answers:
-        if answer.stage == "insights" and answer.question.model == OFFLINE:
-            answer = replace(answer, fields=[_particular(wiki, page, field) for field in answer.fields])
         entry = lock.entry(page.id, answer.stage, page)
-        differing, confirmed = _compared(page, answer, entry, wiki.config.stages.ratings.leap, known)
+        differing, confirmed = _compared(wiki, page, answer, entry)
         changes += differing
         changes += _quality_change(wiki, page, entry, differing)
         if confirmed:
-            supports = [_support(page, given) for given in answer.fields if given.field in confirmed and given.field in SUPPORTED.values()]
+            supports = [
+                support_of(page, given.field, current_value(page.data, given.field), given.value, given.evidence)
+                for given in answer.fields
+                if given.field in confirmed and given.field in SUPPORTED.values()
+            ]
             renewed = lock_entry(page.id, answer.stage, answer.question, entry, written=confirmed, date=wiki.today)
             renewals.append(Renewal(entry, renewed, supports))
     with store.writing():
@@ -84,10 +85,6 @@ def propose(wiki: Wiki, lock: Lock, page: Page, answers: Sequence[StageAnswer]) 
             if after != before:
                 store.put(after)
     return changes, renewals
-
-
-def _support(page: Page, given: FieldAnswer) -> Support:
-    return support_of(page, given.field, current_value(page.data, given.field), given.value, given.evidence)
 
 
 def renew(wiki: Wiki, renewals: Iterable[Renewal]) -> None:
@@ -107,21 +104,21 @@ def renew(wiki: Wiki, renewals: Iterable[Renewal]) -> None:
         wiki.shared(EvidenceFile).update(supports)
 
 
-def _compared(
-    page: Page, answer: StageAnswer, entry: LockEntry | None, leap: float, known: Sequence[str]
-) -> tuple[list[FieldChange], dict[str, str]]:
+def _compared(wiki: Wiki, page: Page, answer: StageAnswer, entry: LockEntry | None) -> tuple[list[FieldChange], dict[str, str]]:
     """The changes to propose for one stage, and the value hashes of fields of ours that the answer confirms.
 
     A value that comes out equal, or that differs by less than the noise threshold, is not proposed. The baseline fills gaps and renews its own values;
-    it never replaces a person's or a model's. A rating that moves by `leap` or more is flagged. Insights that are `known` in
-    the data folder are left out.
+    it never replaces a person's or a model's. A rating that moves far is flagged.
     """
     changes: list[FieldChange] = []
     confirmed: dict[str, str] = {}
+    leap = wiki.config.stages.ratings.leap
     for answered in answer.fields:
         old = current_value(page.data, answered.field)
         whose = owner(old, entry, answered.field)
-        given = _matched(_without_rejected(_without_twins(answered, page, known), answer, entry), old, answer.noise, page)
+        given = answered
+        if given.field == INSIGHTS and given.value:
+            given = _matched(_worth_proposing(wiki, page, given, answer, entry), old, answer.noise, page)
         if holds(page, given.field, given.value) or within(old, given.value, given.noise(given.field, answer.noise)):
             if whose not in PERSONS:
                 confirmed[given.field] = value_hash(old)
@@ -131,27 +128,17 @@ def _compared(
             continue
         leaps = answer.stage == "ratings" and within(old, given.value, inf) and not within(old, given.value, leap)
         flags = [flag for flag, applies in ((NEEDS_LOOK, given.hard), (OVER_HUMAN, whose in PERSONS), (LEAP, leaps)) if applies]
-        changes.append(
-            FieldChange(
-                field=given.field,
-                stage=answer.stage,
-                old=None if is_missing(old) else old,
-                new=given.value,
-                question=answer.question,
-                flags=tuple(flags),
-                findings=given.findings,
-                evidence=given.evidence,
-                reason=given.reason or " ".join(f"({place}) {reason}" for place, reason in enumerate(given.reasons, 1) if reason),
-                samples=given.samples,
-                spread={part: list(ends) for part, ends in given.spread.items()} or None,
-                interval=given.interval,
-                prompt_version=answer.prompt_version,
-                tokens=dict(answer.tokens or {}),
-                cost_usd=answer.cost_usd,
-                asked=answer.asked,
-                run=answer.run,
-            )
+        change = FieldChange(
+            **{name: getattr(answer, name) for name in ("stage", "question", "prompt_version", "cost_usd", "asked", "run")},
+            **{name: getattr(given, name) for name in ("field", "findings", "evidence", "samples", "interval")},
+            old=None if is_missing(old) else old,
+            new=given.value,
+            flags=tuple(flags),
+            reason=given.reason or " ".join(f"({place}) {reason}" for place, reason in enumerate(given.reasons, 1) if reason),
+            spread={part: list(ends) for part, ends in given.spread.items()} or None,
+            tokens=dict(answer.tokens or {}),
         )
+        changes.append(change)
     return changes, confirmed
 
 
@@ -173,7 +160,7 @@ _PLACE = re.compile(r"insights\[(\d+)\]")
 
 def _matched(given: FieldAnswer, old: Any, noise: float, page: Page) -> FieldAnswer:
     """An answer whose insights are matched to those on the page: an unchanged one keeps its text and its place; findings and evidence follow."""
-    if given.field != "insights" or not isinstance(old, list) or not given.value:
+    if not isinstance(old, list) or not given.value:
         return given
     old = [
         {name: value.replace("\\$", "$") if isinstance(value, str) else value for name, value in insight.items()}
@@ -187,17 +174,24 @@ def _matched(given: FieldAnswer, old: Any, noise: float, page: Page) -> FieldAns
     return _reordered(given, value, order)
 
 
-def _without_twins(given: FieldAnswer, page: Page, known: Sequence[str]) -> FieldAnswer:
-    """The answer without insights that say the same as a `known` or an earlier one in nearly the same words."""
-    if given.field != INSIGHTS:
-        return given
-    texts = [str(item.get("text") or "") for item in given.value or ()]
-    left = [
-        at
-        for at, text in enumerate(texts)
-        if not any(likeness(text, other) >= NEAR_SAME and same_statement(text, other, page.language) for other in (*known, *texts[:at]))
-    ]
-    return given if len(left) == len(texts) else _reordered(given, [given.value[at] for at in left], left)
+def _worth_proposing(wiki: Wiki, page: Page, given: FieldAnswer, answer: StageAnswer, entry: LockEntry | None) -> FieldAnswer:
+    """The answer without insights that say nearly the same as an earlier one or one of the data folder, and without those that were rejected when
+    they were the answer to the same question. The baseline's that another page has go too: a sentence of many pages is not what one says.
+    """
+    published = wiki.shared(_PublishedInsights) if answer.question.model == OFFLINE else None
+    rejected = entry.rejected if entry is not None and not entry.question.reasons(answer.question) else ()
+    left, texts = [], [insight.text for insight in wiki.shared_by_copies(insights_of_pages).get(page.id, ())]
+    for at, item in enumerate(given.value):
+        text = str(item.get("text") or "")
+        twin = any(likeness(text, other) >= NEAR_SAME and same_statement(text, other, page.language) for other in texts)
+        texts.append(text)
+        elsewhere = published is not None and published.only_elsewhere(page.id, text)
+        if not (twin or elsewhere or f"{INSIGHTS}.{item_id(item)}" in rejected):
+            left.append(at)
+    kept_ones = _reordered(given, [given.value[at] for at in left], left)
+    if published is not None:
+        published.add(page.id, kept_ones.value)
+    return kept_ones
 
 
 class _PublishedInsights:
@@ -216,27 +210,10 @@ class _PublishedInsights:
             self._texts.add(statement(insight)[0])
             self._pages.append(page)
 
-    def only_elsewhere(self, page: str, insight: Mapping[str, Any]) -> bool:
+    def only_elsewhere(self, page: str, text: str) -> bool:
         """Whether another page has nearly the same insight, and this one does not have it yet."""
-        pages = [self._pages[place] for place, _ in self._texts.find(statement(insight)[0])]
+        pages = [self._pages[place] for place, _ in self._texts.find(text)]
         return bool(pages) and page not in pages
-
-
-def _particular(wiki: Wiki, page: Page, given: FieldAnswer) -> FieldAnswer:
-    """The baseline's insights without those that another page has: a sentence of many pages is not what one of them says."""
-    published = wiki.shared(_PublishedInsights)
-    left = [at for at, insight in enumerate(given.value) if not published.only_elsewhere(page.id, insight)]
-    answer = _reordered(given, [given.value[at] for at in left], left)
-    published.add(page.id, answer.value)
-    return answer
-
-
-def _without_rejected(given: FieldAnswer, answer: StageAnswer, entry: LockEntry | None) -> FieldAnswer:
-    """The answer without the single insights that were rejected when they were the answer to the same question."""
-    if given.field != INSIGHTS or entry is None or not entry.rejected or entry.question.reasons(answer.question):
-        return given
-    left = [at for at, item in enumerate(given.value or ()) if f"{INSIGHTS}.{item_id(item)}" not in entry.rejected]
-    return given if len(left) == len(given.value or ()) else _reordered(given, [given.value[at] for at in left], left)
 
 
 def _reordered(given: FieldAnswer, value: Sequence[Any], order: Sequence[int]) -> FieldAnswer:
@@ -262,31 +239,26 @@ def _reordered(given: FieldAnswer, value: Sequence[Any], order: Sequence[int]) -
 def _with_decision(change: FieldChange, before: Proposal | None) -> FieldChange:
     """The change with the decision that a person has already made on the same answer to the same question."""
     earlier = before.change(change.field) if before else None
-    if (
-        earlier is None
-        or not same(earlier.proposed.new, change.new)
-        or not same(earlier.old, change.old)
-        or earlier.question.reasons(change.question)
-    ):
+    if earlier is None or earlier.question.reasons(change.question):
+        return change
+    if not (same(earlier.proposed.new, change.new) and same(earlier.old, change.old)):
         return change
     if earlier.edited:
-        return replace(
-            earlier, question=change.question, tokens=change.tokens, cost_usd=change.cost_usd, asked=change.asked, run=change.run
-        )
+        return replace(earlier, **{name: getattr(change, name) for name in ("question", "tokens", "cost_usd", "asked", "run")})
     return replace(change, state=earlier.state, decided=earlier.decided, items=earlier.items)
 
 
 def _merged(page: Page, before: Proposal | None, changes: Sequence[FieldChange], answers: Sequence[StageAnswer]) -> Proposal:
     """The page's proposal with these changes, those of other stages, and values that a person edited and the new answers leave alone."""
+    base = before or Proposal(page.id, page.file.path, ())
     fields = {change.field for change in changes}
     others = [
         change
-        for change in (before.changes if before else ())
+        for change in base.changes
         if not any(answer.replaces(change) for answer in answers) or (change.edited and change.field not in fields)
     ]
     # A field keeps its place whichever stage was asked again.
     ordered = sorted((*others, *changes), key=lambda change: STAGES.index(change.stage) if change.stage in STAGES else len(STAGES))
-    seen = {**(before.seen if before else {}), page.hash: line_marks(page)}
     named = {change.question.page_hash for change in ordered}
-    marks = {digest: marks for digest, marks in seen.items() if digest in named}
-    return Proposal(page.id, page.file.path, tuple(ordered), marks, before.assigned if before else "")
+    seen = {digest: marks for digest, marks in {**base.seen, page.hash: line_marks(page)}.items() if digest in named}
+    return Proposal(page.id, page.file.path, tuple(ordered), seen, base.assigned)

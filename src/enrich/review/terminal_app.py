@@ -193,7 +193,7 @@ class ReviewApp(App[None]):
         self.push_screen(_Popup(Group(help_table(), Text("Any key goes back.", STYLES["dim"]))))
 
     def action_note(self) -> None:
-        self.push_screen(_Note(self.session.change.decided.get("note", "")), self._take_note)
+        self.push_screen(_Note(self.session.change.note), self._take_note)
 
     def _take_note(self, text: str | None) -> None:
         if text is not None:
