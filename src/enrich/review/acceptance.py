@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,18 +60,16 @@ class Decided:
 def verdicts(change: FieldChange) -> dict[str, Verdict]:
     """What a person decided on a change and on single insights of it, by field (`insights.<id>` for one of them)."""
     version = change.prompt_version
-    found = {
-        f"{INSIGHTS}.{item}": Verdict("reject", version, reason=given.get("reason", ""))
-        for item, given in change.items.items()
-        if given.get("decision") == "reject"
-    }
-    if change.state == "pending" or not change.decided.get("by"):
-        return found
-    if change.state == "rejected":
-        return {**found, change.field: Verdict("reject", version, reason=change.decided.get("reason", ""))}
-    if change.edited is None:
-        return {**found, change.field: Verdict("accept", version)}
-    return {**found, change.field: Verdict("edit", version, distance=distance(change.proposed.new, change.result))}
+    given = {f"{INSIGHTS}.{item}": decided for item, decided in change.rejected_items.items()}
+    if change.state == "rejected" and change.decided.get("by"):
+        given[change.field] = change.decided
+    found = {name: Verdict("reject", version, reason=decided.get("reason", "")) for name, decided in given.items()}
+    if change.state == "accepted" and change.decided.get("by"):
+        edited = change.edited is not None
+        found[change.field] = (
+            Verdict("edit", version, distance(change.proposed.new, change.result)) if edited else Verdict("accept", version)
+        )
+    return found
 
 
 def distance(proposed: Any, written: Any) -> float:
@@ -91,7 +89,12 @@ def _words(value: Any) -> list[str]:
 def decided_rows(wiki: Wiki, proposals: Iterable[Proposal]) -> list[Decided]:
     """What was decided by field, model and prompt: in the lock (applied or rejected), and in the proposals (accepted, not applied yet)."""
     found: dict[tuple[str, str, str], Decided] = {}
-    listed = [*_of_lock(wiki), *_of_proposals(proposals)]
+    listed: list[tuple[str, Question, Verdict | None]] = []
+    for entry in wiki.shared(LockFile).read():
+        listed += [(name, entry.question_of(name), entry.decided.get(name)) for name in entry.written]
+        listed += [(name, entry.question, entry.decided.get(name) or Verdict("reject")) for name in entry.rejected]
+    accepted = [change for proposal in proposals for change in proposal.changes if change.state == "accepted"]
+    listed += [(name, change.question, verdict) for change in accepted for name, verdict in verdicts(change).items()]
     # The lock has only the prompt's hash for values without a verdict.
     versions = {question.prompt: f"v{verdict.version}" for _, question, verdict in listed if verdict is not None and verdict.version}
     for name, question, verdict in listed:
@@ -106,20 +109,3 @@ def decided_rows(wiki: Wiki, proposals: Iterable[Proposal]) -> list[Decided]:
         row.distances += [verdict.distance] if verdict.decision == "edit" else []
         row.reasons.update([verdict.reason] if verdict.reason else [])
     return [found[key] for key in sorted(found)]
-
-
-_Found = Iterator[tuple[str, Question, Verdict | None]]
-
-
-def _of_lock(wiki: Wiki) -> _Found:
-    for entry in wiki.shared(LockFile).read():
-        for name in entry.written:
-            yield name, entry.question_of(name), entry.decided.get(name)
-        for name in entry.rejected:
-            yield name, entry.question, entry.decided.get(name) or Verdict("reject")
-
-
-def _of_proposals(proposals: Iterable[Proposal]) -> _Found:
-    for change in (change for proposal in proposals for change in proposal.changes if change.state == "accepted"):
-        for name, verdict in verdicts(change).items():
-            yield name, change.question, verdict

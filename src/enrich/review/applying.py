@@ -154,11 +154,9 @@ def _write_pages(wiki: Wiki, edits: Sequence[_PageEdit], done: Applied) -> list[
     for edit in edits:
         page = edit.page
         try:
-            if not edit.writes:
-                pass
-            elif page.file.fields.sidecars is None:
+            if edit.writes and page.file.fields.sidecars is None:
                 replace_file(page.file.file, edit.raw, expected=digest_of(page.raw), root=wiki.content)
-            else:
+            elif edit.writes:
                 replace_own_file(page.file.store, edit.raw, before=page.sidecar, within=wiki.config.folders)
         except PageMoved as error:
             done.refused.append(Refusal(page.id, page.file.path, FIELD_MOVED, str(error)))
@@ -205,14 +203,12 @@ def _edit_of(wiki: Wiki, lock: Lock, proposal: Proposal, changes: Sequence[Field
 
     if page.problem is not None:
         return refused("unreadable", page.problem.reason, page.problem.line)
-    stuck = obstacle(page, _with_quality(wiki, page, changes), proposal.seen)
-    if stuck is not None:
+    if stuck := obstacle(page, _with_quality(wiki, page, changes), proposal.seen):
         return refused(*stuck)
     try:
-        raw, entries = edited(wiki, page, lock, changes)
+        return _PageEdit(page, changes, *edited(wiki, page, lock, changes))
     except EditRefused as error:
         return refused("edit-refused", error.reason, error.line)
-    return _PageEdit(page, changes, raw, entries)
 
 
 def edited(wiki: Wiki, page: Page, lock: Lock, changes: Sequence[FieldChange]) -> tuple[bytes, list[LockEntry]]:
@@ -234,9 +230,7 @@ def edited(wiki: Wiki, page: Page, lock: Lock, changes: Sequence[FieldChange]) -
                 names.append(QUALITY)
         written = {name: value_hash(page.file.fields.landed(name, values[name])) for name in names}
         # Rejected insights do not come back with the same answer.
-        rejected = [
-            f"{INSIGHTS}.{item}" for change in of_stage for item, given in change.items.items() if given.get("decision") == "reject"
-        ]
+        rejected = [f"{INSIGHTS}.{item}" for change in of_stage for item in change.rejected_items]
         decided = {name: verdict for change in of_stage for name, verdict in verdicts(change).items()}
         question = of_stage[-1].question
         entries.append(lock_entry(page.id, stage, question, before, written=written, rejected=rejected, decided=decided, date=wiki.today))

@@ -93,8 +93,7 @@ def decided(change: FieldChange, decision: Decision, *, by: str, when: str, reas
 
     A skipped one stays pending, but the next review asks about the others first.
     """
-    rejected = {item: given for item, given in change.items.items() if given.get("decision") == "reject"}
-    everything = len(rejected) == sum(item.status != "same" for item in insight_items(change))
+    everything = len(change.rejected_items) == sum(item.status != "same" for item in insight_items(change))
     items = {} if decision == "reject" or (decision == "accept" and everything) else change.items
     return replace(change, state=_STATES[decision], items=items, decided=_signed(by, when, decision, reason, change.note))
 

@@ -123,9 +123,14 @@ class FieldChange:
         return "skipped" if self.decision == "skip" else "open"
 
     @property
+    def rejected_items(self) -> dict[str, Mapping[str, str]]:
+        """The decisions that reject a single insight, by the insight's id."""
+        return {item: given for item, given in self.items.items() if given.get("decision") == "reject"}
+
+    @property
     def result(self) -> Any:
         """The value that apply writes: `new` without rejected insights; what they would have changed or removed on the page stays."""
-        left = {item for item, given in self.items.items() if given.get("decision") == "reject"}
+        left = self.rejected_items
         if not left:
             return self.new
         kept = ((item.old if item.id in left else item.new) for item in insight_items(self))
