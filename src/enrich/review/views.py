@@ -530,41 +530,29 @@ def diff_texts(views: Iterable[PageView]) -> Iterator[str]:
     head, tail = json_text(DiffDocument(schema=1, pages=[]).model_dump(by_alias=True), indent=1).split("[]")
     between = f"{head}[\n"
     for view in views:
-        part = PagePart(
-            page=view.id,
-            path=view.path,
-            note=view.note,
-            assigned=view.proposal.assigned,
-            fields=[_field(view, one) for one in view.changes],
-        )
+        about = {"page": view.id, "path": view.path, "note": view.note, "assigned": view.proposal.assigned}
+        part = PagePart.model_validate({**about, "fields": [_field_part(view, one) for one in view.changes]})
         yield between + indent(json_text(part.model_dump(by_alias=True), indent=1), "  ")
         between = ",\n"
     yield f"\n ]{tail}\n" if between != f"{head}[\n" else f"{head}[]{tail}\n"
 
 
-def _field(view: PageView, field: FieldView) -> FieldPart:
+def _field_part(view: PageView, field: FieldView) -> dict[str, Any]:
+    """The content of a `FieldPart`."""
     change = field.change
     shift = view.page.body_line - 1 if view.page else 0
-    return FieldPart(
-        field=change.field,
-        stage=change.stage,
-        old=change.old,
-        new=change.new,
-        new_hash=field.new_hash,
-        state=change.state,
-        flags=list(field.flags),
-        findings=[FindingPart(**asdict(finding)) for finding in change.findings],
-        evidence=[
-            EvidencePart(**asdict(item), file_lines=[line + shift if line else 0 for line in item.lines]) for item in change.evidence
-        ],
-        reason=change.reason,
-        provenance=ProvenancePart(**change.provenance, chance=asdict(field.chance) if field.chance else None),
-        decided=dict(change.decided),
-        items=[
-            ItemPart(id=item.id, index=item.index, status=item.status, decided=dict(change.items.get(item.id, {})))
+    return {
+        **{name: getattr(change, name) for name in ("field", "stage", "old", "new", "state", "reason", "decided")},
+        "new_hash": field.new_hash,
+        "flags": field.flags,
+        "findings": [asdict(finding) for finding in change.findings],
+        "evidence": [{**asdict(item), "file_lines": [line + shift if line else 0 for line in item.lines]} for item in change.evidence],
+        "provenance": {**change.provenance, "chance": asdict(field.chance) if field.chance else None},
+        "items": [
+            {"id": item.id, "index": item.index, "status": item.status, "decided": change.items.get(item.id, {})}
             for item in insight_items(change)
         ],
-    )
+    }
 
 
 def schema_text() -> str:
