@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from enrich.grounding import Finding
 from enrich.review.applying import edited, obstacle
 from enrich.review.lock import Lock, LockFile
-from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, STALE
+from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, STALE, ItemStatus
 from enrich.review.views import (
     FieldView,
     InsightView,
@@ -101,18 +101,11 @@ def file_texts(wiki: Wiki, views: Iterable[PageView], *, coloured: bool) -> Iter
 def word_texts(views: Iterable[PageView], *, coloured: bool, width: int = 100) -> Iterator[str]:
     """The form `word`: each page word by word, folded at `width` columns."""
     for view in views:
-        yield printed(page_lines(view), width=width, coloured=coloured) + "\n"
+        fields = (line for field in view.fields for line in (field_heading(field), *field_lines(field)))
+        yield printed((*page_heading(view), *fields), width=width, coloured=coloured) + "\n"
 
 
 # What the lines say
-
-
-def page_lines(view: PageView) -> Iterator[Line]:
-    """A page with all its fields, word by word."""
-    yield from page_heading(view)
-    for field in view.fields:
-        yield field_heading(field)
-        yield from field_lines(field)
 
 
 def file_lines(wiki: Wiki, lock: Lock, view: PageView) -> Iterator[Line]:
@@ -196,6 +189,12 @@ def field_lines(field: FieldView) -> Iterator[Line]:
     yield from _edit(field)
 
 
+def insight_counts(field: FieldView, *statuses: ItemStatus) -> str:
+    """`2 new, 1 changed`: how many insights have these statuses."""
+    counts = Counter(insight.status for insight in field.insights)
+    return ", ".join(f"{counts[status]} {status}" for status in statuses if counts[status])
+
+
 def insight_lines(insight: InsightView) -> Iterator[Line]:
     kinds = dict.fromkeys(kind for kind in (insight.old_kind, insight.kind) if kind)
     spans = [span for kind in kinds for span in (ours(" → "), Span(kind))][1:]
@@ -241,8 +240,7 @@ def _findings(findings: Iterable[Finding], indent: int) -> Iterator[Line]:
 
 def _edit(field: FieldView) -> Iterator[Line]:
     """Who changed the proposed value, and what it was before."""
-    edit = field.change.edited
-    if edit is not None:
+    if edit := field.change.edited:
         spans = (Span(edit.how, "dim"), ours(" by ", "dim"), Span(edit.by, "dim"), ours(" (", "dim"), Span(edit.when, "dim"), ours("); "))
         yield Line("remark", (*spans, ours("it was proposed as:", "dim")), 4)
         yield _diff(word_diff(value_text(field.change.new), value_text(edit.proposed.new)), 6)
@@ -367,16 +365,14 @@ def _size(text: str) -> int:
 def _summary(views: Sequence[PageView]) -> str:
     fields = [field for view in views for field in view.changes]
     flags = Counter(flag for field in fields for flag in field.flags)
-    parts = [f"{counted(len(fields), 'field')} on {counted(len(views), 'page')}"]
-    if flags[NEEDS_LOOK]:
-        parts.append(f"{counted(flags[NEEDS_LOOK], 'field')} with findings that need a look")
-    if flags[OVER_HUMAN]:
-        parts.append(f"{flags[OVER_HUMAN]} over a person's value")
-    if flags[LEAP]:
-        parts.append(f"{counted(flags[LEAP], 'rating')} that {'leaps' if flags[LEAP] == 1 else 'leap'}")
-    if flags[STALE]:
-        parts.append(f"{flags[STALE]} stale")
-    return ", ".join(parts) + "."
+    words = {
+        NEEDS_LOOK: f"{counted(flags[NEEDS_LOOK], 'field')} with findings that need a look",
+        OVER_HUMAN: f"{flags[OVER_HUMAN]} over a person's value",
+        LEAP: f"{counted(flags[LEAP], 'rating')} that {'leaps' if flags[LEAP] == 1 else 'leap'}",
+        STALE: f"{flags[STALE]} stale",
+    }
+    whole = f"{counted(len(fields), 'field')} on {counted(len(views), 'page')}"
+    return ", ".join([whole, *(text for flag, text in words.items() if flags[flag])]) + "."
 
 
 def _row(view: PageView) -> str:
@@ -391,13 +387,7 @@ def _row(view: PageView) -> str:
 
 
 def _field_cell(field: FieldView) -> str:
-    if not field.insights:
-        return code(field.name)
-    counts = Counter(insight.status for insight in field.insights)
-    return (
-        code(field.name)
-        + f" ({', '.join(f'{counts[status]} {status}' for status in ('new', 'changed', 'gone') if counts[status]) or 'same'})"
-    )
+    return f"{code(field.name)} ({insight_counts(field, 'new', 'changed', 'gone') or 'same'})" if field.insights else code(field.name)
 
 
 def _details(view: PageView) -> str:

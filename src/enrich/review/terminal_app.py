@@ -31,7 +31,18 @@ from textual.widgets import Footer, Input, OptionList, Static
 
 from enrich.errors import AnswerError, EnrichError
 from enrich.review.decisions import Decision, form_text, read_form
-from enrich.review.lines import STYLES, Line, Span, field_heading, field_lines, history_lines, insight_lines, move_spans, rich_text
+from enrich.review.lines import (
+    STYLES,
+    Line,
+    Span,
+    field_heading,
+    field_lines,
+    history_lines,
+    insight_counts,
+    insight_lines,
+    move_spans,
+    rich_text,
+)
 from enrich.review.proposals import InsightItem, insight_items
 from enrich.review.review_session import Bulk, ReviewSession, keys_of
 from enrich.review.views import FieldView, insight_text
@@ -438,8 +449,7 @@ def _summary(field: FieldView) -> str:
     if field.kind == "rating":
         return rich_text(Line("rating", tuple(move_spans(field))), plain=True).plain
     if field.kind == "insights":
-        counts = [(sum(one.status == status for one in field.insights), status) for status in ("new", "changed", "same", "gone")]
-        return ", ".join(f"{count} {status}" for count, status in counts if count)
+        return insight_counts(field, "new", "changed", "same", "gone")
     come, gone = (sum(len(text.split()) for mark, text in field.pieces if mark == side) for side in "+-")
     return f"new, {come} words" if field.change.old is None else f"+{come} −{gone} words"
 
