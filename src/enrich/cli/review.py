@@ -6,6 +6,7 @@ import getpass
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,7 +32,7 @@ from enrich.review.decisions import (
 from enrich.review.decisions import adopt as adopt_values
 from enrich.review.lines import file_texts, markdown_comment, word_texts
 from enrich.review.lock import LockFile
-from enrich.review.proposals import Proposal, ProposalStore
+from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, Proposal, ProposalStore
 from enrich.review.pull_request import applied_since, read_event, take_event
 from enrich.review.review_session import ReviewSession
 from enrich.review.views import PageView, diff_texts, page_view
@@ -53,13 +54,10 @@ All = Annotated[bool, Option("--all", help="Every pending field except needs-loo
 
 # What to do about a field that was left out, by the reason. Flags are decided by name.
 _LEFT_OUT = {
-    "needs-look": "name them as PAGE:FIELD to accept them",
-    "over-human": "name them as PAGE:FIELD to accept them",
-    "leap": "name them as PAGE:FIELD to accept them",
+    **dict.fromkeys((NEEDS_LOOK, OVER_HUMAN, LEAP), "name them as PAGE:FIELD to accept them"),
     "stale": "their page's text changed or the page was removed: `enrich run` asks again",
     "field-moved": "their values on the page changed and are kept: `enrich review` shows both, --overwrite with PAGE:FIELD takes the proposed ones",
-    "accepted": "accepted before: name them as PAGE:FIELD to change that",
-    "rejected": "rejected before: name them as PAGE:FIELD to change that",
+    **{state: f"{state} before: name them as PAGE:FIELD to change that" for state in ("accepted", "rejected")},
     "decided-meanwhile": "another process decided or asked again just now: look again",
 }
 
@@ -97,37 +95,31 @@ def diff(
     else:
         wanted = {file.id for file in wiki.select(pages or ())}
         proposals = (one for one in applied_since(wiki, against) if one.page in wanted)
-    shown = _Shown(page_view(wiki, proposal) for proposal in proposals)
+    counts = Counter[str]()
+
+    def views() -> Iterator[PageView]:
+        """One page at a time: all views of a large wiki do not fit into memory."""
+        for proposal in proposals:
+            counts.update(["pages", *(f"{change.state} changes" for change in proposal.changes)])
+            yield page_view(wiki, proposal)
+
     texts: Iterable[str]
     if form == "text":
-        texts = file_texts(wiki, shown, coloured=coloured)
+        texts = file_texts(wiki, views(), coloured=coloured)
     elif form == "word":
-        texts = word_texts(shown, coloured=coloured, width=text_width() if coloured else 100)
+        texts = word_texts(views(), coloured=coloured, width=text_width() if coloured else 100)
     elif form == "markdown":
-        texts = [markdown_comment(list(shown))]
+        texts = [markdown_comment(list(views()))]
     elif form == "html":
-        texts = [review_html(list(shown), wiki=wiki.config.root.name, key=wiki_id(wiki), generated=now_iso())]
+        texts = [review_html(list(views()), wiki=wiki.config.root.name, key=wiki_id(wiki), generated=now_iso())]
     else:
-        texts = diff_texts(shown)
-    session.write(texts, output, lambda: counted(shown.pages, "page"), coloured=form in ("text", "word"))
+        texts = diff_texts(views())
+    session.write(texts, output, lambda: counted(counts["pages"], "page"), coloured=form in ("text", "word"))
     _warn_of_damaged(session, wiki)
-    if not shown.pages and form in ("text", "word"):
+    if not counts["pages"] and form in ("text", "word"):
         session.note("no changes are proposed")
-    if exit_code and shown.open:
+    if exit_code and (counts["pending changes"] or counts["accepted changes"]):
         raise Exit(TO_REPORT)
-
-
-class _Shown:
-    """The views of `diff` on their way to the output, which are counted and forgotten: `pages`, and whether a change is `open`."""
-
-    def __init__(self, views: Iterable[PageView]) -> None:
-        self._views, self.pages, self.open = views, 0, False
-
-    def __iter__(self) -> Iterator[PageView]:
-        for view in self._views:
-            self.pages += 1
-            self.open = self.open or any(field.change.state != "rejected" for field in view.changes)
-            yield view
 
 
 def _proposals(session: Session, wiki: Wiki, names: Sequence[str] | None) -> list[Proposal]:
@@ -313,8 +305,7 @@ def _decision(ctx: Context, pages: list[str] | None, everything: bool) -> tuple[
     if not pages and not everything:
         raise UserError("no page named", do="name pages or PAGE:FIELD, or use --all", exit_code=2)
     named = named_fields(wiki, pages or ())
-    for error in wiki.shared(ProposalStore).damaged:
-        session.warn(error.line)
+    _warn_of_damaged(session, wiki)
     return session, wiki, named
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from importlib import resources
 from typing import Any, Literal
 
@@ -30,7 +29,7 @@ from enrich.review.decisions import (
     with_items,
 )
 from enrich.review.lock import LockFile
-from enrich.review.proposals import FieldChange, Proposal, ProposalStore
+from enrich.review.proposals import FieldChange, Proposal, ProposalStore, Status
 from enrich.review.views import FieldView, PageView, page_view
 from enrich.stages.fields import current_value, same
 from enrich.text import counted
@@ -81,12 +80,10 @@ class ReviewSession:
     _shown: PageView | None = None
 
     def __post_init__(self) -> None:
-        for status in ("open", "skipped"):
-            place = next((place for place in self._places() if self._at(place).status == status), None)
-            if place is not None:
-                self.page_at, self.field_at = place
-                return
-        self.message = "Every field is decided: `enrich apply` writes the accepted ones."
+        if left := self._stops("open") or self._stops("skipped"):
+            self.page_at, self.field_at = left[0]
+        else:
+            self.message = "Every field is decided: `enrich apply` writes the accepted ones."
 
     # The cursor
 
@@ -129,14 +126,13 @@ class ReviewSession:
 
     def filter_flagged(self) -> None:
         """Stop at flagged fields only, or at all of them again."""
-        flagged = [place for place in self._places() if self._at(place).flags]
-        open_ones = [place for place in flagged if self._at(place).status == "open"]
-        self.flagged_only = not self.flagged_only and bool(flagged)
+        was, self.flagged_only = self.flagged_only, True
+        flagged, left = self._stops(), self._stops("open")
+        self.flagged_only = not was and bool(flagged)
         if self.flagged_only:
-            self.show((open_ones or flagged)[0])
-        self.message = f"{counted(len(flagged), 'field')} with a flag, {len(open_ones)} open" + (
-            "; f shows all again." if self.flagged_only else "."
-        )
+            self.show((left or flagged)[0])
+        again = "; f shows all again" if self.flagged_only else ""
+        self.message = f"{counted(len(flagged), 'field')} with a flag, {len(left)} open{again}."
 
     def refresh(self) -> None:
         """Read the page and its proposal again."""
@@ -146,7 +142,7 @@ class ReviewSession:
 
     def blocked(self) -> str:
         """Why the field under the cursor cannot be accepted or edited now, or ""."""
-        reach = out_of_reach(self.change, self._page())
+        reach = out_of_reach(self.change, page_of(self.wiki, self.proposal.page))
         if reach:
             self._shown = None  # what the message says about the page must be on the screen
         if reach == FIELD_MOVED:
@@ -163,7 +159,7 @@ class ReviewSession:
 
     def take_over(self) -> None:
         """Accept the proposed value over one that was changed on the page after the question was asked."""
-        page = self._page()
+        page = page_of(self.wiki, self.proposal.page)
         if page is None or out_of_reach(self.change, page) != FIELD_MOVED:
             self.message = "The value on the page did not change here: y accepts."
         elif not same(current_value(page.data, self.change.field), self.shown_field.current):
@@ -175,24 +171,31 @@ class ReviewSession:
 
     def edit(self, form: Mapping[str, Any]) -> bool:
         """Take a person's own value. Returns whether it is stored (or changes nothing). Raises `AnswerError` if it is not a value of the field."""
-        return self._take(lambda page: edited(self.change, dict(form), page, by=self.by, when=self.now()))
+        after = edited(self.change, dict(form), self._writable_page(), by=self.by, when=self.now())
+        if after == self.change:
+            self.message = "Nothing was changed."
+            return True
+        return self._record([self._step(after)])
 
     def choose(self, given: Mapping[str, Decision]) -> None:
         """Decide on single insights by their ids. Raises `AnswerError` if the choice is not valid."""
-        make = partial(with_items, given=given, by=self.by, when=self.now())
         if "accept" in given.values():
-            self._take(lambda page: make(self.change))
-        else:
-            self._record([self._step(make(self.change))])
+            self._writable_page()
+        self._record([self._step(with_items(self.change, given, by=self.by, when=self.now()))])
+
+    def _writable_page(self) -> Page:
+        """The page of the field under the cursor. Raises `AnswerError` if the field cannot be accepted now."""
+        blocked, page = self.blocked(), page_of(self.wiki, self.proposal.page)
+        if blocked or page is None:
+            raise AnswerError("stale", blocked or "the page is gone")
+        return page
 
     def give_reason(self, number: int) -> None:
         """Store why the last decision, or the field under the cursor, was a rejection: a place in `REASONS`, from 1."""
         last = self._done[-1][-1] if self._done else None
         change = last.after if last else self.change
         if change.state != "rejected":
-            self.message = (
-                "Reasons belong to a rejection: n first, then " + ", ".join(f"{at} {why}" for at, why in enumerate(REASONS, 1)) + "."
-            )
+            self.message = f"Reasons belong to a rejection: n first, then {', '.join(f'{at} {why}' for at, why in enumerate(REASONS, 1))}."
             return
         after = replace(change, decided={**change.decided, "reason": REASONS[number - 1]})
         self._record([Step(last.page if last else self.proposal.page, change, after)])
@@ -234,16 +237,6 @@ class ReviewSession:
         else:
             self.message = "Nothing to undo."
 
-    def _take(self, made: Callable[[Page], FieldChange]) -> bool:
-        blocked, page = self.blocked(), self._page()
-        if blocked or page is None:
-            raise AnswerError("stale", blocked or "the page is gone")
-        after = made(page)
-        if after == self.change:
-            self.message = "Nothing was changed."
-            return True
-        return self._record([self._step(after)])
-
     def _step(self, after: FieldChange) -> Step:
         return Step(self.proposal.page, self.change, after)
 
@@ -256,7 +249,8 @@ class ReviewSession:
                 self._reload(at)
         if stored and not undoing:
             self._done.append(stored)
-        self.message = " ".join([*map(self._lost_message, lost[:1]), *([_done_message(stored, undoing)] if stored else [])])
+        messages = [*map(self._lost_message, lost[:1]), *([_done_message(stored, undoing)] if stored else [])]
+        self.message = " ".join(messages)
         if stored and undoing:
             self._go_to(stored[-1])
         elif stored and not lost:
@@ -280,8 +274,7 @@ class ReviewSession:
     def _go_on(self) -> None:
         """Go to the next open field: on this page, then on later pages, then on earlier ones."""
         here = (self.page_at, self.field_at)
-        found = [place for place in self._stops() if self._at(place).status == "open"]
-        if found:
+        if found := self._stops("open"):
             self.show(min(found, key=lambda place: (place[0] != here[0], place < here, place)))
         else:
             skipped = self.counts()["skipped"]
@@ -291,15 +284,14 @@ class ReviewSession:
 
     # Proposals and pages
 
-    def _page(self) -> Page | None:
-        return page_of(self.wiki, self.proposal.page)
-
-    def _places(self) -> list[tuple[int, int]]:
-        return [(at, number) for at, proposal in enumerate(self.proposals) for number in range(len(proposal.changes))]
-
-    def _stops(self) -> list[tuple[int, int]]:
-        """The fields at which the cursor stops."""
-        return [place for place in self._places() if self._at(place).flags or not self.flagged_only]
+    def _stops(self, status: Status | None = None) -> list[tuple[int, int]]:
+        """The fields at which the cursor stops, as (place of the page, place of the field), or those of them with this status."""
+        return [
+            (at, number)
+            for at, proposal in enumerate(self.proposals)
+            for number, change in enumerate(proposal.changes)
+            if (change.flags or not self.flagged_only) and status in (None, change.status)
+        ]
 
     def show(self, place: tuple[int, int]) -> None:
         """Go to a field: the places of its page and of the field on it."""
@@ -307,9 +299,6 @@ class ReviewSession:
         self.page_at, self.field_at = place
         if moved:
             self.refresh()
-
-    def _at(self, place: tuple[int, int]) -> FieldChange:
-        return self.proposals[place[0]].changes[place[1]]
 
     def _reload(self, at: int) -> None:
         """Read a proposal again. One that is gone (applied by another process) stays on the screen: deciding on it says so."""
