@@ -208,14 +208,6 @@ def _matching(entry: LockEntry, page: Page | None) -> int:
     return sum(value_hash(current_value(data, name)) == digest for name, digest in entry.fields.items())
 
 
-def _fits(entry: LockEntry, page: Page) -> bool:
-    """Whether the entry is about this page: it was asked about the page's text, or its values are on the page (a single number proves nothing)."""
-    if entry.page_hash == page.hash:
-        return True
-    found = _matching(entry, page)
-    return found > 0 and (entry.stage != "ratings" or 1 < found == len(entry.fields))
-
-
 @dataclass(eq=False)
 class Lock:
     """The entries of one reading of the lock file.
@@ -298,10 +290,14 @@ class Lock:
         return found
 
     def _fit(self, page_id: str, page: Page) -> int:
-        """How well the entries of an id fit a page."""
-        return sum(
-            _matching(entry, page) + (_SAME_TEXT if entry.page_hash == page.hash else 0) for entry in self.of(page_id) if _fits(entry, page)
-        )
+        """How well the entries of an id fit a page: were they asked about its text, and how many of their values does it have?"""
+        fit = 0
+        for entry in self.of(page_id):
+            found, same_text = _matching(entry, page), entry.page_hash == page.hash
+            # A single number proves nothing.
+            if same_text or entry.stage != "ratings" or 1 < found == len(entry.fields):
+                fit += found + _SAME_TEXT * same_text
+        return fit
 
     @cached_property
     def _by_text(self) -> dict[str, list[str]]:
@@ -366,13 +362,9 @@ class LockFile:
         if not rows:
             return
         try:
-            with os.fdopen(open_file(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, self._within), "a+b") as handle:
-                handle.seek(0, os.SEEK_END)
-                if handle.tell() > 0:
-                    handle.seek(-1, os.SEEK_END)
-                    if handle.read(1) != b"\n":  # the rest of a line that was cut off
-                        rows = "\n" + rows
-                handle.write(rows.encode("utf-8", JSON_ESCAPES))
+            with os.fdopen(open_file(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, self._within), "ab") as handle:
+                # The last line can be the rest of one that was cut off.
+                handle.write(b"\n" + rows.encode("utf-8", JSON_ESCAPES))
                 handle.flush()
                 os.fsync(handle.fileno())
         except OSError as error:

@@ -95,9 +95,6 @@ class LockRows:
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
 
-    def __contains__(self, page: str) -> bool:
-        return page in self._places
-
     def of(self, page: str) -> list[Any]:
         """The entries of a page in the order of their rows. Raises `UserError` that names the line for one that is damaged."""
         found = []
