@@ -101,8 +101,11 @@ def page_data(view: PageView) -> dict[str, Any]:
     """One page for the script."""
     costs = {field.change.stage: field.change.cost_usd or 0.0 for field in view.changes}
     shown = {"path": view.path, "title": view.title, "note": view.note, "assigned": view.proposal.assigned}
-    # What an edit starts from is the value itself: it goes into text fields only.
-    fields = [{"field": field.name, **_escaped(_field(field)), "edit": _editable(field)} for field in view.fields]
+    fields = []
+    for field in view.fields:
+        # What an edit starts from is the value itself: it goes into text fields only.
+        edit = field.change.new if field.kind != "other" and field.name != QUALITY else None
+        fields.append({"field": field.name, **_escaped(_field(field)), "edit": edit})
     return {"page": view.id, "cost": round(sum(costs.values()), 6), **_escaped(shown), "fields": fields}
 
 
@@ -140,12 +143,6 @@ def _lane(field: FieldView) -> str:
     """Which lane of the queue a field is in, by what a reviewer has to do about it."""
     lanes = ((STALE, "stale"), (NEEDS_LOOK, "look"), (OVER_HUMAN, "human"), (LEAP, "leap"))
     return next((lane for flag, lane in lanes if flag in field.flags), "small" if is_small_move(field.change) else "text")
-
-
-def _editable(field: FieldView) -> Any:
-    """The value that an edit starts from; None if the field cannot be edited in the browser."""
-    known = field.kind in ("text", "rating", "insights") and field.name != QUALITY
-    return field.change.new if known else None
 
 
 def _escaped(value: Any) -> Any:

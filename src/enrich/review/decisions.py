@@ -530,7 +530,7 @@ def _step(given: Entry, change: FieldChange | None, page: Page | None, *, by: st
         ):
             return Step(given.page, change, change)  # stored before: its answer was lost on the way
         who, then = change.decided.get("by"), change.decided.get("when", "")
-        what = {"accepted": "accepted", "rejected": "rejected"}.get(change.state, "decided") if who else "changed"
+        what = "changed" if not who else "decided" if change.state == "pending" else change.state
         raise AnswerError("decided", f"{what} by {who or 'another reviewer'}{f', {age(then, when)}' if then else ''}: look again")
     return Step(given.page, change, after)
 

@@ -91,9 +91,9 @@ def support_of(page: Page, field: str, value: Any, proposed: Any, evidence: Sequ
         by_text[text] = [item.quote for item in evidence if item.found and (item.where == where or item.where.startswith(f"{where}."))]
     quotes, known = [], set()
     for _, text, own in _parts(field, value):
-        found = [Basis(_around(quote, index)) for quote in own]
+        found = [Basis(_digest(_sentence(quote, index))) for quote in own]
         stored = [_verbatim(quote, index) for quote in by_text.get(text, ()) if quote not in own]
-        quotes.append((*found, *(Basis(_around(quote, index), quote) for quote in stored)))
+        quotes.append((*found, *(Basis(_digest(_sentence(quote, index)), quote) for quote in stored)))
         known |= set(_hard(text, [*own, *stored], index))
     return Support(page=page.id, field=field, value=value_hash(value), quotes=tuple(quotes), known=tuple(sorted(known)))
 
@@ -133,13 +133,10 @@ def _sentence(quote: str, index: PageIndex) -> str:
 
 
 def _digest(sentence: str) -> str:
+    """The hash of a sentence; "" for none."""
+    if not sentence:
+        return ""
     return hashlib.sha256(normalise(sentence).casefold().encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def _around(quote: str, index: PageIndex) -> str:
-    """The hash of the sentences around a quote; "" if the page does not have it word for word."""
-    sentence = _sentence(quote, index)
-    return _digest(sentence) if sentence else ""
 
 
 def losses(page: Page, field: str, support: Support | None) -> list[Loss]:
