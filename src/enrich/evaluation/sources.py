@@ -222,15 +222,11 @@ def _check_out(config: Config, revision: str, root: Path) -> None:
                 path = path.removeprefix(repository.prefix)
                 if meta.startswith("100") and path.endswith((*PAGE_SUFFIXES, ".yaml", ".yml")) and ".." not in PurePosixPath(path).parts:
                     blobs.append((meta.split()[2], path))
-            contents = repository.git("cat-file", "--batch", given="".join(f"{blob}\n" for blob, _ in blobs))
+            contents = repository.contents(blob for blob, _ in blobs)
     except NoHistory as why:
         do = "name a commit, a tag or a branch of the wiki's repository"
         raise UserError(f"git does not know {revision!r} here: {why}", where=str(config.root), do=do) from None
-    at = 0
-    for _, path in blobs:
-        end = contents.index(b"\n", at)
-        size = int(contents[at:end].split()[2])
+    for (_, path), content in zip(blobs, contents, strict=True):
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(contents[end + 1 : end + 1 + size])
-        at = end + size + 2
+        target.write_bytes(content or b"")

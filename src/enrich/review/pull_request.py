@@ -20,14 +20,14 @@ from enrich.errors import UserError
 from enrich.files import DATA_BYTES, Folders, read_bytes, remove_file, write_text_atomically
 from enrich.review.decisions import Decided, Decision, decide
 from enrich.review.lines import code, inline, move_spans
-from enrich.review.lock import Lock, LockFile
+from enrich.review.lock import LockFile
 from enrich.review.lock_rows import parsed_rows
 from enrich.review.proposals import NEEDS_LOOK, FieldChange, Proposal, ProposalStore
 from enrich.review.views import FieldView, PageView, finding_name, lines_text, value_text
 from enrich.stages.fields import current_value, same, value_hash
 from enrich.text import JSON_ESCAPES
 from enrich.wiki.git import NoHistory, history
-from enrich.wiki.pages import Page, parse_page, read_page
+from enrich.wiki.pages import parse_page, read_page
 from enrich.wiki.wiki import Wiki
 
 HELD = "enrich.held.jsonl"
@@ -98,11 +98,21 @@ def applied_since(wiki: Wiki, revision: str) -> list[Proposal]:
         raise UserError(f"not a revision: {revision!r}", do="name a commit, a branch or a tag")
     kept = {(one.page, change.field): change for one in read_held(wiki) for change in one.changes}
     lock, found = wiki.shared(LockFile).read(), []
-    for page, before in _pages_at(wiki, revision, lock):
+    files = [file for name, file in sorted(wiki.by_id.items()) if lock.of(name) and "\n" not in file.path]
+    try:
+        with history(wiki.config.root) as past:
+            past.git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+            contents = past.contents(f"{revision}:{past.prefix}{os.path.relpath(file.store, wiki.config.root)}" for file in files)
+    except NoHistory as error:
+        raise UserError(f"{revision}: {error}", do="name a commit that is in this checkout (`git fetch` gets others)") from None
+    for file, content in zip(files, contents, strict=True):
+        page, before = read_page(file), None
+        if content is not None:
+            before = parse_page(file, content) if file.fields.sidecars is None else parse_page(file, b"", content)
         changes = []
         for entry in lock.of(page.id):
             for name, digest in entry.written.items():
-                old, new = current_value(before, name), current_value(page.data, name)
+                old, new = current_value(before.data if before else {}, name), current_value(page.data, name)
                 if value_hash(new) == digest and not same(old, new):
                     known = kept.get((page.id, name))
                     plain = FieldChange(field=name, stage=entry.stage, old=old, new=new, question=entry.question_of(name))
@@ -110,29 +120,6 @@ def applied_since(wiki: Wiki, revision: str) -> list[Proposal]:
         if changes:
             found.append(Proposal(page.id, page.file.path, tuple(changes)))
     return found
-
-
-def _pages_at(wiki: Wiki, revision: str, lock: Lock) -> Iterator[tuple[Page, Mapping[str, Any]]]:
-    """Each page as it is now that the lock knows, and its `data` at a revision ({}: the file that holds its fields was not there)."""
-    pages = [file for name, file in sorted(wiki.by_id.items()) if lock.of(name) and "\n" not in file.path]
-    try:
-        with history(wiki.config.root) as past:
-            names = "".join(f"{revision}:{past.prefix}{os.path.relpath(file.store, wiki.config.root)}\n" for file in pages)
-            past.git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-            output = past.git("cat-file", "--batch", given=names)
-    except NoHistory as error:
-        raise UserError(f"{revision}: {error}", do="name a commit that is in this checkout (`git fetch` gets others)") from None
-    at = 0
-    for file in pages:
-        end = output.index(b"\n", at)
-        size = output[at:end].split(b" ")[-1]
-        at = end + 1
-        if size == b"missing":
-            yield read_page(file), {}
-            continue
-        then = output[at : at + int(size)]
-        yield read_page(file), (parse_page(file, then) if file.fields.sidecars is None else parse_page(file, b"", then)).data
-        at += int(size) + 1
 
 
 # The lines of a pull request

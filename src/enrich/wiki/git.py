@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +68,19 @@ class History:
         env |= {"GIT_DIR": str(self._folder), "GIT_OBJECT_DIRECTORY": str(self._objects)}
         with (self._folder / "given").open("rb") as stdin:
             return _output([program, "--no-pager", *settings, *arguments], stdin.fileno(), env, self._folder)
+
+    def contents(self, names: Iterable[str]) -> list[bytes | None]:
+        """The bytes of each object by its name (a hash, or `REVISION:PATH` without a line break); None for one that is missing."""
+        output = self.git("cat-file", "--batch", given="".join(f"{name}\n" for name in names))
+        found: list[bytes | None] = []
+        at = 0
+        while at < len(output):
+            end = output.index(b"\n", at)
+            size = output[at:end].rpartition(b" ")[2]
+            missing = size == b"missing"
+            found.append(None if missing else output[end + 1 : end + 1 + int(size)])
+            at = end + 1 if missing else end + int(size) + 2
+        return found
 
 
 def user_name() -> str:
