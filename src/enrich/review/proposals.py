@@ -151,19 +151,17 @@ class FieldChange:
     @property
     def provenance(self) -> dict[str, Any]:
         """Where the new value comes from, as `diff --json` shows it."""
+        extras = {
+            "samples": self.samples if self.samples > 1 else None,
+            "spread": dict(self.spread or {}) if self.spread or self.samples > 1 else None,
+            "interval": list(self.interval) if self.interval else None,
+            "edited": {name: getattr(self.edited, name) for name in ("by", "when", "how")} if self.edited else None,
+        }
         return {
-            "model": self.model,
-            "prompt_version": self.prompt_version,
+            **{name: getattr(self, name) for name in ("model", "prompt_version", "tokens", "cost_usd", "asked", "run")},
             "question": self.question.key,
             "page_hash": self.question.page_hash,
-            "tokens": dict(self.tokens),
-            "cost_usd": self.cost_usd,
-            "asked": self.asked,
-            "run": self.run,
-            **({"samples": self.samples} if self.samples > 1 else {}),
-            **({"spread": dict(self.spread or {})} if self.spread or self.samples > 1 else {}),
-            **({"interval": list(self.interval)} if self.interval else {}),
-            **({"edited": {"by": self.edited.by, "when": self.edited.when, "how": self.edited.how}} if self.edited else {}),
+            **{name: value for name, value in extras.items() if value is not None},
         }
 
 

@@ -49,6 +49,7 @@ function fits(page, field) {
   return !state || (state === "open" ? !now : now === state);
 }
 const fieldsOf = page => page.fields.filter(field => fits(page, field));
+const pairsOf = pages => pages.flatMap(page => fieldsOf(page).map(field => [page, field]));
 
 function textOf(page) {
   if (page.text === undefined) {
@@ -68,7 +69,7 @@ const undecided = ([page, field]) => !store.state(page, field);
 const inLane = field => !lane || (lane === "flagged" ? FLAGGED.includes(field.lane) : field.lane === lane);
 // The queue goes lane by lane, from what needs a person most; browsing goes page by page.
 function order() {
-  const pairs = shown.flatMap(page => fieldsOf(page).filter(inLane).map(field => [page, field]));
+  const pairs = pairsOf(shown).filter(([, field]) => inLane(field));
   return view === "browse" ? pairs : Object.keys(LANES).flatMap(name => pairs.filter(([, field]) => field.lane === name));
 }
 
@@ -78,7 +79,7 @@ function update() {
   shown = data.pages.filter(page => (section === "*" || page.section === section) && (!name || page.assigned === name) && fieldsOf(page).length && wanted.every(word => textOf(page).includes(word)));
   const rank = SORTS[$("sort").value];
   if (rank) shown = shown.map(page => [rank(page), page]).sort((a, b) => a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0).map(pair => pair[1]);
-  const number = shown.reduce((sum, page) => sum + fieldsOf(page).length, 0);
+  const number = pairsOf(shown).length;
   $("found").textContent = `${shown.length} of ${data.pages.length} pages, ${number} fields`;
   $("nothing").hidden = shown.length > 0;
   for (const id of ["clear", "clear-queue"]) $(id).hidden = !filtered();

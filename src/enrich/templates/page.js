@@ -79,13 +79,12 @@ $("note-keep").addEventListener("click", () => {
 
 // Accepting many at once leaves out what carries a flag: that is accepted by name only.
 function decideMany(pairs, decision) {
-  const undecided = pairs.filter(([page, field]) => !store.state(page, field));
-  const taken = decision === "accept" ? undecided.filter(([, field]) => !field.flags.some(flag => GUARDED.includes(flag))) : undecided;
+  const waiting = pairs.filter(undecided);
+  const taken = decision === "accept" ? waiting.filter(([, field]) => !field.flags.some(flag => GUARDED.includes(flag))) : waiting;
   if (taken.length) store.decide(taken.map(([page, field]) => [page, field, { decision }]));
-  const left = undecided.length - taken.length;
+  const left = waiting.length - taken.length;
   tally(`${taken.length} ${WORDS[decision]}${left ? `, ${left} left out: they need a decision of their own` : ""}. `);
 }
-const pairsOf = pages => pages.flatMap(page => fieldsOf(page).map(field => [page, field]));
 const restOfPage = decision => {
   if (!cursor) return;
   const mine = order().filter(([page]) => page === cursor[0]);

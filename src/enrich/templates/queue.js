@@ -77,8 +77,9 @@ function edit() {
 
 // The sheet: small moves of ratings as rows; all at once after a random ten were seen.
 let sampled = null;
+const smallMoves = () => pairsOf(shown).filter(pair => pair[1].lane === "small" && undecided(pair));
 function drawSheet() {
-  const pairs = shown.flatMap(page => fieldsOf(page).filter(field => field.lane === "small" && !store.state(page, field)).map(field => [page, field]));
+  const pairs = smallMoves();
   const seen = sampled && pairs.length ? sampled : null;
   $("sheet-accept").textContent = `Accept these ${pairs.length}`;
   $("sheet-accept").disabled = !pairs.length || !seen;
@@ -91,7 +92,7 @@ function drawSheet() {
   }));
 }
 $("sheet-sample").addEventListener("click", () => {
-  const rows = shown.flatMap(page => fieldsOf(page).filter(field => field.lane === "small" && !store.state(page, field)));
+  const rows = smallMoves().map(([, field]) => field);
   for (let last = rows.length - 1; last > 0; last--) { const other = Math.floor(Math.random() * (last + 1)); [rows[last], rows[other]] = [rows[other], rows[last]]; }
   sampled = new Set(rows.slice(0, 10));
   drawSheet();
@@ -99,8 +100,7 @@ $("sheet-sample").addEventListener("click", () => {
   if (first) first.scrollIntoView({ block: "center" });
 });
 $("sheet-accept").addEventListener("click", () => {
-  const pairs = shown.flatMap(page => fieldsOf(page).filter(field => field.lane === "small" && !store.state(page, field)).map(field => [page, field]));
-  store.decide(pairs.map(([page, field]) => [page, field, { decision: "accept" }]));
+  store.decide(smallMoves().map(([page, field]) => [page, field, { decision: "accept" }]));
   sampled = null;
   draw();
 });
