@@ -7,18 +7,18 @@ one changed line in a message, and has no influence on a decision.
 
 from __future__ import annotations
 
-import binascii
 import dataclasses
 import difflib
 import hashlib
 import json
 import unicodedata
 import zlib
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -402,7 +402,7 @@ def file_names(page: str) -> tuple[str, str]:
     return (f"{name}.json" if len(name) <= _MAX_NAME else hashed), hashed
 
 
-_BYTES = 3
+_MARK = 4  # characters: base64 of three bytes
 # Beyond this many changed lines the exact comparison takes seconds. Then everything between equal head and tail counts as changed.
 _MOST_LINES = 20_000
 # A message names this many places.
@@ -411,7 +411,9 @@ _MOST_PLACES = 6
 
 def line_marks(page: Page) -> str:
     """The marks of title, description and each body line, four characters each."""
-    return b64encode(b"".join(_marks(page))).decode("ascii")
+    lines = [page.title, page.description, *page.body.split("\n")]
+    sums = (zlib.crc32(line.encode("utf-8", "surrogatepass")) & 0xFFFFFF for line in lines)
+    return b64encode(b"".join(checksum.to_bytes(3, "big") for checksum in sums)).decode("ascii")
 
 
 def changed_lines(marks: str, page: Page) -> str:
@@ -419,12 +421,8 @@ def changed_lines(marks: str, page: Page) -> str:
 
     File lines as they are now; "the text changed" if the marks are damaged or the lines are the same.
     """
-    try:
-        data = b64decode(marks, validate=True)
-    except (ValueError, binascii.Error):
-        data = b""
-    before, now = [data[at : at + _BYTES] for at in range(0, len(data), _BYTES)], _marks(page)
-    if len(before) < 2 or len(data) % _BYTES:
+    before, now = ([text[at : at + _MARK] for at in range(0, len(text), _MARK)] for text in (marks, line_marks(page)))
+    if len(before) < 2 or len(marks) % _MARK:
         return "the text changed"
     parts = [name for at, name in enumerate(("the title", "the description")) if before[at] != now[at]]
     regions = [(start + page.body_line, end + page.body_line - 1) for start, end in _regions(before[2:], now[2:])]
@@ -436,15 +434,12 @@ def changed_lines(marks: str, page: Page) -> str:
     return "; ".join(filter(None, messages)) or "the text changed"
 
 
-def _regions(before: Sequence[bytes], now: Sequence[bytes]) -> list[tuple[int, int]]:
+def _regions(before: Sequence[str], now: Sequence[str]) -> list[tuple[int, int]]:
     """The (start, end) ranges of `now` that are not in `before`; an empty range where lines are gone."""
-    head = 0
-    while head < min(len(before), len(now)) and before[head] == now[head]:
-        head += 1
-    tail = 0
-    while tail < min(len(before), len(now)) - head and before[-1 - tail] == now[-1 - tail]:
-        tail += 1
-    old, new = before[head : len(before) - tail], now[head : len(now) - tail]
+    head = _common(before, now)
+    old, new = before[head:], now[head:]
+    tail = _common(reversed(old), reversed(new))
+    old, new = old[: len(old) - tail], new[: len(new) - tail]
     if not old and not new:
         return []
     if not old or not new or len(old) + len(new) > _MOST_LINES:
@@ -453,9 +448,9 @@ def _regions(before: Sequence[bytes], now: Sequence[bytes]) -> list[tuple[int, i
     return [(head + start, head + end) for tag, _, _, start, end in matcher.get_opcodes() if tag != "equal"]
 
 
-def _marks(page: Page) -> list[bytes]:
-    lines = [page.title, page.description, *page.body.split("\n")]
-    return [(zlib.crc32(line.encode("utf-8", "surrogatepass")) & 0xFFFFFF).to_bytes(_BYTES, "big") for line in lines]
+def _common(one: Iterable[str], other: Iterable[str]) -> int:
+    """How many entries are the same at the beginning of both."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _listed(parts: Sequence[str]) -> str:
