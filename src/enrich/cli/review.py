@@ -174,12 +174,12 @@ def review(
 
 
 def _from_pull_request(session: Session, wiki: Wiki, file: Path) -> None:
-    done = take_event(wiki, read_event(file, wiki.config.folders_of(file)), when=now_iso())
-    for what, why in () if session.json else done.refused:
+    decided, refused = take_event(wiki, read_event(file, wiki.config.folders_of(file)), when=now_iso())
+    for what, why in () if session.json else refused:
         session.warn(" ".join(f"{what}: {why}".split()))
     session.result(
-        {"decided": _rows(done.decided, "decision"), "refused": [{"what": what, "cause": why} for what, why in done.refused]},
-        f"{_on_pages(len(done.decided), 'decision', done.decided)} from the pull request; `enrich apply` writes what is accepted",
+        {"decided": _rows(decided, "decision"), "refused": [{"what": what, "cause": why} for what, why in refused]},
+        f"{_on_pages(len(decided), 'decision', decided)} from the pull request; `enrich apply` writes what is accepted",
     )
 
 

@@ -11,14 +11,14 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from enrich.errors import UserError
 from enrich.files import DATA_BYTES, Folders, read_bytes, remove_file, write_text_atomically
-from enrich.review.decisions import Decided, Decision, decide
+from enrich.review.decisions import Decision, decide
 from enrich.review.lines import code, inline, move_spans
 from enrich.review.lock import LockFile
 from enrich.review.lock_rows import parsed_rows
@@ -167,12 +167,8 @@ def _link(wiki: Wiki, view: PageView, one: FieldView, body_lines: Mapping[str, i
 # Decisions
 
 
-@dataclass(slots=True)
-class FromPullRequest:
-    """(page, field, decision) that were recorded, and (what, why) that were not."""
-
-    decided: list[tuple[str, str, str]] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
+Place = tuple[str, str]
+"""A page and a field of it."""
 
 
 def read_event(file: Path, within: Folders | None = None) -> dict[str, Any]:
@@ -188,51 +184,50 @@ def read_event(file: Path, within: Folders | None = None) -> dict[str, Any]:
     return event
 
 
-def take_event(wiki: Wiki, event: Mapping[str, Any], *, when: str) -> FromPullRequest:
+def take_event(wiki: Wiki, event: Mapping[str, Any], *, when: str) -> tuple[list[tuple[str, str, Decision]], list[tuple[str, str]]]:
     """Record what an event decides about the fields of `enrich.held.jsonl`, and bring that file up to date.
 
     A closed, unmerged pull request rejects all of them, also those written on its branch. Otherwise checked boxes accept, and commands in a comment
-    accept or reject.
+    accept or reject. Returns the (page, field, decision) that were recorded, and the (what, why) that were not.
     """
-    held, done = read_held(wiki), FromPullRequest()
-    by = str(_at(event, "sender", "login") or "pull request")[:80]
-    if event.get("action") == "closed" and "pull_request" in event and not _at(event, "pull_request", "merged"):
-        everything = [(proposal.page, change.field) for proposal in held for change in proposal.changes]
+    held = read_held(wiki)
+    every = {(proposal.page, change.field): change for proposal in held for change in proposal.changes}
+    closed = event.get("action") == "closed" and "pull_request" in event and not _at(event, "pull_request", "merged")
+    chosen: dict[Place, Decision] = dict.fromkeys(every, "reject") if closed else {}
+    refused: list[tuple[str, str]] = []
+    if closed:
         undecided = (tuple(replace(change, state="pending", decided={}) for change in one.changes) for one in held)
         _propose_again(wiki, (replace(one, changes=changes) for one, changes in zip(held, undecided, strict=True)), over=True)
-        _record(wiki, "reject", everything, by, when, done)
-        write_held(wiki, ())
-        return done
-    restore_held(wiki)
-    waiting = {(proposal.page, change.field): change for proposal in held for change in proposal.changes if change.state == "pending"}
-    chosen: dict[tuple[str, str], Decision] = dict.fromkeys(_checked(event, waiting), "accept")
-    chosen |= _commanded(event, waiting, done)
+    else:
+        restore_held(wiki)
+        waiting = {place: change for place, change in every.items() if change.state == "pending"}
+        commanded, refused = _commanded(event, waiting)
+        chosen = {**dict.fromkeys(_checked(event, waiting), "accept"), **commanded}
+    by = str(_at(event, "sender", "login") or "pull request")[:80]
+    done: dict[Place, Decision] = {}
     for decision in ("accept", "reject"):
-        _record(wiki, decision, [place for place, given in chosen.items() if given == decision], by, when, done)
-    outcome = {(page, name): decision for page, name, decision in done.decided}
-    kept = []
-    for proposal in held:
-        changes = [
-            replace(change, state="accepted") if outcome.get((proposal.page, change.field)) == "accept" else change
-            for change in proposal.changes
-            if outcome.get((proposal.page, change.field)) != "reject"
-        ]
-        kept.append(replace(proposal, changes=tuple(changes)))
-    if outcome:
-        write_held(wiki, kept)
-    return done
+        named: dict[str, tuple[str, ...]] = {}
+        for page, name in (place for place, given in chosen.items() if given == decision):
+            named[page] = (*named.get(page, ()), name)
+        result = decide(wiki, named.items(), decision, by=by, when=when)
+        done |= dict.fromkeys(result.fields, decision)
+        refused += [(f"{page}:{name}", why) for page, name, why in result.left_out]
+    if closed or done:
+        write_held(wiki, () if closed else (_without_decided(one, done) for one in held))
+    return [(*place, decision) for place, decision in done.items()], refused
 
 
-def _record(wiki: Wiki, decision: Decision, places: Iterable[tuple[str, str]], by: str, when: str, done: FromPullRequest) -> None:
-    names: dict[str, list[str]] = {}
-    for page, name in places:
-        names.setdefault(page, []).append(name)
-    result: Decided = decide(wiki, [(page, tuple(fields)) for page, fields in names.items()], decision, by=by, when=when)
-    done.decided += [(page, name, decision) for page, name in result.fields]
-    done.refused += [(f"{page}:{name}", why) for page, name, why in result.left_out]
+def _without_decided(held: Proposal, done: Mapping[Place, Decision]) -> Proposal:
+    """The held proposal without what was rejected, and with what was accepted marked as such."""
+    changes = [
+        replace(change, state="accepted") if done.get((held.page, change.field)) == "accept" else change
+        for change in held.changes
+        if done.get((held.page, change.field)) != "reject"
+    ]
+    return replace(held, changes=tuple(changes))
 
 
-def _checked(event: Mapping[str, Any], waiting: Mapping[tuple[str, str], Any]) -> list[tuple[str, str]]:
+def _checked(event: Mapping[str, Any], waiting: Mapping[Place, FieldChange]) -> list[Place]:
     """The fields whose boxes are checked in the text of the pull request, if its branch is in the repository itself."""
     request = event.get("pull_request")
     if isinstance(request, dict) and _at(request, "head", "repo", "full_name") != _at(event, "repository", "full_name"):
@@ -243,21 +238,21 @@ def _checked(event: Mapping[str, Any], waiting: Mapping[tuple[str, str], Any]) -
     return [place for place, name in names.items() if any(line.startswith(f"{name}:") for line in lines)]
 
 
-def _commanded(event: Mapping[str, Any], waiting: Mapping[tuple[str, str], Any], done: FromPullRequest) -> dict[tuple[str, str], Decision]:
+def _commanded(event: Mapping[str, Any], waiting: Mapping[Place, FieldChange]) -> tuple[dict[Place, Decision], list[tuple[str, str]]]:
     """What commands of a comment decide. A page without a field: all of its held fields; what needs a look is accepted by name only."""
     body = _at(event, "comment", "body")
     commands = _COMMAND.findall(body) if isinstance(body, str) else []
     if commands and _at(event, "comment", "author_association") not in _MAY_DECIDE:
-        done.refused += [(f"{decision} {name}", "the author of the comment may not decide") for decision, name in commands]
-        return {}
-    chosen: dict[tuple[str, str], Decision] = {}
+        return {}, [(f"{decision} {name}", "the author of the comment may not decide") for decision, name in commands]
+    chosen: dict[Place, Decision] = {}
+    refused = []
     for decision, name in commands:
         places = [place for place in waiting if ":".join(place) == name]
         whole = [place for place in waiting if place[0] == name and (decision == "reject" or NEEDS_LOOK not in waiting[place].flags)]
         if not places and not whole:
-            done.refused.append((f"{decision} {name}", "nothing is held back there that this can decide"))
+            refused.append((f"{decision} {name}", "nothing is held back there that this can decide"))
         chosen.update(dict.fromkeys(places or whole, decision))
-    return chosen
+    return chosen, refused
 
 
 def _at(data: Any, *keys: str) -> Any:
