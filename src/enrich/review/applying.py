@@ -17,7 +17,7 @@ from enrich.files import PageMoved, digest_of, replace_file, replace_own_file
 from enrich.metrics.quality import content_type, grading_counts, quality_from_ratings
 from enrich.review.acceptance import verdicts
 from enrich.review.lock import PERSONS, Key, Lock, LockEntry, LockFile, lock_entry, owner
-from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, changed_lines
+from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, STALE, FieldChange, Proposal, ProposalStore, changed_lines
 from enrich.review.support import SUPPORTED, EvidenceFile, support_of
 from enrich.stages.fields import INSIGHTS, QUALITY, as_written, canonical, current_value, holds, same, value_hash
 from enrich.wiki.frontmatter.edit import KEY_ORDER, edit_bytes, edit_document
@@ -191,6 +191,14 @@ def obstacle(page: Page, changes: Iterable[FieldChange], seen: Mapping[str, str]
             detail = f"{change.field} was changed on the page after it was asked about and is kept (`enrich review {page.id}`)"
             return FIELD_MOVED, detail
     return None
+
+
+def out_of_reach(change: FieldChange, page: Page | None) -> str:
+    """Why apply could not write this change now: `stale` (the text changed, the page is gone), `field-moved`, or ""."""
+    if page is None or page.problem is not None:
+        return STALE
+    stuck = obstacle(page, [change])
+    return "" if stuck is None else FIELD_MOVED if stuck[0] == FIELD_MOVED else STALE
 
 
 def _edit_of(wiki: Wiki, lock: Lock, proposal: Proposal, changes: Sequence[FieldChange]) -> _PageEdit | Refusal:

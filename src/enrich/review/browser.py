@@ -35,7 +35,7 @@ from enrich.review.applying import page_of
 from enrich.review.decisions import REASONS, DecisionFile, is_small_move, take
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, STALE, Proposal, ProposalStore
 from enrich.review.review_session import keys_of
-from enrich.review.views import FieldView, PageQuotes, PageView, as_text, finding_name, interval_text, page_views, provenance
+from enrich.review.views import FieldView, PageQuotes, PageView, as_text, finding_name, page_views
 from enrich.stages.fields import QUALITY, value_hash
 from enrich.text import escaped, usd
 from enrich.wiki.wiki import Wiki
@@ -133,7 +133,7 @@ def _field(field: FieldView) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in field.findings],
         "reason": change.reason,
         "now": as_text(field.current) if field.edited_on_page else None,
-        "origin": ", ".join(filter(None, (interval_text(change), provenance(change, change.asked[:16].replace("T", " "))))),
+        "origin": ", ".join(filter(None, (field.interval, field.provenance(change.asked[:16].replace("T", " "))))),
         # What a green check is worth on the page takes up to 0.1 s a page, so the script asks a server for it. With a quote it matters less.
         "chance": field.kind in ("text", "insights") and not any(item.found for item in change.evidence),
     }

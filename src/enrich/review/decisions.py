@@ -31,21 +31,9 @@ from enrich.errors import AnswerError, UserError, invalid_data
 from enrich.files import DATA_BYTES, Folders, read_bytes
 from enrich.grounding import PageIndex
 from enrich.review.acceptance import verdicts
-from enrich.review.applying import FIELD_MOVED, MEANWHILE, Applied, appliable, apply, obstacle, page_of
+from enrich.review.applying import FIELD_MOVED, MEANWHILE, Applied, appliable, apply, out_of_reach, page_of
 from enrich.review.lock import ADOPTED, PERSONS, REJECTED, Key, Lock, LockEntry, LockFile, Question, lock_entry, owner
-from enrich.review.proposals import (
-    NEEDS_LOOK,
-    OVER_HUMAN,
-    STALE,
-    Edit,
-    FieldChange,
-    Proposal,
-    ProposalStore,
-    Proposed,
-    State,
-    blocking_flag,
-    insight_items,
-)
+from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, Edit, FieldChange, Proposal, ProposalStore, State, blocking_flag, insight_items
 from enrich.stages.fields import INSIGHTS, QUALITY, canonical, current_value, is_missing, same, stage_of, value_hash
 from enrich.stages.judges import MAX_INSIGHTS, form_of, judged, with_value
 from enrich.stages.stage import Stage
@@ -100,8 +88,7 @@ def decided(change: FieldChange, decision: Decision, *, by: str, when: str, reas
 
 def undecided(change: FieldChange) -> FieldChange:
     """The change as it was proposed, without a decision and without a person's edit. A note stays."""
-    proposed = {name: getattr(change.proposed, name) for name in Proposed.__slots__}
-    return replace(change, state="pending", decided=_signed(note=change.note), edited=None, items={}, **proposed)
+    return replace(change.unedited, state="pending", decided=_signed(note=change.note), items={})
 
 
 def noted(change: FieldChange, note: str, *, by: str, when: str) -> FieldChange:
@@ -123,19 +110,6 @@ def is_small_move(change: FieldChange) -> bool:
     """Whether a change is safe to accept unseen: no finding, no flag, and a rating that exists and moves little."""
     numbers = [value for value in (change.old, change.new) if isinstance(value, int | float) and not isinstance(value, bool)]
     return not change.flags and not change.findings and len(numbers) == 2 and abs(numbers[1] - numbers[0]) <= SAFE_RATING_MOVE
-
-
-def out_of_reach(change: FieldChange, page: Page | None) -> str:
-    """Why apply could not write this change now: `stale` (the text changed, the page is gone), `field-moved`, or ""."""
-    if page is None or page.problem is not None:
-        return STALE
-    stuck = obstacle(page, [change])
-    return "" if stuck is None else FIELD_MOVED if stuck[0] == FIELD_MOVED else STALE
-
-
-def objection(change: FieldChange, page: Page | None, *, named: bool = False) -> str:
-    """Why a change is not accepted: apply could not write it now (`out_of_reach`), or its flag needs a decision by name. Else ""."""
-    return out_of_reach(change, page) or ("" if named else blocking_flag(change))
 
 
 def record(wiki: Wiki, steps: Sequence[Step]) -> tuple[list[Step], list[Step]]:
@@ -281,7 +255,7 @@ def decide(
             if not fields and change.state != "pending":
                 why = change.state
             elif decision == "accept":
-                why = objection(change, page, named=bool(fields))
+                why = out_of_reach(change, page) or ("" if fields else blocking_flag(change))
             if why == FIELD_MOVED and fields and overwrite and page is not None:
                 after, why = taken_over(change, page, lock, by=by, when=when), ""
             elif safe and not why and not is_small_move(change):

@@ -32,9 +32,7 @@ from enrich.review.views import (
     Score,
     as_text,
     finding_name,
-    interval_text,
     lines_text,
-    provenance,
     value_text,
     word_diff,
 )
@@ -166,6 +164,16 @@ def move_spans(field: FieldView) -> list[Span]:
     return [ours(f"{old:g} → {float(new):g}{around} ({change})".replace("-", "−"))]
 
 
+def field_summary(field: FieldView) -> str:
+    """What changes in a field, in a few words."""
+    if field.kind == "rating":
+        return rich_text(Line("rating", tuple(move_spans(field))), plain=True).plain
+    if field.kind == "insights":
+        return insight_counts(field, "new", "changed", "same", "gone")
+    come, gone = (sum(len(text.split()) for mark, text in field.pieces if mark == side) for side in "+-")
+    return f"new, {come} words" if field.change.old is None else f"+{come} −{gone} words"
+
+
 def _margin(margin: float | None) -> str:
     return "" if margin is None else f" ±{margin:g}"
 
@@ -180,8 +188,8 @@ def field_lines(field: FieldView) -> Iterator[Line]:
         yield Line(
             "remark", (ours("on the page now: ", "warn"), Span(value_text(field.current)) if field.current else ours("(nothing)")), 4
         )
-    if interval := interval_text(field.change):
-        yield Line("remark", (ours(interval, "dim"),), 4)
+    if field.interval:
+        yield Line("remark", (ours(field.interval, "dim"),), 4)
     if field.change.reason:
         yield Line("remark", (ours("because: ", "dim"), Span(field.change.reason, "dim")), 4)
     yield from quote_lines(field.quotes, 4)
@@ -255,7 +263,7 @@ def history_lines(field: FieldView, now: str) -> Iterator[Line]:
         yield Line("remark", (Span(f"{what}{why}: {change.decided.get('by')}, {change.decided.get('when')}", "dim"),), 4)
     if change.note:
         yield Line("remark", (ours("note: ", "warn"), Span(change.note)), 4)
-    yield Line("remark", (Span(provenance(change, age(change.asked, now)), "dim"),), 4)
+    yield Line("remark", (Span(field.provenance(age(change.asked, now)), "dim"),), 4)
     if field.chance is not None:
         yield Line("remark", (ours(str(field.chance), "dim"),), 4)
 

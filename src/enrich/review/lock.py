@@ -24,17 +24,7 @@ from pydantic import Field, TypeAdapter
 
 from enrich.config import PAGE_SUFFIXES
 from enrich.errors import UserError
-from enrich.files import (
-    LOCK_BYTES,
-    PageMoved,
-    locked,
-    names_in,
-    open_file,
-    remove_file,
-    replace_own_file,
-    write_atomically,
-    write_text_atomically,
-)
+from enrich.files import LOCK_BYTES, PageMoved, locked, names_in, open_file, remove_file, replace_own_file, write_atomically
 from enrich.review.lock_rows import LARGEST_WHOLE, LockRows, json_row, part_of, rows_of
 from enrich.stages.fields import INSIGHTS, SUMMARY, current_value, is_missing, value_hash
 from enrich.stages.stage import OFFLINE, Stage
@@ -406,7 +396,7 @@ class LockFile:
             if home[page] in files:
                 files[home[page]].append(page)
         if not whole:
-            write_text_atomically(self.parts / ".gitattributes", "* merge=union\n", within=self._within)
+            write_atomically(self.parts / ".gitattributes", [b"* merge=union\n"], within=self._within)
         for file in sorted(files, key=lambda file: file == self.path):
             write_atomically(file, (_page_rows(rows, new, page) for page in files[file]), within=self._within)
 

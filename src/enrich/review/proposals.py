@@ -149,6 +149,11 @@ class FieldChange:
         return self.edited.proposed if self.edited else Proposed(*(getattr(self, name) for name in Proposed.__slots__))
 
     @property
+    def unedited(self) -> FieldChange:
+        """The change without a person's edit."""
+        return replace(self, edited=None, **{name: getattr(self.proposed, name) for name in Proposed.__slots__})
+
+    @property
     def provenance(self) -> dict[str, Any]:
         """Where the new value comes from, as `diff --json` shows it."""
         extras = {

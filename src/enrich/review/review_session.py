@@ -13,23 +13,10 @@ from importlib import resources
 from typing import Any, Literal
 
 from enrich.errors import AnswerError
-from enrich.review.applying import FIELD_MOVED, MEANWHILE, page_of
-from enrich.review.decisions import (
-    REASONS,
-    Decision,
-    Step,
-    decided,
-    edited,
-    noted,
-    objection,
-    out_of_reach,
-    record,
-    taken_over,
-    undecided,
-    with_items,
-)
+from enrich.review.applying import FIELD_MOVED, MEANWHILE, out_of_reach, page_of
+from enrich.review.decisions import REASONS, Decision, Step, decided, edited, noted, record, taken_over, undecided, with_items
 from enrich.review.lock import LockFile
-from enrich.review.proposals import FieldChange, Proposal, ProposalStore, Status
+from enrich.review.proposals import FieldChange, Proposal, ProposalStore, Status, blocking_flag
 from enrich.review.views import FieldView, PageView, page_view
 from enrich.stages.fields import current_value, same
 from enrich.text import counted
@@ -218,7 +205,7 @@ class ReviewSession:
             for change in proposal.changes[self.field_at if at == self.page_at else 0 :]:
                 if change.status != "open":
                     continue
-                reason = objection(change, page) if decision == "accept" else ""
+                reason = (out_of_reach(change, page) or blocking_flag(change)) if decision == "accept" else ""
                 if reason:
                     left[reason] += 1
                 else:

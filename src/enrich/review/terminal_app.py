@@ -31,18 +31,7 @@ from textual.widgets import Footer, Input, OptionList, Static
 
 from enrich.errors import AnswerError, EnrichError
 from enrich.review.decisions import Decision, form_text, read_form
-from enrich.review.lines import (
-    STYLES,
-    Line,
-    Span,
-    field_heading,
-    field_lines,
-    history_lines,
-    insight_counts,
-    insight_lines,
-    move_spans,
-    rich_text,
-)
+from enrich.review.lines import STYLES, Line, Span, field_heading, field_lines, field_summary, history_lines, insight_lines, rich_text
 from enrich.review.proposals import InsightItem, insight_items
 from enrich.review.review_session import Bulk, ReviewSession, keys_of
 from enrich.review.views import FieldView, insight_text
@@ -130,9 +119,8 @@ class ReviewApp(App[None]):
         view, field, counts = session.shown, session.shown_field, session.counts()
         place = (f"{session.page_at + 1}/{len(session.proposals)}", "bold")
         decided = counts["accepted"] + counts["rejected"]
-        self.query_one("#title", Static).update(
-            Text.assemble(place, f"  {printable(f'{view.id}  {view.path}')}", no_wrap=True, overflow="ellipsis")
-        )
+        title = Text.assemble(place, f"  {printable(f'{view.id}  {view.path}')}", no_wrap=True, overflow="ellipsis")
+        self.query_one("#title", Static).update(title)
         self.query_one("#count", Static).update(Text(f" {decided} of {counts.total()} fields decided", STYLES["dim"]))
         self.query_one("#note", Static).update(Text(f"stale: {printable(view.note)}" if view.note else "", STYLES["warn"]))
         self.query_one("#note").display = bool(view.note)
@@ -158,15 +146,11 @@ class ReviewApp(App[None]):
     def _field_rows(self) -> list[Text]:
         """The fields as a table: name, decision, what changes, flags."""
         fields = self.session.shown.changes
-        columns = [
-            [printable(field.name) for field in fields],
-            [_decision(field) for field in fields],
-            [_summary(field) for field in fields],
-        ]
-        widths = [max(map(cell_len, column), default=0) for column in columns]
+        cells = [(printable(field.name), _decision(field), field_summary(field)) for field in fields]
+        widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
         rows = []
         for place, field in enumerate(fields):
-            name, decision, summary = (set_cell_size(column[place], width) for column, width in zip(columns, widths, strict=True))
+            name, decision, summary = map(set_cell_size, cells[place], widths)
             flags = ["changed on page" if flag == "stale" and field.edited_on_page else flag for flag in field.flags]
             flags += [counted(len(field.change.findings), "finding")] if field.change.findings else []
             row = Text("> " if place == self.session.field_at else "  ").append(f"{name} ")
@@ -444,18 +428,7 @@ def _decision(field: FieldView) -> str:
     return "edited" if field.change.edited and status in ("accepted", "open") else "" if status == "open" else status
 
 
-def _summary(field: FieldView) -> str:
-    """What changes in a field, in a few words."""
-    if field.kind == "rating":
-        return rich_text(Line("rating", tuple(move_spans(field))), plain=True).plain
-    if field.kind == "insights":
-        return insight_counts(field, "new", "changed", "same", "gone")
-    come, gone = (sum(len(text.split()) for mark, text in field.pieces if mark == side) for side in "+-")
-    return f"new, {come} words" if field.change.old is None else f"+{come} −{gone} words"
-
-
 def _new_draft(text: str) -> Path:
-    handle, name = tempfile.mkstemp(prefix=".enrich-edit-", suffix=".yaml")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
+    with tempfile.NamedTemporaryFile("w", prefix=".enrich-edit-", suffix=".yaml", encoding="utf-8", delete=False) as file:
         file.write(text)
-    return Path(name)
+    return Path(file.name)

@@ -213,6 +213,23 @@ class FieldView:
         """Half of a rating's spread, for `±`; None if it has none, or one that is too small to matter."""
         return margin(self.change, self.name, NOISE["ratings"])
 
+    @property
+    def interval(self) -> str:
+        """Where people's ratings are, for a calibrated rating that no person edited; else ""."""
+        if self.change.interval is None or self.change.edited is not None:
+            return ""
+        low, high = self.change.interval
+        return f"nine of ten people's ratings are within {low:g} to {high:g}"
+
+    def provenance(self, asked: str) -> str:
+        """`gpt-5-mini, prompt 3, 1,234 tokens in, 210 out, $0.0012, asked 3 hours ago`, for the whole question; `asked` is the time as text."""
+        change = self.change
+        parts = [change.model, f"prompt {change.prompt_version}" if change.prompt_version else ""]
+        if change.tokens:
+            parts.append(f"{change.tokens.get('input', 0):,} tokens in, {change.tokens.get('output', 0):,} out")
+        parts += [usd(change.cost_usd) if change.cost_usd is not None else "", f"asked {asked}" if asked else ""]
+        return ", ".join(filter(None, parts))
+
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
         """The word diff of a text; empty for insights and ratings."""
@@ -354,23 +371,6 @@ def finding_name(finding: Finding) -> str:
 def lines_text(first: int, last: int) -> str:
     """`line 4`, `lines 4-6`; "" for line 0."""
     return "" if first == 0 else f"line {first}" if first == last else f"lines {first}-{last}"
-
-
-def provenance(change: FieldChange, asked: str) -> str:
-    """`gpt-5-mini, prompt 3, 1,234 tokens in, 210 out, $0.0012, asked 3 hours ago`, for the whole question; `asked` is the time as text."""
-    parts = [change.model, f"prompt {change.prompt_version}" if change.prompt_version else ""]
-    if change.tokens:
-        parts.append(f"{change.tokens.get('input', 0):,} tokens in, {change.tokens.get('output', 0):,} out")
-    parts += [usd(change.cost_usd) if change.cost_usd is not None else "", f"asked {asked}" if asked else ""]
-    return ", ".join(part for part in parts if part)
-
-
-def interval_text(change: FieldChange) -> str:
-    """Where people's ratings are, for a calibrated rating that no person edited; else ""."""
-    if change.interval is None or change.edited is not None:
-        return ""
-    low, high = change.interval
-    return f"nine of ten people's ratings are within {low:g} to {high:g}"
 
 
 def word_diff(old: str, new: str) -> list[Piece]:
