@@ -212,14 +212,11 @@ def named_fields(wiki: Wiki, arguments: Iterable[str]) -> list[tuple[str, tuple[
         if not waiting:
             raise UserError(f"nothing is proposed for {argument!r}", do="`enrich diff` shows the proposals")
         changes = [change for one in waiting for change in proposals[one].changes]
-        fields = sorted(
-            {change.field for change in changes} | {f"{INSIGHTS}.{item.id}" for change in changes for item in insight_items(change)}
-        )
-        if field and field not in fields:
-            names = ", ".join(name for name in fields if not name.startswith(f"{INSIGHTS}."))
-            raise UserError(
-                f"no proposed field {field!r} on {page}", do=f"proposed there: {names}; `enrich diff` shows the ids of insights"
-            )
+        names = sorted({change.field for change in changes})
+        items = {f"{INSIGHTS}.{item.id}" for change in changes for item in insight_items(change)}
+        if field and field not in {*names, *items}:
+            do = f"proposed there: {', '.join(names)}; `enrich diff` shows the ids of insights"
+            raise UserError(f"no proposed field {field!r} on {page}", do=do)
         named += [(one, (field,) if field else ()) for one in waiting]
     return named or [(page, ()) for page in proposals]
 
@@ -302,11 +299,8 @@ def adopt(
                 entry = lock.entry(page.id, stage.name, page)
                 names = [*stage.fields, *([QUALITY] if stage.name == "ratings" else [])]
                 values = {name: current_value(page.data, name) for name in names if not fields or name in fields}
-                written = {
-                    name: value_hash(value)
-                    for name, value in values.items()
-                    if not is_missing(value) and owner(value, entry, name) != "ours"
-                }
+                theirs = {name: value for name, value in values.items() if not is_missing(value) and owner(value, entry, name) != "ours"}
+                written = {name: value_hash(value) for name, value in theirs.items()}
                 taken += [(page.id, name) for name in written]
                 if written:
                     question = replace(Question.of(page, stage), model=ADOPTED)

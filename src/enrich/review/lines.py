@@ -23,19 +23,7 @@ from enrich.grounding import Finding
 from enrich.review.applying import edited, obstacle
 from enrich.review.lock import Lock, LockFile
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, STALE, ItemStatus
-from enrich.review.views import (
-    FieldView,
-    InsightView,
-    PageView,
-    Piece,
-    QuoteView,
-    Score,
-    as_text,
-    finding_name,
-    lines_text,
-    value_text,
-    word_diff,
-)
+from enrich.review.views import FieldView, InsightView, PageView, Piece, QuoteView, Score, as_text, finding_name, value_text, word_diff
 from enrich.stages.fields import INSIGHTS
 from enrich.text import age, code_block, code_span, counted, escaped, printable
 from enrich.wiki.frontmatter.spans import BOM, EditRefused, find_fences
@@ -229,8 +217,7 @@ def _score(insight: InsightView, score: Score) -> str:
 
 def quote_lines(quotes: Iterable[QuoteView], indent: int) -> Iterator[Line]:
     for quote in quotes:
-        lines = lines_text(*quote.lines)
-        place = [ours(lines, "dim")] if lines else []
+        place = [ours(quote.place, "dim")] if quote.place else []
         if quote.section and quote.found:
             place += [ours(", ", "dim")] * bool(place) + [Span(quote.section, "dim")]
         elif not quote.found:
@@ -242,8 +229,7 @@ def quote_lines(quotes: Iterable[QuoteView], indent: int) -> Iterator[Line]:
 def _findings(findings: Iterable[Finding], indent: int) -> Iterator[Line]:
     for finding in findings:
         style = "bad" if finding.severity == "hard" else "warn"
-        name = Span(f"{finding.severity} {finding.kind}", style)
-        yield Line("remark", (name, ours(": ", style), Span(finding.message, style)), indent, "!")
+        yield Line("remark", (Span(finding_name(finding), style), ours(": ", style), Span(finding.message, style)), indent, "!")
 
 
 def _edit(field: FieldView) -> Iterator[Line]:

@@ -237,10 +237,6 @@ class Proposal:
         merged.update((change.field, change) for change in changes)
         return replace(self, changes=tuple(merged.values()))
 
-    def without(self, fields: Iterable[str]) -> Proposal:
-        gone = set(fields)
-        return replace(self, changes=tuple(change for change in self.changes if change.field not in gone))
-
     def document(self) -> dict[str, Any]:
         """The content of the proposal's file."""
         hashes = [change.question.page_hash for change in self.changes]

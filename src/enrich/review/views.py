@@ -55,6 +55,11 @@ class QuoteView:
     found: bool = False
     repaired: bool = False
 
+    @property
+    def place(self) -> str:
+        """The lines in words; "" without any."""
+        return lines_text(*self.lines)
+
 
 class PageQuotes:
     """Finds evidence on one page. The page's visible text is computed when the first quote is looked up."""
@@ -267,6 +272,10 @@ class FieldView:
             where = f"{self.name}[{item.index}]"
             text = as_text(after.get("text"))
             findings = tuple(finding for finding in self._all_findings if finding.where == where)
+            scores = (
+                Score(name, number_of(before.get(name)), number_of(after.get(name)), margin(self.change, f"{where}.{name}", INSIGHT_STEP))
+                for name in SCORES
+            )
             yield InsightView(
                 id=item.id,
                 status=item.status,
@@ -275,12 +284,7 @@ class FieldView:
                 kind=as_text((after or before).get("type")),
                 old_kind=as_text(before.get("type")),
                 pieces=marked(word_diff(as_text(before.get("text")), text), findings),
-                scores=tuple(
-                    Score(
-                        name, number_of(before.get(name)), number_of(after.get(name)), margin(self.change, f"{where}.{name}", INSIGHT_STEP)
-                    )
-                    for name in SCORES
-                ),
+                scores=tuple(scores),
                 quotes=tuple(quote for quote in self.all_quotes if quote.where == where),
                 findings=findings,
             )

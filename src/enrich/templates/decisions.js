@@ -188,7 +188,6 @@ const store = (() => {
         trouble(`Not stored yet: the server does not answer as it should (${error.message}). ${kept}; trying again. Is \`enrich review --serve\` still running?`);
         timer = setTimeout(flush, pause);
         pause = Math.min(2 * pause, 15000);
-        busy = false;
       }
       busy = false;
       listener([]);
