@@ -140,11 +140,10 @@ def _apply_batch(wiki: Wiki, batch: Sequence[tuple[Proposal, Sequence[FieldChang
     )
     with store.writing():
         for edit in written:
-            values = {change.field: change.new for change in edit.changes}
             if current := store.get(edit.page.id):
                 # A change that was replaced by a newer one in the meantime stays.
-                left = (change for change in current.changes if change.field not in values or not same(change.new, values[change.field]))
-                store.put(replace(current, changes=tuple(left)))
+                gone = [change.field for change in edit.changes if (now := current.change(change.field)) and same(now.new, change.new)]
+                store.put(current.without(gone))
             done.fields.extend((edit.page.id, change.field) for change in edit.changes)
 
 

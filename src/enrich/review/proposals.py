@@ -14,7 +14,7 @@ import json
 import unicodedata
 import zlib
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -236,6 +236,9 @@ class Proposal:
         merged = {change.field: change for change in self.changes}
         merged.update((change.field, change) for change in changes)
         return replace(self, changes=tuple(merged.values()))
+
+    def without(self, fields: Collection[str]) -> Proposal:
+        return replace(self, changes=tuple(change for change in self.changes if change.field not in fields))
 
     def document(self) -> dict[str, Any]:
         """The content of the proposal's file."""
