@@ -231,15 +231,13 @@ class Lock:
         `page` is None if the page is gone.
         """
         home = self._home(page) if page is not None and page_id in self._files else page_id
-        entries = self.entries(home, stage)
-        if len(entries) == 1 and not entries[0].intent:
-            return entries[0] if home == page_id else replace(entries[0], page=page_id)
+        entries = [entry for entry in self.entries(home, stage) if not entry.intent or _matching(entry, page)]
 
         def rank(entry: LockEntry) -> tuple[int, bool, str, bool]:
             return _matching(entry, page), page is not None and entry.page_hash == page.hash, entry.date, not entry.intent
 
         # max() keeps the first of equals: later entries are preferred.
-        found = max((entry for entry in reversed(entries) if not entry.intent or _matching(entry, page)), key=rank, default=None)
+        found = entries[0] if len(entries) == 1 else max(reversed(entries), key=rank, default=None)
         return found if found is None or home == page_id else replace(found, page=page_id)
 
     def with_moved_sidecar(self, page: Page) -> Page:
