@@ -316,13 +316,13 @@ class ProposalStore:
         `durable` is for a person's decisions: answers are in the cache, decisions nowhere else.
         """
         name = self._name(proposal.page)
-        if self._strays.get(proposal.page, name) != name:
-            self._remove(self._strays.pop(proposal.page))
         if proposal.changes:
             write_text_atomically(self.folder / name, _text(proposal), durable=durable, within=self._within)
             self._listing()[name.casefold()] = name
         else:
             self._remove(name)
+        if self._strays.get(proposal.page, name) != name:
+            self._remove(self._strays.pop(proposal.page))
 
     def _remove(self, name: str) -> None:
         remove_file(self.folder / name, self._within)
