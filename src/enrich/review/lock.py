@@ -198,7 +198,7 @@ def _matching(entry: LockEntry, page: Page | None) -> int:
     return sum(value_hash(current_value(data, name)) == digest for name, digest in entry.fields.items())
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Lock:
     """The entries of one reading of the lock file.
 
