@@ -190,11 +190,7 @@ def _assign(session: Session, wiki: Wiki, pairs: Sequence[str]) -> None:
         section, equals, name = pair.rpartition("=")
         if not equals or not section:
             raise UserError(f"not SECTION=NAME: {pair!r}", do="for example --assign risks=ann; --assign risks= takes it back", exit_code=2)
-        found = [
-            one
-            for one in pending(wiki, ())
-            if f"/{one.path}".startswith(f"/{section.strip('/')}/") or f"/{section.strip('/')}/" in one.path
-        ]
+        found = [one for one in pending(wiki, ()) if f"/{section.strip('/')}/" in f"/{one.path}"]
         chosen = found or pending(wiki, [section])
         assign_pages(wiki, [proposal.page for proposal in chosen], " ".join(name.split()))
         rows.append({"section": section, "name": name, "pages": len(chosen)})
