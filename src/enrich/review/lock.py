@@ -61,19 +61,17 @@ class Question:
 
         A model's answer stays if the backend is switched to `offline`. An adopted value belongs to no model.
         """
-        reasons = ["page-changed"] if self.page_hash != now.page_hash else []
         # The baseline has neither a prompt nor settings, and never replaces a model's answer.
         if now.model == OFFLINE and self.model != OFFLINE:
             return []
-        if self.prompt != now.prompt:
-            reasons.append("prompt-changed")
-        if self.schema != now.schema:
-            reasons.append("schema-changed")
-        if self.model not in (now.model, ADOPTED):
-            reasons.append("model-changed")
-        if self.settings != now.settings:
-            reasons.append("settings-changed")
-        return reasons
+        changed = {
+            "page-changed": self.page_hash != now.page_hash,
+            "prompt-changed": self.prompt != now.prompt,
+            "schema-changed": self.schema != now.schema,
+            "model-changed": self.model not in (now.model, ADOPTED),
+            "settings-changed": self.settings != now.settings,
+        }
+        return [reason for reason, applies in changed.items() if applies]
 
 
 # A key with this mark is left out of the file where it holds nothing.
