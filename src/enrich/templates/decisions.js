@@ -239,16 +239,14 @@ const store = (() => {
     save(keys);
     listener(data.pages);
   }
-  // [key, entry, part] of what was decided here and refused; also about a value that is no longer proposed.
-  function refusedOf(page, field) {
-    return [...made].filter(([key, entry]) => entry.refused && JSON.parse(key)[0] === page.page && baseOf(JSON.parse(key)[1]) === field.field)
-      .map(([key, entry]) => [key, entry, JSON.parse(key)[1].slice(field.field.length + 1)]);
-  }
   // [key, entry, page, field] of all that was refused; the last two are missing where the field is no longer proposed.
   const refused = () => [...made].filter(([, entry]) => entry.refused).map(([key, entry]) => {
     const [id, name] = JSON.parse(key), page = data.pages.find(one => one.page === id), field = page && page.fields.find(one => one.field === baseOf(name));
     return [key, entry, ...(field ? [page, field] : [])];
   });
+  // [key, entry, part] of what was refused on a field; also about a value that is no longer proposed.
+  const refusedOf = (page, field) => refused().filter(one => one[2] === page && one[3].field === field.field)
+    .map(([key, entry]) => [key, entry, JSON.parse(key)[1].slice(field.field.length + 1)]);
   // "37 kept, saved 14:02".
   function kept() {
     const time = at => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
