@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from enrich.evaluation.calibration import fit, isotonic  # what many simulated judges need would take a minute through the command line
-from enrich.stages.calibration import interpolated
+from enrich.stages.scores import interpolated
 from tests.demo import DemoWiki, answering, honest_parts
 from tests.fake_server import Act, Seen, Serve
 from tests.runs.test_samples import proposal

@@ -19,7 +19,7 @@ from enrich.evaluation.answers import AnswerSet, PageAnswers
 from enrich.evaluation.statistics import Estimate, Resampling, mean
 from enrich.files import write_text_atomically
 from enrich.review.proposals import ProposalStore
-from enrich.stages.calibration import CalibrationMap, interpolated, read_calibration
+from enrich.stages.scores import CalibrationMap, interpolated, read_calibration
 from enrich.stages.stage import Stage
 from enrich.wiki.wiki import Wiki
 

@@ -20,8 +20,8 @@ from enrich.metrics.structure import js_round
 from enrich.records.database import Database, build
 from enrich.records.infobox import Row, shown_links, type_label
 from enrich.review.lock import LockFile, owner
-from enrich.stages.calibration import read_calibration
 from enrich.stages.fields import current_value
+from enrich.stages.scores import read_calibration
 from enrich.text import number_text, printable
 from enrich.wiki.data import SCORES, Insight, Notice, data_insights, page_insights, quotes_of, with_pages
 from enrich.wiki.entities import Entity
@@ -95,7 +95,7 @@ def page_card(
 
 
 def rating_margins(wiki: Wiki, page: Page) -> dict[str, float]:
-    """How far people's ratings are from those on the page that a calibrated model gave: nine of ten are no further (`stages.calibration`)."""
+    """How far people's ratings are from those on the page that a calibrated model gave: nine of ten are no further (`stages.scores`)."""
     maps = read_calibration(wiki.config)
     entry = wiki.shared(LockFile).read().entry(page.id, "ratings", page) if maps else None
     found: dict[str, float] = {}

@@ -24,8 +24,7 @@ from enrich.grounding.likeness import likeness
 from enrich.grounding.quotes import QuoteIndex
 from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, obstacle, page_of
 from enrich.review.proposals import STALE, FieldChange, ItemStatus, Proposal, insight_items
-from enrich.stages.fields import Evidence, current_value, number_of, value_hash
-from enrich.stages.judges import INSIGHT_STEP
+from enrich.stages.fields import INSIGHT_STEP, Evidence, current_value, number_of, value_hash
 from enrich.stages.stage import NOISE
 from enrich.text import json_text, usd
 from enrich.wiki.data import SCORES

@@ -23,7 +23,7 @@ from enrich.runs.results import FailedQuestion, Spending, shared
 from enrich.runs.service import Service, body_room
 from enrich.stages.fields import FieldAnswer, parse_answer
 from enrich.stages.judges import combined
-from enrich.stages.measured_scores import DECISIONS
+from enrich.stages.scores import DECISIONS
 from enrich.stages.sections import IN_SECTIONS, LEAST_ROOM, condensed_page, merged_insights, split_page, summaries_page
 from enrich.stages.stage import Stage, again_request, fused_request, groups
 from enrich.text import printable

@@ -22,7 +22,7 @@ from enrich.review.proposals import ProposalStore
 from enrich.runs.maintenance import git_lines
 from enrich.runs.plan import BROKEN
 from enrich.runs.service import affordable_workers, endpoints, first_parameters, prices_of, with_any_key
-from enrich.stages.calibration import read_calibration
+from enrich.stages.scores import read_calibration
 from enrich.stages.stage import OFFLINE, load_stages
 from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki

@@ -21,7 +21,7 @@ from enrich.llm.server import Endpoint, RequestForm
 from enrich.llm.tokens import ContextLimits, TokenUse, estimate_tokens, input_tokens
 from enrich.providers import AUTO, provider_of
 from enrich.runs.results import run_folders, spent_since
-from enrich.stages.measured_scores import DECISIONS
+from enrich.stages.scores import DECISIONS
 from enrich.stages.stage import OFFLINE, Stage, fused_request
 from enrich.text import counted
 from enrich.wiki.pages import Page

@@ -93,6 +93,8 @@ def as_written(value: Any, *, escape_dollar: bool) -> Any:
 
 
 SUMMARY, INSIGHTS, QUALITY = "llmSummary", "insights", "quality"
+INSIGHT_STEP = 0.5  # FIELDS.md section 11: half points from 1 to 5
+RATING_STEP = 0.1  # DESIGN.md section 4.4: one decimal
 Model = TypeVar("Model", bound=BaseModel)
 _MAX_ERRORS = 6  # a re-ask names this many problems: more do not help a model
 # A tag, a component, a comment, a Markdown link or image, a script address: others will render the value, so none of it may be in there.

@@ -13,12 +13,13 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
-from enrich.config import shipped_prompts
 from enrich.errors import AnswerError
 from enrich.grounding import Finding, PageIndex, self_talk
 from enrich.grounding.likeness import same_insights, same_statement
 from enrich.stages.fields import (
+    INSIGHT_STEP,
     INSIGHTS,
+    RATING_STEP,
     SUMMARY,
     Evidence,
     FieldAnswer,
@@ -33,14 +34,13 @@ from enrich.stages.fields import (
     validated,
     within,
 )
+from enrich.stages.scores import rating_findings
 from enrich.wiki.data import SCORES, quotes_of
 from enrich.wiki.visible import split_sentences, word_count
 
 MAX_WORDS = 70  # of a summary: twice the reference wiki's median; named in the prompt
 MAX_INSIGHTS = 5  # DESIGN.md section 4.4
 MAX_QUOTES = 2  # of an insight: a statement can join two places of a page
-INSIGHT_STEP = 0.5  # FIELDS.md section 11: half points from 1 to 5
-RATING_STEP = 0.1  # DESIGN.md section 4.4: one decimal
 _MAX_SENTENCES = 2
 _MAX_EVIDENCE = 6
 _MAX_REASON = 500
@@ -199,7 +199,8 @@ def _ratings(dimensions: tuple[str, ...], data: Any, index: PageIndex) -> list[F
     answer: Mapping[str, DimensionAnswer] = dict(validated(answer_model("ratings", dimensions), data))
     reasons = {name: plain_line(answer[name].reason)[:_MAX_REASON] for name in dimensions}
     # One dimension alone is a person's edit, or cannot be compared with the others.
-    problems = _rating_findings(answer, reasons, index) if len(dimensions) > 1 else {}
+    given = {name: (answer[name].score, reason) for name, reason in reasons.items()}
+    problems = rating_findings(given, index) if len(dimensions) > 1 else {}
     fields = []
     for name in dimensions:
         part, field, reason = answer[name], f"ratings.{name}", reasons[name]
@@ -209,14 +210,6 @@ def _ratings(dimensions: tuple[str, ...], data: Any, index: PageIndex) -> list[F
             findings.append(blemish(f"the reason is not a reason: {talk}", field))
         fields.append(FieldAnswer(field, value, (*findings, *problems.get(name, ())), (), reason))
     return fields
-
-
-def _rating_findings(answer: Mapping[str, DimensionAnswer], reasons: Mapping[str, str], index: PageIndex) -> dict[str, list[Finding]]:
-    from enrich.stages.rating_checks import rating_findings  # only answers with ratings pay for the baseline's import
-
-    return rating_findings(
-        {name: (answer[name].score, reason) for name, reason in reasons.items()}, shipped_prompts() / "ratings.md", index
-    )
 
 
 def _first_sentences(text: str, where: str) -> tuple[str, list[Finding]]:
