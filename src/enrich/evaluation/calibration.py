@@ -12,7 +12,9 @@ import json
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+
+import numpy as np
 
 from enrich.config import Config
 from enrich.evaluation.answers import AnswerSet, PageAnswers
@@ -43,8 +45,8 @@ class Fit:
     points: Points = ()
     raw_mae: float = 0.0
     mae: float = 0.0
-    gain: Estimate | None = None
     margin: float = 0.0
+    gain: Estimate | None = None
 
 
 def fit(field: str, rated: Rated, *, seed: int = 0) -> Fit:
@@ -53,25 +55,18 @@ def fit(field: str, rated: Rated, *, seed: int = 0) -> Fit:
         return Fit(field, len(rated))
     pages = sorted(rated)
     random.Random(seed).shuffle(pages)
-    held_out: dict[str, float] = {}
+    mapped: dict[str, float] = {}
     for fold in range(_FOLDS):
         points = isotonic([rated[page] for place, page in enumerate(pages) if place % _FOLDS != fold])
-        held_out |= {page: interpolated(points, rated[page][0]) for page in pages[fold::_FOLDS]}
+        mapped |= {page: abs(interpolated(points, rated[page][0]) - rated[page][1]) for page in pages[fold::_FOLDS]}
     raw = {page: abs(rated[page][0] - rated[page][1]) for page in pages}
-    mapped = {page: abs(held_out[page] - rated[page][1]) for page in pages}
     gain = Resampling(pages, seed=seed).estimate(mean, [(page, raw[page] - mapped[page]) for page in pages])
     kept = gain.low is not None and gain.low > 0
     errors = sorted((mapped if kept else raw).values())
     margin = errors[min(len(errors), math.ceil((len(errors) + 1) * LEVEL)) - 1]
-    return Fit(
-        field,
-        len(pages),
-        isotonic(list(rated.values())) if kept else (),
-        sum(raw.values()) / len(pages),
-        sum(mapped.values()) / len(pages),
-        gain,
-        round(margin, 2),
-    )
+    points = isotonic(list(rated.values())) if kept else ()
+    maes = (round(sum(found.values()) / len(pages), 4) for found in (raw, mapped))
+    return Fit(field, len(pages), points, *maes, round(margin, 2), gain)
 
 
 def isotonic(pairs: Sequence[tuple[float, float]]) -> Points:
@@ -80,25 +75,14 @@ def isotonic(pairs: Sequence[tuple[float, float]]) -> Points:
     >>> isotonic([(1, 2), (2, 5), (3, 3), (4, 6)])
     ((1.0, 2.0), (2.5, 4.0), (4.0, 6.0))
     """
-    blocks: list[tuple[int, float, float]] = []  # (pairs, sum of x, sum of y)
-    for x, y in sorted(pairs):
-        blocks.append((1, x, y))
-        # Equal x must have one value too.
-        while (len(blocks) > 1 and _mean(blocks[-2]) >= _mean(blocks[-1])) or (
-            len(blocks) > 1 and _middle(blocks[-2]) == _middle(blocks[-1])
-        ):
-            count, sum_x, sum_y = blocks.pop()
-            before, before_x, before_y = blocks.pop()
-            blocks.append((before + count, before_x + sum_x, before_y + sum_y))
-    return tuple((round(_middle(block), 4), round(_mean(block), 4)) for block in blocks)
+    from scipy.optimize import isotonic_regression  # slow to import
 
-
-def _mean(block: tuple[int, float, float]) -> float:
-    return block[2] / block[0]
-
-
-def _middle(block: tuple[int, float, float]) -> float:
-    return block[1] / block[0]
+    given, values = np.array(pairs, dtype=np.float64).T
+    x, place, count = np.unique(given, return_inverse=True, return_counts=True)
+    fitted = isotonic_regression(np.bincount(place, values) / count, weights=count.astype(np.float64)).x
+    means, pool = np.unique(fitted.round(9), return_inverse=True)
+    middles = np.bincount(pool, count * x) / np.bincount(pool, count)
+    return tuple(zip(middles.round(4).tolist(), means.round(4).tolist(), strict=True))
 
 
 def rated_pages(answers: AnswerSet, people: AnswerSet) -> dict[str, dict[str, tuple[float, float]]]:
@@ -130,21 +114,10 @@ def with_decisions(wiki: Wiki, golden: AnswerSet) -> AnswerSet:
 
 def store(config: Config, stage: Stage, fits: Sequence[Fit]) -> None:
     """Write the maps into `enrich.calibration`, in place of earlier ones of the same fields and model. Raises `UserError`."""
-    made = [
-        CalibrationMap(
-            field=one.field,
-            model=stage.model,
-            prompt=stage.prompt_hash,
-            settings=stage.raw_settings_hash,
-            points=one.points,
-            margin=one.margin,
-            pages=one.pages,
-            raw_mae=round(one.raw_mae, 4),
-            mae=round(one.mae, 4),
-        )
-        for one in fits
-        if one.gain is not None
-    ]
+    question = dict(zip(("model", "prompt", "settings"), stage.asked_as, strict=True))
+    fitted = [one for one in fits if one.gain is not None]
+    parts = [{key: value for key, value in asdict(one).items() if key in CalibrationMap.model_fields} for one in fitted]
+    made = [CalibrationMap.model_validate({**question, **part}) for part in parts]
     replaced = {(one.field, one.model) for one in made}
     others = [one for one in read_calibration(config) if (one.field, one.model) not in replaced]
     maps = sorted([*others, *made], key=lambda one: (one.model, one.field))
