@@ -35,7 +35,7 @@ from pydantic import (
 
 from enrich.errors import UserError, invalid_data
 from enrich.files import DATA_BYTES, Folders, read_text, write_text_atomically
-from enrich.stages.fields import FieldAnswer, number_of
+from enrich.stages.fields import number_of
 from enrich.wiki import yaml12
 from enrich.wiki.data import SCORES, TYPES, quotes_of
 from enrich.wiki.page_files import PageFile
@@ -135,18 +135,17 @@ class AnswerSet:
         return {page: answers.stages for page, answers in self.pages.items()}
 
 
-def from_fields(page: str, fields: Iterable[FieldAnswer]) -> PageAnswers:
-    """A model's answers from its judged fields, those with findings included."""
-    found: dict[str, Any] = {"page": page, "ratings": {}}
-    for given in fields:
-        if given.field == "llmSummary":
-            found["summary"] = str(given.value)
-            found["summary_evidence"] = tuple(item.quote for item in given.evidence)
-        elif given.field == "insights":
-            found["insights"] = tuple(insight for value in given.value if (insight := read_insight(value)) is not None)
-        elif given.field.startswith("ratings.") and (score := number(given.value, 10)) is not None:
-            found["ratings"][given.field.removeprefix("ratings.")] = score
-    return PageAnswers(**found)
+def page_answers(page: str, values: Mapping[str, Any], evidence: Iterable[str] | None = None) -> PageAnswers:
+    """The answers in the values of a page's fields, those that can be used. `evidence`: the quotes given for the summary."""
+    summary, insights = values.get("llmSummary"), values.get("insights")
+    scores = {field.removeprefix("ratings."): number(value, 10) for field, value in values.items() if field.startswith("ratings.")}
+    return PageAnswers(
+        page=page,
+        summary=(plain(summary) if isinstance(summary, str) else "") or None,
+        summary_evidence=None if evidence is None else tuple(evidence),
+        insights=tuple(filter(None, map(read_insight, insights))) if isinstance(insights, list) else None,
+        ratings={name: score for name, score in scores.items() if score is not None},
+    )
 
 
 def read_insight(values: Any) -> ScoredInsight | None:
@@ -178,12 +177,15 @@ def read_answers(file: Path, pages: Sequence[PageFile], within: Folders | None =
     found: dict[str, PageAnswers] = {}
     unknown: list[str] = []
     name, entries = _read_file(file, within)
-    for page, entry, where in entries:
-        known = names.get(page.strip("/"))
+    for where, entry in entries:
+        if not isinstance(entry, dict) or not isinstance(entry.get("page"), str):
+            what = "an entry without its `page`" if isinstance(entry, dict) else "an entry must be a mapping"
+            raise UserError(what, where=where, do='write {"page": "id", "llmSummary": …}')
+        known = names.get(entry["page"].strip("/"))
         if known is None:
-            unknown.append(page)
+            unknown.append(entry["page"])
         elif known in found:
-            raise UserError(f"there are two entries for page {page!r}", where=where, do="keep one of the entries")
+            raise UserError(f"there are two entries for page {entry['page']!r}", where=where, do="keep one of the entries")
         else:
             try:
                 found[known] = PageAnswers.model_validate({**entry, "page": known}, context="file")
@@ -199,11 +201,8 @@ def write_answers(answers: AnswerSet, file: Path, within: Folders | None = None)
     write_text_atomically(file, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries), within=within)
 
 
-_Entries = Iterator[tuple[str, Mapping[str, Any], str]]  # (page as named in the file, its answers, place in the file)
-
-
-def _read_file(file: Path, within: Folders | None) -> tuple[str, _Entries]:
-    """(the set's name, its entries)."""
+def _read_file(file: Path, within: Folders | None) -> tuple[str, Iterator[tuple[str, Any]]]:
+    """(the set's name, its entries with their places in the file)."""
     try:
         text = read_text(file, within, DATA_BYTES).removeprefix("\ufeff")
     except OSError as error:
@@ -212,7 +211,7 @@ def _read_file(file: Path, within: Folders | None) -> tuple[str, _Entries]:
     except UnicodeDecodeError:
         raise UserError("not UTF-8", where=str(file), do="save the file as UTF-8") from None
     if file.suffix in (".jsonl", ".ndjson"):
-        return file.name, _lines(text, file)
+        return file.name, _json_lines(text, file)
     try:
         loaded = yaml12.load(text)
     except yaml12.YamlError as error:
@@ -226,28 +225,21 @@ def _read_file(file: Path, within: Folders | None) -> tuple[str, _Entries]:
         name = loaded["name"] if isinstance(loaded.get("name"), str) else name
         loaded = loaded["pages"]
     if isinstance(loaded, dict):
-        return name, (_entry(entry, f"{file}, page {page!r}", str(page)) for page, entry in loaded.items())
+        return name, ((f"{file}, page {page!r}", _of_page(page, entry)) for page, entry in loaded.items())
     if isinstance(loaded, list):
-        return name, (_entry(entry, f"{file}, entry {place}") for place, entry in enumerate(loaded, 1))
+        return name, ((f"{file}, entry {place}", entry) for place, entry in enumerate(loaded, 1))
     raise UserError("not a set of answers", where=str(file), do="write `pages:` with one entry for each page (docs/evaluation.md)")
 
 
-def _lines(text: str, file: Path) -> _Entries:
+def _of_page(page: Any, entry: Any) -> Any:
+    given = {} if entry is None else entry
+    return {**given, "page": str(page)} if isinstance(given, dict) else given
+
+
+def _json_lines(text: str, file: Path) -> Iterator[tuple[str, Any]]:
     for place, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                loaded = json.loads(line)
+                yield f"{file}:{place}", json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise UserError(f"invalid JSON ({error})", where=f"{file}:{place}", do="write one JSON object per line") from None
-            yield _entry(loaded, f"{file}:{place}")
-
-
-def _entry(entry: Any, where: str, page: str | None = None) -> tuple[str, Mapping[str, Any], str]:
-    if page is not None and entry is None:
-        return page, {}, where
-    if not isinstance(entry, dict):
-        raise UserError("an entry must be a mapping", where=where, do='write {"page": "id", "llmSummary": …}')
-    named = entry.get("page") if page is None else page
-    if not isinstance(named, str):
-        raise UserError("an entry without its `page`", where=where, do='write {"page": "id", "llmSummary": …}')
-    return named, entry, where

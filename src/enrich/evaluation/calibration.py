@@ -65,8 +65,8 @@ def fit(field: str, rated: Rated, *, seed: int = 0) -> Fit:
     errors = sorted((mapped if kept else raw).values())
     margin = errors[min(len(errors), math.ceil((len(errors) + 1) * LEVEL)) - 1]
     points = isotonic(list(rated.values())) if kept else ()
-    maes = (round(sum(found.values()) / len(pages), 4) for found in (raw, mapped))
-    return Fit(field, len(pages), points, *maes, round(margin, 2), gain)
+    raw_mae, mae = (round(sum(found.values()) / len(pages), 4) for found in (raw, mapped))
+    return Fit(field, len(pages), points, raw_mae, mae, round(margin, 2), gain)
 
 
 def isotonic(pairs: Sequence[tuple[float, float]]) -> Points:

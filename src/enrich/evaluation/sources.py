@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from enrich.config import PAGE_SUFFIXES, SEVEN_DIMENSIONS, STAGES, Config
 from enrich.errors import UserError
-from enrich.evaluation.answers import AnswerSet, PageAnswers, ScoredInsight, from_fields, number, plain, read_answers, read_insight
+from enrich.evaluation.answers import AnswerSet, PageAnswers, number, page_answers, read_answers, read_insight
 from enrich.evaluation.calibration import with_decisions
 from enrich.grounding import PageIndex
 from enrich.review.lock import Lock, LockFile, owner
 from enrich.stages.baseline import answer
-from enrich.stages.fields import FieldAnswer, current_value, stage_of
+from enrich.stages.fields import INSIGHTS, SUMMARY, FieldAnswer, current_value, stage_of
 from enrich.stages.judges import judge_of
 from enrich.stages.stage import Stage, load_stages
 from enrich.wiki.data import data_insights, page_insights, with_pages
+from enrich.wiki.field_map import RATINGS
 from enrich.wiki.git import NoHistory, history
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page, read_page
@@ -124,8 +125,12 @@ def baseline_answers(pages: Iterable[Page], asked: Mapping[str, Iterable[str]], 
 
 
 def _answered(name: str, fields: Mapping[str, Sequence[FieldAnswer]]) -> AnswerSet:
-    given = {page: from_fields(page, one) for page, one in fields.items()}
-    return AnswerSet(name, {page: one for page, one in given.items() if one.stages})
+    """The set of a model's judged fields, those with findings included."""
+    found: dict[str, PageAnswers] = {}
+    for page, given in fields.items():
+        quotes = next(((item.quote for item in one.evidence) for one in given if one.field == SUMMARY), None)
+        found[page] = page_answers(page, {one.field: one.value for one in given}, quotes)
+    return AnswerSet(name, {page: one for page, one in found.items() if one.stages})
 
 
 def stored_answers(config: Config, files: Sequence[PageFile], *, name: str = "frontmatter", lock: Lock | None = None) -> AnswerSet:
@@ -136,20 +141,26 @@ def stored_answers(config: Config, files: Sequence[PageFile], *, name: str = "fr
     """
     listed, said = data_insights(config.data, config.folders)
     tied, loose = with_pages(listed, files)
-    from_data: dict[str, list[ScoredInsight]] = {}
-    unusable = written = 0
+    from_data: dict[str, list[Any]] = {}
     for one in tied:
-        insight = read_insight(one.values)
-        unusable += insight is None
-        if insight is not None:
-            from_data.setdefault(one.page, []).append(insight)
+        from_data.setdefault(one.page, []).append(one.values)
+    unusable, written = _unusable([one.values for one in tied], {}), 0
     pages: dict[str, PageAnswers] = {}
     for file in files:
         page = read_page(file)
-        ours = _written_by_us(page, lock)
+        ratings = page.data.get(RATINGS)
+        fields = (SUMMARY, INSIGHTS, *(f"{RATINGS}.{dimension}" for dimension in (ratings if isinstance(ratings, Mapping) else ())))
+        values = {field: current_value(page.data, field) for field in fields}
+        ours = {
+            field for field, value in values.items() if lock and owner(value, lock.entry(page.id, stage_of(field), page), field) == "ours"
+        }
         written += len(ours)
-        given, wrong = _page_answers(page, ours, from_data.get(file.id))
-        unusable += wrong
+        values = {field: value for field, value in values.items() if field not in ours}
+        own = [insight.values for insight in page_insights(page)] if isinstance(values.get(INSIGHTS), list) else []
+        unusable += _unusable(own, values)
+        given = page_answers(file.id, {**values, INSIGHTS: own})
+        if not given.insights:
+            given = page_answers(file.id, {**values, INSIGHTS: from_data.get(file.id)})
         if given.stages:
             pages[file.id] = given
     counts = (
@@ -158,6 +169,12 @@ def stored_answers(config: Config, files: Sequence[PageFile], *, name: str = "fr
         (written, "values were written by enrich itself and are not golden data; left out"),
     )
     return AnswerSet(name, pages, (*map(str, said), *(f"{count} {message}" for count, message in counts if count)))
+
+
+def _unusable(insights: Iterable[Any], values: Mapping[str, Any]) -> int:
+    # Values on other scales are under `ratings` too (FIELDS.md section 15); they are not answers.
+    wrong = [field for field, value in values.items() if field.startswith(RATINGS) and value is not None and number(value, 100) is None]
+    return len(wrong) + sum(read_insight(insight) is None for insight in insights)
 
 
 def stored_at(config: Config, revision: str) -> AnswerSet:
@@ -170,38 +187,6 @@ def stored_at(config: Config, revision: str) -> AnswerSet:
             raise UserError(f"no pages in {config.wiki.content} at {revision}", where=str(config.root), do="name another revision")
         files, _ = page_files(earlier, load_profile(config.wiki.profile, config.root, config.folders))
         return stored_answers(earlier, files, name=f"frontmatter@{revision}")
-
-
-def _written_by_us(page: Page, lock: Lock | None) -> Collection[str]:
-    if lock is None:
-        return ()
-    ratings = page.data.get("ratings")
-    fields = ["llmSummary", "insights", *(f"ratings.{name}" for name in (ratings if isinstance(ratings, Mapping) else ()))]
-    return {name for name in fields if owner(current_value(page.data, name), lock.entry(page.id, stage_of(name), page), name) == "ours"}
-
-
-def _page_answers(page: Page, left_out: Collection[str], from_data: Sequence[ScoredInsight] | None) -> tuple[PageAnswers, int]:
-    """(the values on the page and in the data folder, the number of unusable ones on the page)."""
-    unusable = 0
-    summary = page.data.get("llmSummary")
-    text = plain(summary) if isinstance(summary, str) and "llmSummary" not in left_out else ""
-    ratings: dict[str, float] = {}
-    stored = page.data.get("ratings")
-    for name, value in (stored if isinstance(stored, Mapping) else {}).items():
-        if f"ratings.{name}" in left_out or value is None:
-            continue
-        score = number(value, 10)
-        if score is not None:
-            ratings[str(name)] = score
-        # Values on other scales are under `ratings` too (FIELDS.md section 15); they are not answers.
-        unusable += number(value, 100) is None
-    own: list[ScoredInsight] = []
-    if isinstance(page.data.get("insights"), list) and "insights" not in left_out:
-        entries = page_insights(page)
-        own = [insight for entry in entries if (insight := read_insight(entry.values)) is not None]
-        unusable += len(entries) - len(own)
-    insights = own or from_data
-    return PageAnswers(page=page.id, summary=text or None, insights=tuple(insights) if insights else None, ratings=ratings), unusable
 
 
 def _check_out(config: Config, revision: str, root: Path) -> None:
