@@ -475,7 +475,7 @@ def test_all_files_are_opened_in_one_place() -> None:
         "cli/main.py": "the null device",
         "grounding/number_rules.py": "the package's data",
         "stages/scores.py": "the package's prompts",
-        "stages/further.py": "the package's prompts",
+        "stages/definition.py": "the package's prompts",
         "databases.py": "the machine's id",
         "review/terminal_app.py": "a draft in the system's temporary folder",
         "evaluation/sources.py": "pages of a revision, in a temporary folder",

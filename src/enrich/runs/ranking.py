@@ -30,8 +30,7 @@ from enrich.runs.pool import Pool, Silent, terminated_as_interrupted
 from enrich.runs.results import FailedQuestion, Journal, RunResult, write_whole
 from enrich.runs.service import Service, endpoints, open_service, prices_of, with_any_key
 from enrich.stages.fields import FieldAnswer, current_value, is_missing, same, within
-from enrich.stages.importance import Comparisons, Pair, description, first_of
-from enrich.stages.pairwise import Insertion, Preferences
+from enrich.stages.importance import Comparisons, Insertion, Pair, Preferences, description, first_of
 from enrich.stages.stage import OFFLINE
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.rankings import LISTS, RankingFile, moved, score
