@@ -190,10 +190,9 @@ def validated(model: type[Model], data: Any) -> Model:
         raise AnswerError("invalid", invalid_keys(error, _MAX_ERRORS)) from None
 
 
-def on_grid(value: float, step: float) -> tuple[float, bool]:
-    """(`value` on the nearest multiple of `step`, halves upwards; whether it differs from `value`)."""
-    snapped = round(math.floor(value / step + 0.5) * step, 6)
-    return float(snapped), abs(snapped - value) > 1e-9
+def on_grid(value: float, step: float) -> float:
+    """`value` on the nearest multiple of `step`, halves upwards."""
+    return float(round(math.floor(value / step + 0.5) * step, 6))
 
 
 def plain_line(text: str) -> str:

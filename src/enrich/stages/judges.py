@@ -159,14 +159,14 @@ def _summary(data: Any, index: PageIndex) -> list[FieldAnswer]:
 
 def _insights(model: type[InsightsAnswer], data: Any, index: PageIndex) -> list[FieldAnswer]:
     """The field `insights`: statements worth knowing, each scored and supported by one or two quotes of the page (DESIGN.md section 4.4)."""
-    given = validated(model, data).insights
+    insights = validated(model, data).insights
     findings: list[Finding] = []
     evidence: list[Evidence] = []
     values: list[dict[str, Any]] = []
     reasons: list[str] = []
-    if len(given) > MAX_INSIGHTS:
-        findings.append(blemish(f"{len(given)} insights: the first {MAX_INSIGHTS} were kept", INSIGHTS))
-    for number, insight in enumerate(given[:MAX_INSIGHTS]):
+    if len(insights) > MAX_INSIGHTS:
+        findings.append(blemish(f"{len(insights)} insights: the first {MAX_INSIGHTS} were kept", INSIGHTS))
+    for number, insight in enumerate(insights[:MAX_INSIGHTS]):
         where = f"{INSIGHTS}[{number}]"
         text, quotes = plain_line(insight.text), [quote for quote in map(plain_line, insight.evidence) if quote]
         if not text or not quotes:
@@ -175,22 +175,16 @@ def _insights(model: type[InsightsAnswer], data: Any, index: PageIndex) -> list[
             findings.append(blemish(f"{len(quotes)} quotes: the first {MAX_QUOTES} were kept", where))
         text, trimmed = _first_sentences(text, where)
         located, problems = checked_evidence(quotes[:MAX_QUOTES], index, where)
+        shown = [item.quote for item in located]
         evidence += located
         reasons.append(plain_line(insight.reason)[:_MAX_REASON])
-        findings += [*trimmed, *problems]
-        findings += index.check(text, [item.quote for item in located if item.found], where=where)
-        findings += markup_findings(text, where)
-        for item in located:
-            findings += markup_findings(item.quote, where)
-        scores = {}
-        extras = {name: value for name in EXTRAS if (value := getattr(insight, name, None)) is not None}
-        for name in (*SCORES, *(name for name in ("neglected", "compact") if name in extras)):
-            scores[name], off_grid = on_grid(getattr(insight, name), INSIGHT_STEP)
-            if off_grid:
-                findings.append(blemish(f"{name} {getattr(insight, name):g} is not a half point: {scores[name]} taken", where))
-        tags = {"tags": extras["tags"]} if "tags" in extras else {}
-        shown = [item.quote for item in located]
-        values.append({"type": insight.type, "text": text, **scores, **tags, "evidence": shown if len(shown) > 1 else shown[0]})
+        findings += [*trimmed, *problems, *index.check(text, [item.quote for item in located if item.found], where=where)]
+        findings += [finding for part in (text, *shown) for finding in markup_findings(part, where)]
+        given = {name: value for name in (*SCORES, *EXTRAS) if (value := getattr(insight, name, None)) is not None}
+        scores = {name: value if name == "tags" else on_grid(value, INSIGHT_STEP) for name, value in given.items()}
+        off_grid = (name for name, value in given.items() if scores[name] != value)
+        findings += [blemish(f"{name} {given[name]:g} is not a half point: {scores[name]} taken", where) for name in off_grid]
+        values.append({"type": insight.type, "text": text, **scores, "evidence": shown if len(shown) > 1 else shown[0]})
     return [FieldAnswer(INSIGHTS, values, tuple(findings), tuple(evidence), reasons=tuple(reasons))]
 
 
@@ -204,8 +198,8 @@ def _ratings(dimensions: tuple[str, ...], data: Any, index: PageIndex) -> list[F
     fields = []
     for name in dimensions:
         part, field, reason = answer[name], f"ratings.{name}", reasons[name]
-        value, off_grid = on_grid(part.score, RATING_STEP)
-        findings = [blemish(f"{part.score:g} has more than one decimal: {value} taken", field)] if off_grid else []
+        value = on_grid(part.score, RATING_STEP)
+        findings = [blemish(f"{part.score:g} has more than one decimal: {value} taken", field)] if value != part.score else []
         if talk := self_talk(reason):
             findings.append(blemish(f"the reason is not a reason: {talk}", field))
         fields.append(FieldAnswer(field, value, (*findings, *problems.get(name, ())), (), reason))
@@ -333,7 +327,7 @@ def combined(stage: str, samples: Sequence[Sample]) -> list[FieldAnswer]:
 
 def _combined_rating(samples: Sequence[FieldAnswer]) -> FieldAnswer:
     scores = [float(answer.value) for answer in samples]
-    middle, _ = on_grid(median(scores), RATING_STEP)
+    middle = on_grid(median(scores), RATING_STEP)
     nearest = min(samples, key=lambda answer: abs(float(answer.value) - middle))
     return replace(nearest, value=middle, spread={nearest.field: (min(scores), max(scores))}, samples=len(samples))
 
@@ -345,7 +339,7 @@ def _combined_insights(best: FieldAnswer, others: Sequence[Sequence[Mapping[str,
             for score in SCORES:
                 given[place][score].append(other[twin][score])
     values = [
-        {**insight, **{score: on_grid(median(numbers), INSIGHT_STEP)[0] for score, numbers in scores.items()}}
+        {**insight, **{score: on_grid(median(numbers), INSIGHT_STEP) for score, numbers in scores.items()}}
         for insight, scores in zip(best.value, given, strict=True)
     ]
     spread = {

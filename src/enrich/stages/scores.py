@@ -136,7 +136,7 @@ def _points(data: Any, where: str, spreads: dict[str, Spread], singles: list[str
         elif isinstance(value, Mapping):
             low, high = RANGES[key]
             mean, deviation, shares = _moments(value, low, high)
-            found[key] = on_grid(mean, RATING_STEP if key == "score" else INSIGHT_STEP)[0]
+            found[key] = on_grid(mean, RATING_STEP if key == "score" else INSIGHT_STEP)
             spreads[inner] = round(max(low, mean - deviation), 2), round(min(high, mean + deviation), 2)
             if data.get("reason") == "":
                 found["reason"] = f"{_PROBABILITIES} {shares}"
@@ -234,7 +234,7 @@ class CalibrationMap(BaseModel):
         """The answer with people's rating in place of the model's, and with the interval of nine of ten people's ratings."""
 
         def on_their_scale(rating: float) -> float:
-            return on_grid(interpolated(self.points, rating), RATING_STEP)[0]
+            return on_grid(interpolated(self.points, rating), RATING_STEP)
 
         exact = interpolated(self.points, given.value)
         spread = {part: (on_their_scale(low), on_their_scale(high)) for part, (low, high) in given.spread.items()}
