@@ -7,7 +7,7 @@ summaries and their quotes; ratings are asked from a condensed page that has all
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,37 +19,34 @@ from enrich.wiki.data import SCORES
 from enrich.wiki.pages import Page
 from enrich.wiki.visible import split_sentences
 
-Tokens = Callable[[str], int]
+# The stages that are asked section by section; others get a condensed page.
+IN_SECTIONS = ("summary", "insights")
+LEAST_ROOM = 200  # a section of fewer tokens says too little
 _HEADING = re.compile(r"(#{1,6})[ \t]+\S")
 _FENCE = re.compile(r"[ \t]*(```|~~~)")
 _OVERLAP = 0.08  # of a section's room: the last paragraph before it, if it continues what is under one heading
-# A section of fewer tokens says too little.
-# The stages that are asked section by section; others get a condensed page.
-IN_SECTIONS = ("summary", "insights")
-LEAST_ROOM = 200
 # What a condensed page keeps of each paragraph, and at last of the first one under each heading.
 _SHARES = (1.0, 0.5, 0.25, 0.1)
 
 
-def split_page(page: Page, room: int, tokens: Tokens = estimate_tokens) -> list[Page]:
+def split_page(page: Page, room: int) -> list[Page]:
     """The page as pages of at most about `room` tokens each, cut at headings where possible, else between paragraphs.
 
     A part begins with the headings above it, and if it continues what is under a heading, with the last paragraph of the part before.
     """
     parts: list[list[str]] = [[]]
     used, last_path = 0, list[str]()
-    blocks = list(_blocks(page.body, room, tokens))
+    blocks = list(_blocks(page.body, room))
     for place, (headings, text) in enumerate(blocks):
-        size = tokens(text)
+        size = estimate_tokens(text)
         # A heading does not end a part, and a part that is half full ends where a section of the page ends.
-        opens = bool(_HEADING.match(text))
-        ahead = size + (tokens(blocks[place + 1][1]) if opens and place + 1 < len(blocks) else 0)
+        opens = _level(text) > 0
+        ahead = size + (estimate_tokens(blocks[place + 1][1]) if opens and place + 1 < len(blocks) else 0)
         if parts[-1] and (used + ahead > room or (opens and used > room * 0.7)):
             previous = parts[-1][-1]
-            again = not opens and headings == last_path and tokens(previous) <= room * _OVERLAP
-            continued = [*headings, *([previous] if again else [])]
-            parts.append(continued)
-            used = sum(map(tokens, continued))
+            again = not opens and headings == last_path and estimate_tokens(previous) <= room * _OVERLAP
+            parts.append([*headings, *([previous] if again else [])])
+            used = sum(map(estimate_tokens, parts[-1]))
         parts[-1].append(text)
         used += size
         last_path = headings
@@ -58,22 +55,23 @@ def split_page(page: Page, room: int, tokens: Tokens = estimate_tokens) -> list[
     return [replace(page, frontmatter={**page.frontmatter, "title": title}, body="\n\n".join(part)) for part in parts]
 
 
-def _blocks(body: str, room: int, tokens: Tokens) -> Iterator[tuple[list[str], str]]:
+def _level(text: str) -> int:
+    """The level of a heading, 0 for other text."""
+    found = _HEADING.match(text)
+    return len(found[1]) if found is not None else 0
+
+
+def _blocks(body: str, room: int) -> Iterator[tuple[list[str], str]]:
     """(headings above, text) of each paragraph, heading, table or piece of code; what is larger than the room is cut at line ends."""
     headings: list[str] = []
     for block in _paragraphs(body):
-        found = _HEADING.match(block)
-        if found is not None:
-            level = len(found[1])
-            headings = [one for one in headings if len(one) - len(one.lstrip("#")) < level]
-            yield list(headings), block
+        if level := _level(block):
+            headings = [one for one in headings if _level(one) < level]
+            yield headings, block
             headings = [*headings, block]
-            continue
-        if tokens(block) <= room:
-            yield list(headings), block
         else:
-            for piece in _cut(block, room, tokens):
-                yield list(headings), piece
+            for piece in [block] if estimate_tokens(block) <= room else _cut(block, room):
+                yield headings, piece
 
 
 def _paragraphs(body: str) -> Iterator[str]:
@@ -83,68 +81,66 @@ def _paragraphs(body: str) -> Iterator[str]:
         mark = _FENCE.match(line)
         if mark is not None:
             fence = "" if fence == mark[1] else fence or mark[1]
-        if not fence and (not line.strip() or _HEADING.match(line)):
-            if lines:
-                yield "\n".join(lines)
-            lines = []
-            if line.strip():
-                yield line
+        if fence or (line.strip() and not _level(line)):
+            lines.append(line)
             continue
-        lines.append(line)
+        if lines:
+            yield "\n".join(lines)
+        lines = []
+        if line.strip():
+            yield line
     if lines:
         yield "\n".join(lines)
 
 
-def _cut(text: str, room: int, tokens: Tokens) -> Iterator[str]:
-    """The text in pieces of at most `room` tokens: at line ends, then at sentence ends, then anywhere."""
+def _units(text: str) -> tuple[list[str], str]:
+    """(the lines of a text, or the sentences of its only line; what joins them)."""
     lines = text.split("\n")
-    if len(lines) > 1:
-        units, glue = lines, "\n"
-    else:
-        ends = split_sentences(text)
-        units, glue = ([text[start:end] for start, end in ends], " ") if len(ends) > 1 else ([], " ")
-    if not units:
+    return (lines, "\n") if len(lines) > 1 else ([text[start:end] for start, end in split_sentences(text)], " ")
+
+
+def _cut(text: str, room: int) -> Iterator[str]:
+    """The text in pieces of at most `room` tokens: at line ends, then at sentence ends, then anywhere."""
+    units, glue = _units(text)
+    if len(units) < 2:
         # One token is at least one character.
         yield from (text[at : at + room] for at in range(0, len(text), max(1, room)))
         return
     piece: list[str] = []
     used = 0
     for unit in units:
-        size = tokens(unit) + 1
+        size = estimate_tokens(unit) + 1
         if piece and used + size > room:
             yield glue.join(piece)
             piece, used = [], 0
         if size > room:
-            yield from _cut(unit, room, tokens)
-            continue
-        piece.append(unit)
-        used += size
+            yield from _cut(unit, room)
+        else:
+            piece.append(unit)
+            used += size
     if piece:
         yield glue.join(piece)
 
 
-def condensed_page(page: Page, room: int, tokens: Tokens = estimate_tokens) -> Page:
+def condensed_page(page: Page, room: int) -> Page:
     """The page with all its headings and the beginnings of its paragraphs, in at most about `room` tokens."""
     blocks = list(_paragraphs(page.body))
-    opening = [block for before, block in zip(["#", *blocks], blocks, strict=False) if _HEADING.match(block) or before[:1] == "#"]
-    tries = [(blocks, share) for share in _SHARES]
-    for kept, share in [*tries, (opening, _SHARES[-1]), ([block for block in blocks if _HEADING.match(block)], 1.0)]:
+    headings = [block for block in blocks if _level(block)]
+    opening = [block for before, block in zip(["#", *blocks], blocks, strict=False) if _level(block) or before[:1] == "#"]
+    for kept, share in [*((blocks, share) for share in _SHARES), (opening, _SHARES[-1]), (headings, 1.0)]:
         body = "\n\n".join(_beginning(block, share) for block in kept)
-        if tokens(body) <= room:
+        if estimate_tokens(body) <= room:
             break
     else:
-        body = next(_cut(body, room, tokens), "")
+        body = next(_cut(body, room), "")
     return replace(page, body=f"[Condensed: headings and the beginnings of paragraphs]\n\n{body}")
 
 
 def _beginning(block: str, share: float) -> str:
     """A heading as it is; of other text the first sentences or lines that make up this share of it, at least one."""
-    if share >= 1 or _HEADING.match(block):
+    if share >= 1 or _level(block):
         return block
-    units = block.split("\n")
-    glue = "\n"
-    if len(units) == 1:
-        units, glue = [block[start:end] for start, end in split_sentences(block)], " "
+    units, glue = _units(block)
     wanted = max(1, round(len(units) * share))
     return glue.join(units[:wanted]) + (" […]" if wanted < len(units) else "")
 
@@ -153,7 +149,7 @@ def summaries_page(page: Page, parts: Sequence[tuple[Page, Mapping[str, Any]]]) 
     """A page of the sections' summaries with the quotes they rest on, for the summary of the whole page."""
     pieces = ["[Summaries of the page's parts, each with its quotes]"]
     for part, answer in parts:
-        heading = next((line for line in part.body.split("\n") if _HEADING.match(line)), "")
+        heading = next(filter(_level, part.body.split("\n")), "")
         quotes = "\n".join(f"- {quote}" for quote in answer.get("evidence", ()))
         pieces += [piece for piece in (heading, str(answer.get("summary", "")), quotes) if piece]
     return replace(page, body="\n\n".join(pieces))
@@ -161,13 +157,13 @@ def summaries_page(page: Page, parts: Sequence[tuple[Page, Mapping[str, Any]]]) 
 
 def merged_insights(answers: Sequence[Sequence[FieldAnswer]]) -> dict[str, Any]:
     """The best insights of all sections as one answer: each once, those without a hard finding first, then by their scores."""
-    ranked: list[tuple[bool, float, int, Mapping[str, Any]]] = []
+    ranked: list[tuple[bool, float, Mapping[str, Any]]] = []
     for fields in answers:
         hard = {finding.where.partition(".")[0] for finding in fields[0].hard}
         for place, insight in enumerate(fields[0].value):
-            ranked.append((f"insights[{place}]" in hard, -sum(insight[score] for score in SCORES), len(ranked), insight))
+            ranked.append((f"insights[{place}]" in hard, -sum(insight[score] for score in SCORES), insight))
     best: list[Mapping[str, Any]] = []
-    for _, _, _, insight in sorted(ranked, key=lambda one: one[:3]):
+    for _, _, insight in sorted(ranked, key=lambda one: one[:2]):
         if not same_insights([statement(insight)], [statement(one) for one in best], NEAR_SAME):
             best.append(insight)
     return {"insights": [dict(insight) for insight in best[:MAX_INSIGHTS]]}
