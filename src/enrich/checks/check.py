@@ -66,15 +66,9 @@ def check_wiki(config: Config, names: Sequence[str], today: date) -> CheckReport
     tied, loose = with_pages(of_data, wiki.files)
     notices = [one for one in notices if not names or _names_one(config, one.file, chosen)]
     findings += [PageFinding("", config.data / one.file, max(one.line, 1), BROKEN, "error", one.message) for one in notices]
-    if names:
-        of_pages = [insight for insight in tied if insight.page in wanted]
-        findings += data_findings(of_pages, [], today)
-        others = [insight for file in wiki.files if file.id not in wanted for insight in page_insights(read_page(file))]
-        compared = [*(insight for insight in tied if insight.page not in wanted), *loose, *others, *insights, *of_pages]
-    else:
-        findings += data_findings(tied, loose, today)
-        compared = [*tied, *loose, *insights]
-    findings += duplicate_findings(compared, lambda insight: not names or insight.page in wanted)
+    findings += data_findings([insight for insight in tied if insight.page in wanted or not names], () if names else loose, today)
+    others = [insight for file in wiki.files if file.id not in wanted for insight in page_insights(read_page(file))]
+    findings += duplicate_findings([*tied, *loose, *others, *insights], lambda insight: not names or insight.page in wanted)
     findings = [_judged(finding, config) for finding in findings if config.checks.get(finding.rule) != "off"]
     return CheckReport(config.root, len(chosen), in_order(findings), () if names else tuple(wiki.warnings))
 

@@ -44,16 +44,14 @@ def frontmatter(page: Page, profile: Profile) -> list[PageFinding]:
         for key, severity, message in judge(page, profile)
         if severity != "off"
     ]
-    findings += [
-        PageFinding(page.id, page.file.store, key_line(store, *key), SCHEMA, "error", message, 1) for key, message in _own_values(page)
-    ]
+    own = _own_values(page)
+    findings += [PageFinding(page.id, page.file.store, key_line(store, *key), SCHEMA, "error", message, 1) for key, message in own]
     # Known keys come first in the order of `KEY_ORDER`, unknown ones after them by name (FIELDS.md section 15).
     ranked = [(_RANK.get(key, len(_RANK)), key) for key in page.frontmatter]
     misplaced = next(((later[1], earlier[1]) for earlier, later in pairwise(ranked) if later < earlier), None)
     if misplaced and profile.checks.key_order != "off":
-        later, earlier = misplaced
-        said = f"`{later}` comes after `{earlier}`; the order of keys puts it before"
-        findings.append(PageFinding(page.id, file, key_line(head, later), ORDER, profile.checks.key_order, said, 1))
+        said = "`{}` comes after `{}`; the order of keys puts it before".format(*misplaced)
+        findings.append(PageFinding(page.id, file, key_line(head, misplaced[0]), ORDER, profile.checks.key_order, said, 1))
     return sorted(findings, key=lambda finding: finding.line)
 
 
@@ -189,26 +187,20 @@ def _head(page: Page) -> str:
 
 def key_line(head: str, *path: str) -> int:
     """The file line of a key, or of a key within it; 1 if the key is not in the file."""
-    lines = head.split("\n")
-    at: int | None = None
-    for name in path:
-        indent = "" if at is None else "[ \\t]+"
+    lines, at = head.split("\n"), -1
+    for depth, name in enumerate(path):
+        indent = r"[ \t]+" if depth else ""
         pattern = re.compile(rf"{indent}(?:- +)?[\"']?{re.escape(name)}[\"']?[ \t]*[:=]")
-        found = _find(lines, pattern, -1 if at is None else at)
-        if found is None:
+        for place in range(at + 1, len(lines)):
+            if pattern.match(lines[place]):
+                at = place
+                break
+            # A key within another one ends with the next line that is not indented.
+            if depth and lines[place][:1].strip():
+                return at + 1
+        else:
             break
-        at = found
-    return 1 if at is None else at + 1
-
-
-def _find(lines: list[str], pattern: re.Pattern[str], after: int) -> int | None:
-    for index in range(after + 1, len(lines)):
-        if pattern.match(lines[index]):
-            return index
-        # A key within another one ends with the next line that is not indented.
-        if after >= 0 and lines[index][:1].strip():
-            return None
-    return None
+    return max(at, 0) + 1
 
 
 def shown(value: Any) -> str:

@@ -69,24 +69,19 @@ def data_findings(tied: Sequence[Insight], loose: Sequence[Insight], today: date
 
 def duplicate_findings(insights: Sequence[Insight], among: Callable[[Insight], bool]) -> Iterator[PageFinding]:
     """One finding for each group of insights that say (nearly) the same, at the second one for which `among` holds, or at the only one."""
-    groups: dict[int, dict[int, float]] = {}  # members with their similarity to the member that they were found with
+    groups: dict[int, tuple[set[int], float]] = {}  # (members, greatest similarity of two of them) by member
     known = NearDuplicates()
     pairs = ((first, second, share) for second, insight in enumerate(insights) for first, share in known.add(insight.text))
     for first, second, similarity in pairs:
-        group = groups.get(first) or groups.get(second) or {}
-        for other in (groups.get(first), groups.get(second)):
-            group |= other or {}
-        group[first] = max(similarity, group.get(first, 0))
-        group[second] = max(similarity, group.get(second, 0))
-        groups |= dict.fromkeys(group, group)
-    for group in {id(group): group for group in groups.values()}.values():
-        members = sorted(group)
-        named = [member for member in members if among(insights[member])]
+        joined = [groups.get(first, ({first}, 0.0)), groups.get(second, ({second}, 0.0))]
+        members = joined[0][0] | joined[1][0]
+        groups |= dict.fromkeys(members, (members, max(similarity, joined[0][1], joined[1][1])))
+    for members, similarity in {id(group[0]): group for group in groups.values()}.values():
+        named = [member for member in sorted(members) if among(insights[member])]
         if not named:
             continue
-        at = named[0] if len(named) == 1 else named[1]
-        others = [insights[member] for member in members if member != at]
-        similarity = max(group.values())
+        at = named[:2][-1]
+        others = [insights[member] for member in sorted(members) if member != at]
         same = "the same insight as" if similarity >= SAME else "nearly the same insight as"
         listed = ", ".join(f"{one.page or 'no page'} ({one.file.name}:{one.line})" for one in others[:5])
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""

@@ -59,8 +59,10 @@ _END = regex.compile(r"[.!…。！][\"'”’»)\]」』”）]*\Z")
 _START = regex.compile(r"[\"'“‘«(「『（]?[\p{Lu}\p{Lt}\p{Lo}\p{N}$€£¥~≈]")
 # Markup, formulas, addresses, cells, the gap that a component without text leaves: not a plain sentence.
 _ODD = re.compile(r"[{}\\|`<>\[\]$:=_*#]|www| [.,]")  # checked first, since most sentences have none of these
-_NO_PROSE = regex.compile(r"[{}\\|`]|[<>]\p{L}|</|\]\(|\[\^|\$[^\s\d]|https?:|www\.|[=_*#]{2}| [.,](?:\s|\Z)")
-_ALIVE = regex.compile(r"\b(?:javascript|vbscript|data):\S", regex.IGNORECASE)
+_NO_PROSE = regex.compile(
+    r"[{}\\|`]|[<>]\p{L}|</|\]\(|\[\^|\$[^\s\d]|https?:|www\.|[=_*#]{2}| [.,](?:\s|\Z)|(?i:\b(?:javascript|vbscript|data):\S)"
+)
+# Up to five words and a colon before the sentence proper, as in "Cost: each page is paid once.".
 _LABEL = regex.compile(r"(?:[^\s:,.;]+ ){0,4}[^\s:,.;]+: ")
 _SMALL_WORD = regex.compile(r" \p{Ll}")
 _CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -92,23 +94,14 @@ class PageSentences:
         return self._shown or visible(self.body)
 
     @cached_property
-    def running(self) -> tuple[Sentence, ...]:
-        """All sentences of running text."""
-        return self.visible.prose
-
-    @cached_property
     def prose(self) -> tuple[Candidate, ...]:
         """The sentences of running text that can be quoted alone, in order."""
-        return tuple(_candidates(self.running, "prose"))
+        return tuple(_candidates(self.visible.prose, "prose"))
 
     @cached_property
     def listed(self) -> tuple[Candidate, ...]:
         """The sentences of list items that can be quoted alone, in order."""
         return tuple(_candidates(self.visible.sentences(("list",)), "list"))
-
-    @cached_property
-    def title_terms(self) -> frozenset[str]:
-        return terms(words_of(self.title))
 
     @cached_property
     def weights(self) -> dict[str, float]:
@@ -172,9 +165,11 @@ def terms(words: frozenset[str]) -> frozenset[str]:
 
 def is_plain(text: str) -> bool:
     """Whether this is a whole sentence in plain words: it begins and ends as one, without markup, formula, address or cell."""
-    if not _END.search(text, max(0, len(text) - 4)) or not _START.match(text) or not text.isprintable() or not _balanced(text):
+    if not _END.search(text, max(0, len(text) - 4)) or not _START.match(text) or not text.isprintable():
         return False
-    if _ODD.search(text) and (_NO_PROSE.search(text) or _ALIVE.search(text)):
+    if text.count('"') % 2 or any(text.count(one) != text.count(other) for one, other in ("()", "[]", "“”")):
+        return False
+    if _ODD.search(text) and _NO_PROSE.search(text):
         return False
     spaces = text.count(" ")
     raw = text.encode("utf-8", "replace")
@@ -182,15 +177,6 @@ def is_plain(text: str) -> bool:
         return False
     capitals = len(raw) - len(raw.translate(None, _CAPITALS))
     return capitals <= (1 - _MIN_SMALL) * spaces or len(_SMALL_WORD.findall(text)) >= _MIN_SMALL * spaces
-
-
-def _balanced(text: str) -> bool:
-    return all(text.count(one) == text.count(other) for one, other in ("()", "[]", "“”")) and text.count('"') % 2 == 0
-
-
-def reads_alone(text: str) -> bool:
-    """Whether it can be read without its context: no leading pronoun or connective, no reference to another place, no placeholder."""
-    return not _leans_back(text) and not _points_elsewhere(text, words_of(text))
 
 
 def _leans_back(text: str) -> bool:
@@ -206,11 +192,6 @@ def _leans_back(text: str) -> bool:
 def _points_elsewhere(text: str, words: frozenset[str]) -> bool:
     """Whether it refers to another place of the page, or is a placeholder; `words`: `words_of(text)`."""
     return not words.isdisjoint(_PLACEHOLDERS) or (not words.isdisjoint(_POINTING) and _POINTS_ELSEWHERE.search(text.lower()) is not None)
-
-
-def has_label(text: str) -> bool:
-    """Whether up to five words and a colon come before the sentence proper, as in "Cost: each page is paid once."."""
-    return _LABEL.match(text) is not None
 
 
 # --- ratings ---
@@ -252,7 +233,7 @@ def features(page: PageSentences) -> tuple[float, ...]:
     words = text.count(" ") + text.count("\n") + 1 + wide_words(text) if text else 0
     total = max(1, sum(by_kind.values()))
     per = 1000 / max(words, _FLOOR_WORDS)
-    sentences = page.running
+    sentences = page.visible.prose
     numbers = _FIGURE.findall(text)
     years = sum(1 for number in numbers if len(number) == 4 and number[:2] in ("19", "20"))
     values = {
@@ -381,7 +362,9 @@ def answer(stage: str, page: Page, *, dimensions: tuple[str, ...]) -> dict[str, 
     `dimensions` are the ratings asked for, of the seven of FIELDS.md section 12. Depends on title, description and body only.
     """
     sentences = _page_sentences(page.title, page.description, page.body)
-    return ratings(sentences, dimensions) if stage == "ratings" else (summary if stage == "summary" else insights)(sentences)
+    if stage == "ratings":
+        return ratings(sentences, dimensions)
+    return summary(sentences) if stage == "summary" else insights(sentences)
 
 
 def summary(page: PageSentences) -> dict[str, Any]:
@@ -400,12 +383,12 @@ def _chosen(page: PageSentences) -> tuple[str, ...]:
     if not page.prose:
         return next(tuple(found) for found in _fallbacks(page) if found)
     centre = max(page.weights.values(), default=1.0) * math.sqrt(_USUAL_TERMS)
-    title = page.title_terms
+    title = terms(words_of(page.title))
     scores = {
         candidate: _LEAD / math.sqrt(1 + candidate.place)
         + _CENTRALITY * page.centrality(candidate) / centre
         + _TITLE * len(candidate.terms & title) / (len(title) or 1)
-        - _LABELLED * has_label(candidate.text)
+        - _LABELLED * (_LABEL.match(candidate.text) is not None)
         for candidate in page.prose
     }
     ranked = sorted(page.prose, key=scores.__getitem__, reverse=True)
@@ -431,15 +414,12 @@ def _chosen(page: PageSentences) -> tuple[str, ...]:
 
 def _fallbacks(page: PageSentences) -> Iterator[list[str]]:
     """What to say if no sentence of the running text can be quoted alone, best first; the last one always has something."""
-    described = [
-        line.text[start:end]
-        for line in visible(page.description).lines
-        if line.kind != "comment"
-        for start, end in split_sentences(line.text)
-    ]
-    yield clipped((text for text in described if is_plain(text) and reads_alone(text)), _SUMMARY_WORDS)[:2]
+    lines = [line.text for line in visible(page.description).lines if line.kind != "comment"]
+    described = [text[start:end] for text in lines for start, end in split_sentences(text)]
+    alone = (text for text in described if is_plain(text) and not _leans_back(text) and not _points_elsewhere(text, words_of(text)))
+    yield clipped(alone, _SUMMARY_WORDS)[:2]
     yield [candidate.text for candidate in page.listed[:1]]
-    yield clipped((sentence.text for sentence in page.running if is_plain(sentence.text)), _SUMMARY_WORDS)[:1]
+    yield clipped((sentence.text for sentence in page.visible.prose if is_plain(sentence.text)), _SUMMARY_WORDS)[:1]
     yield clipped(described, _SUMMARY_WORDS)[:1]
     # No sentence at all: the longest line that is short enough, of the kind that says most.
     for kinds in (("prose", "list"), ("footnote", "table", "component"), ("heading", "code")):
