@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
 
-from enrich.evaluation.answers import AnswerSet, PageAnswers
+from enrich.evaluation.answers import AnswerSet, PageAnswers, ScoredInsight
 from enrich.evaluation.drift_report import Verdict
 from enrich.evaluation.metrics import PageTexts, insight_pairs, words_in_order
 from enrich.evaluation.statistics import Floats, Resampling, mean
@@ -108,27 +109,28 @@ def compare(before: AnswerSet, after: AnswerSet, pages: Mapping[str, PageTexts] 
 def _fields(before: AnswerSet, after: AnswerSet, pages: Mapping[str, PageTexts] | None) -> Iterator[tuple[str, str, Read]]:
     """(name, kind, how to read its values) of each field."""
 
-    def score(name: str) -> Read:
-        return lambda one: {place: insight.scores[name] for place, insight in enumerate(one.insights or ()) if name in insight.scores}
+    def once(value: Callable[[PageAnswers], float | None]) -> Read:
+        return lambda one: {} if (found := value(one)) is None else {0: found}
 
-    def insight_type(name: str) -> Read:
-        return lambda one: {place: insight.type == name for place, insight in enumerate(one.insights or ())}
+    def each(value: Callable[[ScoredInsight], float | None]) -> Read:
+        return lambda one: {place: found for place, item in enumerate(one.insights or ()) if (found := value(item)) is not None}
+
+    def is_of(name: str) -> Read:
+        return each(lambda item: item.type == name)
 
     def rating(name: str) -> Read:
-        return lambda one: {0: one.ratings[name]} if name in one.ratings else {}
+        return once(lambda one: one.ratings.get(name))
 
-    yield "summary.words", "words", lambda one: {} if one.summary is None else {0: len(words_in_order(one.summary))}
-    if pages is not None:
-        yield (
-            "summary.unsupported",
-            "share",
-            lambda one: {} if one.summary is None or one.page not in pages else {0: pages[one.page].unsupported(one.summary)},
-        )
-    yield "insights.per_page", "count", lambda one: {} if one.insights is None else {0: len(one.insights)}
+    def unsupported(one: PageAnswers) -> bool | None:
+        return pages[one.page].unsupported(one.summary) if pages and one.summary is not None and one.page in pages else None
+
+    yield "summary.words", "words", once(lambda one: None if one.summary is None else len(words_in_order(one.summary)))
+    yield "summary.unsupported", "share", once(unsupported)
+    yield "insights.per_page", "count", once(lambda one: None if one.insights is None else len(one.insights))
     for name in SCORES:
-        yield f"insights.{name}", "score", score(name)
+        yield f"insights.{name}", "score", each(attrgetter(name))
     for name in TYPES:
-        yield f"insights.type.{name}", "share", insight_type(name)
+        yield f"insights.type.{name}", "share", is_of(name)
     for name in dict.fromkeys(name for group in (before, after) for one in group.pages.values() for name in one.ratings):
         yield f"ratings.{name}", "rating", rating(name)
 
@@ -223,9 +225,8 @@ def _dealt(column: _Column, deals: Any) -> tuple[float, Floats]:
 
 def _shift(column: _Column, chance: float, seed: int) -> Shift:
     before, after = fmean(column.before.values()), fmean(column.after.values())
-    held, few = len(column.before), len(column.before)
-    if column.basis == "groups":
-        held, few = len(column.before) + len(column.after), 2 * min(len(column.before), len(column.after))
+    sizes = len(column.before), len(column.after)
+    held, few = (sum(sizes), 2 * min(sizes)) if column.basis == "groups" else (sizes[0], sizes[0])
     verdict: Verdict = "steady"
     if few < FEWEST_PAGES:
         verdict = "too-few"
@@ -237,14 +238,13 @@ def _shift(column: _Column, chance: float, seed: int) -> Shift:
 
 def _interval(column: _Column, seed: int) -> tuple[float, float]:
     """The 95 % bootstrap interval of the shift, by page."""
+
+    def draws_of(values: Mapping[str, float], seed: int) -> Floats:
+        return Resampling(list(values), seed=seed).estimate(mean, list(values.items())).draws
+
     if column.basis == "groups":
-        first, second = (
-            Resampling(list(side), seed=seed + place).estimate(mean, list(side.items())).draws
-            for place, side in enumerate((column.before, column.after))
-        )
-        draws = second - first
+        draws = draws_of(column.after, seed + 1) - draws_of(column.before, seed)
     else:
-        rows = [(page, column.after[page] - column.before[page]) for page in column.before]
-        draws = Resampling(list(column.before), seed=seed).estimate(mean, rows).draws
+        draws = draws_of({page: column.after[page] - value for page, value in column.before.items()}, seed)
     low, high = np.quantile(draws, [0.025, 0.975])
     return float(low), float(high)
