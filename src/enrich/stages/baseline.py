@@ -220,7 +220,7 @@ def _profile() -> Profile:
 def features(page: PageSentences) -> tuple[float, ...]:
     """One value for each of `NAMES`."""
     # A body that begins with a rule must not be taken for frontmatter (`counted_text` cuts lazily).
-    counts = structure("\n" + page.body, _profile())
+    counts = structure("\n" + page.body, _profile(), words=False)
     cited = count_citations(page.body, _profile().resource_component)
     by_kind = {"prose": 0, "list": 0, "table": 0}
     parts = []
