@@ -168,7 +168,7 @@ GOLDEN = rated({"rigor": [4, 5, 6, 7]})
 
 def missed(*floors: str) -> list[str]:
     found = evaluate(rated({"rigor": [5, 6, 7, 8]}), GOLDEN, PAGES, floors=read_floors({}, floors, where=""), draws=20)
-    return [one.floor.text for one in found.missed]
+    return [one.text for one in found.missed]
 
 
 def test_a_plain_number_takes_the_side_that_is_better() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from enrich.config import STAGES
 from enrich.evaluation.answers import AnswerSet
 from enrich.evaluation.drift import Drift, compare
-from enrich.evaluation.metrics import Floor, FloorResult, Metrics, PageTexts, check_floors, metric_kind, metrics
+from enrich.evaluation.metrics import Floor, Metrics, PageTexts, metric_kind, metrics
 from enrich.evaluation.sources import baseline_answers
 from enrich.evaluation.statistics import DRAWS, Estimate, Resampling, difference, mean
 from enrich.review.acceptance import Decided
@@ -46,14 +46,14 @@ class Evaluation:
     rows: tuple[Row, ...]
     counts: Mapping[str, int]
     versus: Mapping[str, Comparison]
-    floors: tuple[FloorResult, ...]
+    floors: tuple[Floor, ...]
     drift: Drift | None
     typical: tuple[float, float]
     notices: tuple[str, ...] = ()
     decisions: tuple[Decided, ...] = ()
 
     @property
-    def missed(self) -> tuple[FloorResult, ...]:
+    def missed(self) -> tuple[Floor, ...]:
         """The floors that were not reached."""
         return tuple(floor for floor in self.floors if not floor.held)
 
@@ -110,6 +110,7 @@ def evaluate(
     if golden.pages:
         sets.append(("golden", golden))
     rows = [Row(role, one.name, metrics(one, None if role == "golden" else golden, texts, typical, resampling)) for role, one in sets]
+    reached = rows[0].metrics
     return Evaluation(
         answers,
         golden,
@@ -117,8 +118,8 @@ def evaluate(
         baseline,
         tuple(rows),
         {stage: len(answers.with_stage(stage)) for stage in STAGES},
-        _versus(rows[0].metrics, rows[1].metrics) if baseline is not None else {},
-        tuple(check_floors(floors, rows[0].metrics)),
+        _versus(reached, rows[1].metrics) if baseline is not None else {},
+        tuple(replace(floor, value=reached[floor.metric].value if floor.metric in reached else None) for floor in floors),
         compare(against, answers, texts, seed=seed) if against is not None else None,
         typical,
         (*answers.notices, *golden.notices, *(against.notices if against else ())),
@@ -164,21 +165,22 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "against": evaluation.against.name if evaluation.against else None,
         "pages": dict(evaluation.counts),
         "metrics": {name: _metric(name, evaluation) for name in evaluation.names},
-        "floors": [
-            {"metric": one.floor.metric, "floor": one.floor.text, "value": one.value, "held": one.held} for one in evaluation.floors
-        ],
+        "floors": [{**_parts(one, "metric"), "floor": one.text, **_parts(one, "value", "held")} for one in evaluation.floors],
         "drift": drift
         and {
-            "before": drift.before,
-            "after": drift.after,
+            **_parts(drift, "before", "after"),
             "called": [shift.field for shift in drift.called],
-            "fields": [{key: getattr(shift, key) for key in _SHIFT_KEYS} for shift in drift.shifts],
+            "fields": [_parts(shift, *_SHIFT_KEYS) for shift in drift.shifts],
         },
         "decisions": [_decided(one) for one in evaluation.decisions],
         "notices": list(evaluation.notices),
     }
     rounded: dict[str, Any] = _rounded(document)
     return rounded
+
+
+def _parts(one: object, *keys: str) -> dict[str, Any]:
+    return {key: getattr(one, key) for key in keys}
 
 
 def edit_distance(decided: Decided) -> Estimate:
@@ -188,21 +190,19 @@ def edit_distance(decided: Decided) -> Estimate:
 
 
 def _decided(one: Decided) -> dict[str, Any]:
-    distance = edit_distance(one)
     low, high = one.interval
     return {
-        **{key: getattr(one, key) for key in ("field", "model", "prompt", "accepted", "edited", "rejected")},
+        **_parts(one, "field", "model", "prompt", "accepted", "edited", "rejected"),
         "share": {"value": one.share, "low": low, "high": high},
-        "distance": {key: getattr(distance, key) for key in ("value", "low", "high")},
+        "distance": _parts(edit_distance(one), "value", "low", "high"),
         "reasons": dict(one.reasons),
     }
 
 
 def _metric(name: str, evaluation: Evaluation) -> dict[str, Any]:
     kind = metric_kind(name)
-    estimates: dict[str, Estimate] = {row.role: row.metrics[name] for row in evaluation.rows if name in row.metrics}
     return {
-        **{role: {key: getattr(estimate, key) for key in _ESTIMATE_KEYS} for role, estimate in estimates.items()},
+        **{row.role: _parts(row.metrics[name], *_ESTIMATE_KEYS) for row in evaluation.rows if name in row.metrics},
         **({"better": kind.better} if kind else {}),
         **({"versus_baseline": evaluation.versus[name]} if name in evaluation.versus else {}),
     }

@@ -217,9 +217,8 @@ def _insight_metrics(answers: AnswerSet, golden: AnswerSet | None, texts: Texts)
     yield "insights.grounded", mean, grounded
     yield "insights.unsupported", mean, [(page, texts[page].unsupported(one.text)) for page, one in each]
     yield "insights.duplicates", mean, [(page, again) for page, insights in lists.items() for again in repeated(insights)]
-    pairs: list[tuple[str, ScoredInsight, ScoredInsight]] = []
+    pairs = [] if golden is None else list(common_insights(answers, golden))
     if golden is not None:
-        pairs = list(common_insights(answers, golden))
         yield from _found_insights(lists, golden)
     for name in TYPES:
         yield f"insights.type.{name}", mean, [(page, one.type == name) for page, one in each]
@@ -281,32 +280,28 @@ _BETTER: Mapping[str, Sign] = {"higher": ">=", "lower": "<=", "zero": "near"}
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """`metric` must be at least (`>=`) or at most (`<=`) `bound`; `near`: its absolute value must be at most `bound`."""
+    """`metric` must be at least (`>=`) or at most (`<=`) `bound`; `near`: its absolute value must be at most `bound`.
+
+    `value`: what was reached. None, without a value, misses every floor.
+    """
 
     metric: str
     sign: Sign
     bound: float
+    value: float | None = None
 
     @property
     def text(self) -> str:
         return f"|{self.metric}| <= {self.bound:g}" if self.sign == "near" else f"{self.metric} {self.sign} {self.bound:g}"
-
-
-@dataclass(frozen=True, slots=True)
-class FloorResult:
-    """A floor with the value that was reached; a metric without a value (None) misses every floor."""
-
-    floor: Floor
-    value: float | None
 
     @property
     def held(self) -> bool:
         if self.value is None:
             return False
         # Decimals are compared as they are written: 0.1 + 0.2 reaches 0.3.
-        if self.floor.sign == ">=":
-            return self.value >= self.floor.bound - 1e-9
-        return (abs(self.value) if self.floor.sign == "near" else self.value) <= self.floor.bound + 1e-9
+        if self.sign == ">=":
+            return self.value >= self.bound - 1e-9
+        return (abs(self.value) if self.sign == "near" else self.value) <= self.bound + 1e-9
 
 
 def read_floors(table: Mapping[str, float | str], given: Iterable[str], *, where: str) -> list[Floor]:
@@ -324,11 +319,6 @@ def read_floors(table: Mapping[str, float | str], given: Iterable[str], *, where
     floors = [*(floor for floor in configured if floor.metric not in replaced), *named]
     # A metric can have a lower and an upper bound; of two bounds on the same side the later one counts.
     return list({(floor.metric, floor.sign == "<="): floor for floor in floors}.values())
-
-
-def check_floors(floors: Iterable[Floor], metrics: Metrics) -> list[FloorResult]:
-    """Each floor with the value that was reached. The value itself counts, not its interval."""
-    return [FloorResult(floor, metrics[floor.metric].value if floor.metric in metrics else None) for floor in floors]
 
 
 def _floor(text: str, where: str) -> Floor:

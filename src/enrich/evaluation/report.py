@@ -16,7 +16,7 @@ from enrich import html
 from enrich.evaluation.answers import AnswerSet
 from enrich.evaluation.drift import Drift, Shift
 from enrich.evaluation.evaluation import Evaluation, edit_distance
-from enrich.evaluation.metrics import FloorResult, common_insights, metric_kind
+from enrich.evaluation.metrics import Floor, common_insights, metric_kind
 from enrich.evaluation.statistics import Estimate
 from enrich.review.acceptance import Decided
 from enrich.text import printable
@@ -160,10 +160,10 @@ def estimate_text(metric: str, estimate: Estimate | None, *, interval: bool = Tr
     return f"{text} [{low} – {high}]"
 
 
-def floor_text(result: FloorResult) -> str:
+def floor_text(floor: Floor) -> str:
     """Whether a floor is held, and the value that was reached."""
-    reached = "nothing to measure" if result.value is None else f"it is {value_text(result.floor.metric, result.value)}"
-    return f"{'held' if result.held else 'missed'}: {result.floor.text} ({reached})"
+    reached = "nothing to measure" if floor.value is None else f"it is {value_text(floor.metric, floor.value)}"
+    return f"{'held' if floor.held else 'missed'}: {floor.text} ({reached})"
 
 
 def shift_text(shift: Shift) -> str:
