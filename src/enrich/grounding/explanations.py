@@ -43,11 +43,15 @@ def rounded_from(quantity: Quantity, passages: Iterable[Passage], *, about: bool
 
 def _same_unit(mine: Reading, passages: Iterable[Passage]) -> Iterator[Stated]:
     """The stated values of this unit; dates and years are none."""
-    for passage in passages:
-        for other in passage.quantities:
-            for theirs in other.readings if other.kind not in ("year", "date") else ():
-                if theirs.unit == mine.unit:
-                    yield Stated(other, passage.line, theirs)
+    for passage, other in _stated(passages):
+        for theirs in other.readings if other.kind not in ("year", "date") else ():
+            if theirs.unit == mine.unit:
+                yield Stated(other, passage.line, theirs)
+
+
+def _stated(passages: Iterable[Passage]) -> Iterator[tuple[Passage, Quantity]]:
+    """Each quantity of the passages that has a value."""
+    return ((passage, other) for passage in passages for other in passage.quantities if other.readings)
 
 
 def bounded_by(quantity: Quantity, passages: Iterable[Passage], before: str) -> Stated | None:
@@ -89,23 +93,23 @@ def date_without_year(quantity: Quantity, passages: Iterable[Passage]) -> Stated
     """A stated date of the same month and day that has no year."""
     if quantity.kind != "date" or not (quantity.date[0] and quantity.date[2]):
         return None
-    for passage in passages:
-        for other in passage.quantities:
-            if other.kind == "date" and not other.date[0] and other.date[1:] == quantity.date[1:]:
-                return Stated(other, passage.line, other.readings[0])
-    return None
+    same_day = (
+        Stated(other, passage.line, other.readings[0])
+        for passage, other in _stated(passages)
+        if other.kind == "date" and not other.date[0] and other.date[1:] == quantity.date[1:]
+    )
+    return next(same_day, None)
 
 
 def span_of_years(quantity: Quantity, passages: Iterable[Passage]) -> tuple[Stated, Stated] | None:
     """The two years of a stated range that are as many years apart as the quantity says: 1897 and 1917 for "20 years"."""
     if not (quantity.unit == "year" or quantity.noun in ("seasons", "season")) or not 2 <= quantity.value <= 100:
         return None
-    for passage in passages:
-        for one in passage.quantities:
-            if one.kind == "year" and one.low_of >= 0:
-                other = passage.quantities[one.low_of]
-                if other.readings and 0 <= other.value - one.value - quantity.value + 1 <= 1:
-                    return Stated(one, passage.line, one.readings[0]), Stated(other, passage.line, other.readings[0])
+    for passage, one in _stated(passages):
+        if one.kind == "year" and one.low_of >= 0:
+            other = passage.quantities[one.low_of]
+            if other.readings and 0 <= other.value - one.value - quantity.value + 1 <= 1:
+                return Stated(one, passage.line, one.readings[0]), Stated(other, passage.line, other.readings[0])
     return None
 
 
@@ -215,22 +219,19 @@ def nearest(quantity: Quantity, passages: Iterable[Passage], limit: int = 3) -> 
         return []
     mine = quantity.readings[0]
     ranked: dict[tuple[Decimal, str], tuple[float, int, Stated]] = {}
-    for order, passage in enumerate(passages):
-        for other in passage.quantities:
-            if not other.readings:
-                continue
-            theirs = other.readings[0]
-            if theirs.value == mine.value:
-                distance = 0.0 if theirs.unit == mine.unit else 0.1
-            elif theirs.unit == mine.unit and (other.kind == quantity.kind or mine.unit):
-                distance = 0.2 + float(abs(theirs.value - mine.value) / (abs(theirs.value) + abs(mine.value)))
-            elif key(theirs.value) == key(mine.value) != "":
-                distance = 0.3
-            else:
-                continue
-            known = ranked.get((theirs.value, theirs.unit))
-            if distance < 0.9 and (known is None or known[0] > distance):
-                ranked[theirs.value, theirs.unit] = (distance, order, Stated(other, passage.line, theirs))
+    for order, (passage, other) in enumerate(_stated(passages)):
+        theirs = other.readings[0]
+        if theirs.value == mine.value:
+            distance = 0.0 if theirs.unit == mine.unit else 0.1
+        elif theirs.unit == mine.unit and (other.kind == quantity.kind or mine.unit):
+            distance = 0.2 + float(abs(theirs.value - mine.value) / (abs(theirs.value) + abs(mine.value)))
+        elif key(theirs.value) == key(mine.value) != "":
+            distance = 0.3
+        else:
+            continue
+        known = ranked.get((theirs.value, theirs.unit))
+        if distance < 0.9 and (known is None or known[0] > distance):
+            ranked[theirs.value, theirs.unit] = (distance, order, Stated(other, passage.line, theirs))
     return [stated for _, _, stated in sorted(ranked.values(), key=lambda entry: entry[:2])[:limit]]
 
 
@@ -241,8 +242,7 @@ def contradicted(quantity: Quantity, counted: frozenset[str], passages: Iterable
         and not other.unit
         and other.value != quantity.value
         and counted & following(passage.text, other.end)
-        for passage in passages
-        for other in passage.quantities
+        for passage, other in _stated(passages)
     )
 
 
