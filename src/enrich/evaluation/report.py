@@ -250,19 +250,16 @@ def scored_fields(ours: AnswerSet, theirs: AnswerSet) -> Iterator[Scored]:
 def distribution(scored: Scored, labels: tuple[str, str], typical: tuple[float, float] | None = None) -> Plot:
     """How the values are spread: the answers as bars, the other set as a line of steps. `typical`: a range to shade."""
     bins = max(1, round((scored.high - scored.low) / _STEP) + 1)
-    ours, theirs = (
-        Counter(min(bins - 1, max(0, round((value - scored.low) / _STEP))) for value in side) for side in (scored.ours, scored.theirs)
-    )
-    bars = [
-        (scored.low + (place - 0.42) * _STEP, scored.low + (place + 0.42) * _STEP, count / ours.total())
-        for place, count in sorted(ours.items())
-    ]
-    steps = [
-        (scored.low + (place + side) * _STEP, theirs[place] / theirs.total())
-        for place in range(bins if theirs else 0)
-        for side in (-0.5, 0.5)
-    ]
-    top = max([*(height for *_, height in bars), *(share for _, share in steps)], default=1.0)
+
+    def shares(values: Sequence[float]) -> list[float]:
+        counts = Counter(min(bins - 1, max(0, round((value - scored.low) / _STEP))) for value in values)
+        return [counts[place] / len(values) for place in range(bins)] if values else []
+
+    ours, theirs = shares(scored.ours), shares(scored.theirs)
+    middles = [scored.low + place * _STEP for place in range(bins)]
+    bars = [(x - 0.42 * _STEP, x + 0.42 * _STEP, share) for x, share in zip(middles, ours, strict=False) if share]
+    steps = [(x + side * _STEP, share) for x, share in zip(middles, theirs, strict=False) for side in (-0.5, 0.5)]
+    top = max((*ours, *theirs), default=1.0)
     return Plot(
         f"Distribution of {scored.name}: {labels[0]} as bars, {labels[1]} as a line",
         scored.name,
