@@ -23,9 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from enrich.config import OWN_STAGES, Config, shipped_prompts
 from enrich.errors import AnswerError, UserError
 from enrich.files import SETTINGS_BYTES, read_text
-from enrich.grounding import Finding, PageIndex
+from enrich.grounding import PageIndex
 from enrich.llm.templates import Prompt
-from enrich.stages.fields import Evidence, FieldAnswer, blemish, checked_evidence, markup_findings, plain_line, validated
+from enrich.stages.fields import Check, FieldAnswer, blemish, checked_evidence, checked_value, plain_line, validated
 from enrich.stages.stage import OFFLINE, Stage, configured_stage, load_prompt, strict_schema
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.profile import Profile, load_profile
@@ -73,32 +73,15 @@ class StageDefinition:
         given = answer.model_dump()
         reason = plain_line(str(given.get("reason") or ""))[:_MAX_REASON]
         found = []
+        quotes = [quote for quote in map(plain_line, given.get("evidence") or ()) if quote][:_MAX_EVIDENCE]
         for name, key in self.fields.items():
-            quotes = [quote for quote in map(plain_line, given.get("evidence") or ()) if quote][:_MAX_EVIDENCE]
             evidence, findings = checked_evidence(quotes, index, name)
-            value, problems = self._checked(name, given[key], evidence, index)
+            proofs = [item.quote for item in evidence if item.found] if self.grounding == "evidence" else None
+            check: Check = partial(index.check, evidence=proofs, where=name) if self.grounding != "off" else lambda text: ()
+            value, problems = checked_value(given[key], name, f"`{key}` has an empty text", check)
             remarked = [blemish(remark, name) for remark in remarks]
             found.append(FieldAnswer(name, value, (*findings, *problems, *remarked), tuple(evidence), reason))
         return found
-
-    def _checked(self, name: str, value: Any, evidence: list[Evidence], index: PageIndex) -> tuple[Any, list[Finding]]:
-        """(the value with its texts on one line, the findings on them)."""
-        if isinstance(value, list):
-            pairs = [self._checked(name, item, evidence, index) for item in value]
-            return [item for item, _ in pairs], [finding for _, findings in pairs for finding in findings]
-        if isinstance(value, dict):
-            parts = {key: self._checked(name, item, evidence, index) for key, item in value.items()}
-            return {key: item for key, (item, _) in parts.items()}, [finding for _, findings in parts.values() for finding in findings]
-        if not isinstance(value, str):
-            return value, []
-        text = plain_line(value)
-        if not text:
-            raise AnswerError("invalid", f"`{self.fields[name]}` has an empty text")
-        findings = markup_findings(text, name)
-        if self.grounding != "off":
-            quotes = [item.quote for item in evidence if item.found] if self.grounding == "evidence" else None
-            findings += index.check(text, quotes, where=name)
-        return text, findings
 
 
 def definitions(config: Config) -> dict[str, StageDefinition]:

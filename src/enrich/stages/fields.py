@@ -10,7 +10,7 @@ import dataclasses
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -83,12 +83,17 @@ def value_hash(value: Any) -> str:
 
 def as_written(value: Any, *, escape_dollar: bool) -> Any:
     """The value as the file has it."""
+    return _with_texts(value, lambda text: _BARE_DOLLAR.sub(r"\\$", text) if escape_dollar else text)
+
+
+def _with_texts(value: Any, changed: Callable[[str], str]) -> Any:
+    """The value with each text in it replaced, inside lists and mappings too."""
     if isinstance(value, str):
-        return _BARE_DOLLAR.sub(r"\\$", value) if escape_dollar else value
+        return changed(value)
     if isinstance(value, Mapping):
-        return {key: as_written(inner, escape_dollar=escape_dollar) for key, inner in value.items()}
+        return {key: _with_texts(inner, changed) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [as_written(inner, escape_dollar=escape_dollar) for inner in value]
+        return [_with_texts(inner, changed) for inner in value]
     return value
 
 
@@ -151,6 +156,7 @@ class FieldAnswer:
         return tuple(finding for finding in self.findings if finding.severity == "hard")
 
 
+Check = Callable[[str], Iterable[Finding]]
 Judge = Callable[[Any, PageIndex], list[FieldAnswer]]
 """Checks one stage's part of an answer (JSON data) against the page.
 
@@ -216,6 +222,23 @@ def markup_findings(text: str, where: str) -> list[Finding]:
         Finding("markup", "hard", f"has markup in it: {match.group()[:60]!r}", where, (match.start(), match.end()))
         for match in _MARKUP.finditer(text)
     ]
+
+
+def checked_value(value: Any, where: str, empty: str, check: Check) -> tuple[Any, list[Finding]]:
+    """(the value with its texts on one line, the findings on them: markup, and what `check` finds).
+
+    Raises `AnswerError("invalid", empty)` for an empty text.
+    """
+    findings: list[Finding] = []
+
+    def checked(given: str) -> str:
+        text = plain_line(given)
+        if not text:
+            raise AnswerError("invalid", empty)
+        findings.extend((*markup_findings(text, where), *check(text)))
+        return text
+
+    return _with_texts(value, checked), findings
 
 
 def checked_evidence(quotes: Sequence[str], index: PageIndex, where: str) -> tuple[list[Evidence], list[Finding]]:

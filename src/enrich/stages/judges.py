@@ -26,6 +26,7 @@ from enrich.stages.fields import (
     Judge,
     blemish,
     checked_evidence,
+    checked_value,
     is_missing,
     markup_findings,
     on_grid,
@@ -244,12 +245,11 @@ def judged(field: str, form: Any, index: PageIndex) -> FieldAnswer:
 
 def _own_value(field: str, value: Any) -> FieldAnswer:
     """A person's value for a field of a further stage: texts on one line and without markup."""
-    texts = value if isinstance(value, list) else [value]
-    if is_missing(value) or any(isinstance(text, str) and not plain_line(text) for text in texts):
-        raise AnswerError("invalid", "the value is empty: reject the field to leave the page as it is")
-    plain = [plain_line(text) if isinstance(text, str) else text for text in texts]
-    findings = [finding for text in plain if isinstance(text, str) for finding in markup_findings(text, field)]
-    return FieldAnswer(field, plain if isinstance(value, list) else plain[0], tuple(findings))
+    empty = "the value is empty: reject the field to leave the page as it is"
+    if is_missing(value):
+        raise AnswerError("invalid", empty)
+    plain, findings = checked_value(value, field, empty, lambda text: ())
+    return FieldAnswer(field, plain, tuple(findings))
 
 
 def with_value(field: str, form: Mapping[str, Any], value: Any) -> dict[str, Any]:
