@@ -120,23 +120,16 @@ def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
 def _strict(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
     if "$ref" in node:
         return _strict(definitions[str(node["$ref"]).rpartition("/")[2]], definitions)
-    out: dict[str, Any] = {}
-    for key in _KEPT:
-        match key, node.get(key):
-            case _, None:
-                continue
-            case "properties", value:
-                out[key] = {name: _strict(inner, definitions) for name, inner in value.items()}
-                out["required"] = list(value)
-                out["additionalProperties"] = False
-            case "anyOf", value:
-                out[key] = [_strict(inner, definitions) for inner in value]
-            case "items", value:
-                out[key] = _strict(value, definitions)
-            case "const", value:
-                out["enum"] = [value]
-            case _, value:
-                out[key] = value
+    out = {key: node[key] for key in _KEPT if node.get(key) is not None}
+    if "properties" in out:
+        out["properties"] = {name: _strict(inner, definitions) for name, inner in node["properties"].items()}
+        out |= {"required": list(node["properties"]), "additionalProperties": False}
+    if "anyOf" in out:
+        out["anyOf"] = [_strict(inner, definitions) for inner in node["anyOf"]]
+    if "items" in out:
+        out["items"] = _strict(node["items"], definitions)
+    if "const" in out:
+        out["enum"] = [out.pop("const")]
     return out
 
 
