@@ -67,8 +67,8 @@ class CheckReport:
             f"{printable(_path(one.file, here))}:{_line(one, body_lines)}: {one.severity} {one.rule}: {printable(one.message)}"
             for one in self.findings
         ]
-        counts = [(self.count("error"), "error"), (self.count("warning"), "warning")]
-        said = [counted(number, noun) for number, noun in counts if number] + [f"{n} info" for n in [self.count("info")] if n]
+        counts = {severity: self.count(severity) for severity in SEVERITIES}
+        said = [f"{count} info" if severity == "info" else counted(count, severity) for severity, count in counts.items() if count]
         total = f"{counted(self.pages, 'page')} checked"
         return "\n".join([*lines, f"{total}: {', '.join(said)}" if said else f"{total}, nothing to report"])
 

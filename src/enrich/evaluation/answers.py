@@ -225,15 +225,13 @@ def _read_file(file: Path, within: Folders | None) -> tuple[str, Iterator[tuple[
         name = loaded["name"] if isinstance(loaded.get("name"), str) else name
         loaded = loaded["pages"]
     if isinstance(loaded, dict):
-        return name, ((f"{file}, page {page!r}", _of_page(page, entry)) for page, entry in loaded.items())
+        # A page without anything may be empty.
+        pages = ((page, {} if entry is None else entry) for page, entry in loaded.items())
+        named = ((page, {**entry, "page": str(page)} if isinstance(entry, dict) else entry) for page, entry in pages)
+        return name, ((f"{file}, page {page!r}", entry) for page, entry in named)
     if isinstance(loaded, list):
         return name, ((f"{file}, entry {place}", entry) for place, entry in enumerate(loaded, 1))
     raise UserError("not a set of answers", where=str(file), do="write `pages:` with one entry for each page (docs/evaluation.md)")
-
-
-def _of_page(page: Any, entry: Any) -> Any:
-    given = {} if entry is None else entry
-    return {**given, "page": str(page)} if isinstance(given, dict) else given
 
 
 def _json_lines(text: str, file: Path) -> Iterator[tuple[str, Any]]:

@@ -443,7 +443,8 @@ def insights(page: PageSentences) -> dict[str, Any]:
     ranked.sort(key=lambda item: -item[0])  # stable: of equals the earlier one
     best: list[tuple[Candidate, str]] = []
     for _, candidate, kind in ranked:
-        is_new = len(best) < MAX_INSIGHTS and all(_overlap(candidate.terms, other.terms) < _ALIKE for other, _ in best)
+        shared = ((candidate.terms & other.terms, min(len(candidate.terms), len(other.terms))) for other, _ in best)
+        is_new = len(best) < MAX_INSIGHTS and not any(common and len(common) >= _ALIKE * smaller for common, smaller in shared)
         if is_new and _is_sober(candidate.text):
             best.append((candidate, kind))
     return {"insights": [{"type": kind, "evidence": _beginning(one.text, page), "text": one.text, **SCORES} for one, kind in best]}
@@ -464,12 +465,6 @@ def _beginning(sentence: str, page: PageSentences) -> str:
 def _is_sober(text: str) -> bool:
     """Whether `enrich check` reports no phrase in it: a sentence with one is true to its page, but nothing to put above it."""
     return next(phrases().matches(text), None) is None
-
-
-def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
-    """The share of the smaller one's terms that the other has too (0 to 1)."""
-    smaller = min(len(one), len(other))
-    return len(one & other) / smaller if smaller else 0.0
 
 
 def _judged(text: str, words: frozenset[str]) -> tuple[str, float]:
