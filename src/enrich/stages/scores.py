@@ -49,24 +49,28 @@ def rating_findings(ratings: Mapping[str, tuple[float, str]], index: PageIndex) 
 
     A small model's ratings of 24 pages were no judgement of their page, and nothing else about them was invalid.
     """
-    from enrich.stages import baseline  # only answers with ratings pay for its import
-
     found: dict[str, list[Finding]] = {name: [] for name in ratings}
     if all(reason.startswith(_OWN_REASONS) for _, reason in ratings.values()):
         return found
     empty = {name: problem for name, (_, reason) in ratings.items() if (problem := _without_content(name, reason, index))}
     scores, reasons = {score for score, _ in ratings.values()}, {reason for _, reason in ratings.values()}
-    page = baseline.PageSentences(index.title, index.description, index.written, index.visible)
-    usual = baseline.ratings(page, tuple(ratings))
+    usual = _usual(index, tuple(ratings)) if index.visible.words >= _FEWEST_WORDS else {}
     for name, (score, _) in ratings.items():
         problems: list[tuple[Literal["hard", "soft"], str]] = [("hard", empty[name])] if name in empty else []
         if len(ratings) >= _FEWEST_DIMENSIONS and len(scores) == 1:
             problems.append(("hard" if len(reasons) == 1 or empty else "soft", f"all {len(ratings)} dimensions got {score:g}"))
-        expected = usual[name]["score"]
-        if abs(score - expected) > _FAR and index.visible.words >= _FEWEST_WORDS:
-            problems.append(("hard", f"{score:g} is far from the {expected:g} that pages of this structure get"))
+        if name in usual and abs(score - usual[name]) > _FAR:
+            problems.append(("hard", f"{score:g} is far from the {usual[name]:g} that pages of this structure get"))
         found[name] = [Finding("rating", severity, message, f"ratings.{name}") for severity, message in problems]
     return found
+
+
+def _usual(index: PageIndex, dimensions: tuple[str, ...]) -> dict[str, float]:
+    """The baseline's ratings of the page."""
+    from enrich.stages import baseline  # only answers with ratings pay for its import
+
+    page = baseline.PageSentences(index.title, index.description, index.written, index.visible)
+    return {name: part["score"] for name, part in baseline.ratings(page, dimensions).items()}
 
 
 def _without_content(name: str, reason: str, index: PageIndex) -> str:
