@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from enrich.checks.report import PageFinding
+from enrich.stages.fields import is_missing
 from enrich.wiki import yaml12
 from enrich.wiki.field_map import RATINGS
 from enrich.wiki.frontmatter.edit import KEY_ORDER
@@ -105,10 +106,6 @@ def _expected(value: Any, kinds: Any) -> str:
     return next((f"a mapping whose `{name}` is {expected}" for name, expected in parts if expected), "")
 
 
-def _present(value: Any) -> bool:
-    return value is not None and value != "" and value != []
-
-
 # --- what is judged ---
 
 
@@ -116,7 +113,7 @@ def _values(page: Page, profile: Profile) -> Iterator[_Judged]:
     checks, front, keys = profile.checks, page.frontmatter, _keys()
     ours = {keys[0] for keys in page.file.fields.keys.values()} if page.file.fields.sidecars is None else set()
     for key in checks.required_keys:
-        if not _present(front.get(key)):
+        if is_missing(front.get(key)):
             yield (key,), "error", f"`{key}` is missing"
     for key, value in front.items():
         if key in checks.deprecated_keys:
@@ -124,7 +121,7 @@ def _values(page: Page, profile: Profile) -> Iterator[_Judged]:
         elif key not in KEY_ORDER and key not in checks.keys and key not in ours:
             yield (key,), checks.unknown_keys, f"unknown key `{key}`"
         kinds = keys["read"].get(key) or keys["other"].get(key)
-        if kinds and key not in ours and _present(value) and (expected := _expected(value, kinds)):
+        if kinds and key not in ours and not is_missing(value) and (expected := _expected(value, kinds)):
             yield (key,), "error" if key in keys["read"] else checks.key_types, f"`{key}` should be {expected}, and is {shown(value)}"
 
 
@@ -138,7 +135,7 @@ def _own_values(page: Page) -> Iterator[tuple[tuple[str, ...], str]]:
             named += [(f"{name}.{part}", value.get(part), kinds) for part, kinds in keys["ratings"].items()]
         for field, current, kinds in named:
             path = fields.path(field) or ()
-            if _present(current) and (expected := _expected(current, kinds)):
+            if not is_missing(current) and (expected := _expected(current, kinds)):
                 yield path, f"`{'.'.join(path)}` should be {expected}, and is {shown(current)}"
 
 
@@ -168,13 +165,13 @@ def _contradictions(page: Page, profile: Profile) -> Iterator[_Judged]:
     if re.search(r"^lastUpdated:[ \t]*[\"']", _head(page), re.MULTILINE):
         yield ("lastUpdated",), strict, "`lastUpdated` is a date and must be written without quotes"
     never = front.get("evergreen") is False
-    frequency = _present(front.get("update_frequency"))
+    frequency = not is_missing(front.get("update_frequency"))
     if never and frequency:
         yield ("evergreen",), strict, "`evergreen: false` says that the page is never updated, `update_frequency` says how often"
     if front.get("contentFormat") in ("table", "diagram") and not never and not frequency:
         said = f"a {front['contentFormat']} needs `update_frequency`, or `evergreen: false` if it is never updated"
         yield ("contentFormat",), "off" if checks.closed_lists == "off" else "warning", said
-    if _present(front.get("entityType")) and _present(front.get("numericId")) and checks.closed_lists != "off":
+    if not is_missing(front.get("entityType")) and not is_missing(front.get("numericId")) and checks.closed_lists != "off":
         yield ("numericId",), strict, "`entityType` and `numericId` together: the entity's own number counts, so leave `numericId` out"
 
 

@@ -231,7 +231,7 @@ class CalibrationMap(BaseModel):
 
     @property
     def question(self) -> tuple[str, str, str]:
-        """Whose answers it is about, as `Stage.asked_as` says it."""
+        """Which answers it is for: the `Stage.asked_as` of their stage."""
         return self.model, self.prompt, self.settings
 
     def applied(self, given: FieldAnswer) -> FieldAnswer:

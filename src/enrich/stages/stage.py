@@ -201,7 +201,7 @@ class Stage:
 
     @property
     def asked_as(self) -> tuple[str, str, str]:
-        """Whose answers its answers are like: model, prompt and settings."""
+        """What decides its answers, and so which calibration maps are for them: model, prompt and settings."""
         return self.model, self.prompt_hash, self.raw_settings_hash
 
     @cached_property
