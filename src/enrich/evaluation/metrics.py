@@ -25,8 +25,6 @@ from enrich.evaluation.statistics import (
     Floats,
     Resampling,
     Statistic,
-    absolute_error,
-    bias,
     deviation,
     mean,
     median,
@@ -227,7 +225,7 @@ def _insight_metrics(answers: AnswerSet, golden: AnswerSet | None, texts: Texts)
         yield f"insights.{score}.mean", mean, scored
         yield f"insights.{score}.spread", deviation, scored
         both = [(page, a.scores[score], b.scores[score]) for page, a, b in pairs if score in a.scores and score in b.scores]
-        yield f"insights.{score}.bias", bias, both
+        yield f"insights.{score}.bias", mean, [(page, mine - theirs) for page, mine, theirs in both]
         yield f"insights.{score}.rank", spearman, both
 
 
@@ -261,8 +259,10 @@ def _rating_metrics(answers: AnswerSet, golden: AnswerSet | None, typical: tuple
         yield f"ratings.{name}.inflation", inflation, ours
         yield f"ratings.{name}.above", mean, [(page, value > high) for page, value in ours]
         both = [(page, value, other) for page, value in ours if golden and (other := golden.of(page).ratings.get(name)) is not None]
-        for metric, statistic in (("mae", absolute_error), ("bias", bias), ("spearman", spearman), ("kappa", quadratic_kappa)):
-            yield f"ratings.{name}.{metric}", statistic, both
+        yield f"ratings.{name}.mae", mean, [(page, abs(value - other)) for page, value, other in both]
+        yield f"ratings.{name}.bias", mean, [(page, value - other) for page, value, other in both]
+        yield f"ratings.{name}.spearman", spearman, both
+        yield f"ratings.{name}.kappa", quadratic_kappa, both
 
 
 def common_insights(ones: AnswerSet, others: AnswerSet) -> Iterator[tuple[str, ScoredInsight, ScoredInsight]]:

@@ -111,16 +111,6 @@ def median(weights: Floats, x: Floats) -> Floats:
     return np.where(reached[:, -1] > 0, (low + high) / 2, np.nan)
 
 
-def absolute_error(weights: Floats, x: Floats, y: Floats) -> Floats:
-    """Mean absolute error."""
-    return mean(weights, abs(x - y))
-
-
-def bias(weights: Floats, x: Floats, y: Floats) -> Floats:
-    """Mean of x − y."""
-    return mean(weights, x - y)
-
-
 def spearman(weights: Floats, x: Floats, y: Floats) -> Floats:
     """Spearman's rank correlation, ties at their middle rank; not defined if either column is constant."""
     a, b = _ranks(weights, x), _ranks(weights, y)

@@ -6,7 +6,6 @@ A definition comes from this file, from an installed package (entry point `enric
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Callable, Collection, Mapping
@@ -24,7 +23,6 @@ from enrich.config import OWN_STAGES, Config, shipped_prompts
 from enrich.errors import AnswerError, UserError
 from enrich.files import SETTINGS_BYTES, read_text
 from enrich.grounding import PageIndex
-from enrich.llm.templates import Prompt
 from enrich.stages.fields import Check, FieldAnswer, blemish, checked_evidence, checked_value, plain_line, validated
 from enrich.stages.stage import OFFLINE, Stage, configured_stage, load_prompt, strict_schema
 from enrich.wiki.pages import Page, read_page
@@ -118,8 +116,7 @@ def further_stages(config: Config, wanted: Collection[str], system: str) -> list
         if name not in wanted or (offline and definition.rule is None and definition.offline is None):
             continue
         section = config.stages[name]
-        own = section.prompt or ("" if not os.path.lexists(config.root / "prompts" / f"{name}.md") else f"prompts/{name}.md")
-        prompt = load_prompt(config, name, own) if own else Prompt.of(definition.prompt, f"the prompt of the stage {name}")
+        prompt = load_prompt(config, name, section.prompt, definition.prompt)
         settings = {**section.model_dump(), **definition.settings(config)}
         stage = configured_stage(
             config,

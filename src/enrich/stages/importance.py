@@ -67,7 +67,7 @@ class Comparisons:
     def load(cls, config: Config, ranked: RankedList, pages: dict[str, str]) -> Comparisons:
         """The questions as the wiki configures them. Raises `UserError` for a prompt that cannot be used."""
         section = config.stages.importance
-        prompt = load_prompt(config, ranked.stage, None)
+        prompt = load_prompt(config, ranked.stage)
         temperature = section.temperature if section.temperature is not None else prompt.settings.temperature
         return cls(ranked, section.model or prompt.settings.model or config.llm.model, prompt, temperature, pages)
 

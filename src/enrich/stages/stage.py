@@ -224,7 +224,7 @@ def load_stages(config: Config, only: Sequence[str] = ()) -> list[Stage]:
     for name in only:
         if name not in known:
             raise UserError(f"unknown stage {name!r}", do=f"use one of {', '.join(known)}, or enable it in enrich.toml", exit_code=2)
-    system = load_prompt(config, "system", None).render()
+    system = load_prompt(config, "system").render()
     fields, dimensions = FieldMap.of(config), config.stages.ratings.dimensions
     off = [name for name in STAGES if all(fields.path(field) is None for field in fields_of(name, dimensions))]
     if unwritten := [name for name in only if name in off]:
@@ -246,7 +246,7 @@ def _stage(config: Config, name: str, system: str) -> Stage:
     dimensions = tuple(config.stages.ratings.dimensions)
     # The baseline knows no extras; it never replaces a model's insights.
     extras = () if config.llm.backend == OFFLINE else tuple(config.stages.insights.extras)
-    examples = load_prompt(config, "examples", None).render(task=name, dimensions=dimensions).strip()
+    examples = load_prompt(config, "examples").render(task=name, dimensions=dimensions).strip()
     variables: dict[str, Mapping[str, Any]] = {
         "summary": {"max_words": MAX_WORDS},
         "insights": {"max_insights": MAX_INSIGHTS, "examples": examples},
@@ -262,7 +262,7 @@ def _stage(config: Config, name: str, system: str) -> Stage:
         judge=judge_of(name, dimensions, extras),
         fields=fields_of(name, dimensions),
         noise=NOISE.get(name, 0.0),
-        addition=load_prompt(config, "insights-extras", None).render(extras=extras) if name == "insights" and extras else "",
+        addition=load_prompt(config, "insights-extras").render(extras=extras) if name == "insights" and extras else "",
     )
     maps = read_calibration(config) if name == "ratings" and stage.model != OFFLINE else ()
     return replace(stage, calibration={one.field: one for one in maps if one.question == stage.asked_as})
@@ -297,11 +297,11 @@ def configured_stage(config: Config, name: str, system: str, prompt: Prompt, *, 
     )
 
 
-def load_prompt(config: Config, name: str, named: str | None) -> Prompt:
-    """The wiki's prompt of this name, in the file `named` if one is; else the package's. Raises `UserError`."""
-    if named is not None:
-        return Prompt.load(config.root / named, config.folders)
-    own = config.root / "prompts" / f"{name}.md"
+def load_prompt(config: Config, name: str, named: str | None = None, defined: str | None = None) -> Prompt:
+    """The wiki's prompt of this name, in the file `named` if one is; else the text `defined`, else the package's. Raises `UserError`."""
+    own = config.root / (named or f"prompts/{name}.md")
     # A wiki may have only the prompts that it has changed.
     # A link or a pipe of that name is an error, not a reason to take another prompt.
-    return Prompt.load(own, config.folders) if os.path.lexists(own) else Prompt.load(shipped_prompts() / f"{name}.md")
+    if named or os.path.lexists(own):
+        return Prompt.load(own, config.folders)
+    return Prompt.load(shipped_prompts() / f"{name}.md") if defined is None else Prompt.of(defined, f"the prompt of the stage {name}")
