@@ -111,13 +111,12 @@ def report_html(evaluation: Evaluation) -> str:
 
 def _figures(evaluation: Evaluation, other: AnswerSet, label: str) -> list[Mapping[str, object]]:
     """The plots of each scored field; None for one with too little to draw."""
-    labels = ("answers", label)
     return [
         {
             "name": field.name,
-            "spread": distribution(field, labels, None if field.name in SCORES else evaluation.typical),
-            "pairs": scatter(field, labels) if len(field.pairs) >= _LEAST_PAIRS else None,
-            "relied": reliability(field, labels) if len(field.pairs) >= _LEAST_PAIRS and label == "golden" else None,
+            "spread": distribution(field, label, None if field.name in SCORES else evaluation.typical),
+            "pairs": scatter(field, label) if len(field.pairs) >= _LEAST_PAIRS else None,
+            "relied": reliability(field, label) if len(field.pairs) >= _LEAST_PAIRS and label == "golden" else None,
             "count": len(field.pairs),
         }
         for field in scored_fields(evaluation.answers, other)
@@ -205,10 +204,8 @@ class Plot:
     description: str
     across: str
     up: str
-    low_x: float
-    high_x: float
-    low_y: float
-    high_y: float
+    x_ends: tuple[float, float]
+    y_ends: tuple[float, float]
     ticks: Sequence[int]
     grid: Sequence[tuple[float, str]]
     square: bool = False
@@ -219,10 +216,10 @@ class Plot:
     dots: list[tuple[str, float, float, float]] = field(default_factory=list)
 
     def x(self, value: float) -> float:
-        return 34 + self._share(value, self.low_x, self.high_x) * 256
+        return 34 + self._share(value, *self.x_ends) * 256
 
     def y(self, value: float) -> float:
-        return 186 - self._share(value, self.low_y, self.high_y) * 176
+        return 186 - self._share(value, *self.y_ends) * 176
 
     def _share(self, value: float, low: float, high: float) -> float:
         room = (high - low) * 0.05 if self.square else 0.0  # between the ends of the axes and the border
@@ -247,7 +244,7 @@ def scored_fields(ours: AnswerSet, theirs: AnswerSet) -> Iterator[Scored]:
         yield Scored(name, 0.0, 10.0, tuple(rated.values()), tuple(others.values()), pairs)
 
 
-def distribution(scored: Scored, labels: tuple[str, str], typical: tuple[float, float] | None = None) -> Plot:
+def distribution(scored: Scored, label: str, typical: tuple[float, float] | None = None) -> Plot:
     """How the values are spread: the answers as bars, the other set as a line of steps. `typical`: a range to shade."""
     bins = max(1, round((scored.high - scored.low) / _STEP) + 1)
 
@@ -261,13 +258,11 @@ def distribution(scored: Scored, labels: tuple[str, str], typical: tuple[float, 
     steps = [(x + side * _STEP, share) for x, share in zip(middles, theirs, strict=False) for side in (-0.5, 0.5)]
     top = max((*ours, *theirs), default=1.0)
     return Plot(
-        f"Distribution of {scored.name}: {labels[0]} as bars, {labels[1]} as a line",
+        f"Distribution of {scored.name}: answers as bars, {label} as a line",
         scored.name,
         "",
-        scored.low - _STEP / 2,
-        scored.high + _STEP / 2,
-        0.0,
-        top * 1.08,
+        (scored.low - _STEP / 2, scored.high + _STEP / 2),
+        (0.0, top * 1.08),
         scored.ticks,
         [(top, f"{top:.0%}")],
         typical=typical,
@@ -276,19 +271,19 @@ def distribution(scored: Scored, labels: tuple[str, str], typical: tuple[float, 
     )
 
 
-def scatter(scored: Scored, labels: tuple[str, str]) -> Plot:
+def scatter(scored: Scored, label: str) -> Plot:
     """Each item's value in the other set (across) and in the answers (up); a dot's area grows with the items on it."""
-    plot = _square(scored, f"{scored.name} of the same items: {labels[1]} across, {labels[0]} up", labels[1], labels[0])
-    counts = Counter(scored.pairs).most_common()
-    most = max([6, *(count for _, count in counts[:1])])
-    plot.dots = [("dot", x, y, max(1.8, _LARGEST_DOT * sqrt(count / most))) for (x, y), count in counts]
+    plot = _square(scored, f"{scored.name} of the same items: {label} across, answers up", label, "answers")
+    counts = Counter(scored.pairs)
+    most = max(6, *counts.values())
+    plot.dots = [("dot", x, y, max(1.8, _LARGEST_DOT * sqrt(count / most))) for (x, y), count in counts.most_common()]
     return plot
 
 
-def reliability(scored: Scored, labels: tuple[str, str]) -> Plot:
+def reliability(scored: Scored, label: str) -> Plot:
     """For each value of the answers the mean of the other set with its 95 % range; on the diagonal the answers are reliable."""
-    description = f"Reliability of {scored.name}: what {labels[1]} says on average for each value of {labels[0]}"
-    plot = _square(scored, description, f"{labels[0]} say", f"{labels[1]}, on average")
+    description = f"Reliability of {scored.name}: what {label} says on average for each value of answers"
+    plot = _square(scored, description, "answers say", f"{label}, on average")
     width = max(_STEP, (scored.high - scored.low) / 10)
     bins: dict[int, list[tuple[float, float]]] = {}
     for theirs, ours in scored.pairs:
@@ -305,5 +300,5 @@ def reliability(scored: Scored, labels: tuple[str, str]) -> Plot:
 
 def _square(scored: Scored, description: str, across: str, up: str) -> Plot:
     """A plot with the field's scale on both axes."""
-    low, high, ticks = scored.low, scored.high, scored.ticks
-    return Plot(description, across, up, low, high, low, high, ticks, [(value, str(value)) for value in ticks], square=True)
+    ends, ticks = (scored.low, scored.high), scored.ticks
+    return Plot(description, across, up, ends, ends, ticks, [(value, str(value)) for value in ticks], square=True)
