@@ -65,8 +65,8 @@ _NO_PROSE = regex.compile(
 # Up to five words and a colon before the sentence proper, as in "Cost: each page is paid once.".
 _LABEL = regex.compile(r"(?:[^\s:,.;]+ ){0,4}[^\s:,.;]+: ")
 _SMALL_WORD = regex.compile(r" \p{Ll}")
-_CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_LETTERS = _CAPITALS + _CAPITALS.lower() + bytes(range(0x80, 0x100)) + b" "
+_CAPITAL = re.compile(r"[A-Z]")
+_NO_LETTER = re.compile(r"[^A-Za-z \x80-\U0010ffff]")
 _MAX_ODD = 0.4  # of the characters that are not spaces: digits, signs, marks
 _MIN_SMALL = 0.35  # of the words, in scripts with capitals: with fewer it is a heading or a list of names
 
@@ -172,11 +172,9 @@ def is_plain(text: str) -> bool:
     if _ODD.search(text) and _NO_PROSE.search(text):
         return False
     spaces = text.count(" ")
-    raw = text.encode("utf-8", "replace")
-    if len(raw.translate(None, _LETTERS)) > _MAX_ODD * (len(text) - spaces):
+    if len(_NO_LETTER.findall(text)) > _MAX_ODD * (len(text) - spaces):
         return False
-    capitals = len(raw) - len(raw.translate(None, _CAPITALS))
-    return capitals <= (1 - _MIN_SMALL) * spaces or len(_SMALL_WORD.findall(text)) >= _MIN_SMALL * spaces
+    return len(_CAPITAL.findall(text)) <= (1 - _MIN_SMALL) * spaces or len(_SMALL_WORD.findall(text)) >= _MIN_SMALL * spaces
 
 
 def _leans_back(text: str) -> bool:
