@@ -24,7 +24,7 @@ from enrich.errors import AnswerError, UserError
 from enrich.files import SETTINGS_BYTES, read_text
 from enrich.grounding import PageIndex
 from enrich.stages.fields import Check, FieldAnswer, blemish, checked_evidence, checked_value, plain_line, validated
-from enrich.stages.stage import OFFLINE, Stage, configured_stage, load_prompt, strict_schema
+from enrich.stages.stage import OFFLINE, load_prompt, strict_schema
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.profile import Profile, load_profile
 from enrich.wiki.wiki import page_files
@@ -107,31 +107,26 @@ def definitions(config: Config) -> dict[str, StageDefinition]:
     return found
 
 
-def further_stages(config: Config, wanted: Collection[str], system: str) -> list[Stage]:
-    """The further stages of `wanted`; offline, those that need no model. Raises `UserError`."""
-    found = []
+def further_parts(config: Config, wanted: Collection[str]) -> dict[str, dict[str, Any]]:
+    """What is particular to each of the further stages of `wanted`; offline, to those that need no model. Raises `UserError`."""
+    found = {}
     profile = load_profile(config.wiki.profile, config.root, config.folders)
+    offline = config.llm.backend == OFFLINE
     for name, definition in definitions(config).items():
-        offline = config.llm.backend == OFFLINE
         if name not in wanted or (offline and definition.rule is None and definition.offline is None):
             continue
         section = config.stages[name]
-        prompt = load_prompt(config, name, section.prompt, definition.prompt)
         settings = {**section.model_dump(), **definition.settings(config)}
-        stage = configured_stage(
-            config,
-            name,
-            system,
-            prompt,
-            variables=settings,
-            schema=strict_schema(definition.answer),
-            judge=partial(definition.judge, settings),
-            fields=tuple(definition.fields),
-            noise=definition.noise,
-            applies=definition.applies,
-            rule=partial(_without_model, definition, profile, offline),
-        )
-        found.append(stage)
+        found[name] = {
+            "prompt": load_prompt(config, name, section.prompt, definition.prompt),
+            "variables": settings,
+            "schema": strict_schema(definition.answer),
+            "judge": partial(definition.judge, settings),
+            "fields": tuple(definition.fields),
+            "noise": definition.noise,
+            "applies": definition.applies,
+            "rule": partial(_without_model, definition, profile, offline),
+        }
     return found
 
 

@@ -231,18 +231,19 @@ def load_stages(config: Config, only: Sequence[str] = ()) -> list[Stage]:
         what = f"the field of the stage {unwritten[0]!r} is off: its answer would be kept nowhere"
         raise UserError(what, where="[fields] in enrich.toml", do="name a key for it", exit_code=2)
     names = [name for name in known if config.stages[name].enabled and name not in off and (not only or name in only)]
-    found = [_stage(config, name, system) for name in names if name in STAGES]
+    parts = {name: _parts(config, name) for name in names if name in STAGES}
     if config.stages.further():
-        from enrich.stages.definition import further_stages
+        from enrich.stages.definition import further_parts
 
-        found += further_stages(config, names, system)
-    if unanswered := [name for name in only if name in names and name not in (stage.name for stage in found)]:
+        parts |= further_parts(config, names)
+    if unanswered := [name for name in only if name in names and name not in parts]:
         what = f"the offline backend has no answer to the stage {unanswered[0]!r}"
         raise UserError(what, do='set `backend = "openai"` under [llm] in enrich.toml, or give --backend openai', exit_code=2)
-    return found
+    return [_configured(config, name, system, **parts[name]) for name in names if name in parts]
 
 
-def _stage(config: Config, name: str, system: str) -> Stage:
+def _parts(config: Config, name: str) -> dict[str, Any]:
+    """What is particular to one of the three stages of every wiki."""
     dimensions = tuple(config.stages.ratings.dimensions)
     # The baseline knows no extras; it never replaces a model's insights.
     extras = () if config.llm.backend == OFFLINE else tuple(config.stages.insights.extras)
@@ -252,23 +253,18 @@ def _stage(config: Config, name: str, system: str) -> Stage:
         "insights": {"max_insights": MAX_INSIGHTS, "examples": examples},
         "ratings": {"dimensions": dimensions, "examples": examples},
     }
-    stage = configured_stage(
-        config,
-        name,
-        system,
-        load_prompt(config, name, config.stages[name].prompt),
-        variables=variables[name],
-        schema=strict_schema(answer_model(name, dimensions, extras)),
-        judge=judge_of(name, dimensions, extras),
-        fields=fields_of(name, dimensions),
-        noise=NOISE.get(name, 0.0),
-        addition=load_prompt(config, "insights-extras").render(extras=extras) if name == "insights" and extras else "",
-    )
-    maps = read_calibration(config) if name == "ratings" and stage.model != OFFLINE else ()
-    return replace(stage, calibration={one.field: one for one in maps if one.question == stage.asked_as})
+    return {
+        "prompt": load_prompt(config, name, config.stages[name].prompt),
+        "variables": variables[name],
+        "schema": strict_schema(answer_model(name, dimensions, extras)),
+        "judge": judge_of(name, dimensions, extras),
+        "fields": fields_of(name, dimensions),
+        "noise": NOISE.get(name, 0.0),
+        "addition": load_prompt(config, "insights-extras").render(extras=extras) if name == "insights" and extras else "",
+    }
 
 
-def configured_stage(config: Config, name: str, system: str, prompt: Prompt, *, noise: float, **parts: Any) -> Stage:
+def _configured(config: Config, name: str, system: str, *, prompt: Prompt, noise: float, **parts: Any) -> Stage:
     """A stage with the settings that configuration and prompt give it; `noise` is its own threshold."""
     section = config.stages[name]
     offline = config.llm.backend == OFFLINE
@@ -283,7 +279,7 @@ def configured_stage(config: Config, name: str, system: str, prompt: Prompt, *, 
         )
     if method != SAMPLE:
         parts["judge"] = measured(parts["judge"])
-    return Stage(
+    stage = Stage(
         name=name,
         system=system,
         prompt=prompt,
@@ -295,6 +291,8 @@ def configured_stage(config: Config, name: str, system: str, prompt: Prompt, *, 
         samples=1 if offline else section.samples,
         noise=noise if section.noise is None else section.noise,
     )
+    maps = read_calibration(config) if name == "ratings" and not offline else ()
+    return replace(stage, calibration={one.field: one for one in maps if one.question == stage.asked_as})
 
 
 def load_prompt(config: Config, name: str, named: str | None = None, defined: str | None = None) -> Prompt:
