@@ -13,15 +13,25 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from tests.fake_server import FakeServer, Script
 
-# A failure is about the change at hand, so all runs draw the same cases; `pytest --hypothesis-profile explore` draws new ones.
-settings.register_profile("repeatable", derandomize=True, deadline=None)
-settings.register_profile("explore", deadline=None, max_examples=1000)
+# A failure is about the change at hand, so all runs draw the same cases; `pytest --hypothesis-profile explore` draws new ones. How long drawing
+# takes depends on the machine's load and is no failure.
+_ANY_SPEED: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("repeatable", derandomize=True, **_ANY_SPEED)
+settings.register_profile("explore", max_examples=1000, **_ANY_SPEED)
 # `make fuzz`: new cases each time, and many.
-settings.register_profile("fuzz", deadline=None, max_examples=10_000, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile("fuzz", max_examples=10_000, print_blob=True, **_ANY_SPEED)
 settings.load_profile("repeatable")
+
+
+def pytest_sessionstart() -> None:
+    """Hypothesis also draws constants of our modules that are loaded at that moment: which ones depends on the tests that ran before."""
+    if settings().derandomize:
+        providers.is_local_module_file = lambda path: False
+
 
 SAMPLE = Path(__file__).resolve().parents[2] / "shared" / "wiki-sample"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from enrich.config import load_config
 from enrich.errors import EnrichError
@@ -102,7 +102,6 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(mutations=MUTATIONS)
 def test_a_damaged_file_gives_a_value_or_one_of_our_errors(made: DemoWiki, name: str, mutations: list[tuple[str, int, str | int]]) -> None:
     pattern, read = READERS[name]
@@ -135,7 +134,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-@settings(max_examples=8 if settings().max_examples <= 100 else 300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8 if settings().max_examples <= 100 else 300)
 @given(mutations=MUTATIONS)
 def test_commands_on_a_damaged_file_end_as_documented(made: DemoWiki, name: str, mutations: list[tuple[str, int, str | int]]) -> None:
     pattern, commands = COMMANDS[name]

@@ -11,7 +11,7 @@ import tomllib
 from typing import Any
 
 import tomlkit
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enrich.wiki.frontmatter.cuts import value_at
@@ -62,7 +62,7 @@ def _removed(before: str, after: str) -> str:
     return before[start : len(before) - end]
 
 
-@settings(max_examples=max(1400, settings.default.max_examples), suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=max(1400, settings.default.max_examples))
 @given(heads(), st.sampled_from(CHANGES))
 def test_random_frontmatter(head: str, changes: dict[tuple[str, ...], Any]) -> None:
     page = f"+++\n{head}+++\n{BODY}"
@@ -80,7 +80,7 @@ def test_random_frontmatter(head: str, changes: dict[tuple[str, ...], Any]) -> N
     assert edit(after, changes) == after
 
 
-@settings(max_examples=max(600, settings.default.max_examples), suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=max(600, settings.default.max_examples))
 @given(st.sampled_from(ROOT), st.sampled_from(TABLES), st.sampled_from(CHANGES[:5]), MUTATIONS)
 def test_damaged_frontmatter(root: str, table: str, changes: dict[tuple[str, ...], Any], mutations: list[Any]) -> None:
     raw = mutated((root + table).format(c="").encode(), mutations)

@@ -35,7 +35,7 @@ BODY = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6), BODY)
 def test_facts_and_records_survive_a_round_trip_through_json(frontmatter: dict[str, object], body: list[str]) -> None:
     # JSON is YAML, so this frontmatter says exactly what was drawn.

@@ -68,7 +68,7 @@ def test_it_is_what_the_definition_says(seed: int, rows: int, monkeypatch: pytes
     assert computed(texts, groups) == expected
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.lists(st.sampled_from([f"{word}{word}{word}" for word in "abcdefghijklmnopqr"] + ["an", "it"]), max_size=40), max_size=9)
 )

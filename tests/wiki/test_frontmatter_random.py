@@ -214,7 +214,7 @@ EXPLAINED = [
 def test_no_wrong_value_and_no_stray_byte() -> None:
     counts: Counter[str] = Counter()
 
-    @settings(max_examples=CASES, derandomize=not FUZZ, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=CASES, derandomize=not FUZZ, suppress_health_check=list(HealthCheck), database=None)
     @given(
         heads(), changes, st.sampled_from(["\n", "\n", "\r\n", "\r"]), st.sampled_from(["", "\ufeff"]), st.sampled_from(["", "", "", "  "])
     )
