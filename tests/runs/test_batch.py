@@ -277,8 +277,9 @@ def _killed(wiki: DemoWiki, step: int) -> int:
     return killed_child(step, ["--wiki", str(wiki.root), "run", "--engine", "batch", "--wait"], prepare)
 
 
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_killed_at_each_step(tmp_path: Path, serve: Serve) -> None:
+def test_killed_at_each_step(tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enrich.runs.batch._LISTED_SECONDS", 0.0)  # this server lists a batch at once
+
     def model(seen: Seen) -> Act:
         # The page is asked about twice: its first summary is not supported.
         parts = honest_parts(seen)
