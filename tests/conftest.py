@@ -30,7 +30,7 @@ settings.load_profile("repeatable")
 def pytest_sessionstart() -> None:
     """Hypothesis also draws constants of our modules that are loaded at that moment: which ones depends on the tests that ran before."""
     if settings().derandomize:
-        providers.is_local_module_file = lambda path: False
+        providers.is_local_module_file = lambda path: False  # type: ignore[assignment, attr-defined]
 
 
 SAMPLE = Path(__file__).resolve().parents[2] / "shared" / "wiki-sample"
