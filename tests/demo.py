@@ -66,6 +66,26 @@ class Result:
         return json.loads(self.out)
 
 
+def called(folder: Path, env: Mapping[str, str], arguments: Sequence[str]) -> Result:
+    """Run the command line in a folder, in this process: only its outcome counts, and it is much faster."""
+    out, err = io.StringIO(), io.StringIO()
+    before, here = dict(os.environ), Path.cwd()
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(folder)
+    code: object = 0
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            main(list(arguments))
+    except SystemExit as end:
+        code = end.code
+    finally:
+        os.chdir(here)
+        os.environ.clear()
+        os.environ.update(before)
+    return Result(code if isinstance(code, int) else 1, out.getvalue(), err.getvalue())
+
+
 class DemoWiki:
     """A wiki of `pages` parks in `root`; `server` (a base URL) is the server that `enrich` asks, None means the offline backend."""
 
@@ -109,23 +129,8 @@ class DemoWiki:
         return env | more
 
     def enrich(self, *arguments: str, **env: str) -> Result:
-        """Run the command line in the wiki's folder, in this process: only its outcome counts, and it is much faster."""
-        out, err = io.StringIO(), io.StringIO()
-        before, now, here = dict(os.environ), self.env(**env), Path.cwd()
-        os.environ.clear()
-        os.environ.update(now)
-        os.chdir(self.root)
-        code: object = 0
-        try:
-            with redirect_stdout(out), redirect_stderr(err):
-                main(list(arguments))
-        except SystemExit as end:
-            code = end.code
-        finally:
-            os.chdir(here)
-            os.environ.clear()
-            os.environ.update(before)
-        return Result(code if isinstance(code, int) else 1, out.getvalue(), err.getvalue())
+        """Run the command line in the wiki's folder."""
+        return called(self.root, self.env(**env), arguments)
 
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -227,36 +232,48 @@ def default_signals() -> None:
 KILLED = 137
 
 
-def killed_child(step: int, arguments: Sequence[str], prepare: Callable[[Callable[[], None]], None]) -> int:
-    """The exit code of a command in a forked child that dies (`KILLED`) right before its `step`-th counted event; -1: it is not killed.
-
-    `prepare` is called in the child and arranges that each event calls the function it is given.
-    """
+def forked(act: Callable[[], None], output: int) -> int:
+    """The id of a forked child that calls `act`, which may call the command line, and writes to the file descriptor `output`."""
     sys.stdout.flush()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # other threads do not survive a fork: none of them is needed
         child = os.fork()
     if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return child
+    code: object = 99
     try:
-        seen = 0
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for number in (1, 2):
+            os.dup2(output, number)
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8") for number in (1, 2))
+        act()
+        code = 0
+    except SystemExit as error:
+        code = error.code
+    finally:
+        sys.stdout.flush()
+        os._exit(code if isinstance(code, int) else 1)
 
-        def count() -> None:
-            nonlocal seen
-            if seen == step:
-                os._exit(KILLED)
-            seen += 1
 
-        null = os.open(os.devnull, os.O_RDWR)
-        os.dup2(null, 1)
-        os.dup2(null, 2)
+def killed_child(step: int, arguments: Sequence[str], prepare: Callable[[Callable[[], None]], None]) -> int:
+    """The exit code of a command in a forked child that dies (`KILLED`) right before its `step`-th counted event; -1: it is not killed.
+
+    `prepare` is called in the child and arranges that each event calls the function it is given.
+    """
+    seen = 0
+
+    def count() -> None:
+        nonlocal seen
+        if seen == step:
+            os._exit(KILLED)
+        seen += 1
+
+    def act() -> None:
         prepare(count)
         main(list(arguments))
-        os._exit(0)
-    except SystemExit as error:
-        os._exit(error.code if isinstance(error.code, int) else 1)
-    finally:
-        os._exit(99)
+
+    with Path(os.devnull).open("w") as null:
+        return os.waitstatus_to_exitcode(os.waitpid(forked(act, null.fileno()), 0)[1])
 
 
 def honest_parts(seen: Seen, score: float = 4.5) -> dict[str, Any]:

@@ -6,14 +6,13 @@ import json
 import os
 import pty
 import re
-import select
-import subprocess
-import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.demo import DemoWiki
+from enrich.cli.main import main
+from tests.demo import DemoWiki, forked
 
 # ESC ] 0 sets the window's title; C1 CSI and OSC; directions that reorder what is shown; a carriage return hides what is before it.
 EVIL = "x\x1b]0;owned\x07y\x9b31m\x9d0;z\x9c\u202egnp\u2066.exe\u2069\x7f\x08"
@@ -39,27 +38,20 @@ def wiki(tmp_path: Path) -> DemoWiki:
 
 
 def on_a_terminal(wiki: DemoWiki, *arguments: str) -> str:
+    def act() -> None:
+        os.chdir(wiki.root)
+        os.environ.clear()
+        os.environ.update(wiki.env(TERM="xterm", COLUMNS="100"))
+        main(list(arguments))
+
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "enrich", *arguments],
-        cwd=wiki.root,
-        env=wiki.env(TERM="xterm", COLUMNS="100"),
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=theirs,
-    )
+    child = forked(act, theirs)
     os.close(theirs)
     found = b""
-    while select.select([ours], [], [], 60)[0]:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:
-            break
-        if not part:
-            break
-        found += part
-    process.wait(30)
-    os.close(ours)
+    with os.fdopen(ours, "rb", buffering=0) as shown, suppress(OSError):  # Linux reports the end of a terminal as an error
+        while part := shown.read(65536):
+            found += part
+    os.waitpid(child, 0)
     return found.decode("utf-8")
 
 

@@ -4,7 +4,7 @@ Usage:
     python tests/golden/record.py [NAME …]           compare the scenarios whose names contain NAME; exit 1 if any differs
     python tests/golden/record.py --write [NAME …]   record them again
 
-The program is used through `python -m enrich` only, so that its code can be reorganised freely. Documents are stored as tables of short
+The program is used through its command line only, so that its code can be reorganised freely. Documents are stored as tables of short
 cells: numbers, names and hashes, never text. Message wording, clocks, run ids, ports and temporary paths are masked (see `masked`).
 """
 
@@ -16,7 +16,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +31,7 @@ ROOT = HERE.parents[1]
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
+from tests.demo import Result, called  # noqa: E402
 from tests.fake_server import Act, FakeServer, Seen, completion, invalid_json, refusal, schema_invalid  # noqa: E402
 
 SAMPLE = ROOT.parent / "shared" / "wiki-sample"
@@ -193,9 +193,8 @@ class Wiki:
         self.pages = [item["page"] for item in self.call("plan", "--json")["states"]]
         self.pages = list(dict.fromkeys(self.pages))
 
-    def start(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[bytes]:
-        command = [sys.executable, "-m", "enrich", *arguments]
-        return subprocess.run(command, cwd=self.root, env=self.env | env, capture_output=True, stdin=subprocess.DEVNULL, timeout=240)
+    def start(self, *arguments: str, **env: str) -> Result:
+        return called(self.root, self.env | env, arguments)
 
     def note(self, title: str, value: Any) -> None:
         self.seen[f"{len(self.seen) + 1:02} {title}"] = value
@@ -212,9 +211,9 @@ class Wiki:
         """Run a command that prints one JSON document; note its exit code and the document, and return the document."""
         done = self.start(*arguments, **env)
         try:
-            document = json.loads(done.stdout)
+            document = json.loads(done.out)
         except ValueError:
-            raise AssertionError(f"{arguments}: no JSON document; exit {done.returncode}\n{done.stderr.decode()}") from None
+            raise AssertionError(f"{arguments}: no JSON document; exit {done.exit}\n{done.err}") from None
         shown = masked({key: value for key, value in document.items() if key not in drop}, str(self.root))
         if arguments[0] == "check":
             # How old an insight is depends on today.
@@ -224,16 +223,16 @@ class Wiki:
             shown["issues"] = [{**issue, "text": "…"} for issue in shown["issues"] if issue["kind"] != "Stale"]
             shown["update"] = {"every": (shown["update"] or {}).get("every")}
             (shown["record"] or {}).pop("recommendedScore", None)  # depends on the clock: `build --now` has it
-        self.note(" ".join(arguments), {"exit": done.returncode, **summary(shown)})
+        self.note(" ".join(arguments), {"exit": done.exit, **summary(shown)})
         return document
 
     def text(self, *arguments: str) -> None:
         """Note which pages and fields a text for people names; its wording is free."""
         done = self.start(*arguments)
-        words = set(re.findall(r"[\w./-]+", done.stdout.decode()))
+        words = set(re.findall(r"[\w./-]+", done.out))
         fields = {"llmSummary", "insights", "ratings", "quality", "novelty", "rigor", "actionability", "completeness"}
         named = {
-            "exit": done.returncode,
+            "exit": done.exit,
             "pages": sha([page for page in self.pages if page in words]),
             "fields": " ".join(sorted(words & fields)),
         }
@@ -241,9 +240,9 @@ class Wiki:
 
     def error(self, title: str, *arguments: str, **env: str) -> None:
         done = self.start(*arguments, "--json", **env)
-        document = json.loads(done.stdout)
+        document = json.loads(done.out)
         keys = {key: sorted(inner) if isinstance(inner, dict) else "" for key, inner in document.items()}
-        self.note(f"error: {title}", {"exit": done.returncode, "keys": json.dumps(keys)})
+        self.note(f"error: {title}", {"exit": done.exit, "keys": json.dumps(keys)})
 
     def files(self, when: str) -> None:
         """Note the bytes of all pages and data, the lock's lines and the proposals, as far as they changed since the last time."""
@@ -274,7 +273,7 @@ class Wiki:
 
     def proposed(self) -> list[tuple[str, str]]:
         """(page, field) of what waits for a decision."""
-        document = json.loads(self.start("diff", "--json").stdout)
+        document = json.loads(self.start("diff", "--json").out)
         return [(page["page"], field["field"]) for page in document["pages"] for field in page["fields"]]
 
 
