@@ -14,7 +14,7 @@ from enrich.review.lock import LockFile, Question
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.review.propose import StageAnswer, propose
 from enrich.review.views import PageView, page_views
-from enrich.stages.stage import load_stages
+from enrich.stages.stage import Stage, load_stages
 from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki
 from tests.demo import DemoWiki, Result
@@ -92,6 +92,11 @@ INSIGHTS = {
 }
 
 
+def stages(workspace: Wiki) -> list[Stage]:
+    """For `shared`: reading a wiki's prompts takes longer than all else that is done for one page."""
+    return load_stages(workspace.config)
+
+
 def answer(workspace: Wiki, page_id: str, answers: Mapping[str, Any]) -> list[FieldChange]:
     """Leave the proposal that these stages' answers (JSON data) make for a page."""
     page = read_page(workspace.by_id[page_id])
@@ -107,7 +112,7 @@ def answer(workspace: Wiki, page_id: str, answers: Mapping[str, Any]) -> list[Fi
             asked=ASKED,
             run="run-1",
         )
-        for stage in load_stages(workspace.config)
+        for stage in workspace.shared(stages)
         if stage.name in answers
     ]
     return propose(workspace, workspace.shared(LockFile).read(), page, given)[0]
