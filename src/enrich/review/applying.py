@@ -268,15 +268,15 @@ def _with_quality(wiki: Wiki, page: Page, changes: Sequence[FieldChange]) -> lis
 def recover(wiki: Wiki) -> int:
     """Resolve what an interrupted apply left: intents whose value is on the page are ours, the others are void. Returns their number."""
     lock_file = wiki.shared(LockFile)
-    if not lock_file.may_hold_intents():
+    if not lock_file.read().interrupted:
         return 0
     with lock_file.writing():
         lock = lock_file.read()
-        pages = {entry.page: page_of(wiki, entry.page) for entry in lock if entry.intent}
         updates: dict[Key, LockEntry | None] = {}
-        for key in {(entry.page, entry.stage) for entry in lock if entry.page in pages}:
-            page = pages[key[0]]
-            valid = lock.entry(*key, page) if page else None
-            updates[key] = replace(valid, intent=False) if valid else None
+        for name in lock.interrupted:
+            page = page_of(wiki, name)
+            for stage in {entry.stage for entry in lock.of(name)}:
+                valid = lock.entry(name, stage, page) if page else None
+                updates[name, stage] = replace(valid, intent=False) if valid else None
         lock_file.update(updates)
     return len(updates)

@@ -189,7 +189,8 @@ def pending(wiki: Wiki, names: Sequence[str]) -> list[Proposal]:
 def each_pending(wiki: Wiki, names: Sequence[str]) -> Iterator[Proposal]:
     """The same, one at a time."""
     store = wiki.shared(ProposalStore)
-    removed = [page for page in names or store.removed() if page in store.removed()]
+    gone = store.removed()
+    removed = [page for page in names or gone if page in gone]
     others = [name for name in names if name not in removed]
     found = wiki.select(others) if others or not names else []
     yield from store.each([*(file.id for file in found), *removed])

@@ -25,7 +25,7 @@ from pydantic import Field, TypeAdapter
 from enrich.config import PAGE_SUFFIXES
 from enrich.errors import UserError
 from enrich.files import LOCK_BYTES, PageMoved, locked, names_in, open_file, remove_file, replace_own_file, write_atomically
-from enrich.review.lock_rows import LARGEST_WHOLE, LockRows, json_row, part_of, rows_of
+from enrich.review.lock_rows import LARGEST_WHOLE, LockRows, json_row, part_of
 from enrich.stages.fields import INSIGHTS, SUMMARY, current_value, is_missing, value_hash
 from enrich.stages.stage import OFFLINE, Stage
 from enrich.text import JSON_ESCAPES
@@ -219,6 +219,11 @@ class Lock:
             self._last = page, self._rows.of(page) if self._rows is not None else []
         return self._last[1]
 
+    @property
+    def interrupted(self) -> set[str]:
+        """The pages that an interrupted apply wrote, or was about to write."""
+        return self._rows.interrupted if self._rows is not None else set()
+
     def entries(self, page: str, stage: str) -> list[LockEntry]:
         """All entries of (page, stage): none or one, except after a crash or a merge."""
         return [entry for entry in self.of(page) if entry.stage == stage]
@@ -330,13 +335,6 @@ class LockFile:
         if os.path.lexists(self.parts):
             found += [self.parts / name for name in sorted(names_in(self.parts, self._within)) if name.endswith(".jsonl")]
         return found
-
-    def may_hold_intents(self) -> bool:
-        """False if an interrupted apply cannot have left any; much cheaper than `read`. Raises nothing."""
-        try:
-            return any(b'"intent"' in row for file in self.files() for _, row in rows_of(file, self._within, self.largest))
-        except (UserError, OSError):
-            return False
 
     def writing(self) -> AbstractContextManager[None]:
         """Hold the mutex: one process at a time changes pages and lock."""

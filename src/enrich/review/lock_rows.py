@@ -35,11 +35,13 @@ def part_of(page: str) -> str:
     return f"{crc32(page.encode('utf-8', 'surrogatepass')) % PARTS:x}.jsonl"
 
 
-def rows_of(path: Path, within: Folders, most: int = LOCK_BYTES) -> Iterator[tuple[str, bytes]]:
-    """(place, row) of each row of a committed JSON-lines file of ours, one at a time: that of a large wiki has a gigabyte.
+def parsed_rows(
+    path: Path, parse: Callable[[bytes], Parsed], within: Folders, *, most: int = LOCK_BYTES, what: str, do: str
+) -> Iterator[Parsed]:
+    """The rows of a committed JSON-lines file of ours, each read by `parse`, one at a time: that of a large wiki has a gigabyte.
 
-    Blank rows and the marks of a merge are left out, and both sides of the merge stay. A file that is not there has no rows. Raises
-    `UserError` if it cannot be read or has more than `most` bytes.
+    Blank rows and the marks of a merge are left out, and both sides of the merge stay. A file that is not there has no rows. Raises `UserError` if it
+    cannot be read or has more than `most` bytes, and (`what`, `do`) with the line of a row that `parse` refuses.
     """
     try:
         with os.fdopen(open_file(path, os.O_RDONLY, within, own=False), "rb") as handle:
@@ -47,22 +49,14 @@ def rows_of(path: Path, within: Folders, most: int = LOCK_BYTES) -> Iterator[tup
                 raise OSError(errno.EOVERFLOW, f"larger than {most // 1_000_000} MB", str(path))
             for number, row in enumerate(iter(lambda: handle.readline(most), b""), 1):
                 if row.strip() and not row.startswith(_CONFLICT_MARKS):
-                    yield f"{path}:{number}", row
+                    try:
+                        yield parse(row)
+                    except (ValueError, RecursionError):  # pydantic's errors are among them
+                        raise UserError(what, where=f"{path}:{number}", do=do) from None
     except FileNotFoundError:
         return
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", where=str(path), do="restore it from version control") from None
-
-
-def parsed_rows(
-    path: Path, parse: Callable[[bytes], Parsed], within: Folders, *, most: int = LOCK_BYTES, what: str, do: str
-) -> Iterator[Parsed]:
-    """The rows of such a file, read by `parse`. Raises `UserError` (`what`, `do`) that names the line of one that it refuses."""
-    for place, row in rows_of(path, within, most):
-        try:
-            yield parse(row)
-        except (ValueError, RecursionError):  # pydantic's errors are among them
-            raise UserError(what, where=place, do=do) from None
 
 
 def json_row(shape: TypeAdapter[Any], entry: Any) -> str:
@@ -72,6 +66,7 @@ def json_row(shape: TypeAdapter[Any], entry: Any) -> str:
 
 class LockRows:
     """The places of each page's rows in the files, which stay open. `known`: the wiki's pages by id. `largest`: more bytes are no lock.
+    `interrupted`: the pages with an intent.
 
     Raises `UserError` that names the line for a row that does not name its page, and `OSError`.
     """
@@ -84,6 +79,7 @@ class LockRows:
         # (number of the file, start, end) of each run of a page's rows, one after the other
         self._places: dict[str, tuple[int, ...]] = {}
         self._loose: set[str] = set()
+        self.interrupted: set[str] = set()
         for file in files:
             handle = open_file(file, os.O_RDONLY, within, own=False)
             finalize(self, os.close, handle)
@@ -155,9 +151,10 @@ class LockRows:
                 self._shape.validate_json(row)
             except ValueError:
                 return "", b""  # an intent that was cut off: its page was not touched
-        page: str = self._parsed(row, number, at).page
-        self._loose.add(page)
-        return page, b""
+        entry = self._parsed(row, number, at)
+        self._loose.add(entry.page)
+        self.interrupted |= {entry.page} if entry.intent else set()
+        return entry.page, b""
 
     def _add(self, page: str, number: int, start: int, end: int) -> None:
         if not page:
