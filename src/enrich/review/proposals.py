@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -231,11 +232,11 @@ class Proposal:
     def change(self, name: str) -> FieldChange | None:
         return next((change for change in self.changes if change.field == name), None)
 
-    def with_changes(self, changes: Iterable[FieldChange]) -> Proposal:
-        """The proposal with these in place of its changes of the same fields; new ones after the others."""
+    def with_changes(self, changes: Iterable[FieldChange], seen: Mapping[str, str] = MappingProxyType({})) -> Proposal:
+        """The proposal with these in place of its changes of the same fields; new ones after the others. `seen`: the line marks of their texts."""
         merged = {change.field: change for change in self.changes}
         merged.update((change.field, change) for change in changes)
-        return replace(self, changes=tuple(merged.values()))
+        return replace(self, changes=tuple(merged.values()), seen={**self.seen, **seen})
 
     def without(self, fields: Collection[str]) -> Proposal:
         return replace(self, changes=tuple(change for change in self.changes if change.field not in fields))

@@ -25,7 +25,6 @@ from enrich.review.lock_rows import parsed_rows
 from enrich.review.proposals import NEEDS_LOOK, FieldChange, Proposal, ProposalStore
 from enrich.review.views import FieldView, PageView, finding_name, lines_text, value_text
 from enrich.stages.fields import current_value, same, value_hash
-from enrich.text import JSON_ESCAPES
 from enrich.wiki.git import NoHistory, history
 from enrich.wiki.pages import parse_page, read_page
 from enrich.wiki.wiki import Wiki
@@ -52,13 +51,10 @@ def write_held(wiki: Wiki, proposals: Iterable[Proposal]) -> None:
     merged: dict[str, Proposal] = {}
     for proposal in proposals:
         before = merged.get(proposal.page)
-        merged[proposal.page] = (
-            replace(before.with_changes(proposal.changes), seen={**before.seen, **proposal.seen}) if before else proposal
-        )
+        merged[proposal.page] = before.with_changes(proposal.changes, proposal.seen) if before else proposal
     rows = [json.dumps(one.document(), ensure_ascii=False) + "\n" for _, one in sorted(merged.items()) if one.changes]
     if rows:
-        text = "".join(rows).encode("utf-8", JSON_ESCAPES).decode("utf-8")
-        write_text_atomically(held_file(wiki), text, within=wiki.config.folders)
+        write_text_atomically(held_file(wiki), "".join(rows), within=wiki.config.folders)
     else:
         remove_file(held_file(wiki), wiki.config.folders)
 
@@ -86,7 +82,7 @@ def _propose_again(wiki: Wiki, held: Iterable[Proposal], *, over: bool) -> None:
             base = store.get(proposal.page) or replace(proposal, changes=())
             changes = [change for change in proposal.changes if over or base.change(change.field) is None]
             if changes:
-                store.put(replace(base.with_changes(changes), seen={**proposal.seen, **base.seen}))
+                store.put(base.with_changes(changes, proposal.seen))
 
 
 def applied_since(wiki: Wiki, revision: str) -> list[Proposal]:
