@@ -340,7 +340,7 @@ def read_form(text: str) -> dict[str, Any] | None:
     return {str(key): value for key, value in data.items()}
 
 
-def edited(change: FieldChange, form: Any, page: Page, *, by: str, when: str, how: str = "edit") -> FieldChange:
+def edited(change: FieldChange, form: Any, page: Page, *, by: str, when: str) -> FieldChange:
     """The change with the value of a filled-in form, and the findings and evidence of that value; `change` itself if nothing differs.
 
     It is accepted, unless a finding is hard or something was trimmed or repaired: then it waits for a decision. Raises
@@ -365,7 +365,7 @@ def edited(change: FieldChange, form: Any, page: Page, *, by: str, when: str, ho
         evidence=answer.evidence,
         reason=answer.reason or change.reason,
         decided=_signed(note=change.note) if wait else _signed(by, when, "edit", note=change.note),
-        edited=Edit(by, when, how, change.proposed),
+        edited=Edit(by, when, "edit", change.proposed),
         items={},
     )
 

@@ -316,9 +316,9 @@ _NOTICE = 400
 _LONGEST = 4000
 
 
-def markdown_comment(views: Sequence[PageView], *, title: str = "Proposed changes", limit: int = LIMIT) -> str:
+def markdown_comment(views: Sequence[PageView], *, limit: int = LIMIT) -> str:
     """The comment: fewer than `limit` characters (UTF-16 units, as forges count), with a line that says what was cut."""
-    lead = f"### {title}\n\n{_summary(views)}\n"
+    lead = f"### Proposed changes\n\n{_summary(views)}\n"
     return lead + comment_body(views, room=limit - _size(lead) - 1)
 
 

@@ -121,16 +121,15 @@ def applied_since(wiki: Wiki, revision: str) -> list[Proposal]:
 # The lines of a pull request
 
 
-def held_lines(wiki: Wiki, views: Sequence[PageView], body_lines: Mapping[str, int], env: Mapping[str, str] | None = None) -> Iterator[str]:
+def held_lines(wiki: Wiki, views: Sequence[PageView], body_lines: Mapping[str, int]) -> Iterator[str]:
     """A checkbox line for each held field: page and field, the value's hash, the flag, what changes, and a link to its evidence.
 
     The link names the commit that was checked out: `body_lines` are the lines on which bodies began there.
     """
-    env = os.environ if env is None else env
     for view in views:
         for one in view.fields:
             if one.change.state == "pending":
-                yield f"- [ ] {_name(view.id, one.name, one.new_hash)}: {_about(one)}{_link(wiki, view, one, body_lines, env)}\n"
+                yield f"- [ ] {_name(view.id, one.name, one.new_hash)}: {_about(one)}{_link(wiki, view, one, body_lines)}\n"
 
 
 def _name(page: str, name: str, digest: str) -> str:
@@ -144,7 +143,7 @@ def _about(one: FieldView) -> str:
     return " · ".join(filter(None, (flags, what, findings)))
 
 
-def _link(wiki: Wiki, view: PageView, one: FieldView, body_lines: Mapping[str, int], env: Mapping[str, str]) -> str:
+def _link(wiki: Wiki, view: PageView, one: FieldView, body_lines: Mapping[str, int]) -> str:
     """` · [lines 4-6](…)`: the evidence in the repository that GitHub's environment names; without that, the lines alone."""
     first, last = next((item.lines for item in one.all_quotes if item.found and item.lines[0]), (0, 0))
     if not first or view.page is None:
@@ -152,7 +151,7 @@ def _link(wiki: Wiki, view: PageView, one: FieldView, body_lines: Mapping[str, i
     shift = body_lines.get(view.id, view.page.body_line) - view.page.body_line
     first, last = first + shift, last + shift
     words = lines_text(first, last)
-    given = "/".join(env.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "SHA"))
+    given = "/".join(os.environ.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "SHA"))
     named = re.fullmatch(r"(https://[\w.:-]+/[\w.-]+/[\w.-]+)/([0-9a-f]{40,64})", given)
     if named is None:
         return f" · {words}"
