@@ -286,8 +286,9 @@ class ProposalStore:
         return bool(self._listing())
 
     def all(self) -> list[Proposal]:
-        """All proposals in page order, then those of removed pages. A damaged file costs its own page only: its error is in `damaged`."""
-        return list(self.each([*(self._wiki.by_id if self.has_any() else ()), *self.removed()]))
+        """All proposals, in the order of their file names. A damaged file costs its own page only: its error is in `damaged`."""
+        every = self.each([*(self._wiki.by_id if self.has_any() else ()), *self.removed()])
+        return sorted(every, key=lambda proposal: file_names(proposal.page))
 
     def each(self, pages: Iterable[str]) -> Iterator[Proposal]:
         """The proposals of these pages, one at a time: all of a large wiki do not fit into memory. Errors of damaged files are in `damaged`."""
