@@ -1,7 +1,8 @@
 """What a failed attempt means: HTTP statuses and error bodies, and connections that gave no whole response.
 
 Errors of the SDK and its transport enter here and leave as `enrich.errors` or as one of the three errors below, on which the client acts.
-Nothing from a server is trusted; server texts are redacted before they are kept.
+Nothing from a server is trusted; server texts are redacted before they are kept. How servers word their errors is in `wordings.yaml`. A wording
+about the output ceiling that is not known counts as "this parameter is refused", so that it is swapped once and then left out.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING, Literal
+
+import yaml
 
 from enrich.errors import AnswerError, ServiceError
 from enrich.llm.server import Endpoint, UnreadableBodyError
@@ -27,23 +32,25 @@ if TYPE_CHECKING:
 _LONGEST_RETRY_AFTER = 3600.0
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|us|µs|ns|d|h|m|s)")
-_QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "budget_exceeded"}
-_TOO_LONG = (
-    "context_length_exceeded",
-    "exceed_context_size_error",
-    "context length",
-    "context window",
-    "context size",
-    "maximum context",
-    "prompt is too long",
-)
-_MODEL_CODES = {"model_not_found", "invalid_model", "unknown_model", "model_not_available", "DeploymentNotFound"}
-_NO_MODEL = re.compile(r"invalid model name|not a valid model|model\W.{0,80}(?:does not exist|not found)", re.IGNORECASE)
-_FILTER_CODES = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"}
 # The body of a failed validation says where in the request: `"loc": ["body", "max_tokens"]`, escaped or as Python writes it.
 _WHERE = re.compile(r"\bloc\W{1,12}body\W{1,12}(\w+)")
-# OpenRouter, if `provider.require_parameters` leaves no server.
-_NO_ROUTE = re.compile(r"no endpoints found that .{0,40}parameters", re.IGNORECASE)
+
+
+@cache
+def _codes(name: str) -> frozenset[str]:
+    return frozenset(_wordings()["codes"][name])
+
+
+@cache
+def _wording(name: str) -> re.Pattern[str]:
+    return re.compile("|".join(_wordings()["messages"][name]), re.IGNORECASE)
+
+
+@cache
+def _wordings() -> dict[str, dict[str, list[str]]]:
+    text = resources.files("enrich.llm").joinpath("wordings.yaml").read_text(encoding="utf-8")
+    tree: dict[str, dict[str, list[str]]] = yaml.load(text, Loader=yaml.CSafeLoader)
+    return tree
 
 
 class TransientError(Exception):
@@ -112,11 +119,11 @@ def failure_of_status(
 ) -> Exception:
     """The error that an HTTP status other than 200 means. `options`: the names of further parameters that were sent."""
     said = _error(body)
-    message, codes, lowered = said.message, said.codes, said.message.lower()
+    message, codes = said.message, said.codes
     detail = shown(message, endpoint) or "no reason given"
     if status == 403 and said.moderated:
         return AnswerError("filtered", f"the server's moderation refuses the page ({detail})")
-    if final := _final(status, codes, lowered, detail, model, endpoint):
+    if final := _final(status, said, detail, model, endpoint):
         return final
     if status == 404:
         return RefusedParameterError(Refused("option", "provider"), detail)
@@ -130,9 +137,9 @@ def failure_of_status(
         return TransientError(cause, f"{detail} ({status})", asked_wait=retry_after(headers), answered=True)
     if status in (400, 422) and (room := room_left(message)):
         return RefusedParameterError(room, detail)
-    if status == 413 or any(word in lowered or word in codes for word in _TOO_LONG):
+    if status == 413 or _wording("too_long").search("\n".join([message, *codes])):
         return AnswerError("too-long", detail)
-    if codes & _FILTER_CODES:
+    if codes & _codes("filter"):
         return AnswerError("filtered", detail)
     if "json_validate_failed" in codes:
         # Groq checks the answer against the schema itself.
@@ -141,8 +148,9 @@ def failure_of_status(
     return RefusedParameterError(refused, detail) if refused else ServiceError("bad-request", f"{detail} ({status})")
 
 
-def _final(status: int, codes: set[str], lowered: str, detail: str, model: str, endpoint: Endpoint) -> ServiceError | None:
+def _final(status: int, said: _Said, detail: str, model: str, endpoint: Endpoint) -> ServiceError | None:
     """The error that no later request can overcome, None if it is another one."""
+    message, codes = said.message, said.codes
     if 300 <= status < 400:
         what = f"{endpoint.host} answers with a redirect ({status}), which is not followed"
         return ServiceError("redirect", what, final=True, do="name the right address in llm.base_url")
@@ -150,12 +158,13 @@ def _final(status: int, codes: set[str], lowered: str, detail: str, model: str, 
         # Without the server's message: it often echoes the key.
         what = f"{endpoint.host} does not accept the key ({status})"
         return ServiceError("auth", what, final=True, do=f"check {endpoint.key_variable} and what it may use")
-    if status == 402 or codes & _QUOTA_CODES:
+    if status == 402 or codes & _codes("quota"):
         what = f"the quota at {endpoint.host} is used up"
         return ServiceError("quota", what, final=True, do="check plan and billing there, then run again")
-    if codes & _MODEL_CODES or (status in (400, 404) and _NO_MODEL.search(lowered)) or (status == 404 and "model" in lowered):
+    unknown = codes & _codes("model") or (status in (400, 404) and _wording("no_model").search(message))
+    if unknown or (status == 404 and "model" in message.lower()):
         return ServiceError("model", f"{endpoint.host} does not know the model `{model}`", final=True, do="check llm.model")
-    if status == 404 and not _NO_ROUTE.search(lowered):
+    if status == 404 and not _wording("no_route").search(message):
         what = f"{endpoint.host} has no chat completions at that address, or no model `{model}` ({detail})"
         return ServiceError("model", what, final=True, do="check llm.base_url (it usually ends in /v1) and llm.model")
     return None
@@ -248,7 +257,7 @@ def _error(body: bytes) -> _Said:
         codes,
         param if isinstance(param := inner.get("param"), str) else where[1] if where else "",
         # OpenRouter names the reasons of its moderation; a 403 about the key has none.
-        moderated=bool(codes & _FILTER_CODES) or (isinstance(metadata, dict) and ("reasons" in metadata or "flagged_input" in metadata)),
+        moderated=bool(codes & _codes("filter")) or (isinstance(metadata, dict) and ("reasons" in metadata or "flagged_input" in metadata)),
     )
 
 
@@ -259,10 +268,6 @@ def _number(text: str | None) -> float | None:
         return None
     return value if value is not None and math.isfinite(value) else None
 
-
-# Which parameter of ours a server refuses. There is no standard for these messages: the wordings below are those of OpenAI, Azure, vLLM, TGI,
-# Together, Groq, Anthropic, DeepSeek, Mistral, Gemini, OpenRouter, LiteLLM, LM Studio, llama.cpp and llama-cpp-python. A wording about the output
-# ceiling that is not known counts as "this parameter is refused", so that it is swapped once and then left out.
 
 Kind = Literal[
     "temperature",
@@ -282,38 +287,13 @@ Kind = Literal[
 CEILINGS = ("max_completion_tokens", "max_tokens")
 # Other names under which servers speak of the ceiling.
 _CEILING_WORDS = (*CEILINGS, "max_new_tokens", "maxoutputtokens", "max_output_tokens", "maximum tokens you requested")
-_STRUCTURED = ("response_format", "json_schema", "json_object", "structured output", "guided_json", "guided decoding")
-_NUMBER = r"\D{0,24}?(\d{2,8})"
-_CONTEXT = re.compile(rf"(?:maximum context length is|max_model_len\s*=|max_new_tokens`? must be <=){_NUMBER}", re.IGNORECASE)
-_PROMPT = re.compile(
-    r"(\d{1,8})\s*`?(?:input tokens|inputs`? tokens|in the messages|of text input|prompt tokens|in your prompt|in the prompt)",
-    re.IGNORECASE,
-)
-_LARGEST = re.compile(
-    rf"(?:at most|maximum(?: value)?(?: of| is|:)?|less than or equal to|<=|up to|model limit of|exceeds(?: the)?(?: maximum)?|lower than){_NUMBER}"
-    r"|:\s*\d+ > (\d{2,8})"
-    r"|range of \w+ is \[\d+,\s*(\d{2,8})\]"
-    r"|to (\d{2,8}) \(exclusive\)",
-    re.IGNORECASE,
-)
-# Templates of Gemma, Mistral and Llama 2 take no two messages of one role in a row; some take no system message.
-_ROLES = re.compile(r"roles? must alternate|must alternate between|alternate user/assistant|consecutive \w+ messages", re.IGNORECASE)
-_SYSTEM = re.compile(
-    r"system (?:role|message|prompt)s?\W.{0,20}not (?:be )?(?:supported|allowed)|only user and assistant roles", re.IGNORECASE
-)
-# "This model only support stream mode", "must be set to false for non-streaming calls", "Streaming is required for …", "stream must be true"
-_STREAM = re.compile(
-    r"only supports? stream|stream(?:ing)?\W* (?:is required|must be (?:set to )?true|mode only)|non-streaming (?:calls|requests)|`?stream=false",
-    re.IGNORECASE,
-)
-_BOUNDS = re.compile(
-    r"maxItems|multipleOf|['\"`]m(?:in|ax)imum['\"`]|(?:propert|keyword)\w*[^.]{0,40}\bm(?:in|ax)imum|\benum\b[^.]{0,40}(?:only|type|not)",
-    re.IGNORECASE,
-)
-# A 5xx is a fault of the server in most cases; with these words and a parameter's name it is a refusal.
-_REFUSES = re.compile(
-    r"support|unexpected|unknown|unrecogni[sz]ed|not allowed|not permitted|must |input should be|extra inputs|exception", re.IGNORECASE
-)
+# What parameters are called in requests and messages.
+_NAMES: Mapping[str, Kind] = {
+    "temperature": "temperature",
+    "logprobs": "logprobs",
+    "prompt_cache_key": "cache_key",
+    "stream_options": "stream_usage",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,30 +315,22 @@ def refused_parameter(param: str, message: str, options: Collection[str] = ()) -
 
     `options` are the names of the further parameters that were sent.
     """
-    if _ROLES.search(message):
+    if _wording("roles").search(message):
         return Refused("merged")
-    if _SYSTEM.search(message):
+    if _wording("system").search(message):
         return Refused("system")
     field, said = param.lower(), f"{param}\n{message}".lower()
-    known = {"temperature", "logprobs", "top_logprobs", "prompt_cache_key", "response_format", "stream_options", *CEILINGS}
-    known |= {name.lower() for name in options}
-    if field in known:
+    if field in {*_NAMES, "top_logprobs", "response_format", *CEILINGS, *(name.lower() for name in options)}:
         # The message can name others too: what to send instead, or the request as it came.
         said = field
-    if "temperature" in said:
-        return Refused("temperature")
-    if "logprobs" in said:
-        return Refused("logprobs")
-    if "prompt_cache_key" in said:
-        return Refused("cache_key")
-    if "stream_options" in said:
-        return Refused("stream_usage")
+    if named := next((kind for name, kind in _NAMES.items() if name in said), None):
+        return Refused(named)
     for name in options:
         if name == param or re.search(rf"(?<!\w){re.escape(name)}(?!\w)", message):
             return Refused("option", name)
-    if any(word in said for word in _STRUCTURED):
-        return Refused("bounds" if _BOUNDS.search(message) else "structured")
-    if _STREAM.search(message):
+    if _wording("structured").search(said):
+        return Refused("bounds" if _wording("bounds").search(message) else "structured")
+    if _wording("stream").search(message):
         return Refused("stream")
     return _refused_ceiling(field, said, message)
 
@@ -367,16 +339,15 @@ def _refused_ceiling(field: str, said: str, message: str) -> Refused | None:
     # The message often names both ("use max_completion_tokens instead"): the `param` field, else the first one named, is the refused one.
     named = [name for name in _CEILING_WORDS if name in field] or sorted((name for name in _CEILING_WORDS if name in said), key=said.find)
     if not named:
-        return Refused("bounds") if _BOUNDS.search(message) and "schema" in said else None
-    if context := _CONTEXT.search(message):
-        return room_left(message) or Refused("ceiling", named[0], context=int(context[1]))
-    largest = _LARGEST.search(message)
-    return Refused("ceiling", named[0], int(next(filter(None, largest.groups()))) if largest else None)
+        return Refused("bounds") if _wording("bounds").search(message) and "schema" in said else None
+    if context := _number_said("context", message):
+        return room_left(message) or Refused("ceiling", named[0], context=context)
+    return Refused("ceiling", named[0], _number_said("largest", message))
 
 
 def refused_in_fault(param: str, message: str, options: Collection[str] = ()) -> Refused | None:
     """The parameter that a 5xx refuses: llama.cpp reports templates' exceptions so, llama-cpp-python the validation of the request."""
-    return refused_parameter(param, message, options) if param or _REFUSES.search(message) else None
+    return refused_parameter(param, message, options) if param or _wording("refuses").search(message) else None
 
 
 def room_left(message: str) -> Refused | None:
@@ -385,8 +356,14 @@ def room_left(message: str) -> Refused | None:
     >>> room_left("This model's maximum context length is 4096 tokens and your request has 1200 input tokens").most
     2888
     """
-    context, prompt = _CONTEXT.search(message), _PROMPT.search(message)
-    if context is None or prompt is None or int(prompt[1]) >= int(context[1]):
+    context, prompt = _number_said("context", message), _number_said("prompt", message)
+    if context is None or prompt is None or prompt >= context:
         return None
     # A few tokens less, because servers differ in whether the bound itself is allowed.
-    return Refused("ceiling", most=max(1, int(context[1]) - int(prompt[1]) - 8), context=int(context[1]))
+    return Refused("ceiling", most=max(1, context - prompt - 8), context=context)
+
+
+def _number_said(wording: str, message: str) -> int | None:
+    """The number in the first of these wordings that the message has."""
+    found = _wording(wording).search(message)
+    return int(next(filter(None, found.groups()))) if found else None
