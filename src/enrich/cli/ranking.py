@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Context, Exit, Option, Typer
 
-from enrich.cli.runs import print_failed, print_stopped
+from enrich.cli.runs import cost_line, print_failed, print_stopped
 from enrich.cli.session import LISTED, Backend, BaseUrl, Budget, Model, Pages, Session, print_table, progress_of_run
 from enrich.runs.ranking import RankOptions, RankResult
 from enrich.runs.ranking import rank as rank_list
@@ -61,10 +61,8 @@ def _print(session: Session, result: RankResult) -> None:
     against = f"; the list contradicts {result.contradicted:.0%} of them" if result.known else ""
     session.say(f"{counted(result.known, 'comparison')} known{against}; {result.missing:,} missing")
     run = result.run
-    if result.host and not run.run:
-        tokens = f"about {result.tokens.input:,} tokens in and {result.tokens.output:,} out"
-        price = "price unknown (set [prices] in enrich.toml)" if result.cost_usd is None else f"about {usd(result.cost_usd)}"
-        session.say(f"{counted(result.requests, 'request')} to {result.model} at {result.host}: {tokens}, {price}; --ask sends them")
+    if result.estimate.host and not run.run:
+        session.say(f"{cost_line(result.estimate)}; --ask sends them")
     print_failed(session, run)
     if run.run:
         spent = f"{counted(run.asked, 'comparison')} asked in {counted(run.spent.requests, 'request')}, {usd(run.spent.cost_usd)}"

@@ -127,11 +127,16 @@ def _print_plan(session: Session, plan: Plan, cost: Estimate) -> None:
             + ("; some cannot be asked at all: raise llm.context_tokens" if 0 in cost.sections.values() else "")
         )
     if cost.host:
-        price = "price unknown (set [prices] in enrich.toml)" if cost.cost_usd is None else f"about {usd(cost.cost_usd)}"
-        tokens = f"about {cost.tokens.input:,} tokens in and {cost.tokens.output:,} out"
-        session.say(f"{counted(cost.requests, 'request')} to {cost.model} at {cost.host}: {tokens}, {price}")
+        session.say(cost_line(cost))
     else:
         session.say("backend offline: nothing leaves this machine, nothing is spent")
+
+
+def cost_line(cost: Estimate) -> str:
+    """The requests that would be sent, where to, and what they cost."""
+    price = "price unknown (set [prices] in enrich.toml)" if cost.cost_usd is None else f"about {usd(cost.cost_usd)}"
+    tokens = f"about {cost.tokens.input:,} tokens in and {cost.tokens.output:,} out"
+    return f"{counted(cost.requests, 'request')} to {cost.model} at {cost.host}: {tokens}, {price}"
 
 
 def _state_cell(state: StageState | None) -> Text:

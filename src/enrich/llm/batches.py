@@ -245,7 +245,7 @@ class BatchApi:
                 raise self._failure(response)
             except (TransientError, ThrottledError) as error:
                 if wait is None:
-                    detail = f"{self._endpoint.host} refuses too many requests" if isinstance(error, ThrottledError) else error.detail
+                    detail = error.detail if isinstance(error, TransientError) else f"{self._endpoint.host} refuses {error.detail}"
                     raise ServiceError("batch", detail, do="run again: what was submitted is found again") from None
                 await self._pause(max(wait, min(error.asked_wait or 0.0, 60.0)))
         raise AssertionError("the last attempt returns or raises")

@@ -244,14 +244,11 @@ class Client:
 
     def _given_up(self, error: TransientError) -> AnswerError | ServiceError:
         """What the last of several failures means to the caller."""
-        if error.cause == "invalid":
-            return AnswerError("invalid", error.detail)
-        if error.cause == "unreachable" and not any(server.reached for server in self._servers):
-            self._ended = ServiceError(
-                "unreachable", error.detail, final=True, do="start the server, or check llm.base_url and the network"
-            )
-            return self._ended
-        return ServiceError(error.cause, error.detail)
+        if error.cause != "unreachable" or any(server.reached for server in self._servers):
+            return error.as_last()
+        do = "start the server, or check llm.base_url and the network"
+        self._ended = ServiceError("unreachable", error.detail, final=True, do=do)
+        return self._ended
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, but not past `stop`."""
@@ -274,9 +271,7 @@ class Client:
             except ThrottledError:
                 continue
             except TransientError as error:
-                asked.failure = (
-                    AnswerError("invalid", error.detail) if error.cause == "invalid" else ServiceError(error.cause, error.detail)
-                )
+                asked.failure = error.as_last()
                 if error.cause in ("unreachable", "reset", "timeout"):
                     server.fails()
                 avoided.add(server)

@@ -63,11 +63,15 @@ class TransientError(Exception):
         self.cause, self.detail, self.asked_wait, self.sent, self.answered = cause, detail, asked_wait, sent, answered
         super().__init__(f"{cause}: {detail}")
 
+    def as_last(self) -> AnswerError | ServiceError:
+        """What it means to the caller if no further attempt is made."""
+        return AnswerError("invalid", self.detail) if self.cause == "invalid" else ServiceError(self.cause, self.detail)
+
 
 class ThrottledError(Exception):
     """A 429: all requests to the model wait. `asked_wait`: the `Retry-After` in seconds, None if it is missing or senseless."""
 
-    cause = "rate-limited"
+    cause, detail = "rate-limited", "too many requests"
 
     def __init__(self, asked_wait: float | None) -> None:
         self.asked_wait = asked_wait

@@ -178,8 +178,7 @@ class BatchEngine(Client):
                 written = (written.without(error.refused, sent) or (written,))[0]
             except (TransientError, ThrottledError) as error:
                 # As if it had not come: the next look at it submits it again, or gives up.
-                detail = error.detail if isinstance(error, TransientError) else "too many requests"
-                lost = Row(id=row.id, attempt=row.attempt, detail=detail, usage=row.usage, cost_usd=row.cost_usd)
+                lost = Row(id=row.id, attempt=row.attempt, detail=error.detail, usage=row.usage, cost_usd=row.cost_usd)
                 self._records.put(BatchRequest(questions=list(asked.request.questions), turn=turn), lost)
                 continue
             except ServiceError:

@@ -230,11 +230,11 @@ class Estimate:
     `sections`: in how many sections each page is asked that does not fit into its model's context; 0 if it cannot be asked.
     """
 
-    requests: int
-    tokens: Usage
-    cost_usd: float | None
-    host: str
-    model: str
+    requests: int = 0
+    tokens: Usage = field(default_factory=Usage)
+    cost_usd: float | None = 0.0
+    host: str = ""
+    model: str = ""
     sections: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -242,7 +242,7 @@ def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage], share: float = 1.0
     """The cost of asking what is due, if no answer is cached and none is asked for again. `share` of the plain price is paid."""
     config = wiki.config
     if config.llm.backend == OFFLINE:
-        return Estimate(0, Usage(), 0.0, "", OFFLINE)
+        return Estimate(model=OFFLINE)
     by_name = {stage.name: stage for stage in stages}
     servers = endpoints(config, with_any_key(config, os.environ))
     prices, learnt = prices_of(config, servers, share=share), TokenUse(config.cache, config.folders)

@@ -26,6 +26,7 @@ from enrich.llm.tokens import TokenUse, learned
 from enrich.review.lock import LockFile, Question
 from enrich.review.proposals import ProposalStore
 from enrich.review.propose import StageAnswer, propose, renew
+from enrich.runs.plan import Estimate
 from enrich.runs.pool import Pool, Silent, terminated_as_interrupted
 from enrich.runs.results import FailedQuestion, Journal, RunResult, write_whole
 from enrich.runs.service import Service, endpoints, open_service, prices_of, with_any_key
@@ -61,7 +62,7 @@ class RankOptions:
 class RankResult:
     """A list with its scores under the frontmatter `key`, and the run that asked about it. `unsure` are neighbours with the probability of their order.
 
-    `known` answers are there, `missing` ones are wanted; `requests`, `tokens` and `cost_usd` (None: unknown) are what asking for them takes.
+    `known` answers are there, `missing` ones are wanted; `estimate` is what asking for them takes.
     """
 
     key: str
@@ -73,11 +74,7 @@ class RankResult:
     contradicted: float = 0.0
     known: int = 0
     missing: int = 0
-    requests: int = 0
-    tokens: Usage = field(default_factory=Usage)
-    cost_usd: float | None = 0.0
-    host: str = ""
-    model: str = ""
+    estimate: Estimate = field(default_factory=Estimate)
     written: str = ""
 
     def scores(self) -> dict[str, float]:
@@ -95,9 +92,9 @@ class RankResult:
             "unsure": [{"above": above, "below": below, "probability": round(sure, 3)} for above, below, sure in self.unsure],
             "contradicted": round(self.contradicted, 3),
             "comparisons": {"known": self.known, "missing": self.missing, "asked": run.asked},
-            "estimate": {"requests": self.requests, "tokens": self.tokens.counts(), "cost_usd": self.cost_usd},
-            "host": self.host,
-            "model": self.model,
+            "estimate": {"requests": self.estimate.requests, "tokens": self.estimate.tokens.counts(), "cost_usd": self.estimate.cost_usd},
+            "host": self.estimate.host,
+            "model": self.estimate.model,
             "written": self.written,
             **{
                 key: run.document()[key]
@@ -194,10 +191,10 @@ class _Ranking:
             request = self.comparisons.request(sample)
             servers = endpoints(config, with_any_key(config, os.environ))
             one, price = TokenUse(config.cache, config.folders).expected(request), prices_of(config, servers).price_of(model)
-            result.requests = -(-result.missing // config.stages.importance.pairs)
-            result.tokens = Usage(one.input * result.requests, output=one.output * result.requests)
-            result.cost_usd = None if price is None else round(price.cost(one) * result.requests, 6)
-            result.host, result.model = ", ".join(server.host for server in servers), model
+            requests = -(-result.missing // config.stages.importance.pairs)
+            tokens = Usage(one.input * requests, output=one.output * requests)
+            cost = None if price is None else round(price.cost(one) * requests, 6)
+            result.estimate = Estimate(requests, tokens, cost, ", ".join(server.host for server in servers), model)
         return result
 
     def assess(self, result: RankResult) -> None:
