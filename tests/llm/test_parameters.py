@@ -90,7 +90,7 @@ def test_many_in_flight_learn_it_with_one_note(serve: Serve) -> None:
 
 def test_without_schemas_the_schema_stands_in_the_prompt(serve: Serve) -> None:
     server = serve()
-    asked = ask(server, request("The page."), parameters=Parameters(structured="json_object"))
+    asked = ask(server, request("The page."), parameters=Parameters(structured_output="json_object"))
     body = server.seen[0].body
     assert body["response_format"] == {"type": "json_object"}
     assert body["messages"][0]["content"] == "You are terse.", "the front stays as it is"

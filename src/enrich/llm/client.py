@@ -217,7 +217,7 @@ class Client:
             self._note_once(
                 model, "logprobs", 'gives no log-probabilities: its scores are single draws (`method = "sample"` asks for no more)'
             )
-        schema_only = request.schema is not None and parameters.structured == "json_schema" and not parameters.in_words
+        schema_only = request.schema is not None and parameters.structured_output == "json_schema" and not parameters.in_words
         # What begins as JSON is read later, once.
         if schema_only and not completion.text.lstrip().startswith("{") and json_object(completion.text) is None:
             server.parameters[model] = replace(parameters, in_words=True)

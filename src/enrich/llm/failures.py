@@ -278,9 +278,9 @@ Kind = Literal[
     "ceiling",
     "structured",
     "bounds",
-    "cache_key",
+    "prompt_cache_key",
     "option",
-    "merged",
+    "merge_messages",
     "system",
     "stream",
     "stream_usage",
@@ -295,7 +295,7 @@ _CEILING_WORDS = (*CEILINGS, "max_new_tokens", "maxoutputtokens", "max_output_to
 _NAMES: Mapping[str, Kind] = {
     "temperature": "temperature",
     "logprobs": "logprobs",
-    "prompt_cache_key": "cache_key",
+    "prompt_cache_key": "prompt_cache_key",
     "stream_options": "stream_usage",
 }
 
@@ -320,7 +320,7 @@ def refused_parameter(param: str, message: str, options: Collection[str] = ()) -
     `options` are the names of the further parameters that were sent.
     """
     if _wording("roles").search(message):
-        return Refused("merged")
+        return Refused("merge_messages")
     if _wording("system").search(message):
         return Refused("system")
     field, said = param.lower(), f"{param}\n{message}".lower()

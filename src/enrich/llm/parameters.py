@@ -37,8 +37,8 @@ _BOUNDS = ("minimum", "maximum", "multipleOf", "maxItems")
 # What a refusal sets a parameter to, and the note about it.
 _SWITCHES = {
     "temperature": (False, "takes no temperature: it is no longer sent"),
-    "cache_key": (False, "does not take prompt_cache_key: it is no longer sent"),
-    "merged": (True, "takes no two messages of one role in a row: they are sent as one"),
+    "prompt_cache_key": (False, "does not take prompt_cache_key: it is no longer sent"),
+    "merge_messages": (True, "takes no two messages of one role in a row: they are sent as one"),
     "system": (False, "takes no system message: its text begins the first message"),
     "stream": (True, "only streams: answers are read as they come"),
     "stream_usage": (False, "does not take stream_options: usage is not reported"),
@@ -47,9 +47,10 @@ _SWITCHES = {
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The parameters that requests to one model are written with. Frozen: a request knows what it was written with.
+    """The parameters that requests to one model are written with. Frozen: a request knows what it was written with. Those that
+    `[llm]` has too have the same names.
 
-    `ceiling_name` is "" if the server takes no output ceiling. `in_words`: the schema is also sent in the prompt. `merged`: messages of one
+    `ceiling_name` is "" if the server takes no output ceiling. `in_words`: the schema is also sent in the prompt. `merge_messages`: messages of one
     role in a row are one message; `system`: there is a system message. `largest_ceiling` and `context` (prompt and answer together) are in
     tokens, as the server said. `top_logprobs` is how many likely tokens are asked for at each place, 0: none. `decisions` is the endpoint for
     typed questions. `options` are further parameters by name.
@@ -57,12 +58,12 @@ class Parameters:
 
     ceiling_name: str = "max_tokens"
     ceiling_swapped: bool = False
-    structured: Structured = "json_schema"
+    structured_output: Structured = "json_schema"
     score_bounds: ScoreBounds = "range"
     in_words: bool = False
     temperature: bool = True
-    cache_key: bool = False
-    merged: bool = False
+    prompt_cache_key: bool = False
+    merge_messages: bool = False
     system: bool = True
     stream: bool = False
     stream_usage: bool = True
@@ -80,12 +81,12 @@ class Parameters:
         messages = self._messages(request.messages)
         fields: dict[str, object] = {"model": request.model, "messages": messages}
         if request.schema is not None:
-            if self.structured == "json_schema":
+            if self.structured_output == "json_schema":
                 schema = {"name": request.schema_name, "strict": True, "schema": bounded(request.schema, self.score_bounds)}
                 fields["response_format"] = {"type": "json_schema", "json_schema": schema}
-            elif self.structured == "json_object":
+            elif self.structured_output == "json_object":
                 fields["response_format"] = {"type": "json_object"}
-            if self.in_words or self.structured != "json_schema":
+            if self.in_words or self.structured_output != "json_schema":
                 # At the end, so that what requests have in common at their front stays the same.
                 words = "Reply with one JSON object and nothing else. It must fit this JSON Schema:"
                 written = json.dumps(bounded(request.schema, "range"), ensure_ascii=False, separators=(",", ":"))
@@ -99,13 +100,13 @@ class Parameters:
         fields.update(self.options)
         if self.stream:
             fields |= {"stream": True, **({"stream_options": {"include_usage": True}} if self.stream_usage else {})}
-        if self.cache_key and request.cache_group:
+        if self.prompt_cache_key and request.cache_group:
             fields["prompt_cache_key"] = request.cache_group
         return _json(fields)
 
     def _messages(self, given: Sequence[Message]) -> list[dict[str, str]]:
         turns = [("user" if message.role == "system" and not self.system else message.role, message.content) for message in given]
-        if self.merged or not self.system:
+        if self.merge_messages or not self.system:
             turns = [(role, "\n\n".join(text for _, text in group)) for role, group in groupby(turns, key=lambda turn: turn[0])]
         return [{"role": role, "content": text} for role, text in turns]
 
@@ -130,10 +131,12 @@ class Parameters:
                 return replace(self, options=left), f"does not take {refused.name}: it is no longer sent"
             case "bounds" if self.score_bounds != "none":
                 return replace(self, score_bounds="none"), "takes no bounds in a schema: they are no longer sent"
-            case "structured" | "bounds" if self.structured == "json_schema":
-                return replace(self, structured="json_object"), "takes no JSON schema: it is sent in the prompt instead (json_object)"
-            case "structured" if self.structured == "json_object":
-                return replace(self, structured="prompt"), "does not take response_format: the schema is sent in the prompt alone"
+            case "structured" | "bounds" if self.structured_output == "json_schema":
+                return replace(
+                    self, structured_output="json_object"
+                ), "takes no JSON schema: it is sent in the prompt instead (json_object)"
+            case "structured" if self.structured_output == "json_object":
+                return replace(self, structured_output="prompt"), "does not take response_format: the schema is sent in the prompt alone"
             case "logprobs" if self.top_logprobs > _FEW_ALTERNATIVES:
                 note = f"is asked for at most {_FEW_ALTERNATIVES} likely tokens at each place"
                 return replace(self, top_logprobs=_FEW_ALTERNATIVES), note
@@ -142,7 +145,7 @@ class Parameters:
             case "decisions" if not self.decisions_swapped:
                 other = OTHER_FORMAT[self.decisions]
                 return replace(self, decisions=other, decisions_swapped=True), f"is not at /{self.decisions}: /{other} is asked instead"
-            case "temperature" | "cache_key" | "merged" | "system" | "stream" | "stream_usage":
+            case "temperature" | "prompt_cache_key" | "merge_messages" | "system" | "stream" | "stream_usage":
                 value, note = _SWITCHES[refused.parameter]
                 changes: dict[str, Any] = {refused.parameter: value}
                 return None if getattr(self, refused.parameter) == value else (replace(self, **changes), note)

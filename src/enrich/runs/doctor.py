@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 from enrich.errors import AnswerError, ServiceError, UserError
 from enrich.files import SETTINGS_BYTES, read_text
-from enrich.llm.messages import Message, Request
+from enrich.llm.messages import Event, Message, Request, Tally
 from enrich.llm.parameters import Parameters
 from enrich.llm.prices import shutdown_date
 from enrich.llm.tokens import ContextLimits
@@ -21,7 +22,7 @@ from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
 from enrich.runs.maintenance import git_lines
 from enrich.runs.plan import BROKEN
-from enrich.runs.service import affordable_workers, endpoints, first_parameters, prices_of, with_any_key
+from enrich.runs.service import affordable_workers, client_settings, endpoints, first_parameters, prices_of, with_any_key
 from enrich.stages.scores import read_calibration
 from enrich.stages.stage import OFFLINE, load_stages
 from enrich.wiki.pages import read_page
@@ -250,52 +251,43 @@ _QUESTION = (
 
 async def ask(config: Config, env: Mapping[str, str]) -> Capabilities:
     """Ask the first server one tiny question per capability. Raises `UserError` for a server that may not be asked."""
-    from enrich.llm.client import Client, ClientSettings
-    from enrich.llm.messages import Tally
+    from enrich.llm.client import Client
 
     llm, server = config.llm, endpoints(config, env)[0]
     first, prices = first_parameters(llm), prices_of(config, [server])
     found, spent = Capabilities(llm.model, server.host), Tally()
+    events: list[Event] = []
     request = Request(llm.model, _QUESTION, _SCHEMA, "doctor", 0.5, 60)
 
     async def learned(parameters: Parameters) -> Parameters:
-        settings = ClientSettings(1, None, None, llm.breaker_seconds, llm.timeout_seconds, parameters, llm.reasoning_room, 2)
-        async with Client(
-            server, settings, prices, None, lambda event: found.notes.append(event.detail) if event.kind == "note" else None
-        ) as client:
+        settings = replace(client_settings(llm, 1), requests_per_minute=None, tokens_per_minute=None, parameters=parameters, attempts=2)
+        async with Client(server, settings, prices, events=events.append) as client:
             await client.send(request, spent)
             return client.written_with(llm.model)
 
     try:
         now = await learned(first)
         found.able = {
-            "json_schema": now.structured == "json_schema" and not now.in_words,
-            "bounds in schemas": now.structured == "json_schema" and now.score_bounds != "none",
+            "json_schema": now.structured_output == "json_schema" and not now.in_words,
+            "bounds in schemas": now.structured_output == "json_schema" and now.score_bounds != "none",
             "temperature": now.temperature,
             "system message": now.system,
-            "two messages of one role in a row": not now.merged,
+            "two messages of one role in a row": not now.merge_messages,
         }
-        found.able["json_object"] = (await learned(replace(now, structured="json_object"))).structured == "json_object"
+        found.able["json_object"] = (await learned(replace(now, structured_output="json_object"))).structured_output == "json_object"
         found.able["streaming"] = now.stream or (await learned(replace(now, stream=True))).stream
         found.lines = _settings(first, now)
     except (AnswerError, ServiceError) as error:
         found.problem = f"{error} {getattr(error, 'do', '')}".strip()
+    found.notes = [event.detail for event in events if event.kind == "note"]
     found.requests, found.cost_usd = spent.requests, spent.cost_usd
     return found
 
 
 def _settings(first: Parameters, now: Parameters) -> list[str]:
     """The lines for `[llm]` that make the server's ways known from the start."""
-    structured = "prompt" if now.in_words else now.structured
-    pairs = [
-        ("structured_output", first.structured, structured),
-        ("ceiling_name", first.ceiling_name, now.ceiling_name),
-        ("score_bounds", first.score_bounds, now.score_bounds),
-    ]
-    lines = [f'{name} = "{after}"' for name, before, after in pairs if after != before]
-    lines += [
-        f"{name} = true"
-        for name, before, after in (("merge_messages", first.merged, now.merged), ("stream", first.stream, now.stream))
-        if after != before
-    ]
+    if now.in_words:
+        now = replace(now, structured_output="prompt")
+    names = ("structured_output", "ceiling_name", "score_bounds", "merge_messages", "stream")
+    lines = [f"{name} = {json.dumps(getattr(now, name))}" for name in names if getattr(now, name) != getattr(first, name)]
     return lines + ([f"context_tokens = {now.context}"] if now.context else [])

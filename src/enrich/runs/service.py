@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ from enrich.wiki.wiki import Wiki
 if TYPE_CHECKING:
     from enrich.config import Config, LlmSection
     from enrich.llm.cache import AnswerCache, SingleFlight
-    from enrich.llm.client import Client
+    from enrich.llm.client import Client, ClientSettings
 
 Baseline = Callable[[str, Page], Mapping[str, Any]]
 # Shorter waits are normal under a rate limit (seconds).
@@ -182,15 +182,16 @@ def first_parameters(llm: LlmSection) -> Parameters:
     """How requests are written before a server has refused anything."""
     named = {name: getattr(llm, name) for name in ("reasoning_effort", "service_tier", "prompt_cache_options")}
     options = {name: value for name, value in named.items() if value is not None} | llm.extra_body
-    return Parameters(
-        ceiling_name=llm.ceiling_name,
-        structured=llm.structured_output,
-        score_bounds=llm.score_bounds,
-        cache_key=llm.prompt_cache_key,
-        merged=llm.merge_messages,
-        stream=llm.stream,
-        options=tuple(options.items()),
-    )
+    same = {one.name: getattr(llm, one.name) for one in fields(Parameters) if hasattr(llm, one.name)}
+    return Parameters(**same, options=tuple(options.items()))
+
+
+def client_settings(llm: LlmSection, concurrency: int) -> ClientSettings:
+    """How requests are sent, at most `concurrency` at once."""
+    from enrich.llm.client import ClientSettings
+
+    same = {one.name: getattr(llm, one.name) for one in fields(ClientSettings) if hasattr(llm, one.name)}
+    return ClientSettings(**{**same, "concurrency": concurrency, "parameters": first_parameters(llm)})
 
 
 @asynccontextmanager
@@ -205,7 +206,7 @@ async def open_service(
         yield offline(wiki)
         return
     from enrich.llm.cache import AnswerCache, SingleFlight
-    from enrich.llm.client import Client, ClientSettings
+    from enrich.llm.client import Client
 
     config, llm = wiki.config, wiki.config.llm
     options = options or EngineOptions()
@@ -237,15 +238,7 @@ async def open_service(
     workers = min(llm.concurrency, affordable_workers())
     if workers < llm.concurrency:
         note(f"at most {workers} requests at once: this process may have few open files (`ulimit -n`)")
-    settings = ClientSettings(
-        concurrency=workers,
-        requests_per_minute=llm.requests_per_minute,
-        tokens_per_minute=llm.tokens_per_minute,
-        timeout_seconds=llm.timeout_seconds,
-        breaker_seconds=llm.breaker_seconds,
-        parameters=first_parameters(llm),
-        reasoning_room=llm.reasoning_room,
-    )
+    settings = client_settings(llm, workers)
     tokens = TokenUse(config.cache, config.folders)
     contexts = ContextLimits(config.cache, llm.context_tokens, config.folders)
     async with AsyncExitStack() as stack:
