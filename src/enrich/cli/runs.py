@@ -30,8 +30,7 @@ from enrich.errors import UserError
 from enrich.files import write_text_atomically
 from enrich.llm.server import host_of
 from enrich.runs.plan import BROKEN, Estimate, Plan, StageState, estimate, make_plan
-from enrich.runs.report import pull_request_body
-from enrich.runs.results import FailedQuestion, RunResult
+from enrich.runs.results import FailedQuestion, RunResult, pull_request_body
 from enrich.runs.run import RunOptions
 from enrich.runs.run import run as run_batch
 from enrich.runs.service import ENGINES, EngineOptions

@@ -20,8 +20,7 @@ from enrich.review.pull_request import restore_held
 from enrich.runs.ask import Asker, PageResult
 from enrich.runs.plan import BROKEN, Plan, held_fields, make_plan
 from enrich.runs.pool import Due, Progress, Silent, ask_pages, terminated_as_interrupted
-from enrich.runs.report import write_report
-from enrich.runs.results import FailedQuestion, Journal, RunResult, failed_questions, run_folders
+from enrich.runs.results import FailedQuestion, Journal, RunResult, failed_questions, run_folders, write_report
 from enrich.runs.service import EngineOptions, Service, offline
 from enrich.stages.fields import FieldAnswer, stage_of
 from enrich.stages.stage import OFFLINE, Stage, load_stages
