@@ -19,15 +19,14 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from weakref import WeakValueDictionary, finalize
+
+from diskcache import Cache, Disk, JSONDisk, Timeout
 
 from enrich.databases import ForeignSchemaError, check_schema
 from enrich.errors import UserError, os_errors
 from enrich.files import Folders, check_database, open_file
-
-if TYPE_CHECKING:
-    from diskcache import Cache
 
 _DATABASE = "cache.db"
 # What diskcache makes. A cache folder can come with a clone: a view, or a trigger with another query, would run when the cache is used.
@@ -37,6 +36,8 @@ _OWN_SCHEMA = re.compile(
     r"|CREATE TRIGGER Settings_\w+ (?:AFTER|BEFORE) (?:INSERT|UPDATE|DELETE) ON Cache FOR EACH ROW BEGIN"
     r' UPDATE Settings SET value = value [+-] [\w. +-]+ WHERE key = "\w+"; END'
 )
+# What SQLite says of a damaged file.
+_DAMAGE = re.compile("malformed|not a database|no such table|no such column|has no column|file is encrypted|corrupt", re.IGNORECASE)
 _MOST_BYTES = 16_000_000  # of one answer
 _COMPANIONS = ("", "-wal", "-shm")
 # Larger values would be stored in separate files; answers are a few kB, and one file is easier to check than many.
@@ -51,6 +52,31 @@ _OPEN_FILE_LOCK: int | None = getattr(fcntl, "F_OFD_SETLK", None)
 
 class DamagedEntryError(Exception):
     """A row that this program did not write."""
+
+
+class PlainDisk(JSONDisk):  # type: ignore[misc]
+    """JSON in the database and nothing else: a row that asks for a pickle or for a file was not written by us."""
+
+    def get(self, key: Any, raw: Any) -> Any:
+        if not raw or not isinstance(key, bytes):
+            raise DamagedEntryError
+        return super().get(key, raw)
+
+    def store(self, value: Any, read: Any, key: Any = None) -> Any:
+        data = zlib.compress(json.dumps(value, allow_nan=False).encode("utf-8"), self.compress_level)
+        return Disk.store(self, data, False, key=key)
+
+    def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> Any:
+        if mode != 1 or filename is not None or not isinstance(value, bytes):
+            raise DamagedEntryError
+        unpacked = zlib.decompressobj()
+        data = unpacked.decompress(value, _MOST_BYTES)
+        if not unpacked.eof:  # cut short, or larger than any answer
+            raise DamagedEntryError
+        return json.loads(data)
+
+    def remove(self, file_path: Any) -> None:
+        """Do nothing: no value is kept in a file, so a path in a row is not ours to delete."""
 
 
 class AnswerCache:
@@ -142,14 +168,12 @@ class AnswerCache:
         return self._open
 
     def _connect(self) -> Cache:
-        from diskcache import Cache
-
         check_database(self.folder / _DATABASE, self._within)
         check_schema(self.folder / _DATABASE, _OWN_SCHEMA)
         return Cache(
             str(self.folder.resolve()),
             timeout=_BUSY_SECONDS,
-            disk=_plain_disk(),
+            disk=PlainDisk,
             eviction_policy="none",
             cull_limit=0,
             size_limit=1 << 62,
@@ -176,8 +200,6 @@ class AnswerCache:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        from diskcache import Timeout
-
         try:
             yield
         except Timeout:
@@ -196,41 +218,7 @@ class AnswerCache:
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
     """Whether the file itself is damaged, as opposed to a full disk, a read-only folder or a held lock."""
-    said = str(error).lower()
-    return isinstance(error, ForeignSchemaError) or any(
-        words in said
-        for words in ("malformed", "not a database", "no such table", "no such column", "has no column", "file is encrypted", "corrupt")
-    )
-
-
-def _plain_disk() -> type:
-    from diskcache import Disk, JSONDisk
-
-    class PlainDisk(JSONDisk):  # type: ignore[misc]
-        """JSON in the database and nothing else: a row that asks for a pickle or for a file was not written by us."""
-
-        def get(self, key: Any, raw: Any) -> Any:
-            if not raw or not isinstance(key, bytes):
-                raise DamagedEntryError
-            return super().get(key, raw)
-
-        def store(self, value: Any, read: Any, key: Any = None) -> Any:
-            data = zlib.compress(json.dumps(value, allow_nan=False).encode("utf-8"), self.compress_level)
-            return Disk.store(self, data, False, key=key)
-
-        def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> Any:
-            if mode != 1 or filename is not None or not isinstance(value, bytes):
-                raise DamagedEntryError
-            unpacked = zlib.decompressobj()
-            data = unpacked.decompress(value, _MOST_BYTES)
-            if not unpacked.eof:  # cut short, or larger than any answer
-                raise DamagedEntryError
-            return json.loads(data)
-
-        def remove(self, file_path: Any) -> None:
-            """Do nothing: no value is kept in a file, so a path in a row is not ours to delete."""
-
-    return PlainDisk
+    return isinstance(error, ForeignSchemaError) or _DAMAGE.search(str(error)) is not None
 
 
 class SingleFlight:

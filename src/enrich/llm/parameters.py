@@ -1,7 +1,7 @@
 """How a request to one model is written: by its preset and settings first, then as learned from the server's refusals, once for the whole run.
 
 Parameters differ by model and server: some take no temperature, some name the output ceiling differently, some know no schemas, some take no two
-messages of one role in a row. A refusal that names a parameter (`refusals.py`) swaps or drops it; all later requests are written the new way.
+messages of one role in a row. A refusal that names a parameter (`failures.py`) swaps or drops it; all later requests are written the new way.
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ from enrich.llm.tokens import ContextLimits
 from enrich.providers import AUTO, preset, provider_of
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
-from enrich.runs.maintenance import git_lines
 from enrich.runs.plan import BROKEN
 from enrich.runs.service import affordable_workers, client_settings, endpoints, first_parameters, prices_of, with_any_key
 from enrich.stages.scores import read_calibration
@@ -209,6 +208,11 @@ def _files(wiki: Wiki) -> Iterator[Problem]:
         if f"{name} merge=union" not in lines[".gitattributes"]:
             do = f"run `enrich init`, or add `{name} merge=union`"
             yield Problem("no-merge-rule", f"git does not merge {name} by union, so branches conflict", ".gitattributes", do)
+
+
+def git_lines(text: str) -> set[str]:
+    """The lines of one of git's files, each in one spelling: `/cache/`, `cache` and `/cache/*` are the same."""
+    return {line.strip().removesuffix("*").strip("/") for line in text.splitlines()}
 
 
 def _decisions(wiki: Wiki) -> Iterator[Problem]:

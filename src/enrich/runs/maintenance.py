@@ -14,6 +14,7 @@ from enrich.llm.cache import AnswerCache
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
 from enrich.runs.discovery import Discovery, discover
+from enrich.runs.doctor import git_lines
 from enrich.runs.plan import make_plan
 from enrich.runs.results import run_folders
 from enrich.stages.stage import load_stages
@@ -72,11 +73,6 @@ def _write_new(root: Path, name: str, text: str, done: Started) -> None:
         return
     write_text_atomically(root / name, text, within=Folders(root))
     done.written.append(name)
-
-
-def git_lines(text: str) -> set[str]:
-    """The lines of one of git's files, each in one spelling: `/cache/`, `cache` and `/cache/*` are the same."""
-    return {line.strip().removesuffix("*").strip("/") for line in text.splitlines()}
 
 
 def _add_lines(root: Path, name: str, lines: tuple[str, ...], done: Started) -> None:
