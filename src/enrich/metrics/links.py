@@ -10,11 +10,10 @@ from typing import Any
 import regex
 from ada_url import URL
 
-from enrich.metrics.markup_spans import Markup, Part
-from enrich.metrics.structure import S
+from enrich.metrics.structure import LINK, S
 from enrich.wiki.data import Resource
 
-_LINK = Markup(r"(?<!!)\[([^\]]+)\]\(([^)]+)\)", r"(?<!!)\[", Part(r"\]", 1, r"\("), Part(r"\)", 1), last=")")
+_LINK = regex.compile(rf"(?<!!){LINK.pattern}")
 _INSIDE = ("/", "#", "mailto:")
 
 
@@ -34,20 +33,20 @@ class Links:
 def links(text: str, *, resource_component: str = "R", entity_link_component: str = "EntityLink") -> Links:
     """The links of an LF-normalised page text, frontmatter and code included (as the reference build counts)."""
     return Links(
-        outside=tuple((label, target) for label, target in _LINK.groups(text) if not target.startswith(_INSIDE)),
+        outside=tuple((label, target) for label, target in _LINK.findall(text) if not target.startswith(_INSIDE)),
         cited=_ids(text, resource_component, "[a-f0-9]+"),
         entities=_ids(text, entity_link_component, '[^"]+'),
     )
 
 
 def _ids(text: str, component: str, value: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(found for (found,) in _id_of(component, value).groups(text))) if component else ()
+    return tuple(dict.fromkeys(_id_of(component, value).findall(text))) if component else ()
 
 
 @lru_cache(maxsize=16)
-def _id_of(component: str, value: str) -> Markup:
-    opener = rf"<{regex.escape(component)}[{S}]"
-    return Markup(rf'{opener}[^>]*?\bid="({value})"', opener, Part(rf'\bid="({value})"', never=">"), last='"')
+def _id_of(component: str, value: str) -> regex.Pattern[str]:
+    # <R\s[^>]*?\bid="([a-f0-9]+)", as in `metrics.structure`
+    return regex.compile(rf'<{regex.escape(component)}[{S}](?:(?!\bid="{value}")[^>])*+(*SKIP)\bid="({value})"')
 
 
 def resource_map(resources: Iterable[Resource]) -> dict[str, Resource]:

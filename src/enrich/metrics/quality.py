@@ -7,8 +7,18 @@ from typing import Any, Literal
 
 import regex
 
-from enrich.metrics.markup_spans import Markup, Part
-from enrich.metrics.structure import MAX_SCORE, Structure, count_citations, count_tokens, js_round, line_breaks
+from enrich.metrics.structure import (
+    FENCE,
+    FOOTNOTE,
+    IMPORT,
+    MAX_SCORE,
+    PIPED,
+    Structure,
+    count_citations,
+    count_tokens,
+    js_round,
+    line_breaks,
+)
 from enrich.text import number_text
 from enrich.wiki.profile import Coverage, CoverageTargets, Profile
 from enrich.wiki.visible import wide_words
@@ -29,12 +39,9 @@ SEVEN_WEIGHTS: dict[str, dict[str, float]] = {
     "reference": dict(zip(_SEVEN, (1.0, 0.8, 1.5, 1.5, 1.0, 0.5, 1.0), strict=True)),
 }
 
-_PIPED = regex.compile(r"\|[^\n]*\|")
-_FENCE = regex.compile(r"```.*?```", regex.DOTALL)
-_IMPORT = regex.compile(r"^import.*$", regex.MULTILINE)
-_SELF_CLOSING = Markup(r"<[^>]+/>", "<", Part(">", 2, "(?<=/>)"), last=">")
-_PAIRED = Markup(r"<[^>]+>.*?</[^>]+>", "<", Part(">", 1), Part("</[^>]+>"), last=">")
-_FOOTNOTE = regex.compile(r"\[\^[0-9]+\]")
+# As in `metrics.structure`.
+_SELF_CLOSING = regex.compile(r"<[^>]{2,}+(*SKIP)(?<=/)>")  # <[^>]+/>
+_PAIRED = regex.compile(r"<[^>]++(*SKIP)>(?:[^<]++|<(?!/[^>]))*+(*SKIP)</[^>]++>")  # <[^>]+>.*?</[^>]+>
 
 
 def suggested_quality(score: int, content_format: str, page_type: Any = None) -> int:
@@ -86,9 +93,10 @@ def grading_counts(body: str, profile: Profile) -> tuple[int, int]:
 
     Words leave out table rows, fenced code, import lines and components; citations are cited resources and distinct footnotes.
     """
-    text = _PIPED.sub("", line_breaks(body))
-    text = _PAIRED.removed(_SELF_CLOSING.removed(_IMPORT.sub("", _FENCE.sub("", text))))
-    return count_tokens(text) + wide_words(text), count_citations(body, profile.resource_component) + len(set(_FOOTNOTE.findall(body)))
+    text = line_breaks(body)
+    for expression in (PIPED, FENCE, IMPORT, _SELF_CLOSING, _PAIRED):
+        text = expression.sub("", text)
+    return count_tokens(text) + wide_words(text), count_citations(body, profile.resource_component) + len(set(FOOTNOTE.findall(body)))
 
 
 def content_type(frontmatter: Mapping[str, Any], path: str, profile: Profile) -> str:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import regex
 
-from enrich.metrics.markup_spans import LINK, TAG, Markup, Part
 from enrich.text import number
 from enrich.wiki.profile import Profile
 from enrich.wiki.visible import wide_words
@@ -57,24 +56,35 @@ MAX_SCORE = 15
 
 _LAZY_FRONTMATTER = regex.compile(r"\A---.*?---\n*", regex.DOTALL)
 _IMPORT_LINE = regex.compile(rf"^import[{S}].*$", regex.MULTILINE)
-_FENCE = regex.compile(r"```.*?```", regex.DOTALL)
-# What takes away, in this order, what is not counted as words. Links are replaced by their text.
+IMPORT = regex.compile(r"^import.*$", regex.MULTILINE)
+FENCE = regex.compile(r"```.*?```", regex.DOTALL)
+PIPED = regex.compile(r"\|.*\|")
+FOOTNOTE = regex.compile(r"\[\^([0-9]+)\]")
+
+# Expressions of the reference build that look for an end mark. From each of 100,000 `<`, `<[^>]+>` would be searched to the end of the text.
+# `(*SKIP)` keeps the time linear: if the match fails behind it, the search goes on there, because no opener before it can match either. The
+# comments have the expressions of the reference build, whose matches these are (tests/metrics/test_expressions.py).
+LINK = regex.compile(r"\[([^\]]++)(*SKIP)\]\(([^)]++)(*SKIP)\)")  # \[([^\]]+)\]\(([^)]+)\)
+TAG = regex.compile(r"<[^>]++(*SKIP)>")  # <[^>]+>
+_INTERNAL_LINK = regex.compile(r"\]\(/[^)]++(*SKIP)\)")  # \]\(/[^)]+\)
+_EXTERNAL_LINK = regex.compile(r"\]\(https?://[^)]++(*SKIP)\)")  # \]\(https?://[^)]+\)
+# What is not counted as words is removed in this order. Links are replaced by their text.
 _NOT_WORDS = (
-    partial(_FENCE.sub, ""),
-    partial(regex.compile(r"`[^`]+`").sub, ""),
-    Markup(rf"<Mermaid[^`]*`[^`]*`[{S}]*\}}[{S}]*/>", "<Mermaid", Part("`"), Part("`", 0, rf"[{S}]*\}}[{S}]*/>"), last=">").removed,
-    Markup(rf"<[A-Z][a-zA-Z]*[{S}][^/]*/>", rf"<[A-Z][a-zA-Z]*[{S}]", Part("/", 0, ">"), last=">").removed,
-    partial(regex.compile(r"<[A-Z][a-zA-Z]*/>").sub, ""),
-    Markup(r"<[A-Z][a-zA-Z]*[^>]*>.*?</[A-Z][a-zA-Z]*>", "<[A-Z]", Part(">"), Part("</[A-Z][a-zA-Z]*>"), last=">").removed,
-    LINK.removed,
-    partial(regex.compile(rf"https?://[^{S}]+").sub, ""),
-    TAG.removed,
+    (FENCE, ""),
+    (regex.compile(r"`[^`]+`"), ""),
+    # <Mermaid[^`]*`[^`]*`\s*\}\s*/>
+    (regex.compile(rf"<Mermaid[^`]*+(*SKIP)`[^`]*+`[{S}]*+\}}[{S}]*+/>"), ""),
+    # <[A-Z][a-zA-Z]*\s[^/]*/>
+    (regex.compile(rf"<[A-Z][a-zA-Z]*[{S}][^/]*+(*SKIP)/>"), ""),
+    (regex.compile(r"<[A-Z][a-zA-Z]*/>"), ""),
+    # <[A-Z][a-zA-Z]*[^>]*>.*?</[A-Z][a-zA-Z]*>
+    (regex.compile(r"<[A-Z][^>]*+(*SKIP)>(?:[^<]++|<(?!/[A-Z][a-zA-Z]*>))*+(*SKIP)</[A-Z][a-zA-Z]*>"), ""),
+    (LINK, r"\1"),
+    (regex.compile(rf"https?://[^{S}]+"), ""),
+    (TAG, ""),
 )
 
 _RULE_RUN = regex.compile(rf"^\|[{S}\-:|]++", regex.MULTILINE)
-_INTERNAL_LINK = Markup(r"\]\(/[^)]+\)", r"\]\(/", Part(r"\)", 1), last=")")
-_EXTERNAL_LINK = Markup(r"\]\(https?://[^)]+\)", r"\]\(https?://", Part(r"\)", 1), last=")")
-_FOOTNOTE = regex.compile(r"\[\^([0-9]+)\]")
 _FOOTNOTE_DEFINITION = regex.compile(r"\[\^[0-9]+\]:")
 _BULLET = regex.compile(rf"[{S}]*(?:[-*]|[0-9]+\.)[{S}]")
 _H2 = regex.compile(rf"^##[{S}]+", regex.MULTILINE)
@@ -120,23 +130,23 @@ def structure(text: str, profile: Profile, *, words: bool = True) -> Structure:
     Counting words takes half the time.
     """
     source = counted_text(text)
-    lines = [line for line in _FENCE.sub("", source).split("\n") if strip(line)]
+    lines = [line for line in FENCE.sub("", source).split("\n") if strip(line)]
     citations = count_citations(source, profile.resource_component)
     component = profile.entity_link_component
-    entity_links = _until_tag_end(f"<{regex.escape(component)}").count(source) if component else 0
+    entity_links = len(_tags(component).findall(source)) if component else 0
     h3 = len(_H3.findall(source))
     return Structure(
         word_count=word_count(source) if words else 0,
         table_count=_separator_rows(source) + _count_tags(source, profile.table_components),
         diagram_count=source.count("```mermaid") + _count_tags(source, profile.diagram_components),
-        internal_links=_INTERNAL_LINK.count(source) + entity_links + citations,
-        external_links=_EXTERNAL_LINK.count(source),
+        internal_links=len(_INTERNAL_LINK.findall(source)) + entity_links + citations,
+        external_links=len(_EXTERNAL_LINK.findall(source)),
         footnote_count=_footnote_count(source),
         bullet_ratio=sum(1 for line in lines if _BULLET.match(line)) / len(lines) if lines else 0.0,
         section_count=len(_H2.findall(source)) + h3,
         h3_count=h3,
         has_overview=_OVERVIEW.search(source) is not None,
-        code_block_count=len(_FENCE.findall(source)),
+        code_block_count=len(FENCE.findall(source)),
     )
 
 
@@ -150,8 +160,8 @@ def counted_text(text: str) -> str:
 
 def word_count(source: str) -> int:
     """The words of a `counted_text` without code, components and what they enclose, addresses and tags. `|` and `#` count as words."""
-    for removed in _NOT_WORDS:
-        source = removed(source)
+    for expression, replacement in _NOT_WORDS:
+        source = expression.sub(replacement, source)
     return count_tokens(source) + wide_words(source)
 
 
@@ -174,7 +184,7 @@ def _footnote_count(source: str) -> int:
     if "[^" in source:
         for line in source.split("\n"):
             if "[^" in line and not _FOOTNOTE_DEFINITION.match(strip(line)):
-                seen.update(_FOOTNOTE.findall(line))
+                seen.update(FOOTNOTE.findall(line))
     return len(seen)
 
 
@@ -189,8 +199,8 @@ def _count_tags(text: str, components: Sequence[str]) -> int:
 
 
 @lru_cache(maxsize=8)
-def _until_tag_end(opener: str) -> Markup:
-    return Markup(f"{opener}[^>]*>", opener, Part(">"), last=">")
+def _tags(component: str) -> regex.Pattern[str]:
+    return regex.compile(rf"<{regex.escape(component)}[^>]*+(*SKIP)>")  # <EntityLink[^>]*>
 
 
 # For each count, pairs (at least, points); the first that fits gives the points.

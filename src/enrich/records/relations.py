@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import regex
 
 from enrich.blocks import Blocks
-from enrich.metrics.markup_spans import LINK, TAG
-from enrich.metrics.structure import S, is_falsy, line_breaks
+from enrich.metrics.structure import FENCE, IMPORT, LINK, PIPED, TAG, S, is_falsy, line_breaks
 from enrich.wiki.data import Notice
 from enrich.wiki.entities import Entity
 
@@ -115,9 +114,6 @@ _FREQUENT_LEAST = 8
 _ROWS, _CELLS = 256, 4_000_000
 
 _FRONTMATTER = regex.compile(r"^---.*?---", regex.MULTILINE | regex.DOTALL)
-_IMPORT = regex.compile(r"^import.*$", regex.MULTILINE)
-_FENCE = regex.compile(r"```.*?```", regex.DOTALL)
-_PIPED = regex.compile(r"\|.*\|")
 _HEADING = regex.compile(rf"(?<!#)#++[{S}]")
 _BOLD = regex.compile(r"\*\*([^*]+)\*\*")
 _ITALIC = regex.compile(r"\*([^*]+)\*")
@@ -131,9 +127,10 @@ Similar = tuple[int, int]  # (index of the other page in the given order, simila
 def compared_text(text: str) -> bytes:
     """The words of an LF-normalised page text in order, lower-case ASCII, without frontmatter, code, tables, tags and markup."""
     text = _FRONTMATTER.sub("", line_breaks(text), count=1)
-    text = TAG.removed(_FENCE.sub("", _IMPORT.sub("", text)))
-    text = LINK.removed(_HEADING.sub("", _PIPED.sub("", text)))
-    text = _ITALIC.sub(r"\1", _BOLD.sub(r"\1", text))
+    for expression in (IMPORT, FENCE, TAG, PIPED, _HEADING):
+        text = expression.sub("", text)
+    for expression in (LINK, _BOLD, _ITALIC):
+        text = expression.sub(r"\1", text)
     return b" ".join(text.lower().encode("ascii", "replace").translate(_WORD_BYTES).split())
 
 
