@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -24,7 +25,7 @@ from pydantic_settings import (
 
 from enrich.errors import UserError, invalid_data
 from enrich.files import SETTINGS_BYTES, Folders, read_text
-from enrich.providers import AUTO, preset, provider_of
+from enrich.providers import AUTO, names, preset, provider_of
 
 FILE_NAME = "enrich.toml"
 # Folders that a wiki's settings and links may lead to, separated like PATH (docs/security.md).
@@ -32,7 +33,9 @@ TRUST_FOLDER = "ENRICH_TRUST_FOLDER"
 STAGES = ("summary", "insights", "ratings")
 OWN_STAGES = "stages.py"  # a wiki's own stages, loaded only if the user trusts its code
 TRUST_CODE = "ENRICH_TRUST_CODE"
-FOUR_DIMENSIONS = ("novelty", "rigor", "actionability", "completeness")
+Dimension = Literal["focus", "novelty", "rigor", "completeness", "concreteness", "actionability", "objectivity"]
+FOUR_DIMENSIONS: tuple[Dimension, ...] = ("novelty", "rigor", "actionability", "completeness")
+SEVEN_DIMENSIONS: tuple[str, ...] = get_args(Dimension)
 PAGE_SUFFIXES = (".md", ".mdx", ".markdown")
 # Parts of pages and templates, in most generators. Hugo's and Zola's `_index.md` is a page.
 PARTIALS = tuple(f"**/_*{suffix}" for suffix in PAGE_SUFFIXES)
@@ -41,7 +44,6 @@ FIELD_NAMES = ("llmSummary", "insights", "ratings", "quality")
 OFF = "off"
 # Keys that say what a page is: a field kept there would change its address, its language, or what a model is shown.
 _RESERVED = ("title", "slug", "url", "permalink", "path", "aliases", "lang", "language", "locale", "draft", "date", "layout", "template")
-SEVEN_DIMENSIONS = ("focus", "novelty", "rigor", "completeness", "concreteness", "actionability", "objectivity")
 
 
 class _Section(BaseModel):
@@ -100,23 +102,10 @@ class FieldsSection(_Section):
         return self
 
 
-Provider = Literal[
-    "auto",
-    "openai",
-    "azure",
-    "azure-classic",
-    "openrouter",
-    "ollama",
-    "lmstudio",
-    "llamacpp",
-    "vllm",
-    "transformers",
-    "llama-cpp-python",
-    "groq",
-    "together",
-    "mistral",
-    "litellm",
-]
+if TYPE_CHECKING:
+    Provider = str
+else:
+    Provider = Literal[(AUTO, *names())]
 # What the client sets itself: nothing may be sent twice, or beside the budget.
 _OUR_PARAMETERS = frozenset(
     "model messages response_format max_tokens max_completion_tokens temperature stream stream_options n best_of prompt_cache_key "
@@ -201,12 +190,9 @@ class StageSection(_Section):
         return self
 
 
-Dimension = Literal["focus", "novelty", "rigor", "completeness", "concreteness", "actionability", "objectivity"]
-
-
 class RatingsSection(StageSection):
     _methods = ("sample", "logprobs", "decisions")
-    dimensions: Annotated[list[Dimension], Field(min_length=1)] = list(FOUR_DIMENSIONS)  # type: ignore[arg-type]
+    dimensions: Annotated[list[Dimension], Field(min_length=1)] = list(FOUR_DIMENSIONS)
     quality: Literal["four", "seven", "off"] = "four"
     leap: Annotated[float, Field(gt=0)] = 2.0
 
@@ -440,6 +426,32 @@ def find_wiki(start: Path) -> Path:
     )
 
 
+_FLAG = "command line"
+
+
+@dataclass(frozen=True, slots=True)
+class _Origins:
+    """What values can come from: flags by dotted key, environment variables, the wiki's file."""
+
+    flags: Mapping[str, Any]
+    env: Mapping[str, str]
+    file: Path
+
+    def of(self, *loc: int | str) -> str:
+        """Where the value of the key at `loc` comes from."""
+        for end in range(len(loc), 0, -1):
+            parts = [str(part) for part in loc[:end]]
+            if ".".join(parts) in self.flags:
+                return _FLAG
+            if (variable := "ENRICH_" + "__".join(parts).upper()) in self.env:
+                return f"environment variable {variable}"
+        return str(self.file)
+
+    def is_file(self, *loc: str) -> bool:
+        """Whether the value comes from the wiki's file alone."""
+        return self.of(*loc) == str(self.file)
+
+
 def load_config(root: Path, flags: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None) -> Config:
     """The configuration of the wiki in `root`.
 
@@ -447,53 +459,48 @@ def load_config(root: Path, flags: Mapping[str, Any] | None = None, env: Mapping
     Raises `UserError` that names the key, the file and what is allowed.
     """
     env = os.environ if env is None else env
-    file = root / FILE_NAME
     given = {key: value for key, value in (flags or {}).items() if value is not None}
+    origins = _Origins(given, env, root / FILE_NAME)
     _check_variables(env)
-    values: dict[str, Any] = {"sources": (_Variables(env), _read_file(file))}
+    values: dict[str, Any] = {"sources": (_Variables(env), _read_file(origins.file))}
     for key, value in given.items():
         section, _, name = key.partition(".")
         values.setdefault(section, {})[name] = value
     try:
         config = Config(**values)
     except ValidationError as error:
-        raise invalid_data(error, Config, _source(error.errors()[0]["loc"], given, env, file)) from None
+        raise invalid_data(error, Config, origins.of(*error.errors()[0]["loc"])) from None
     config = config.with_root(root.resolve())
-    config._trusted = _trusted(config, given, env, file)
+    config._trusted = _trusted(config, origins)
     config._trusts_code = env.get(TRUST_CODE) == "1"
-    config._file_rates = frozenset(
-        (model, rate)
-        for model, price in config.prices.items()
-        for rate in price.model_fields_set
-        if _source(("prices", model, rate), given, env, file) == str(file)
-    )
+    rates = ((model, rate) for model, price in config.prices.items() for rate in price.model_fields_set)
+    config._file_rates = frozenset((model, rate) for model, rate in rates if origins.is_file("prices", model, rate))
     config._file_keys = frozenset(
         name
         for name, value in config.llm
         if name in config.llm.model_fields_set
-        for part in (value if isinstance(value, dict) else [""])
-        if _source(("llm", name, part) if part else ("llm", name), given, env, file) == str(file)
+        if any(origins.is_file("llm", name, *part) for part in ([(key,) for key in value] if isinstance(value, dict) else [()]))
     )
-    return _with_preset(config, given, env, file)
+    return _with_preset(config, origins)
 
 
-def _with_preset(config: Config, flags: Mapping[str, Any], env: Mapping[str, str], file: Path) -> Config:
+def _with_preset(config: Config, origins: _Origins) -> Config:
     """The configuration with the address of the server, and with the keys that its provider's preset fills in."""
     llm = config.llm
     filled = preset(llm.provider)
     if llm.base_url and llm.base_urls:
         if "base_url" in config.file_keys or "base_urls" not in config.file_keys:
-            raise UserError("`llm.base_url` and `llm.base_urls` are both set", where=str(file), do="set one of them")
+            raise UserError("`llm.base_url` and `llm.base_urls` are both set", where=str(origins.file), do="set one of them")
         llm = llm.model_copy(update={"base_urls": []})
     named_by = ""
     for key, present in (("base_url", llm.base_url), ("base_urls", llm.base_urls), ("provider", filled.get("base_url"))):
         if present:
-            source = _source(("llm", key), flags, env, file)
-            named_by = "flag" if source == "command line" else "file" if source == str(file) else "environment"
+            source = origins.of("llm", key)
+            named_by = "flag" if source == _FLAG else "file" if source == str(origins.file) else "environment"
             break
     base_url = llm.base_url or (None if llm.base_urls else filled.get("base_url"))
-    if not named_by and env.get("OPENAI_BASE_URL"):
-        named_by, base_url = "environment", env["OPENAI_BASE_URL"]
+    if not named_by and origins.env.get("OPENAI_BASE_URL"):
+        named_by, base_url = "environment", origins.env["OPENAI_BASE_URL"]
     if llm.provider == AUTO:
         filled = preset(provider_of((llm.base_urls or [base_url or "https://api.openai.com/v1"])[0]))
     update: dict[str, Any] = {**{key: value for key, value in filled.items() if key not in llm.model_fields_set}, "base_url": base_url}
@@ -504,15 +511,15 @@ def _with_preset(config: Config, flags: Mapping[str, Any], env: Mapping[str, str
     return config
 
 
-def _trusted(config: Config, flags: Mapping[str, Any], env: Mapping[str, str], file: Path) -> tuple[Path, ...]:
+def _trusted(config: Config, origins: _Origins) -> tuple[Path, ...]:
     """The folders outside of the wiki's that its files may be in. Raises `UserError` if only the wiki's file names one."""
-    trusted = [Path(name).resolve() for name in env.get(TRUST_FOLDER, "").split(os.pathsep) if name]
+    trusted = [Path(name).resolve() for name in origins.env.get(TRUST_FOLDER, "").split(os.pathsep) if name]
     for loc, path in config._paths():
         if Folders(config.root, tuple(trusted)).allow(path):
             continue
-        if _source(loc, flags, env, file) == str(file):
+        if origins.is_file(*loc):
             what = f"`{'.'.join(loc)}` leads outside of the wiki's folder, to {path.resolve()}"
-            raise UserError(what, where=str(file), do=f"name it by flag or environment, or set {TRUST_FOLDER} to that folder")
+            raise UserError(what, where=str(origins.file), do=f"name it by flag or environment, or set {TRUST_FOLDER} to that folder")
         trusted.append(path.resolve())
     return tuple(trusted)
 
@@ -545,14 +552,3 @@ def _check_variables(env: Mapping[str, str]) -> None:
             raise UserError(
                 "a single `_` between section and key sets nothing", where=where, do=f"write ENRICH_{section.upper()}__{key.upper()}"
             )
-
-
-def _source(loc: Sequence[int | str], flags: Mapping[str, Any], env: Mapping[str, str], file: Path) -> str:
-    """Where the value of the key at `loc` comes from."""
-    for end in range(len(loc), 0, -1):
-        variable = "ENRICH_" + "__".join(str(part) for part in loc[:end]).upper()
-        if ".".join(str(part) for part in loc[:end]) in flags:
-            return "command line"
-        if variable in env:
-            return f"environment variable {variable}"
-    return str(file)
