@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 
 from enrich import UserError, files
+from enrich.databases import KeyedStore
 from enrich.files import (
     Folders,
-    KeyedStore,
     PageMoved,
     locked,
     names_in,

@@ -1,4 +1,4 @@
-"""Files of every kind: opened without leaving the wiki, replaced as a whole, locked against other processes, and one store of values by key.
+"""Files of every kind: opened without leaving the wiki, replaced as a whole, and locked against other processes.
 
 A wiki that somebody else made may hold links, devices, pipes and files of any size where this program expects a file of its own. So every file
 of a wiki is opened here, relative to a trusted folder (`Folders`), one path component after the other and without following links.
@@ -15,12 +15,9 @@ import ctypes
 import errno
 import fcntl
 import hashlib
-import json
 import os
-import re
 import secrets
 import shutil
-import sqlite3
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -28,7 +25,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from enrich.databases import check_schema, origin
 from enrich.errors import EnrichError, UserError
 from enrich.text import JSON_ESCAPES
 
@@ -519,119 +515,6 @@ def locked(path: Path, waiting: Callable[[str], None] | None = None, within: Fol
     finally:
         if handle >= 0:
             os.close(handle)
-
-
-_LAYOUT = 2  # of the store's table
-_SCHEMA = "CREATE TABLE entries (key BLOB PRIMARY KEY, value BLOB)"
-_DIGEST = 16
-
-
-class KeyedStore:
-    """Computed values by key in one SQLite file, which can be deleted at any time.
-
-    A key is a hash of what a value was computed from and of `stamp`, the rest that it depends on (code, profile). Each value carries a hash
-    of itself and of this very file (`databases.origin`): an entry that is damaged, out of date or came with a clone is not found and gets
-    computed again. A file that cannot be used costs time and raises no error.
-    """
-
-    def __init__(self, file: Path, stamp: str = "", within: Folders | None = None) -> None:
-        self._stamp = hashlib.blake2b(stamp.encode(), digest_size=_DIGEST).digest()
-        self._used: set[bytes] = set()
-        self._new: dict[bytes, bytes] = {}
-        self._db = _open_store(file, within or Folders(file.parent))
-        self._origin = origin(file)
-
-    def key(self, kind: str, content: bytes) -> bytes:
-        """The key of the value of this `kind` that is computed from `content`."""
-        return hashlib.blake2b(kind.encode() + b"\0" + content, digest_size=_DIGEST, key=self._stamp).digest()
-
-    def get(self, key: bytes) -> Any:
-        """The JSON value stored under `key`, or None."""
-        self._used.add(key)
-        sealed = self._new.get(key) or self._stored(key)
-        if sealed is None or sealed[:_DIGEST] != self._seal(key, sealed[_DIGEST:]):
-            return None
-        try:
-            return json.loads(sealed[_DIGEST:])
-        except (ValueError, RecursionError):
-            return None
-
-    def put(self, key: bytes, value: Any) -> None:
-        """Store a JSON value under `key` when the store is closed."""
-        self._used.add(key)
-        if self._db is not None:
-            data = json.dumps(value, separators=(",", ":")).encode()
-            self._new[key] = self._seal(key, data) + data
-
-    def remember(self, kind: str, content: bytes, compute: Callable[[], Any]) -> Any:
-        """The JSON value that `compute` gives for `content`, from the store if it is there."""
-        key = self.key(kind, content)
-        found = self.get(key)
-        if found is None:
-            found = compute()
-            self.put(key, found)
-        return found
-
-    def close(self, *, prune: bool = False) -> None:
-        """Write new values and, with `prune`, drop the entries that were neither read nor written since the store was opened."""
-        if self._db is None:
-            return
-        with contextlib.suppress(sqlite3.Error):
-            with self._db:
-                self._db.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", self._new.items())
-            if prune:
-                with self._db:
-                    stale = [(key,) for (key,) in self._db.execute("SELECT key FROM entries") if key not in self._used]
-                    self._db.executemany("DELETE FROM entries WHERE key = ?", stale)
-        self._disconnect()
-
-    def _seal(self, key: bytes, value: bytes) -> bytes:
-        return hashlib.blake2b(value, digest_size=_DIGEST, key=key + self._origin).digest()
-
-    def _stored(self, key: bytes) -> bytes | None:
-        if self._db is None:
-            return None
-        try:
-            row = self._db.execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
-        except sqlite3.Error:
-            self._disconnect()
-            return None
-        return row[0] if row is not None and isinstance(row[0], bytes) else None
-
-    def _disconnect(self) -> None:
-        if self._db is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._db.close()
-            self._db = None
-
-
-def _open_store(file: Path, within: Folders) -> sqlite3.Connection | None:
-    """The store's database, replaced by an empty one if it is damaged or has another layout; None if the file cannot be used."""
-    for _ in range(2):
-        db = None
-        try:
-            check_database(file, within)
-            check_schema(file, re.compile(re.escape(_SCHEMA)))
-            db = sqlite3.connect(file, timeout=5, isolation_level="IMMEDIATE")
-            db.execute("PRAGMA synchronous = OFF")  # a torn value is found by its seal, a torn file is replaced
-            (layout,) = db.execute("PRAGMA user_version").fetchone()
-            if layout == 0 and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                with db:
-                    db.execute(_SCHEMA)
-                    db.execute(f"PRAGMA user_version = {_LAYOUT}")
-            elif layout != _LAYOUT:
-                raise sqlite3.DatabaseError("another layout")
-            db.execute("SELECT key, value FROM entries LIMIT 1").fetchone()
-            return db
-        except (sqlite3.Error, OSError) as error:
-            if db is not None:
-                with contextlib.suppress(sqlite3.Error):
-                    db.close()
-            if not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.OperationalError):
-                return None  # behind a link, in use, full, read-only: no reason to delete it
-            with contextlib.suppress(OSError):
-                remove_file(file, within)
-    return None
 
 
 def check_database(file: Path, within: Folders) -> None:

@@ -21,7 +21,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from enrich.blocks import Blocks
-from enrich.files import Folders, KeyedStore
+from enrich.databases import KeyedStore
+from enrich.files import Folders
 from enrich.metrics.links import Links, links, referenced_resources, unconverted_links
 from enrich.metrics.quality import coverage, suggested_quality
 from enrich.metrics.risk import Integrity, hallucination_risk, integrity
