@@ -89,7 +89,7 @@ def page_card(
     without_page = "an insight without a page: neither `page` nor `source` names one"
     return card, [
         *database.notices,
-        *(Notice(f"{config.wiki.data}/{notice.file}", notice.line, notice.message) for notice in notices),
+        *(notice.below(config.wiki.data) for notice in notices),
         *(Notice(_relative(insight.file, config.root), insight.line, without_page) for insight in loose),
     ]
 

@@ -15,15 +15,16 @@ from typing import Any
 
 from enrich.blocks import Blocks
 from enrich.config import OWN_STAGES, STAGES, Config, shipped_prompts
+from enrich.databases import KeyedStore
 from enrich.errors import UserError
-from enrich.files import LOCK_BYTES, PAGE_BYTES, Folders, KeyedStore, names_in, open_file, read_bytes, write_text_atomically
+from enrich.files import LOCK_BYTES, PAGE_BYTES, Folders, names_in, open_file, read_bytes, write_text_atomically
 from enrich.metrics.links import resource_map
 from enrich.records.infobox import Row, infobox_rows
 from enrich.records.record import LoadedPage, Surroundings, complete, load_pages, open_store, page_record, used_items, with_page_links
 from enrich.records.relations import Similar, all_entities, backlinks, compared_text, numeric_ids, redundancy
 from enrich.text import JSON_ESCAPES, counted
 from enrich.wiki import yaml12
-from enrich.wiki.data import Dates, Notice, Ranking, data_insights, git_dates, load_data, read_dates, with_pages
+from enrich.wiki.data import Dates, Notice, data_insights, git_dates, load_data, read_dates, with_pages
 from enrich.wiki.entities import Entity
 from enrich.wiki.page_files import PageFile, find_pages, names_of
 from enrich.wiki.pages import parse_page
@@ -88,7 +89,7 @@ def build(
     complete_build = False
     try:
         data = load_data(config.data, store.remember, config.folders)
-        notices += [Notice(f"{config.wiki.data}/{notice.file}", notice.line, notice.message) for notice in data.notices]
+        notices += [notice.below(config.wiki.data) for notice in data.notices]
         dates = _dates(config, profile, dates_file, notices)
         loaded = list(_load_pages(files, profile, store, config.wiki.content, notices, blocks, progress))
         linked: dict[str, list[str]] = {}
@@ -111,15 +112,19 @@ def build(
         records: list[dict[str, Any]] = []
         for page in loaded:
             record, said = page_record(page.file, page.facts, around)
-            notices += [Notice(f"{config.wiki.content}/{notice.file}", notice.line, notice.message) for notice in said]
+            notices += [notice.below(config.wiki.content) for notice in said]
             records.append(record)
         similar = _similar(loaded, [record["contentFormat"] for record in records], store, blocks, progress)
         complete_build = True
     finally:
         store.close(prune=complete_build)  # an interrupted build does not know which entries are still needed
     known = ids | {name for name, pages in names_of(files).items() if len(pages) == 1}
-    for ranking in (data.reader_ranking, data.research_ranking):
-        notices += _unknown_pages(ranking, known, config.wiki.data)
+    for file, ranking in data.rankings.items():
+        unknown = [(named, line) for named, line in ranking if named not in known]
+        if unknown:
+            named, line = unknown[0]
+            more = f" (and {len(unknown) - 1} more unknown pages)" if len(unknown) > 1 else ""
+            notices.append(Notice(f"{config.wiki.data}/{file}", line, f"the ranking names {named!r}, which is not a page{more}"))
     complete(records, similar, list(_insights(config, loaded)), now)
     generated = now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     boxes = {record["id"]: infobox_rows(around.entities.get(record["id"]), record, around.entities, profile) for record in records}
@@ -290,15 +295,6 @@ def _similar(
     inputs = [(page.facts.words, content_format) for page, content_format in zip(loaded, formats, strict=True)]
     found: list[list[Similar]] = store.remember("redundancy", _json(inputs).encode("utf-8", JSON_ESCAPES), compute)
     return found
-
-
-def _unknown_pages(ranking: Ranking, ids: set[str], data: str) -> list[Notice]:
-    missing = [(page, line) for page, line in zip(ranking.ids, ranking.lines, strict=True) if page not in ids]
-    if not missing:
-        return []
-    page, line = missing[0]
-    more = f" (and {len(missing) - 1} more unknown pages)" if len(missing) > 1 else ""
-    return [Notice(f"{data}/{ranking.file}", line, f"the ranking names {page!r}, which is not a page{more}")]
 
 
 def _array(values: Iterable[Any]) -> str:

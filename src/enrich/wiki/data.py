@@ -10,11 +10,11 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from enrich.errors import UserError
 from enrich.files import DATA_BYTES, Folders, names_in, read_bytes
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # Returns the JSON value that the callable computes for these bytes, from an earlier build if it is known.
 Remember = Callable[[str, bytes, Callable[[], Any]], Any]
+# Makes rows of the (item, line) pairs, the text and the name of a YAML file.
+RowsOf = Callable[[Iterable[tuple[Any, int]], str, str], Rows]
 
 RESOURCES_FILE = "resources.json"
 # Types of an insight, and the keys of its scores.
@@ -37,8 +39,7 @@ TYPES = ("claim", "counterintuitive", "quantitative", "research-gap", "disagreem
 SCORES = ("surprising", "important", "actionable")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Notice:
+class Notice(NamedTuple):
     """Something to tell the user: `message` about `file` (relative to the wiki, "" for none) at `line` (from 1; 0 for none)."""
 
     file: str
@@ -48,6 +49,10 @@ class Notice:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         return f"{place}: {self.message}" if place else self.message
+
+    def below(self, folder: str) -> Notice:
+        """The same notice for a file that is relative to `folder`."""
+        return self._replace(file=f"{folder}/{self.file}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,60 +66,73 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
-    """An ordered list of distinct page ids, best first; `lines` are the file lines of the ids."""
-
-    ids: tuple[str, ...] = ()
-    lines: tuple[int, ...] = ()
-    file: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class WikiData:
-    """What the data folder contains, without the insights (see `data_insights`). `links` are {platform: url} by page, in the file's order."""
+    """What the data folder contains, without the insights (see `data_insights`).
+
+    `rankings` are (page id, line) by file, best first, each id once; `links` are {platform: url} by page, in the file's order.
+    """
 
     entities: tuple[Entity, ...]
     resources: tuple[Resource, ...]
-    reader_ranking: Ranking
-    research_ranking: Ranking
+    rankings: Mapping[str, Sequence[tuple[str, int]]]
     links: Mapping[str, Mapping[str, str]]
     notices: tuple[Notice, ...]
 
 
-def load_data(folder: Path, remember: Remember = lambda _kind, _raw, compute: compute(), within: Folders | None = None) -> WikiData:
-    """Entities, resources and rankings in `folder`; links may lead to `within` (default: the folder). Raises nothing for what files contain."""
-    notices: list[Notice] = []
-    within = within or Folders(folder)
+class _Files:
+    """The files of a data folder, read once; `notices` say what is wrong with them. Links may lead to `within` (default: the folder)."""
 
-    def rows(kind: str, name: str, raw: bytes | None, read: Callable[[bytes, str], Rows]) -> list[Any]:
-        if raw is None:
+    def __init__(self, folder: Path, within: Folders | None, remember: Remember = lambda _kind, _raw, compute: compute()) -> None:
+        self._folder, self._within, self._remember = folder, within or Folders(folder), remember
+        self.notices: list[Notice] = []
+
+    def names(self, kind: str) -> list[str]:
+        """The YAML files in a subfolder, in byte order of their names."""
+        try:
+            found = names_in(self._folder / kind, self._within)
+        except OSError as error:
+            self._left_out(kind, error)
             return []
-        found, said = remember(kind, name.encode() + b"\0" + raw, partial(read, raw, name))
-        notices.extend(Notice(*notice) for notice in said)
+        return [f"{kind}/{name}" for name in sorted(found, key=os.fsencode) if name.endswith((".yaml", ".yml")) and name[0] != "."]
+
+    def rows(self, kind: str, name: str, read: Callable[[bytes, str], Rows]) -> list[Any]:
+        """The rows that `read` makes of a file; [] if there is no such file."""
+        try:
+            raw = read_bytes(self._folder / name, self._within, DATA_BYTES)
+        except OSError as error:
+            self._left_out(name, error)
+            return []
+        found, said = self._remember(kind, name.encode() + b"\0" + raw, partial(read, raw, name))
+        self.notices += [Notice(*notice) for notice in said]
         return list(found)
 
-    read_entities = partial(_listed, entity_rows, "an entity file is a list of entities")
-    read_links = partial(_listed, link_rows, "the file of external links is a list of items with `pageId` and `links`")
+    def listed(self, kind: str, name: str) -> list[Any]:
+        """The rows of a YAML file with a list of this kind."""
+        return self.rows(kind, name, partial(_list_rows, *_LISTS[kind]))
+
+    def _left_out(self, name: str, error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            self.notices.append(Notice(name, 0, f"cannot be read ({error.strerror or error}); left out"))
+
+
+def load_data(folder: Path, remember: Remember = lambda _kind, _raw, compute: compute(), within: Folders | None = None) -> WikiData:
+    """Entities, resources and rankings in `folder`; links may lead to `within` (default: the folder). Raises nothing for what files contain."""
+    files = _Files(folder, within, remember)
     entities: dict[str, Entity] = {}
     places: dict[str, str] = {}
-    for name, raw in _yaml_files(folder, "entities", within, notices):
-        for values, line in rows("entities", name, raw, read_entities):
+    for name in files.names("entities"):
+        for values, line in files.listed("entities", name):
             entity = Entity.read(values)
             if entity.id in entities:
-                notices.append(Notice(name, line, f"the entity {entity.id!r} is already in {places[entity.id]}; this one is left out"))
+                said = f"the entity {entity.id!r} is already in {places[entity.id]}; this one is left out"
+                files.notices.append(Notice(name, line, said))
             else:
                 places[entity.id] = f"{name}:{line}" if line else name
                 entities[entity.id] = entity
-    raw_resources = _bytes(folder, RESOURCES_FILE, within, notices)
-    resources = [Resource(*row) for row in rows("resources", RESOURCES_FILE, raw_resources, _resource_rows)]
-    rankings = []
-    for name in (ranked.file for ranked in LISTS.values()):
-        raw_ranking = _bytes(folder, name, within, notices)
-        ranked = rows("ranking", name, raw_ranking, _ranking_rows)
-        file = "" if raw_ranking is None else name
-        rankings.append(Ranking(tuple(page for page, _ in ranked), tuple(line for _, line in ranked), file))
-    links = dict(rows("links", LINKS_FILE, _bytes(folder, LINKS_FILE, within, notices), read_links))
-    return WikiData(tuple(entities.values()), tuple(resources), rankings[0], rankings[1], links, tuple(notices))
+    resources = tuple(Resource(*row) for row in files.rows("resources", RESOURCES_FILE, _resource_rows))
+    rankings = {ranked.file: files.listed("ranking", ranked.file) for ranked in LISTS.values()}
+    links = dict(files.listed("links", LINKS_FILE))
+    return WikiData(tuple(entities.values()), resources, rankings, links, tuple(files.notices))
 
 
 def quotes_of(insight: Mapping[str, Any]) -> tuple[str, ...]:
@@ -125,60 +143,22 @@ def quotes_of(insight: Mapping[str, Any]) -> tuple[str, ...]:
 
 def resource_titles(folder: Path, within: Folders) -> dict[str, str]:
     """The titles in `resources.json` by id; a resource without one, and a file that cannot be read, has none (`build` reports it)."""
-    raw = _bytes(folder, RESOURCES_FILE, within, [])
-    return {row[0]: row[2] for row in _resource_rows(raw, RESOURCES_FILE)[0] if row[2]} if raw is not None else {}
+    return {row[0]: row[2] for row in _Files(folder, within).rows("resources", RESOURCES_FILE, _resource_rows) if row[2]}
 
 
-def _listed(rows: Callable[[Iterable[tuple[Any, int]], str, str], Rows], what: str, raw: bytes, name: str) -> Rows:
-    """The rows that `rows` makes of a YAML file's list, and all notices."""
-    said: list[list[Any]] = []
-    items = list(_items(raw, name, None, what, said))
-    found, more = rows(items, raw.decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n"), name)
-    return found, said + more
-
-
-def _yaml_files(folder: Path, kind: str, within: Folders, notices: list[Notice]) -> Iterator[tuple[str, bytes]]:
-    """(name relative to the data folder, bytes) of the YAML files in one subfolder, in byte order of their names."""
+def _list_rows(key: str, what: str, rows_of: RowsOf, raw: bytes, name: str) -> Rows:
+    """The rows of a YAML file's list, or of the list under `key`. A file without it gives a notice: `what` says what it must contain."""
     try:
-        entries = names_in(folder / kind, within)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        notices.append(Notice(kind, 0, f"cannot be read ({error.strerror or error}); left out"))
-        return
-    for name in sorted((name for name in entries if name.endswith((".yaml", ".yml")) and name[0] != "."), key=os.fsencode):
-        raw = _bytes(folder, f"{kind}/{name}", within, notices)
-        if raw is not None:
-            yield f"{kind}/{name}", raw
-
-
-def _bytes(folder: Path, name: str, within: Folders, notices: list[Notice]) -> bytes | None:
-    try:
-        return read_bytes(folder / name, within, DATA_BYTES)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        notices.append(Notice(name, 0, f"cannot be read ({error.strerror or error}); left out"))
-        return None
-
-
-def _items(raw: bytes, name: str, key: str | None, what: str, said: list[list[Any]]) -> Iterator[tuple[Any, int]]:
-    """(item, line) of a YAML file's list, or of the list under `key`. A file without it gives a notice: `what` says what it must contain."""
-    try:
-        loaded, lines = yaml12.load_marked(raw.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n"), key)
+        text = raw.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
+        loaded, lines = yaml12.load_marked(text, key or None)
     except yaml12.YamlError as error:
-        said.append([name, error.line, f"broken YAML: {error.reason}; the file is left out"])
-        return
+        return [], [[name, error.line, f"broken YAML: {error.reason}; the file is left out"]]
     except UnicodeDecodeError as error:
-        said.append([name, raw.count(b"\n", 0, error.start) + 1, "not UTF-8; the file is left out"])
-        return
-    items = loaded.get(key) if key is not None and isinstance(loaded, dict) else loaded if key is None else None
+        return [], [[name, raw.count(b"\n", 0, error.start) + 1, "not UTF-8; the file is left out"]]
+    items = loaded if not key else loaded.get(key) if isinstance(loaded, dict) else None
     if not isinstance(items, list):
-        if loaded is not None:
-            said.append([name, 1, f"{what}; the file is left out"])
-        return
-    for place, item in enumerate(items):
-        yield item, lines[place] if place < len(lines) else 0
+        return [], [] if loaded is None else [[name, 1, f"{what}; the file is left out"]]
+    return rows_of(zip(items, lines, strict=True), text, name)
 
 
 def _resource_rows(raw: bytes, name: str) -> Rows:
@@ -235,10 +215,10 @@ def _json_lines(text: str) -> list[int]:
         at = decoder.raw_decode(text, at)[1]
 
 
-def _ranking_rows(raw: bytes, name: str) -> Rows:
+def _ranking_rows(items: Iterable[tuple[Any, int]], _text_of_file: str, name: str) -> Rows:
     rows: dict[str, int] = {}
     said: list[list[Any]] = []
-    for item, line in _items(raw, name, "ranking", "a ranking file has a list of page ids under `ranking`", said):
+    for item, line in items:
         page = _text(item)
         if page is None:
             said.append([name, line, "a ranking contains page ids; this entry is left out"])
@@ -247,6 +227,25 @@ def _ranking_rows(raw: bytes, name: str) -> Rows:
         else:
             rows[page] = line
     return list(rows.items()), said
+
+
+def _insight_rows(items: Iterable[tuple[Any, int]], _text_of_file: str, name: str) -> Rows:
+    rows, said = [], []
+    for item, line in items:
+        if isinstance(item, dict):
+            rows.append([_values(item), line])
+        else:
+            said.append([name, line, "an insight is a mapping of keys to values; left out"])
+    return rows, said
+
+
+# By kind: the key of the list ("": the file is the list), what such a file contains, and what makes its rows.
+_LISTS: Mapping[str, tuple[str, str, RowsOf]] = {
+    "entities": ("", "an entity file is a list of entities", entity_rows),
+    "links": ("", "the file of external links is a list of items with `pageId` and `links`", link_rows),
+    "ranking": ("ranking", "a ranking file has a list of page ids under `ranking`", _ranking_rows),
+    "insights": ("insights", "an insight file has a list under `insights`", _insight_rows),
+}
 
 
 def _text(value: Any) -> str | None:
@@ -284,18 +283,11 @@ def page_insights(page: Page) -> list[Insight]:
 
 def data_insights(folder: Path, within: Folders | None = None) -> tuple[list[Insight], list[Notice]]:
     """The insights of `insights/*.yaml` without their pages, and what is wrong with the files."""
-    notices: list[Notice] = []
-    found: list[Insight] = []
-    within = within or Folders(folder)
-    for name, raw in _yaml_files(folder, "insights", within, notices):
-        said: list[list[Any]] = []
-        for item, line in _items(raw, name, "insights", "an insight file has a list under `insights`", said):
-            if isinstance(item, dict):
-                found.append(Insight("", folder / name, line, _values(item)))
-            else:
-                said.append([name, line, "an insight is a mapping of keys to values; left out"])
-        notices += [Notice(*notice) for notice in said]
-    return found, notices
+    files = _Files(folder, within)
+    found = [
+        Insight("", folder / name, line, values) for name in files.names("insights") for values, line in files.listed("insights", name)
+    ]
+    return found, files.notices
 
 
 def with_pages(insights: Iterable[Insight], pages: Sequence[PageFile]) -> tuple[list[Insight], list[Insight]]:
