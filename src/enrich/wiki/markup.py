@@ -19,13 +19,10 @@ from enrich.wiki import yaml12
 _OPENER = re.compile(r"[<`{]|~~~")
 _FENCE = re.compile(r"`{3,}|~{3,}")
 _TICKS = re.compile(r"`+")
-# A whole tag whose attributes are plain strings, as nearly all tags of real pages, in one match.
-_SIMPLE_TAG = re.compile(r"</?([A-Za-z][\w.-]*)((?:\s+[\w:.-]+=(?:\"[^\"<>{}]*\"|'[^'<>{}]*'))*+)\s*/?>")
 _TAG_NAME = re.compile(r"</?([A-Za-z][\w.:-]*)|</?(?=>)")
 _SPACE = re.compile(r"\s*")
 # A name, and what follows an equals sign: a quote or brace that opens a value, or a whole HTML value without quotes.
 _ATTRIBUTE = re.compile(r"\s*+([A-Za-z_$@:][\w:.$@-]*+)(?:\s*+=\s*+(?:([\"'{])|[^ \t\n>]*+))?")
-_STRING_ATTRIBUTE = re.compile(r"([\w:.-]+)=(?:\"([^\"]*)\"|'([^']*)')")
 _BRACES = re.compile(r"[{}\"'`]|/\*|//")
 _AUTOLINK = re.compile(r"<((?:https?://|mailto:|ftp://)[^\s<>]*)>")
 _IMPORT = re.compile(r"import\s++(?:[\w*{}\s,$]{1,600}?\sfrom\s*)?(['\"])[^'\"\n]{1,500}\1[ \t]*;?[ \t]*$", re.M)
@@ -93,9 +90,7 @@ class Scan:
         body, mark = self.body, self.body[start]
         if mark == "<":
             end, text = -1, ""
-            if (simple := _SIMPLE_TAG.match(body, start)) is not None:
-                end, text = simple.end(), self._simple(simple)
-            elif body.startswith("<!--", start):
+            if body.startswith("<!--", start):
                 end = self._close(start, start + 4, "-->", start == 0 or body[start - 1] == "\n")
             elif (following := body[start + 1 : start + 2]).isalpha() or following in (">", "/"):
                 end, text = self._tag(start)
@@ -169,24 +164,6 @@ class Scan:
             found = (_IMPORT if has_names else _BARE_IMPORT).match(self.body, start, following)
         return found.end() if found else -1
 
-    def _simple(self, tag: re.Match[str]) -> str:
-        """The replacement of a whole tag whose attributes are plain strings."""
-        name, attributes = tag[1], tag[2]
-        if attributes:
-            self.tags.append(tag.span())
-            component = not name[0].islower()
-            if " hidden" in attributes or " style=" in attributes or " aria-hidden" in attributes:
-                self._hide(name, tag.end(), attributes)
-            for found in _STRING_ATTRIBUTE.finditer(attributes):
-                value = found[2] if found[2] is not None else found[3]
-                if value and _is_shown(found[1].lower(), component) and (not component or _TEXTLIKE.search(value)):
-                    self.extras.append((tag.start(2) + found.start(), value))
-        elif name in _RAW and tag[0][1] != "/":
-            self._hide(name, tag.end(), "")
-        elif name == "sup" and tag[0][1] != "/":
-            return "^"  # 10<sup>6</sup> is not 106
-        return " " if name in BLOCKS else ""
-
     def _hide(self, name: str, inside: int, attributes: str) -> None:
         """Treat what is between a hidden element's tags as a comment; the scan continues after it."""
         if (name.lower() not in _RAW and not _HIDDEN.search(attributes)) or self._budget <= 0:
@@ -211,23 +188,26 @@ class Scan:
         component = bool(name) and not name[0].islower()
         pos = head.end()
         extras: list[tuple[int, str]] = []
+        has_attributes = False
         while self._budget > 0:
             skip = _SPACE.match(body, pos)
             pos = skip.end() if skip else pos
             if body.startswith((">", "/>"), pos):
                 pos += 1 if body[pos] == ">" else 2
                 break
-            # `{...props}` or an attribute
+            has_attributes = True  # `{...props}` or an attribute
             pos = self._braces(pos) if body.startswith("{", pos) else self._attribute(start, pos, component, extras)
             if pos < 0:
                 return -1, ""
         else:
             return -1, ""
         self.extras.extend(extras)
-        if pos - head.end() > 2:
+        if has_attributes:
             self.tags.append((start, pos))
         if name and body[start + 1] != "/" and body[pos - 2] != "/":
             self._hide(name, pos, body[head.end() : pos - 1])
+        if name == "sup" and body[start + 1] != "/":
+            return pos, "^"  # 10<sup>6</sup> is not 106
         return pos, " " if name in BLOCKS else ""
 
     def _attribute(self, start: int, pos: int, component: bool, extras: list[tuple[int, str]]) -> int:
@@ -250,8 +230,9 @@ class Scan:
         if end < 0 or "\n\n" in body[inside:end]:
             self._budget -= (end if end >= 0 else len(body)) - inside
             return -1
-        if shown and (not component or _TEXTLIKE.search(body, inside, end)):
-            extras.append((inside, body[inside:end]))
+        value = body[inside:end]
+        if shown and value and (not component or _TEXTLIKE.search(value)):
+            extras.append((inside, value))
         return end + 1
 
     def _braces(self, start: int) -> int:
