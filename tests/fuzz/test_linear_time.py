@@ -32,9 +32,8 @@ from enrich.stages import baseline
 from enrich.text import code_span, escaped, json_text, printable
 from enrich.wiki.language import detect_language
 from enrich.wiki.page_files import PageFile
-from enrich.wiki.pages import Page, parse_page
+from enrich.wiki.pages import Page, PromptView, parse_page
 from enrich.wiki.profile import load_profile
-from enrich.wiki.prompt_view import PromptView
 from enrich.wiki.site_links import page_links
 from enrich.wiki.visible import source_lines, split_sentences, visible
 from tests.fuzz.shapes import SHAPES

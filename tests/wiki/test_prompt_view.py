@@ -8,9 +8,8 @@ import pytest
 
 from enrich import PageIndex
 from enrich.wiki.page_files import PageFile
-from enrich.wiki.pages import Page, parse_page
+from enrich.wiki.pages import Page, PromptView, parse_page
 from enrich.wiki.profile import load_profile
-from enrich.wiki.prompt_view import PromptView
 
 TITLES = {"a1": "Tide tables,\n2024 edition", "b2": "Sea [level]"}
 VIEW = PromptView(load_profile("longterm-wiki"), lambda: TITLES)

@@ -216,7 +216,7 @@ def _read_file(file: Path, within: Folders | None) -> tuple[str, Iterator[tuple[
         loaded = yaml12.load(text)
     except yaml12.YamlError as error:
         where = f"{file}:{error.line}" if error.line else str(file)
-        raise UserError(f"invalid YAML: {error.reason}", where=where, do="fix that line") from None
+        raise UserError(error.reason.replace("broken", "invalid", 1), where=where, do="fix that line") from None
     name = file.name
     if isinstance(loaded, dict) and "pages" in loaded:
         extra = sorted(str(key) for key in loaded if key not in ("pages", "name"))

@@ -152,7 +152,7 @@ def _list_rows(key: str, what: str, rows_of: RowsOf, raw: bytes, name: str) -> R
         text = raw.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
         loaded, lines = yaml12.load_marked(text, key or None)
     except yaml12.YamlError as error:
-        return [], [[name, error.line, f"broken YAML: {error.reason}; the file is left out"]]
+        return [], [[name, error.line, f"{error.reason}; the file is left out"]]
     except UnicodeDecodeError as error:
         return [], [[name, raw.count(b"\n", 0, error.start) + 1, "not UTF-8; the file is left out"]]
     items = loaded if not key else loaded.get(key) if isinstance(loaded, dict) else None

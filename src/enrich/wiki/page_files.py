@@ -13,12 +13,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from enrich.config import PAGE_SUFFIXES, PARTIALS, Ids
 from enrich.errors import UserError
 from enrich.files import PAGE_BYTES, SETTINGS_BYTES, Folders, read_bytes, read_text
 from enrich.wiki.field_map import DEFAULT_MAP, FieldMap
-from enrich.wiki.prompt_view import PromptView
+
+if TYPE_CHECKING:
+    from enrich.wiki.pages import PromptView
 
 # Folders in a wiki's own folder that are `enrich`'s.
 _OWN_FOLDERS = ("prompts", "cache", "proposals")
@@ -140,10 +143,10 @@ def find_pages(
     """All pages below `content` in page order, and warnings (one for each page left out, for each missing root, and for all equal names).
 
     Folders are walked depth first with entries in byte order of their names; `roots` are walked in their own order. Never pages: names that
-    begin with `.`, `node_modules`, what the globs `exclude` name, and in the wiki's folder `root` the prompts, cache and proposals and what
-    `.gitignore` files leave out. Nor are names that are not UTF-8: an id is text in every file that we write. A link that leads out of
-    `content` is left out: what it points to must not be sent to a model and cannot be written. A folder that cannot be read is in the list
-    like a page that cannot be read, because its pages must not be missing without an error.
+    begin with `.`, `node_modules`, what the globs `exclude` name, and in the wiki's folder `root` (default: `content`) the prompts, cache and
+    proposals and what `.gitignore` files leave out. Nor are names that are not UTF-8: an id is text in every file that we write. A link that
+    leads out of `content` is left out: what it points to must not be sent to a model and cannot be written. A folder that cannot be read is in
+    the list like a page that cannot be read, because its pages must not be missing without an error.
     """
     warnings: list[str] = []
     paths: list[str] = []
@@ -153,7 +156,7 @@ def find_pages(
         if start and not (".." not in start.split("/") and (content / start).is_dir() and within.allow(content / start)):
             warnings.append(f"{start}: no such folder below {content.name} (roots in enrich.toml); left out")
             starts.remove(start)
-    walk = _Walk(content, content if root is None else root, exclude, has_own=root is not None)
+    walk = _Walk(content, root or content, exclude)
     for path, linked in (entry for start in starts for entry in walk.files(start)):
         if path.encode("utf-8", "replace") != os.fsencode(path):
             warnings.append(f"{path.encode('utf-8', 'backslashreplace').decode()}: its name is not UTF-8; rename it; left out")
@@ -178,12 +181,10 @@ class _Walk:
     content: Path
     root: Path
     exclude: Sequence[str]
-    has_own: bool
     _ignored: dict[Path, list[_Ignore]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        own = self.root if self.has_own else None
-        self._own = {own / name for name in _OWN_FOLDERS} if own else set()
+        self._own = {self.root / name for name in _OWN_FOLDERS}
         folder = self.content
         while folder.is_relative_to(self.root) and folder != self.root:
             folder = folder.parent

@@ -240,7 +240,7 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
         tree = yaml12.load(text)
     except yaml12.YamlError as error:
         place = f"{where}:{error.line}" if error.line else where
-        raise UserError(f"broken YAML: {error.reason}", where=place, do="fix that line") from None
+        raise UserError(error.reason, where=place, do="fix that line") from None
     if tree is None:
         return {}
     if not isinstance(tree, dict) or any(not isinstance(key, str) for key in tree):

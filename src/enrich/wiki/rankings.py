@@ -96,7 +96,7 @@ class RankingFile:
         try:
             tree, lines = yaml12.load_marked(text.removeprefix("\ufeff"), "ranking")
         except yaml12.YamlError as error:
-            raise UserError(f"broken YAML: {error.reason}", where=f"{path}:{error.line}", do="fix that line") from None
+            raise UserError(error.reason, where=f"{path}:{error.line}", do="fix that line") from None
         ranking: Any = tree.get("ranking") if isinstance(tree, dict) else None
         placed: Any = (tree.get("placed") or []) if isinstance(tree, dict) else []
         if not _are_ids(ranking) or not _are_ids(placed):

@@ -14,9 +14,8 @@ from enrich.errors import UserError
 from enrich.wiki.data import load_data, resource_titles
 from enrich.wiki.field_map import FieldMap
 from enrich.wiki.page_files import PageFile, find_pages, matches, names_of, select
-from enrich.wiki.pages import Page, read_page
+from enrich.wiki.pages import Page, PromptView, read_page
 from enrich.wiki.profile import Profile, load_profile
-from enrich.wiki.prompt_view import PromptView
 from enrich.wiki.site_links import given_addresses
 
 T = TypeVar("T")

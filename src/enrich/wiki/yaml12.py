@@ -28,7 +28,7 @@ _DEEP_LINE = re.compile(rf"(?:^|[\r\x85\u2028\u2029\ufeff])(?:[ \t]|[-?:](?=[ \t
 
 
 class YamlError(ValueError):
-    """Invalid YAML. `line` counts from 1 in the text that was read (0 if the parser names none)."""
+    """Invalid YAML or TOML. `reason` says so; `line` counts from 1 in the text that was read (0 if the parser names none)."""
 
     def __init__(self, reason: str, line: int = 0) -> None:
         self.reason, self.line = reason, line
@@ -100,7 +100,7 @@ def check_levels(text: str) -> None:
 def load(text: str) -> Any:
     """The value of one YAML document under YAML 1.2 core rules (None for an empty text).
 
-    Raises `YamlError` with the line for invalid syntax, unknown tags, duplicate keys and several documents.
+    Raises `YamlError` ("broken YAML: …") with the line for invalid syntax, unknown tags, duplicate keys and several documents.
     """
     return load_marked(text)[0]
 
@@ -124,8 +124,6 @@ def load_marked(text: str, key: str | None = None) -> tuple[Any, list[int]]:
             return value, _item_lines(node, key)
         finally:
             loader.dispose()
-    except YamlError:
-        raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise problem_of(error) from None
 
@@ -179,13 +177,18 @@ def _json_key(key: Any) -> str:
     return str(number(key)) if isinstance(key, float) else str(key)
 
 
-def problem_of(error: Exception) -> YamlError:
-    """What PyYAML or a constructor of values raised, as one line with its line number."""
-    if isinstance(error, yaml.MarkedYAMLError):
+def problem_of(error: Exception, what: str = "broken YAML") -> YamlError:
+    """What PyYAML, a constructor of values or this module raised, as one line behind `what`, with its line number."""
+    line = 0
+    if isinstance(error, YamlError):
+        reason, line = error.reason, error.line
+    elif isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
-        return YamlError(" ".join(str(error.problem or error.context or "invalid YAML").split()), mark.line + 1 if mark else 0)
-    reason = " ".join(str(error).split())
-    return YamlError(reason[:200] if isinstance(error, yaml.YAMLError) else f"a value cannot be read ({reason})"[:200])
+        reason, line = " ".join(str(error.problem or error.context or "invalid YAML").split()), mark.line + 1 if mark else 0
+    else:
+        reason = " ".join(str(error).split())
+        reason = (reason if isinstance(error, yaml.YAMLError) else f"a value cannot be read ({reason})")[:200]
+    return YamlError(f"{what}: {reason}", line)
 
 
 def _item_lines(node: yaml.Node, key: str | None) -> list[int]:

@@ -39,13 +39,18 @@ def quoted(text: str) -> str:
     Line breaks of any kind, control characters and byte-order marks are escaped. `---` is written `--\\x2d`, because some tools cut
     frontmatter at the first `---`.
     """
-    body = _ESCAPED.sub(_escape, text).replace("---", "--\\x2d")
+    body = escaped(text).replace("---", "--\\x2d")
     return f'"{body}"'
 
 
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return _SHORT.get(match[0]) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+def escaped(text: str, byte: str = "\\x") -> str:
+    """What is between the quotes of a double-quoted text; `byte` begins the escape of a character below 256."""
+
+    def escape(match: re.Match[str]) -> str:
+        code = ord(match[0])
+        return _SHORT.get(match[0]) or (f"{byte}{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+
+    return _ESCAPED.sub(escape, text)
 
 
 def key_text(key: str, *, quote: bool = False) -> str:

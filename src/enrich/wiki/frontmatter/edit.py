@@ -61,13 +61,10 @@ def read(text: str) -> Readings:
     """Both readings of a frontmatter ({} if it has no value). Raises `EditRefused`, its line counted in `text`."""
     try:
         core = yaml12.load(text)
-    except yaml12.YamlError as error:
-        raise EditRefused(f"broken YAML: {error.reason}", error.line) from None
-    try:
         old_style = yaml.load(text, Loader=_Loader11)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        problem = yaml12.problem_of(error)
-        raise EditRefused(f"YAML 1.1 readers cannot read it: {problem.reason}", problem.line) from None
+        problem = error if isinstance(error, yaml12.YamlError) else yaml12.problem_of(error, "YAML 1.1 readers cannot read it")
+        raise EditRefused(problem.reason, problem.line) from None
     if core is None and old_style is None:
         return Readings({}, {})
     if not isinstance(core, dict) or not isinstance(old_style, dict):

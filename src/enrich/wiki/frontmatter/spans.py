@@ -153,11 +153,9 @@ def parse(text: str) -> Tree:
     try:
         yaml12.check_levels(masked)
         events = list(yaml.parse(masked, Loader=_Loader))
-    except yaml12.YamlError as error:
-        raise EditRefused(f"broken YAML: {error.reason}", error.line) from None
-    except (yaml.YAMLError, UnicodeEncodeError) as error:
+    except (yaml12.YamlError, yaml.YAMLError, UnicodeEncodeError) as error:
         problem = yaml12.problem_of(error)
-        raise EditRefused(f"broken YAML: {problem.reason}", problem.line) from None
+        raise EditRefused(problem.reason, problem.line) from None
     documents = 0
     for event in events:
         if isinstance(event, yaml.DocumentStartEvent | yaml.DocumentEndEvent):

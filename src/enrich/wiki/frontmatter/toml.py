@@ -14,7 +14,7 @@ from datetime import date, time
 from typing import Any
 
 from enrich.wiki import yaml12
-from enrich.wiki.frontmatter.cuts import Cut, Path, applied, carried_out, same, value_at
+from enrich.wiki.frontmatter.cuts import Cut, Path, applied, carried_out, escaped, same, value_at
 from enrich.wiki.frontmatter.spans import EditRefused, line_number
 
 # Reading a key takes time by the square of its parts, and tomlkit is slow: real frontmatter has a few thousand characters.
@@ -26,8 +26,6 @@ _SCALAR = re.compile(r"[^,\]}#\r\n]+")
 _BLANKS = re.compile(r"[ \t]*")
 _GAP = re.compile(r"(?:[ \t\r\n]|#[^\r\n]*)*+")
 _REST_OF_LINE = re.compile(r"[ \t]*(?:#[^\r\n]*)?(?:\r\n|\n|\Z)")
-_SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-_ESCAPED = re.compile('["\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]')
 _LARGEST = 2**63
 
 
@@ -288,5 +286,5 @@ def _written(value: Any, newline: str = "") -> str:
 
 def _quoted(text: str) -> str:
     """The text on one line. `+++` is written with an escape: some tools cut frontmatter at the first one that ends a line."""
-    body = _ESCAPED.sub(lambda match: _SHORT.get(match[0]) or f"\\u{ord(match[0]):04x}", text)
-    return f'"{body}"'.replace("+++", "++\\u002b")
+    body = escaped(text, "\\u00").replace("+++", "++\\u002b")
+    return f'"{body}"'
