@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import regex
 
+from enrich.config import FOUR_DIMENSIONS, SEVEN_DIMENSIONS
 from enrich.metrics.structure import (
     FENCE,
     FOOTNOTE,
@@ -16,6 +17,7 @@ from enrich.metrics.structure import (
     Structure,
     count_citations,
     count_tokens,
+    is_number,
     js_round,
     line_breaks,
 )
@@ -30,13 +32,11 @@ SHORT_CAP = 40  # for pages of fewer than SHORT_WORDS words, with the formula "s
 SHORT_WORDS = 100
 MISSING_RATING = 5.0  # what the formula "seven" takes for a dimension without a rating
 
-FOUR = ("novelty", "rigor", "actionability", "completeness")
-_SEVEN = ("focus", "novelty", "rigor", "completeness", "concreteness", "actionability", "objectivity")
 # The sums of the rows differ, so the mean is weighted.
 SEVEN_WEIGHTS: dict[str, dict[str, float]] = {
-    "analysis": dict(zip(_SEVEN, (1.5, 1.5, 1.0, 0.8, 1.5, 1.2, 1.2), strict=True)),
-    "explainer": dict(zip(_SEVEN, (1.0, 0.5, 1.5, 1.5, 1.0, 0.5, 0.8), strict=True)),
-    "reference": dict(zip(_SEVEN, (1.0, 0.8, 1.5, 1.5, 1.0, 0.5, 1.0), strict=True)),
+    "analysis": dict(zip(SEVEN_DIMENSIONS, (1.5, 1.5, 1.0, 0.8, 1.5, 1.2, 1.2), strict=True)),
+    "explainer": dict(zip(SEVEN_DIMENSIONS, (1.0, 0.5, 1.5, 1.5, 1.0, 0.5, 0.8), strict=True)),
+    "reference": dict(zip(SEVEN_DIMENSIONS, (1.0, 0.8, 1.5, 1.5, 1.0, 0.5, 1.0), strict=True)),
 }
 
 # As in `metrics.structure`.
@@ -66,7 +66,7 @@ def quality_from_ratings(
     the mean of seven dimensions, weighted by `content_type` (an unknown type counts as reference), with 5 for a missing one. Stubs get at
     most 35 and, with "seven", pages under 100 words at most 40.
     """
-    given = {name: float(value) for name, value in ratings.items() if _is_number(value)}
+    given = {name: float(value) for name, value in ratings.items() if is_number(value) and value == value}
     cap = STUB_CAP if page_type == "stub" else 100
     if formula == "seven":
         weights = SEVEN_WEIGHTS.get(content_type, SEVEN_WEIGHTS["reference"])
@@ -77,15 +77,11 @@ def quality_from_ratings(
         if prose_words < SHORT_WORDS:
             cap = min(cap, SHORT_CAP)
     else:
-        present = [given[name] for name in FOUR if name in given]
+        present = [given[name] for name in FOUR_DIMENSIONS if name in given]
         if not present:
             return None
         value = 8 * (sum(present) / len(present)) + min(10, prose_words / 500) + min(10, citations / 2)
     return min(cap, js_round(max(0, value)))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
 
 
 def grading_counts(body: str, profile: Profile) -> tuple[int, int]:
@@ -132,14 +128,7 @@ def coverage(
     database; without one they are always zero.
     """
     targets = coverage_targets(page.word_count, content_format, rules, default_format)
-    actuals = {
-        "tables": page.table_count,
-        "diagrams": page.diagram_count,
-        "internalLinks": page.internal_links,
-        "externalLinks": page.external_links,
-        "footnotes": page.footnote_count,
-        "references": references,
-    }
+    actuals = {**counted_items(page), "references": references}
     items: dict[str, Colour] = {
         "llmSummary": _flag(has_summary),
         "schedule": _flag(has_schedule),
@@ -167,6 +156,17 @@ def coverage(
     if text:
         record["ratingsString"] = text
     return record
+
+
+def counted_items(page: Structure) -> dict[str, int]:
+    """The coverage items that are counts of a page's text."""
+    return {
+        "tables": page.table_count,
+        "diagrams": page.diagram_count,
+        "internalLinks": page.internal_links,
+        "externalLinks": page.external_links,
+        "footnotes": page.footnote_count,
+    }
 
 
 def coverage_targets(words: int, content_format: str, rules: Coverage, default_format: str = "article") -> dict[str, int]:

@@ -35,6 +35,11 @@ def is_falsy(value: Any) -> bool:
     return value is None or value is False or (isinstance(value, (str, int, float)) and (not value or value != value))
 
 
+def is_number(value: Any) -> bool:
+    """Whether the value is a number; true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def count_tokens(text: str) -> int:
     """The number of runs of characters that are not JavaScript whitespace."""
     return len(_TOKEN.findall(text)) if _PYTHON_DIFFERS.search(text) else len(text.split())

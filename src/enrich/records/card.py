@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from enrich.errors import UserError
 from enrich.grounding import PageIndex
-from enrich.metrics.structure import js_round
+from enrich.metrics.structure import is_number, js_round
 from enrich.records.database import Database, build
 from enrich.records.infobox import Row, shown_links, type_label
 from enrich.review.lock import LockFile, owner
@@ -428,7 +428,7 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return value if is_number(value) else None
 
 
 def _count(value: Any) -> int:

@@ -24,9 +24,9 @@ from enrich.blocks import Blocks
 from enrich.databases import KeyedStore
 from enrich.files import Folders
 from enrich.metrics.links import Links, links, referenced_resources, unconverted_links
-from enrich.metrics.quality import coverage, suggested_quality
+from enrich.metrics.quality import counted_items, coverage, suggested_quality
 from enrich.metrics.risk import Integrity, hallucination_risk, integrity
-from enrich.metrics.structure import Structure, count_citations, is_falsy, js_round, structure
+from enrich.metrics.structure import Structure, count_citations, is_falsy, is_number, js_round, structure
 from enrich.records.relations import Similar, compared_text
 from enrich.text import number, number_text
 from enrich.wiki import yaml12
@@ -39,32 +39,9 @@ from enrich.wiki.site_links import ADDRESS_KEYS, PageLink, SiteMap, page_links
 
 # The frontmatter keys that records are made from (FIELDS.md section 1), and those that the status card adds.
 KEYS = (
-    "title",
-    "numericId",
-    "quality",
-    "readerImportance",
-    "researchImportance",
-    "tacticalValue",
-    "contentFormat",
-    "tractability",
-    "neglectedness",
-    "uncertainty",
-    "causalLevel",
-    "lastUpdated",
-    "lastEdited",
-    "createdAt",
-    "dateCreated",
-    "llmSummary",
-    "description",
-    "ratings",
-    "subcategory",
-    "clusters",
-    "update_frequency",
-    "evergreen",
-    "entityType",
-    "entityId",
-    "pageType",
-    "insights",
+    *"title numericId quality readerImportance researchImportance tacticalValue contentFormat tractability neglectedness".split(),
+    *"uncertainty causalLevel lastUpdated lastEdited createdAt dateCreated llmSummary description ratings".split(),
+    *"subcategory clusters update_frequency evergreen entityType entityId pageType insights".split(),
     *ADDRESS_KEYS,
 )
 
@@ -185,7 +162,7 @@ def _title(value: Any, path: str) -> str:
     """The page's own title, or its file name with spaces for hyphens."""
     if isinstance(value, str) and value:
         return value
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if is_number(value):
         return number_text(value)
     return path.rpartition("/")[2].rpartition(".")[0].replace("-", " ")
 
@@ -225,14 +202,7 @@ class Surroundings:
 
 def used_items(loaded: Sequence[LoadedPage], entities: Collection[Any], resources: Collection[Any]) -> frozenset[str]:
     """The coverage items that some page of the wiki has, or that its data make possible."""
-    counts = {
-        "tables": "table_count",
-        "diagrams": "diagram_count",
-        "internalLinks": "internal_links",
-        "externalLinks": "external_links",
-        "footnotes": "footnote_count",
-    }
-    used = {name for name, count in counts.items() if any(getattr(page.facts.structure, count) for page in loaded)}
+    used = {name for page in loaded for name, count in counted_items(page.facts.structure).items() if count}
     used |= {name for name, has in (("entity", entities), ("references", resources)) if has}
     used |= {"schedule"} if any(_frequency(page.facts.frontmatter.get("update_frequency")) is not None for page in loaded) else set()
     return frozenset({"llmSummary", "overview", *used})
@@ -290,7 +260,7 @@ def page_record(file: PageFile, facts: PageFacts, around: Surroundings) -> tuple
         facts.integrity,
         entity_type=None if entity is None else entity_type,
         content_format=content_format,
-        rigor=rigor if _is_number(rigor) else None,
+        rigor=rigor if is_number(rigor) else None,
         quality=numbers["quality"],
         year=around.year,
         rules=profile.risk,
@@ -395,14 +365,10 @@ def _entity_type(entity: Entity | None, category: str, profile: Profile) -> str 
 
 def _number(front: Mapping[str, Any], name: str, file: PageFile, notices: list[Notice]) -> int | float | None:
     value: Any = front.get(name)
-    if value is not None and not _is_number(value):
+    if value is not None and not is_number(value):
         notices.append(Notice(file.path, 1, f"{name} is not a number ({str(value)[:40]!r}); left out"))
         return None
     return value  # type: ignore[no-any-return]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _or_none(value: Any) -> Any:

@@ -28,7 +28,7 @@ from enrich.wiki.git import NoHistory, history
 from enrich.wiki.wiki import Wiki
 
 _MOST_HISTORY = 6
-_COMMIT = "commit-time "
+_COMMIT = "commit-time:"
 
 
 def write_site(wiki: Wiki, database: Database, states: Mapping[str, Any], folder: Path, *, now: datetime) -> list[Path]:
@@ -105,20 +105,8 @@ def rating_history(wiki: Wiki) -> dict[str, list[tuple[str, float]]]:
     try:
         with history(wiki.config.root) as past:
             place = f"{past.prefix}{wiki.config.wiki.content}"
-            given = (
-                "log",
-                "--reverse",
-                f"--format={_COMMIT}%ct",
-                "-p",
-                "-U0",
-                "--no-color",
-                "--no-ext-diff",
-                "--no-renames",
-                f"-G^{key}:",
-                "--",
-                place,
-            )
-            text = past.git(*given).decode("utf-8", "replace")
+            options = f"--reverse --format={_COMMIT}%ct -p -U0 --no-color --no-ext-diff --no-renames -G^{key}:".split()
+            text = past.git("log", *options, "--", place).decode("utf-8", "replace")
     except NoHistory:
         return {}
     return {path: values for path, values in _changes_of(key, text, f"+++ b/{place}/").items() if values}

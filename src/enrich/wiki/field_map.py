@@ -5,13 +5,14 @@ Everywhere else a field has its own name (`llmSummary`, `ratings.rigor`); only t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from enrich.config import FIELD_NAMES, OFF, SEVEN_DIMENSIONS, Config
 from enrich.files import Folders
+from enrich.wiki.frontmatter.cuts import value_at
 
 KeyPath = tuple[str, ...]
 RATINGS, INSIGHTS, EVIDENCE = "ratings", "insights", "evidence"
@@ -64,10 +65,10 @@ class FieldMap:
         found: dict[str, Any] = {}
         for name, keys in self.keys.items():
             if "*" in keys[-1]:
-                parts = {dimension: _at(data, self.path(f"{name}.{dimension}")) for dimension in SEVEN_DIMENSIONS}
+                parts = {dimension: value_at(data, self.path(f"{name}.{dimension}") or (), None) for dimension in SEVEN_DIMENSIONS}
                 value: Any = {dimension: part for dimension, part in parts.items() if part is not None} or None
             else:
-                value = _at(data, keys)
+                value = value_at(data, keys, None)
             if value is not None:
                 found[name] = value
         return found
@@ -95,12 +96,6 @@ class FieldMap:
     def sidecar(self, path: str) -> Path | None:
         """The sidecar of the page with this path below the content folder; None if values are in the frontmatter."""
         return None if self.sidecars is None else self.sidecars / f"{path}.yaml"
-
-
-def _at(data: Any, keys: Iterable[str] | None) -> Any:
-    for key in keys or ():
-        data = data.get(key) if isinstance(data, Mapping) else None
-    return data
 
 
 DEFAULT_MAP = FieldMap()
