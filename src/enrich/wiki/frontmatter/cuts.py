@@ -227,42 +227,36 @@ class Cutter:
             self._replace_by_block(mapping, pair, value)
 
     def _replace_in_line(self, pair: Pair, new: str) -> None:
-        old = pair.value
-        if old.is_block_scalar:
-            header_end = spans.block_header(self.text, old).end()
-            self._put(old.start, header_end, new)
-            self._drop_lines(spans.next_line(self.text, header_end), old.end)
-        elif old.is_block:
-            properties = spans.properties_end(self.text, old)
-            start, end = (old.start, properties) if properties > old.start else (pair.colon + 1, pair.colon + 1)
-            self._put(start, end, new)
-            self._drop_lines(spans.line_start(self.text, spans.gap_end(self.text, properties)), old.end)
-        elif pair.colon < 0:  # `{a}`
+        if pair.colon < 0:  # `{a}`
             self._put(pair.key.end, pair.key.end, f": {new}")
-        else:
-            self._put(old.start, old.end, new)
+            return
+        start, end, lines = self._parts(pair.value)
+        if pair.value.is_block and start == end:
+            start = end = pair.colon + 1
+        self._put(start, end, new)
+        if lines <= pair.value.end:
+            self.cuts.append(Cut(lines, spans.next_line(self.text, pair.value.end), ""))
 
     def _replace_by_block(self, mapping: Node, pair: Pair, value: Any) -> None:
-        old = pair.value
         indents = self._indents(mapping, pair)
         column = self._column(mapping) + (indents.mapping if isinstance(value, dict) else indents.sequence)
-        lines = "".join(line + self.newline for line in in_block(value, column, indents))
-        if old.is_block:
-            properties = spans.properties_end(self.text, old)
-            if properties > old.start:
-                self._clear(pair.colon + 1, old.start, properties)
-            first = spans.line_start(self.text, spans.gap_end(self.text, properties))
-            self.cuts.append(Cut(first, spans.next_line(self.text, old.end), lines))
-            return
-        if old.is_block_scalar:
-            header_end = spans.block_header(self.text, old).end()
-            self._clear(pair.colon + 1, old.start, header_end)
-            self._drop_lines(spans.next_line(self.text, header_end), old.end)
-        elif old.end > old.start:
-            self._clear(pair.colon + 1, old.start, old.end)
-        # After the lines of the old value: a comment behind it keeps its place.
-        after = spans.next_line(self.text, old.end)
-        self.cuts.append(Cut(after, after, lines))
+        new = "".join(line + self.newline for line in in_block(value, column, indents))
+        start, end, lines = self._parts(pair.value)
+        if end > start:
+            self._clear(pair.colon + 1, start, end)
+        # Without lines of its own: after the line of the old value, so that a comment behind it keeps its place.
+        after = spans.next_line(self.text, pair.value.end)
+        self.cuts.append(Cut(min(lines, after), after, new))
+
+    def _parts(self, value: Node) -> tuple[int, int, int]:
+        """(start, end, lines) of a value: `text[start:end]` is before the lines of a block, which begin at `lines`; the whole if it is no block."""
+        if value.is_block_scalar:
+            end = spans.block_header(self.text, value).end()
+            return value.start, end, spans.next_line(self.text, end)
+        if value.is_block:
+            end = spans.properties_end(self.text, value)
+            return value.start, end, spans.line_start(self.text, spans.gap_end(self.text, end))
+        return value.start, value.end, len(self.text)
 
     def _put(self, start: int, end: int, new: str) -> None:
         space = "" if self.text[start - 1] in " \t\r\n" or new.startswith(":") else " "
@@ -278,10 +272,6 @@ class Cutter:
             self.cuts.append(Cut(start, spans.blanks_end(self.text, end), ""))
         else:
             self.cuts.append(Cut(first, spans.next_line(self.text, end), ""))
-
-    def _drop_lines(self, first: int, last: int) -> None:
-        if last >= first:
-            self.cuts.append(Cut(first, spans.next_line(self.text, last), ""))
 
     # -- inserting -----------------------------------------------------------------------------------------------------------------
 
