@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import regex
 
-from enrich.config import FOUR_DIMENSIONS, SEVEN_DIMENSIONS
+from enrich.config import FOUR_DIMENSIONS
 from enrich.metrics.structure import (
     FENCE,
     FOOTNOTE,
@@ -20,6 +20,7 @@ from enrich.metrics.structure import (
     is_number,
     js_round,
     line_breaks,
+    score_tables,
 )
 from enrich.text import number_text
 from enrich.wiki.profile import Coverage, CoverageTargets, Profile
@@ -31,13 +32,6 @@ STUB_CAP = 35
 SHORT_CAP = 40  # for pages of fewer than SHORT_WORDS words, with the formula "seven"
 SHORT_WORDS = 100
 MISSING_RATING = 5.0  # what the formula "seven" takes for a dimension without a rating
-
-# The sums of the rows differ, so the mean is weighted.
-SEVEN_WEIGHTS: dict[str, dict[str, float]] = {
-    "analysis": dict(zip(SEVEN_DIMENSIONS, (1.5, 1.5, 1.0, 0.8, 1.5, 1.2, 1.2), strict=True)),
-    "explainer": dict(zip(SEVEN_DIMENSIONS, (1.0, 0.5, 1.5, 1.5, 1.0, 0.5, 0.8), strict=True)),
-    "reference": dict(zip(SEVEN_DIMENSIONS, (1.0, 0.8, 1.5, 1.5, 1.0, 0.5, 1.0), strict=True)),
-}
 
 # As in `metrics.structure`.
 _SELF_CLOSING = regex.compile(r"<[^>]{2,}+(*SKIP)(?<=/)>")  # <[^>]+/>
@@ -69,7 +63,8 @@ def quality_from_ratings(
     given = {name: float(value) for name, value in ratings.items() if is_number(value) and value == value}
     cap = STUB_CAP if page_type == "stub" else 100
     if formula == "seven":
-        weights = SEVEN_WEIGHTS.get(content_type, SEVEN_WEIGHTS["reference"])
+        by_type = score_tables()["weights"]
+        weights = by_type.get(content_type, by_type["reference"])
         if not given.keys() & weights.keys():
             return None
         mean = sum(given.get(name, MISSING_RATING) * weight for name, weight in weights.items()) / sum(weights.values())

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib import resources
 from typing import Any
 
 import regex
 
 from enrich.text import number
+from enrich.wiki import yaml12
 from enrich.wiki.profile import Profile
 from enrich.wiki.visible import wide_words
 
@@ -208,43 +210,19 @@ def _tags(component: str) -> regex.Pattern[str]:
     return regex.compile(rf"<{regex.escape(component)}[^>]*+(*SKIP)>")  # <EntityLink[^>]*>
 
 
-# For each count, pairs (at least, points); the first that fits gives the points.
-_Tiers = dict[str, tuple[tuple[float, int], ...]]
-_ARTICLE: _Tiers = {
-    "words": ((800, 2), (300, 1)),
-    "tables": ((2, 2), (1, 1)),
-    "diagrams": ((1, 1),),
-    "h3": ((4, 2), (2, 1)),
-    "internal": ((4, 2), (1, 1)),
-    "citations": ((6, 3), (3, 2), (1, 1)),
-    "overview": ((1, 1),),
-}
-_DATA: _Tiers = {
-    "words": ((400, 2), (100, 1)),
-    "internal": ((4, 2), (1, 1)),
-    "citations": ((3, 2), (1, 1)),
-    "sections": ((3, 2), (1, 1)),
-    "overview": ((1, 1),),
-}
-_INDEX: _Tiers = {
-    "internal": ((20, 5), (10, 4), (5, 3), (1, 1)),
-    "sections": ((6, 3), (3, 2), (1, 1)),
-    "words": ((200, 2), (50, 1)),
-    "tables": ((2, 2), (1, 1)),
-    "diagrams": ((1, 2),),
-    "overview": ((1, 1),),
-}
-_TIERS: dict[str, _Tiers] = {
-    "table": {**_DATA, "tables": ((3, 5), (2, 4), (1, 3)), "diagrams": ((1, 1),)},
-    "diagram": {**_DATA, "diagrams": ((3, 5), (2, 4), (1, 3)), "tables": ((1, 1),)},
-    "index": _INDEX,
-    "dashboard": _INDEX,
-}
+@cache
+def score_tables() -> dict[str, dict[str, dict[str, Any]]]:
+    """The tables of `scores.yaml`."""
+    tables: dict[str, dict[str, dict[str, Any]]] = yaml12.load(
+        (resources.files("enrich.metrics") / "scores.yaml").read_text(encoding="utf-8")
+    )
+    return tables
 
 
 def structural_score(page: Structure, content_format: str) -> int:
     """0 to 15: how much the page has of what its format expects. Formats without tiers count as articles."""
-    tiers = _TIERS.get(content_format, _ARTICLE)
+    formats = score_tables()["structure"]
+    tiers = formats.get(content_format, formats["article"])
     counts = {
         "words": page.word_count,
         "tables": page.table_count,
@@ -256,6 +234,6 @@ def structural_score(page: Structure, content_format: str) -> int:
         "overview": int(page.has_overview),
     }
     score = sum(next((points for least, points in tier if counts[name] >= least), 0) for name, tier in tiers.items())
-    if tiers is _ARTICLE and page.bullet_ratio < 0.5:
+    if tiers is formats["article"] and page.bullet_ratio < 0.5:
         score += 2 if page.bullet_ratio < 0.3 else 1
     return score

@@ -6,11 +6,11 @@ All texts of a card, except in `record`, are on one line and free of control cha
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
+from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +23,8 @@ from enrich.review.lock import LockFile, owner
 from enrich.stages.fields import current_value
 from enrich.stages.scores import read_calibration
 from enrich.text import number_text, printable
-from enrich.wiki.data import SCORES, Insight, Notice, data_insights, page_insights, quotes_of, with_pages
+from enrich.wiki import yaml12
+from enrich.wiki.data import SCORES, Insight, Notice, data_insights, insights_of_pages, page_insights, quotes_of, with_pages
 from enrich.wiki.entities import Entity
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page, read_page
@@ -38,28 +39,7 @@ RATING_GAP = 20  # points between quality and what the structure suggests, from 
 SIMILAR_FROM = 40  # percent
 STALE_AFTER = 60  # days
 
-# Labels of a value: that of the first step that the value reaches.
-_QUALITY = ((80, "Comprehensive"), (60, "Good"), (40, "Adequate"), (20, "Draft"), (-math.inf, "Stub"))
-_READER = ((90, "Essential"), (70, "High"), (50, "Useful"), (30, "Reference"), (-math.inf, "Peripheral"))
-_RESEARCH = ((90, "Critical"), (70, "High"), (50, "Moderate"), (30, "Low"), (-math.inf, "Minimal"))
-_FREQUENCIES = (
-    (3, "every 3 days"),
-    (7, "weekly"),
-    (14, "biweekly"),
-    (21, "every 3 weeks"),
-    (30, "monthly"),
-    (45, "every 6 weeks"),
-    (60, "bimonthly"),
-    (90, "quarterly"),
-)
-_INSIGHT_TAGS = {
-    "claim": "Claim",
-    "counterintuitive": "Counterint.",
-    "quantitative": "Quantitative",
-    "research-gap": "Research Gap",
-    "disagreement": "Disagreement",
-    "neglected": "Neglected",
-}
+_LABELS: dict[str, dict[Any, str]] = yaml12.load((resources.files("enrich.records") / "labels.yaml").read_text(encoding="utf-8"))
 # The coverage items that compare two numbers of their own.
 _SHARES = {"quotes": ("quotesWithQuotes", "quotesTotal"), "accuracy": ("accuracyChecked", "accuracyTotal")}
 _H2 = re.compile(r"^##[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
@@ -117,8 +97,7 @@ def page_cards(
     only: PageFile | None = None,
 ) -> Iterator[Card]:
     """The cards of the wiki's pages (of `only` one), by the records of a build; pages without a record are left out."""
-    config, profile = wiki.config, wiki.profile
-    tied, _ = with_pages(data_insights(config.data, config.folders)[0], wiki.files)
+    of_data = wiki.shared_by_copies(insights_of_pages)
     records = {record["filePath"]: record for record in database.pages}
     for file in wiki.files if only is None else [only]:
         if file.path not in records:
@@ -127,9 +106,9 @@ def page_cards(
         yield status_card(
             records[file.path],
             page,
-            profile,
+            wiki.profile,
             now,
-            insights=[*page_insights(page), *(insight for insight in tied if insight.page == file.id)],
+            insights=[*page_insights(page), *of_data.get(file.id, ())],
             backlinks=database.backlinks.get(file.id, ()),
             states=states.get(file.id, {}),
             entity=database.entities.get(file.id),
@@ -178,11 +157,11 @@ def status_card(
             "style_guide": printable(page_type.style_guide),
         },
         "quality": _quality(record),
-        "reader_importance": _importance(record, "readerImportance", "readerRank", _READER),
-        "importance": _importance({"importance": page.frontmatter.get("importance")}, "importance", "", _READER)
+        "reader_importance": _importance(record, "readerImportance", "readerRank"),
+        "importance": _importance({"importance": page.frontmatter.get("importance")}, "importance", "")
         if record.get("readerImportance") is None
         else None,
-        "research_importance": _importance(record, "researchImportance", "researchRank", _RESEARCH),
+        "research_importance": _importance(record, "researchImportance", "researchRank"),
         "edited": edited,
         "words": _count(record.get("wordCount")),
         "words_text": words_text(_count(record.get("wordCount"))),
@@ -239,7 +218,7 @@ def age(days: int) -> str:
 
 def frequency_text(days: int) -> str:
     """How often a page is looked at, for the days between two looks."""
-    return next((label for limit, label in _FREQUENCIES if days <= limit), f"every {js_round(days / 30)} months")
+    return next((label for limit, label in _LABELS["frequency"].items() if days <= limit), f"every {js_round(days / 30)} months")
 
 
 def due_text(frequency: int, days_since: int) -> tuple[str, Light]:
@@ -276,13 +255,14 @@ def _quality(record: Mapping[str, Any]) -> Card | None:
     if value is None:
         return None
     suggested = _count(record.get("suggestedQuality"))
-    return {"value": value, "label": _label(value, _QUALITY), "suggested": suggested, "warns": abs(value - suggested) >= RATING_GAP}
+    return {"value": value, "label": _label(value, "quality"), "suggested": suggested, "warns": abs(value - suggested) >= RATING_GAP}
 
 
-def _importance(record: Mapping[str, Any], key: str, rank: str, labels: Sequence[tuple[float, str]]) -> Card | None:
+def _importance(record: Mapping[str, Any], key: str, rank: str) -> Card | None:
     value = _number(record.get(key))
     if value is None:
         return None
+    labels = "research_importance" if key == "researchImportance" else "reader_importance"
     return {"value": value, "label": _label(value, labels), "rank": record[rank] if isinstance(record.get(rank), int) else None}
 
 
@@ -315,7 +295,7 @@ def _insight(insight: Insight) -> Card:
     kind = _text(insight.values.get("type"))
     scores = {name: _number(insight.values.get(name)) for name in SCORES}
     evidence = [printable(quote) for quote in quotes_of(insight.values)]
-    return {"tag": _INSIGHT_TAGS.get(kind, kind), "type": kind, "text": printable(insight.text), **scores, "evidence": evidence}
+    return {"tag": _LABELS["insight_types"].get(kind, kind), "type": kind, "text": printable(insight.text), **scores, "evidence": evidence}
 
 
 def _row(row: Row) -> Card:
@@ -407,8 +387,8 @@ def _light(value: float, green: float, amber: float) -> Light:
     return "green" if value >= green else "amber" if value >= amber else "red"
 
 
-def _label(value: float, steps: Sequence[tuple[float, str]]) -> str:
-    return next(label for least, label in steps if value >= least)
+def _label(value: float, kind: str) -> str:
+    return next(label for least, label in _LABELS[kind].items() if value >= least)
 
 
 def _plural(count: int, noun: str) -> str:

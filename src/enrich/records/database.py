@@ -24,7 +24,7 @@ from enrich.records.record import LoadedPage, Surroundings, complete, load_pages
 from enrich.records.relations import Similar, all_entities, backlinks, compared_text, numeric_ids, redundancy
 from enrich.text import JSON_ESCAPES, counted
 from enrich.wiki import yaml12
-from enrich.wiki.data import Dates, Notice, data_insights, git_dates, load_data, read_dates, with_pages
+from enrich.wiki.data import Dates, Notice, git_dates, insights_of_pages, load_data, read_dates
 from enrich.wiki.entities import Entity
 from enrich.wiki.page_files import PageFile, find_pages, names_of
 from enrich.wiki.pages import parse_page
@@ -125,7 +125,7 @@ def build(
             named, line = unknown[0]
             more = f" (and {len(unknown) - 1} more unknown pages)" if len(unknown) > 1 else ""
             notices.append(Notice(f"{config.wiki.data}/{file}", line, f"the ranking names {named!r}, which is not a page{more}"))
-    complete(records, similar, list(_insights(config, loaded)), now)
+    complete(records, similar, list(_insights(wiki, loaded)), now)
     generated = now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     boxes = {record["id"]: infobox_rows(around.entities.get(record["id"]), record, around.entities, profile) for record in records}
     links = {numbers.get(page, wiki.page_of_entity(page)): urls for page, urls in data.links.items()}
@@ -270,17 +270,17 @@ def _read(files: Sequence[PageFile], content: str, notices: list[Notice]) -> Ite
             notices.append(Notice(f"{content}/{file.path}", 0, f"cannot be read ({error.strerror or error}); it gets no record"))
 
 
-def _insights(config: Config, loaded: Sequence[LoadedPage]) -> Iterator[Any]:
+def _insights(wiki: Wiki, loaded: Sequence[LoadedPage]) -> Iterator[Any]:
     """Each page's insights: those on the page, then those of the data folder."""
-    in_data: dict[str, list[Any]] = {}
-    for insight in with_pages(data_insights(config.data, config.folders)[0], [page.file for page in loaded])[0]:
-        values = {"type": insight.values.get("type"), "text": insight.text} | dict(insight.values)
-        with suppress(yaml12.YamlError):  # aliases that expand to too many values
-            shown = yaml12.json_value({key: value for key, value in values.items() if key not in ("insight", "page", "source")})
-            in_data.setdefault(insight.page, []).append(shown)
+    of_data = wiki.shared_by_copies(insights_of_pages)
     for page in loaded:
         own = page.facts.frontmatter.get("insights")
-        yield [*(own if isinstance(own, list) else ()), *in_data.get(page.file.id, ())]
+        shown = list(own) if isinstance(own, list) else []
+        for insight in of_data.get(page.file.id, ()):
+            values = {"type": insight.values.get("type"), "text": insight.text} | dict(insight.values)
+            with suppress(yaml12.YamlError):  # aliases that expand to too many values
+                shown.append(yaml12.json_value({key: value for key, value in values.items() if key not in ("insight", "page", "source")}))
+        yield shown
 
 
 def _similar(

@@ -73,7 +73,7 @@ def open_store(folder: Path, profile: Profile, within: Folders | None = None) ->
     code = hashlib.blake2b(digest_size=16)
     for package in ("metrics", "records", "wiki"):
         for entry in sorted(resources.files("enrich").joinpath(package).iterdir(), key=lambda entry: entry.name):
-            if entry.name.endswith(".py"):
+            if entry.name.endswith((".py", ".yaml")):
                 code.update(entry.name.encode() + b"\0" + entry.read_bytes() + b"\0")
     return KeyedStore(folder / "pages.sqlite", f"{code.hexdigest()}\0{profile.model_dump_json()}", within)
 
@@ -303,7 +303,7 @@ def complete(records: Sequence[dict[str, Any]], similar: Sequence[Sequence[Simil
             if ranks[key][index] is not None:
                 record[name] = ranks[key][index]
         record["recommendedScore"] = recommended_score(record, now)
-        if isinstance(insights[index], list) and insights[index]:
+        if insights[index]:
             record["insights"] = insights[index]
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from enrich.wiki.markup import WORDS
+
 _KEYS = ("lang", "language", "locale")
 _CODE = re.compile(r"(?P<code>[a-z]{2})(?:[-_][A-Za-z]{2,4})?")
 _IN_NAME = re.compile(r"\.([a-z]{2})(?:[-_][A-Za-z]{2,4})?\.mdx?$")
@@ -14,32 +16,13 @@ _NOT_PROSE = re.compile(
     r"^(```|~~~).*?^\1|`[^`\n]*`|<[^<>]*>|\]\([^)\s]*\)|https?://\S+|^(?:import|export) .*$|\{[^{}]*\}", re.MULTILINE | re.DOTALL
 )
 _WORD = re.compile(r"(?:[^\W\d_]|[\u0900-\u0903\u093a-\u094f])+")
-# Every eighth word of English text and more is one of these. Those of the second list are words of other languages too (Dutch `of`, Danish `at`).
-_ONLY_ENGLISH = frozenset("the and that with are this from which were have its their been they would".split())
-_ENGLISH = _ONLY_ENGLISH | frozenset("of to in is for it as on be by at or not an was has".split())
+_ONLY_ENGLISH, _IN_PATHS = WORDS["only_english_words"], WORDS["languages_in_paths"]
+_ENGLISH = _ONLY_ENGLISH | WORDS["other_english_words"]
 _ENGLISH_SHARE = 0.12
-# Two-letter folders are languages only if they are one of these.
-_IN_PATHS = frozenset(
-    "ar bg bn ca cs da de el en es et fa fi fr he hi hr hu id it ja ko lt lv nl no pl pt ro ru sk sl sr sv th tr uk vi zh".split()
-)
 # Text of fewer letters says too little.
 _FEWEST_LETTERS = 20
 _ENOUGH = 2000  # characters
-# Codes that frontmatter and paths use for what a detector calls otherwise; languages that are easily taken for one with more text in it.
-_SAME = {
-    "nb": "no",
-    "nn": "no",
-    "iw": "he",
-    "in": "id",
-    "mr": "hi",
-    "ne": "hi",
-    "als": "de",
-    "bar": "de",
-    "yue": "zh",
-    "wuu": "zh",
-    "gl": "es",
-    "ast": "es",
-}
+_SAME = dict(pair.split(":") for pair in WORDS["same_languages"])
 
 
 def language_of(path: str, frontmatter: Mapping[str, Any], text: str) -> str:
