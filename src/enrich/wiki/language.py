@@ -22,7 +22,7 @@ _ENGLISH_SHARE = 0.12
 # Text of fewer letters says too little.
 _FEWEST_LETTERS = 20
 _ENOUGH = 2000  # characters
-_SAME = dict(pair.split(":") for pair in WORDS["same_languages"])
+_SAME: dict[str, str] = dict(pair.split(":") for pair in WORDS["same_languages"])
 
 
 def language_of(path: str, frontmatter: Mapping[str, Any], text: str) -> str:
