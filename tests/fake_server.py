@@ -336,10 +336,11 @@ class FakeServer:
         try:
             self._loop.run_forever()
         finally:
-            server.close()
-            # A connection that was accepted right now has its transport a few steps later.
+            self._loop.remove_reader(self._socket)
+            # A connection that was accepted right now has its transport a few steps later; a server that is closed by then leaves it open.
             for _ in range(5):
                 self._loop.run_until_complete(asyncio.sleep(0))
+            server.close()
             for connection in list(self._connections):
                 connection.drop()
             self._loop.run_until_complete(asyncio.sleep(0))
