@@ -84,7 +84,6 @@ class BatchEngine(Client):
         self._problem: ServiceError | None = None
         self._held = self._begun = False
         self.keeps_replies = not mode.live
-        self.submitted = 0
 
     async def __aexit__(self, *error: object) -> None:
         for server in self._batch_servers.values():
@@ -261,7 +260,6 @@ class BatchEngine(Client):
         record.batch_id = state.id
         self._records.save(record)
         self._open[record.name] = record
-        self.submitted += len(record.requests)
         most = f", at most {usd(record.most_usd)}" if record.most_usd else ""
         where = f"in {self._records.folder / record.name}.jsonl" if self._mode.files else f"at {host}"
         self._note(f"batch {state.id} {where}: {counted(len(record.requests), 'request')} to {model}{most}")

@@ -34,8 +34,6 @@ class Discovery:
 
     content: str
     data: str
-    pages: int
-    generator: str = ""
     exclude: Sequence[str] = ()
     ask: Sequence[str] = ()
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -75,8 +73,6 @@ def discover(root: Path, content: str | None = None) -> Discovery:
     return Discovery(
         content=found,
         data="content/data" if found == "content/docs" else "data",
-        pages=len(files),
-        generator=kind.get("name", ""),
         exclude=exclude if len(exclude) > len(PARTIALS) else (),
         ask=ask,
         fields=kind.get("fields", {}),
