@@ -29,14 +29,15 @@ def doctor(
     """Check settings, pages, server, key, prices, limits, git files, lock and proposals; say what to do. Exit code 10 on findings."""
     session: Session = ctx.obj
     found: Capabilities | None = None
+    problems: list[Problem] = []
     try:
         config = session.config(llm__backend=backend, llm__model=model, llm__base_url=base_url)
-        problems = examine(config, os.environ)
+        problems += examine(config, os.environ)
         if ask_server and config.llm.backend != OFFLINE:
             found = asyncio.run(ask(config, os.environ))
             problems += [Problem("server", found.problem, found.host)] if found.problem else []
     except UserError as error:
-        problems = [*(problems if "problems" in locals() else []), Problem.of("settings", error)]
+        problems.append(Problem.of("settings", error))
     problems = list(dict.fromkeys(problems))
     document = {"findings": [asdict(problem) for problem in problems], "server": asdict(found) if found else None}
     session.result(document, *_lines(problems, found))

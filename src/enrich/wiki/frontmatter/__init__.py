@@ -1,2 +1,2 @@
 """Frontmatter edits that change nothing else. The parser's events become a tree of spans (`spans`), each change becomes cuts of the text
-(`cuts`), values are written so that every YAML reader agrees on them (`scalars`), and the result is read back (`readback`)."""
+(`cuts`), whose values are written so that every YAML reader agrees on them, and the result is read back (`edit`). TOML has its own scanner (`toml`)."""
