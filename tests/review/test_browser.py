@@ -433,7 +433,7 @@ def test_hostile_pages_and_answers_do_nothing(tab: Watched, tmp_path: Path) -> N
     page.click("#all-open")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator(".card").count() == len(HOSTILE)
-    assert "<img src=x onerror=window.owned=1>" in page.locator("#cards").inner_text()
+    assert "<img src=x onerror=window.owned=1>" in page.locator("#cards").text_content()
     assert_untouched(page)
     page.select_option("#sort", "most findings")
     page.locator("#search").fill("<script>")
@@ -576,7 +576,7 @@ def test_the_later_of_two_reviewers_sees_who_decided_and_keeps_their_own(chromiu
     with page.expect_response("**/decisions"):
         summary.get_by_role("button", name="Accept").click()
     page.wait_for_selector(".refused")
-    assert f"accept: rejected by {by}" in summary.locator(".refused").inner_text()
+    assert f"accept: rejected by {by}" in summary.locator(".refused").text_content()
     assert wikis.states(workspace)["bay-0"]["llmSummary"] == "reject/rejected"
     page.reload()
     page.click("#view-browse")
@@ -655,7 +655,7 @@ def test_a_decision_that_could_not_be_stored_is_said(chromium: Browser, served: 
     with page.expect_response("**/decisions"):
         page.get_by_role("group", name="Decision on llmSummary").get_by_role("button", name="Accept").click()
     page.wait_for_selector(".refused")
-    assert "the proposal has changed" in page.locator(".refused").inner_text()
+    assert "the proposal has changed" in page.locator(".refused").text_content()
     assert tally(page).startswith("0 accepted")
     assert wikis.states(workspace)[name]["llmSummary"] == "-/pending"
     watched.context.close()
@@ -683,17 +683,51 @@ def test_a_tab_that_sent_an_older_decision_does_not_take_away_a_later_one(chromi
     held[0].continue_()
     second.unroute("**/decisions")
     all_answered(second)
-    assert "skip: rejected by" in second.locator(".refused").inner_text()
+    assert "skip: rejected by" in second.locator(".refused").text_content()
     first.reload()
     ready(first)
     seen_in_front(first, "document.querySelector('.refused')")
-    assert "skip: rejected by" in first.locator(".refused").inner_text()
+    assert "skip: rejected by" in first.locator(".refused").text_content()
     # What a person drops in one tab is gone from both.
     (key,) = first.evaluate("Object.keys(localStorage).filter(key => key.includes('ratings.rigor'))")
     first.locator(".refused").get_by_role("button", name="Drop").click()
     told(second, key, "null")
     second.wait_for_function("!document.querySelector('.refused')")
     assert first.evaluate(KEPT) == [] and first.locator(".refused").count() == 0
+    watched.context.close()
+
+
+STALE_STORE = """() => {
+  addEventListener('storage', event => event.stopImmediatePropagation(), true);
+  const mine = {}, { getItem, setItem } = Storage.prototype;
+  Storage.prototype.setItem = function (name, value) { mine[name] = value; setItem.call(this, name, value); };
+  Storage.prototype.getItem = function (name) { return name in mine ? mine[name] : getItem.call(this, name); } }"""
+
+
+def test_a_tab_that_removes_what_it_sent_leaves_a_decision_it_has_not_seen(chromium: Browser, served: tuple[Wiki, ReviewServer]) -> None:
+    """Two tabs decide at the same moment, neither hears of the other, and one is loaded again: its decision is sent, or shown as refused."""
+    _, server = served
+    watched = Watched(chromium)
+    watched.page.on("dialog", lambda dialog: dialog.accept())
+    watched.context.add_init_script(f"({STALE_STORE})()")
+    first = watched.open(server.address)
+    second = watched.context.new_page()
+    second.add_init_script(f"sessionStorage.setItem('enrich-review-tab', '{server.address.partition('#')[2]}')")
+    second.goto(server.origin)
+    held: list[Route] = []
+    for tab in (first, second):
+        ready(tab)
+        tab.route("**/decisions", lambda route: held.append(route))
+    assert click(second, 0, "ratings.rigor", "skip") == "skip"
+    assert click(first, 0, "ratings.rigor", "accept") == "accept"
+    held[0].continue_()
+    all_answered(second)
+    first.reload()
+    first.unroute("**/decisions")
+    ready(first)
+    all_answered(first)
+    assert first.locator(".refused").count() == 1
+    assert "accept: decided by" in first.locator(".refused").text_content()
     watched.context.close()
 
 
@@ -706,8 +740,9 @@ CLICK = """([name, decision]) => { const button = document.querySelector(`[aria-
   button.click();
   const now = document.querySelector(`[aria-label="${name}"] [aria-pressed=true]`);
   return now ? now.dataset.decision : '' }"""
-KEPT = """() => Object.keys(localStorage).filter(key => key.startsWith('enrich-review:')).map(key => [JSON.parse(key.slice(key.indexOf('['))),
-  JSON.parse(localStorage.getItem(key))])"""
+# Text of a card that is not in the window is read as `text_content`: Chromium gives no inner text of what it has not drawn.
+KEPT = """() => Object.keys(localStorage).filter(key => key.startsWith('enrich-review:')).map(key => [
+  JSON.parse(key.slice(key.indexOf('['), key.lastIndexOf(']') + 1)), JSON.parse(localStorage.getItem(key))])"""
 SIMPLE = ["llmSummary", "ratings.novelty", "ratings.rigor"]
 
 
@@ -784,7 +819,7 @@ def test_nothing_is_lost_in_any_order_with_a_server(chromium: Browser, tmp_path:
                 assert change.decision == pressed or mine is not None, "\n".join(trace)
             for tab in (first, second):
                 for orphan in tab.locator(".refused").all():
-                    assert orphan.inner_text()
+                    assert orphan.text_content()
             first.evaluate("Object.keys(localStorage).forEach(key => localStorage.removeItem(key)); history.replaceState(null, '')")
             for tab in (first, second):
                 tab.evaluate("history.replaceState(null, '')")

@@ -1,5 +1,6 @@
-// The decisions made here. Each is kept in this browser under a key of its own (wiki, page, field, hash of the value that was seen), so that no other
-// tab, report or reload can overwrite it. With `review --serve` what is kept is what the server has not stored yet.
+// The decisions made here. Each is kept in this browser under a name of its own (wiki, page, field, hash of the value that was seen, time), so that no
+// other tab, report or reload can overwrite it, and no tab that removes what it has sent removes a later one, which it may not have seen yet. With
+// `review --serve` what is kept is what the server has not stored yet.
 const store = (() => {
   const prefix = `enrich-review:${data.id}:`;
   const made = new Map();  // key → { at: ms, value: decision or null after an undo, seen: mark of what was decided before, refused: why }
@@ -8,6 +9,8 @@ const store = (() => {
   const past = [];
   const DROPPED = "null";  // stored for a moment: the person gave a decision up, so no other tab keeps it
   let listener = () => {}, savedAt = 0, unsaved = false;
+  const nameOf = (key, entry) => `${prefix}${key}@${entry.at}`;
+  const keyIn = name => name.slice(prefix.length).replace(/@[\d.]+$/, "");
   const keyOf = (page, field, part) => JSON.stringify([page.page, part ? `${field.field}.${part}` : field.field, field.hash]);
   const places = new Map();  // key → [page, field, part]
   function index(page) {
@@ -35,7 +38,7 @@ const store = (() => {
   function fresh() {
     const found = [];
     try {
-      for (const key of Object.keys(localStorage)) if (key.startsWith(prefix) && merge(key.slice(prefix.length), JSON.parse(localStorage.getItem(key)))) found.push(key.slice(prefix.length));
+      for (const name of Object.keys(localStorage)) if (name.startsWith(prefix) && merge(keyIn(name), JSON.parse(localStorage.getItem(name)))) found.push(keyIn(name));
     } catch { /* private windows and pages from files may have no storage */ }
     return found;
   }
@@ -50,26 +53,30 @@ const store = (() => {
     // With a server, a second copy would bring back what another tab has sent.
     if (!data.serve) try { history.replaceState({ ...history.state, decisions: [...made] }, ""); } catch { /* too much for this browser */ }
     unsaved = false;
-    for (const key of keys) {
-      try {
-        // Another tab's later decision on the same field stays.
-        const stored = JSON.parse(localStorage.getItem(prefix + key)), entry = made.get(key);
-        if (stored && stored.at > (entry ? entry.at : gone.get(key) || 0)) continue;
-        if (entry) localStorage.setItem(prefix + key, JSON.stringify(entry));
-        else localStorage.removeItem(prefix + key);
-      } catch { unsaved = true; }
-    }
+    try {
+      const stored = Object.keys(localStorage).filter(name => name.startsWith(prefix));
+      const wanted = new Set(keys);
+      for (const key of keys) {
+        const entry = made.get(key);
+        if (entry && (own.has(key) || !data.serve)) localStorage.setItem(nameOf(key, entry), JSON.stringify(entry));
+      }
+      // What came before these decisions goes; another tab's later decision on the same field stays.
+      for (const name of stored) {
+        const key = keyIn(name), entry = made.get(key);
+        if (!wanted.has(key) || (entry && name === nameOf(key, entry))) continue;
+        const found = JSON.parse(localStorage.getItem(name));
+        if (!found || found.at <= Math.max(entry ? entry.at : 0, gone.get(key) || 0)) localStorage.removeItem(name);
+      }
+    } catch { unsaved = true; }
     if (keys.length && !unsaved) savedAt = Date.now();
   }
   addEventListener("storage", event => {
     if (!event.key || !event.key.startsWith(prefix)) return;
-    const key = event.key.slice(prefix.length);
+    const key = keyIn(event.key);
     let entry = null;
     if (event.newValue) try { entry = JSON.parse(event.newValue); } catch { return; }
-    if (entry) {
-      if (merge(key, entry)) own.delete(key);
-      else if (made.get(key).at > entry.at) save([key]);  // written over by a tab that had not seen it
-    }
+    if (entry) { if (merge(key, entry)) { own.delete(key); save([key]); } }
+    else if (made.has(key) && event.key !== nameOf(key, made.get(key))) return;  // an earlier decision
     // A tab that has sent its decision removes it, perhaps before it sees a later one of this tab. The server takes the same decision twice.
     else if (made.has(key) && event.newValue !== DROPPED && (own.has(key) || !data.serve)) save([key]);
     else { made.delete(key); own.delete(key); }
@@ -234,8 +241,9 @@ const store = (() => {
   }
   function remove(key) { gone.set(key, made.get(key).at); made.delete(key); }
   function drop(keys) {
+    const names = keys.filter(key => made.has(key)).map(key => nameOf(key, made.get(key)));
     for (const key of keys) if (made.has(key)) remove(key);
-    try { for (const key of keys) localStorage.setItem(prefix + key, DROPPED); } catch { /* no storage: no other tab has it */ }
+    try { for (const name of names) localStorage.setItem(name, DROPPED); } catch { /* no storage: no other tab has it */ }
     save(keys);
     listener(data.pages);
   }
