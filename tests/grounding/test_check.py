@@ -251,9 +251,13 @@ def test_a_text_in_the_pages_words_is_about_the_page(text: str) -> None:
     assert DYKE.check(text) == []
 
 
-def test_a_text_in_other_words_is_about_something_else() -> None:
-    (finding,) = DYKE.check("Investors should purchase this wonderful cryptocurrency immediately because prices always increase.")
-    assert (finding.kind, finding.severity) == ("off-page", "hard")
+@pytest.mark.parametrize("evidence", [None, [], ["The dyke was raised twice after the flood."]])
+def test_a_text_in_other_words_is_about_something_else(evidence: list[str] | None) -> None:
+    text = "Investors should purchase this wonderful cryptocurrency immediately because prices always increase."
+    found = {(finding.kind, finding.severity) for finding in DYKE.check(text, evidence)}
+    assert ("off-page", "hard") in found
+    # A quote of the page does not make it the page's subject.
+    assert found <= {("off-page", "hard"), ("evidence", "hard")}
 
 
 OIL = ("The lamp burns two barrels of oil a night.", "two barrels of oil")
