@@ -202,8 +202,8 @@ _HEADERS = {
 class ReviewServer:
     """Serves the review page from a thread while its context is open. `address` is to be opened once, in one browser.
 
-    `proposals` returns those to show now, `now` the time as ISO 8601. `by` is who decides; `stored` counts decisions. Whoever has the `session` (a
-    cookie) sees the page, and with the secret of the `tab` decides.
+    `proposals` returns those to show now, `now` the time as ISO 8601. `by` is who decides; `stored` counts decisions. A browser with the
+    `session` (a cookie) is shown the page; decisions need the secret of the `tab` as well.
     """
 
     def __init__(

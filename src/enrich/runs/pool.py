@@ -251,7 +251,7 @@ def signals(handler: Callable[[], None]) -> Iterator[None]:
     """Within the block SIGINT and SIGTERM call `handler` in the running event loop, where that is possible."""
     loop = asyncio.get_running_loop()
     with ExitStack() as stack:
-        with suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread, or no such signals
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # another thread than the main one, or a system without these signals
             for number in (signal.SIGINT, signal.SIGTERM):
                 before = signal.getsignal(number)
                 loop.add_signal_handler(number, handler)

@@ -4,7 +4,7 @@ Each item has a score with a normal distribution. An answer is wrong with probab
 (Thurstone's model, the normal form of Bradley and Terry's). Expectation propagation (Minka 2001) keeps one message per answer and item; this is
 TrueSkill's update with a rate of errors. Without that rate, one wrong answer about two distant items would move both by half the list.
 
-A pair whose order is an even chance tells most: 0.39 bits at 15 % errors. `Preferences.pairs` therefore pairs neighbours of the present order,
+A pair whose order is an even chance informs most: 0.39 bits at 15 % errors. `Preferences.pairs` therefore pairs neighbours of the present order,
 disturbed a little so that rounds differ. Simulated with 15 % wrong answers, 12 comparisons an item give Kendall's tau 0.95 (the information bound
 for tau 0.9 is about 6 comparisons an item).
 """
@@ -125,7 +125,7 @@ def first_of(text: str, pairs: Sequence[Pair]) -> dict[Pair, bool]:
 
 
 ERROR_RATE = 0.15
-# Of one answer, in units of the prior variance of a score: close scores are told apart less surely.
+# Of one answer, in units of the prior variance of a score: the order of close scores is less certain.
 _ANSWER_VARIANCE = 0.02
 _LEAST_PRECISION = 1e-9
 _SWEEPS = 2  # over all answers, after each round

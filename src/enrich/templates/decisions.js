@@ -7,7 +7,7 @@ const store = (() => {
   const own = new Set();   // what this tab has to send: its own decisions, and those that it found when it was loaded
   const gone = new Map();  // key → when the decision was made that this tab has no more: it is stored, or was dropped
   const past = [];
-  const DROPPED = "null";  // stored for a moment: the person gave a decision up, so no other tab keeps it
+  const DROPPED = "null";  // stored for a moment: a person has dropped the decision, so no other tab keeps it
   let listener = () => {}, savedAt = 0, unsaved = false;
   const nameOf = (key, entry) => `${prefix}${key}@${entry.at}`;
   const keyIn = name => name.slice(prefix.length).replace(/@[\d.]+$/, "");

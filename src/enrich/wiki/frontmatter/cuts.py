@@ -249,7 +249,7 @@ class Cutter:
         self.cuts.append(Cut(min(lines, after), after, new))
 
     def _parts(self, value: Node) -> tuple[int, int, int]:
-        """(start, end, lines) of a value: `text[start:end]` is before the lines of a block, which begin at `lines`; the whole if it is no block."""
+        """(start, end, lines) of a value: `text[start:end]` is before the lines of a block, which begin at `lines`; the whole if it is not a block."""
         if value.is_block_scalar:
             end = spans.block_header(self.text, value).end()
             return value.start, end, spans.next_line(self.text, end)
