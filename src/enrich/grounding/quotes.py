@@ -60,17 +60,15 @@ _TYPOGRAPHIC = {
     **dict.fromkeys(DASHES + "⁃", "-"),
     "…": "...",
 }
-_SPACED_DASH = re.compile(r"[ \t]*-+[ \t]*")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _SUP = re.compile(r"<sup>", re.IGNORECASE)
 _TAG = re.compile(r"</?([A-Za-z][\w.-]*+)[^<>]{0,2000}>|</?>")
 _OPEN_TAG = re.compile(r"(?<!<)<+([A-Za-z/])")
 _TARGET = re.compile(r"\]\([^()\s]{0,2000}(?:\([^()\s]{0,200}\)[^()\s]{0,2000})?\)")
 _NOTE = re.compile(r"\[\^[^\[\]\s]{1,100}\]")
-_STARS = re.compile(r"(?<=\d)\*+(?=\d)")
-_BRACKETS = re.compile(r"(?<=\d)[\[\]]+(?=\d)")
-# What normalising an ASCII text could change; most quotes hold nothing of it.
-_MARKS = re.compile(r"[&<\[\]*_`\\|~\t\n\r\f\v\x1c-\x1f]| [ -]|-[ -]|^ | $")
+_STARS = re.compile(r"\*(?<=\d\*)\**(?=\d)")
+_BRACKETS = re.compile(r"[\[\]](?<=\d[\[\]])[\[\]]*(?=\d)")
+_MARKS = re.compile(r"[&<\[\]*_`\\|~\t\n\r\f\v\x1c-\x1f]")
 _LINE_MARKS = re.compile(r"^[ \t]*(?:(?:#{1,6}|>+|[+•*-])[ \t]+)+", re.MULTILINE)
 _LIST_NUMBER = re.compile(r"^\d{1,3}[.)] ")
 
@@ -95,19 +93,25 @@ def normalise(text: str) -> str:
     >>> normalise("“**Costs** rose 10 – 12&nbsp;%” | see [notes](n.md)")
     '"Costs rose 10-12 %" see notes'
     """
-    if text.isascii() and _MARKS.search(text) is None:
+    if _is_normal(text):
         return text
     before = None
     passes = 0
     while before != text:
         before = text
         text = _once(text)
-        if text.isascii() and _MARKS.search(text) is None:
+        if _is_normal(text):
             return text
         passes += 1
         if passes == _MOST_PASSES:  # entities within entities: each pass would remove one layer
             text = text.replace("&", "")
     return text
+
+
+def _is_normal(text: str) -> bool:
+    """Whether this is an ASCII text that normalising cannot change, as most quotes are."""
+    blanks = text[:1] == " " or text[-1:] == " " or "  " in text or " -" in text or "- " in text or "--" in text
+    return not blanks and text.isascii() and _MARKS.search(text) is None
 
 
 def _once(text: str) -> str:
@@ -143,7 +147,9 @@ def _once(text: str) -> str:
         text = text.replace("~~", "")
     text = " ".join(text.split())
     if "-" in text:
-        text = _SPACED_DASH.sub("-", text)
+        text = text.replace(" -", "-").replace("- ", "-")
+        while "--" in text:
+            text = text.replace("--", "-")
     return text
 
 

@@ -16,7 +16,7 @@ from importlib import resources
 from enrich.wiki import yaml12
 
 # One character class costs a tenth of an alternation; what the character opens is decided afterwards.
-_OPENER = re.compile(r"[<`{]|~~~")
+_OPENER = re.compile(r"[<`{~](?:(?<!~)|(?=~~))")
 _FENCE = re.compile(r"`{3,}|~{3,}")
 _TICKS = re.compile(r"`+")
 _TAG_NAME = re.compile(r"</?([A-Za-z][\w.:-]*)|</?(?=>)")
@@ -290,7 +290,7 @@ def _is_shown(key: str, component: bool) -> bool:
 _WIKI_LINK = re.compile(r"\[\[(?:[^\[\]|\n]{0,300}\|)?([^\[\]|\n]{1,300})\]\]")
 _LINK = re.compile(r"\[((?:[^\[\]\n\\]++|\\.|\[[^\[\]\n]*+\])*+)\](?:\((?:[^()\n\\]++|\\.|\([^()\n]*+\))*+\)|\[[^\[\]\n]*+\])")
 _FOOTNOTE_MARK = re.compile(r"\[\^[^\[\]\s]{1,100}\](?!:)")
-_STARS_IN_NUMBERS = re.compile(r"(?<=\d)\*{1,3}(?=\d)")
+_STARS_IN_NUMBERS = re.compile(r"\*(?<=\d\*)\*{0,2}(?=\d)")
 _STAR = re.compile(r"\*(?:(?=\S)|(?<=\S\*))")
 _UNDERSCORES = re.compile(r"_+")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
