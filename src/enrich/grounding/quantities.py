@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 
 from enrich.grounding.number_rules import LETTER, rules_of
 from enrich.grounding.quotes import BROKEN, DASHES, INVISIBLE, ODD
-from enrich.grounding.words import SCALES, TABLES, word_numbers, word_set
+from enrich.grounding.words import READ_WORDS, SCALES, TABLES, word_numbers, word_set
 
 QuantityKind = Literal[
     "number",
@@ -112,8 +112,10 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _DIGIT = re.compile(r"\d")
-# Two quick tests for texts without a date or an address, which are most.
-_MAY_DATE = re.compile(r"[0-9jfmasondJFMASOND](?:\d-\d\d|[Aa][NnRrYy]|[Ee][BbPpCc]|[Pp][Rr]|[Uu][NnLlGg]|[Cc][Tt]|[Oo][Vv])")
+# Quick tests for texts without a date, a time or an address, which are most. The expressions for these take ten times as long.
+_LETTERS = re.compile(r"[a-z]+")
+_MAY_DATE = re.compile(r"\d-[01]\d")
+_MAY_CLOCK = re.compile(r"\d(?::[0-5]|[ \t]?[aApP]\.?[mM])")
 _MAY_ADDRESS = ("://", "www.", "@", "10.", "xiv", "Xiv", "XIV", "doi", "DOI")
 ADDRESS = re.compile(
     r"(?:https?://|www\.)\S+|(?:arxiv|doi)[:\s]\s?[\w./-]*\d[\w./-]*|10\.\d{4,9}/\S+|(?<![\w.-])[\w.-]{1,64}@[\w.-]+",
@@ -213,10 +215,14 @@ class _Reader:
 
     def read(self) -> list[Quantity]:
         plain = self.plain
+        words = set(_LETTERS.findall(plain.lower()))
         if _DIGIT.search(plain) is not None:
-            self._read_figures()
-        words = word_numbers(plain) if self.rules is None else self.rules.words(plain)
-        for word in islice(words, MOST_QUANTITIES):
+            self._read_figures(has_month=not words.isdisjoint(_MONTH_NUMBERS))
+        if self.rules is not None:
+            numbers = self.rules.words(plain)
+        else:
+            numbers = iter(()) if words.isdisjoint(READ_WORDS) else word_numbers(plain)
+        for word in islice(numbers, MOST_QUANTITIES):
             if not self.taken[word.start]:
                 self._add(self._in_words(word.start, word.end, word.value, word.what))
         self.found.sort(key=lambda one: one.start)
@@ -224,7 +230,7 @@ class _Reader:
             self._join(index)
         return self.found
 
-    def _read_figures(self) -> None:
+    def _read_figures(self, *, has_month: bool) -> None:
         plain = self.plain
         if BROKEN in plain:
             for run in islice(_BROKEN_RUN.finditer(plain), MOST_QUANTITIES):
@@ -234,11 +240,11 @@ class _Reader:
         if any(mark in plain for mark in _MAY_ADDRESS):
             for address in ADDRESS.finditer(plain):
                 self._take(*address.span())
-        if _MAY_DATE.search(plain):
+        if has_month or _MAY_DATE.search(plain):
             for date in islice(_DATE.finditer(plain), MOST_QUANTITIES):
                 if not self.taken[date.start()]:
                     self._add(self._date(date))
-        for clock in islice(_CLOCK.finditer(plain), MOST_QUANTITIES):
+        for clock in islice(_CLOCK.finditer(plain), MOST_QUANTITIES) if _MAY_CLOCK.search(plain) else ():
             if not self.taken[clock.start()]:
                 self._add(self._quantity(*clock.span(), "time")._replace(name=clock["clock"] or re.sub(r"\s", "", clock[0].lower())))
         for number in islice(NUMBER.finditer(plain), MOST_QUANTITIES):

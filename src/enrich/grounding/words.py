@@ -27,20 +27,20 @@ _ORDINALS: dict[str, int] = TABLES["ordinals"]
 _FACTORS: dict[str, int] = TABLES["factors"]
 _FOLDS = {f"{word}fold": value for word, value in {**_SMALL, **_TENS, "hundred": 100, "thousand": 1000}.items() if value > 1}
 _NAMES = {**_SMALL, **_TENS, **SCALES, "dozen": 12}
-_READ = frozenset({*_NAMES, *_PARTS, *_ORDINALS, *_FACTORS, *_FOLDS})
-NUMBER_WORDS = _READ | word_set("other_numbers")
+READ_WORDS = frozenset({*_NAMES, *_PARTS, *_ORDINALS, *_FACTORS, *_FOLDS})
+"""The words of numbers that are read by value."""
+NUMBER_WORDS = READ_WORDS | word_set("other_numbers")
 """All words that say how many or when; those without a value included."""
 TURNS = word_set("turns")
 """Words that turn a statement around."""
 
-_WORD = re.compile(r"(?<![\w'])(?:" + "|".join(sorted(_READ, key=len, reverse=True)) + r")(?![\w'])", re.IGNORECASE)
+_WORD = re.compile(r"[A-Za-z](?<![\w'].)[A-Za-z]*+(?![\w'])")
 # "half a million", "a quarter of a billion", "one third billion": a part of a scale is one number.
 _PART_OF_SCALE = re.compile(
     rf"(?<![\w'])(?:(?P<count>an?|{'|'.join(word for word in _SMALL if word != 'zero')})[ -])?(?P<part>half|{'|'.join(_PARTS)})(?: of)?(?: an?|-)? ?"
     rf"(?P<scale>{'|'.join(SCALES)})(?![\w'])",
     re.IGNORECASE,
 )
-_LETTERS = re.compile(r"[a-z]+")
 _GAP = re.compile(r"(?: |-|\n)(?:and )?\Z")
 _ARTICLE = re.compile(r"(?<!\w)(?:an?|half an?) \Z", re.IGNORECASE)
 
@@ -61,8 +61,6 @@ def word_numbers(text: str) -> Iterator[WordNumber]:
     >>> [(str(n.value), n.what) for n in word_numbers("Twenty-five of one hundred and two labs, tenfold")]
     [('25', 'count'), ('102', 'count'), ('10', 'factor')]
     """
-    if _READ.isdisjoint(_LETTERS.findall(text.lower())):
-        return
     words: list[str] = []
     start = end = 0
     # "the third million" is an ordinal.
@@ -73,9 +71,9 @@ def word_numbers(text: str) -> Iterator[WordNumber]:
             *whole.span(), Decimal(count * SCALES[whole["scale"].lower()]) / (_PARTS | {"half": 2})[whole["part"].lower()], "count"
         )
     for found in _WORD.finditer(text):
-        if any(whole.start() <= found.start() < whole.end() for whole in scaled):
-            continue
         word = found[0].lower()
+        if word not in READ_WORDS or any(whole.start() <= found.start() < whole.end() for whole in scaled):
+            continue
         if words and _GAP.fullmatch(text, end, found.start()) and _continues(words[-1], word, text[end : found.start()]):
             words.append(word)
         else:
