@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
+from string import ascii_lowercase
 from typing import Any
 
 import regex
@@ -204,8 +205,8 @@ _FLOOR_WORDS = 100
 _WORTH_NAMING = 0.05
 _NAMED = 3
 # In English only: elsewhere these rates are 0, as they are on an English page that uses none of the words.
-_RATED_WORDS = {name: frozenset(WORDS[name].split()) for name in ("hedges", "advice", "reasoning", "past")}
-_LETTERS_ONLY = re.compile(r"[a-z]+")
+_RATED_WORDS = {name: frozenset(WORDS[name].encode().split()) for name in ("hedges", "advice", "reasoning", "past")}
+_LETTERS_ONLY = bytes(code if chr(code) in ascii_lowercase else ord(" ") for code in range(256))
 _FIGURE = regex.compile(r"\d[\d.,]*")
 _RANGE = regex.compile(r"\d\s?%?\s?[-–]\s?\$?\d")
 
@@ -227,7 +228,8 @@ def features(page: PageSentences) -> tuple[float, ...]:
             by_kind[line.kind] += len(line.text)
             parts.append(line.text)
     text = "\n".join(parts)
-    used = Counter(_LETTERS_ONLY.findall(text.lower()))
+    # In half the time of an expression for words.
+    used = Counter(text.lower().encode("utf-8", "replace").translate(_LETTERS_ONLY).split())
     words = text.count(" ") + text.count("\n") + 1 + wide_words(text) if text else 0
     total = max(1, sum(by_kind.values()))
     per = 1000 / max(words, _FLOOR_WORDS)

@@ -25,6 +25,7 @@ from enrich.errors import AnswerError, UserError, invalid_data
 from enrich.files import SETTINGS_BYTES, read_text
 from enrich.grounding import Finding, PageIndex
 from enrich.grounding.statements import content
+from enrich.grounding.words import stems
 from enrich.llm.messages import ScoreQuestion
 from enrich.llm.score_distributions import RANGES
 from enrich.stages.fields import INSIGHT_STEP, INSIGHTS, RATING_STEP, FieldAnswer, Judge, Spread, on_grid
@@ -54,7 +55,7 @@ def rating_findings(ratings: Mapping[str, tuple[float, str]], index: PageIndex) 
         return found
     empty = {name: problem for name, (_, reason) in ratings.items() if (problem := _without_content(name, reason, index))}
     scores, reasons = {score for score, _ in ratings.values()}, {reason for _, reason in ratings.values()}
-    usual = _usual(index, tuple(ratings)) if index.visible.words >= _FEWEST_WORDS else {}
+    usual = _usual(index, tuple(ratings)) if index.visible.has_words(_FEWEST_WORDS) else {}
     for name, (score, _) in ratings.items():
         problems: list[tuple[Literal["hard", "soft"], str]] = [("hard", empty[name])] if name in empty else []
         if len(ratings) >= _FEWEST_DIMENSIONS and len(scores) == 1:
@@ -81,7 +82,8 @@ def _without_content(name: str, reason: str, index: PageIndex) -> str:
     if words and len(words & described) >= _REPEATED * len(words):
         return "the reason repeats the description of the dimension"
     own = words - described
-    if own and not own & index.stems and not any(map(str.isdigit, reason)):
+    # Most reasons name something of the first lines.
+    if own and not any(map(str.isdigit, reason)) and all(own.isdisjoint(stems([line.text])) for line in index.lines):
         return "the reason names nothing of the page"
     return "" if words else "there is no reason"
 
