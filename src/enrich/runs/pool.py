@@ -18,10 +18,11 @@ from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
 from enrich.errors import ServiceError, UserError
+from enrich.llm.client import Client
 from enrich.llm.prices import BudgetSpent
 from enrich.runs.ask import Asker, PageResult
 from enrich.runs.results import RunResult
-from enrich.runs.service import EngineOptions, Service, open_service
+from enrich.runs.service import EngineOptions, ModelService, Service, open_service
 from enrich.stages.stage import Stage
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import read_page
@@ -60,8 +61,12 @@ class Pool:
     result: RunResult
     progress: Progress
     log: Callable[..., None]
-    _stopped: bool = field(default=False, init=False)
     _interrupted: bool = field(default=False, init=False)
+
+    @property
+    def client(self) -> Client | None:
+        """What sends requests, if anything does."""
+        return self.service.client if isinstance(self.service, ModelService) else None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -86,7 +91,7 @@ class Pool:
 
         async def worker() -> None:
             for item in left:
-                if self._stopped:
+                if self.result.stopped:
                     return
                 async with self.ending():
                     await work(item)
@@ -106,8 +111,7 @@ class Pool:
             self._end(1, str(error), error.do)
         except UserError as error:
             # A full disk, a read-only folder: what cannot be stored must not be paid for.
-            self._end(1, error.line, "")
-            self.service.stop(error.line)
+            self._end(1, error.line, "", at_once=True)
 
     def _interrupt(self, task: asyncio.Task[Any]) -> None:
         if self._interrupted:
@@ -115,12 +119,12 @@ class Pool:
             return
         self._interrupted = True
         self.progress.note("stopping: requests in flight are finished and stored; Ctrl-C again ends at once")
-        self._end(130, "interrupted", "run again: answers so far are kept")
-        self.service.stop("interrupted")
+        self._end(130, "interrupted", "run again: answers so far are kept", at_once=True)
 
-    def _end(self, exit_code: int, why: str, do: str) -> None:
-        """Take no further item; what is in flight is finished."""
-        self._stopped = True
+    def _end(self, exit_code: int, why: str, do: str, *, at_once: bool = False) -> None:
+        """Take no further item. Requests in flight are finished; `at_once`: those that wait for their turn fail."""
+        if at_once and self.client is not None:
+            self.client.stop(why)
         if not self.result.stopped:
             self.result.end(exit_code, why, do)
             with suppress(UserError):  # a full disk may be the reason
@@ -131,7 +135,6 @@ class Pool:
 class PagePool(Pool):
     """Asks about many pages, in page order, and hands each page's outcome to `book`."""
 
-    asker: Asker
     stages: Mapping[str, Stage]
     book: Callable[[PageResult, float], None]
     _waiting: list[Due] = field(default_factory=list, init=False)
@@ -147,7 +150,7 @@ class PagePool(Pool):
 
     async def _rounds(self, due: Sequence[Due]) -> None:
         """Go through the pages, and again through those with questions that wait whenever answers have come."""
-        engine = self.service.client
+        engine = self.client
         first = True
         while True:
             async with self.ending():
@@ -157,7 +160,7 @@ class PagePool(Pool):
                     self.log(
                         "collected", batch=batch.name, status=batch.status, requests=batch.spent.requests, cost_usd=batch.spent.cost_usd
                     )
-                if (first or collected) and not self._stopped:
+                if (first or collected) and not self.result.stopped:
                     self._waiting = []
                     self.progress.start(len(due))
                     await self.each(due, self._page)
@@ -166,21 +169,19 @@ class PagePool(Pool):
             # What the budget still allowed is submitted.
             if self.result.exit in (0, 4) and engine is not None:
                 async with self.ending():
-                    if await engine.end_round() and not self._stopped:
+                    if await engine.end_round() and not self.result.stopped:
                         continue
             break
         self.result.waiting = sum(len(names) for _, names in self._waiting)
 
     async def _page(self, asked: Due) -> None:
         (file, names), started = asked, perf_counter()
-        page = read_page(file)
-        outcome = PageResult(page)
-        if page.problem is not None:
-            outcome.fail(names, page.problem.kind, page.problem.reason)
-            self._done(outcome, started)
-            return
+        outcome = PageResult(read_page(file), self.result.run)
         try:
-            await self.asker.ask(page, [self.stages[name] for name in names], outcome)
+            if (problem := outcome.page.problem) is not None:
+                outcome.fail(names, problem.kind, problem.reason)
+            else:
+                await Asker(self.service, outcome).ask([self.stages[name] for name in names])
         except (UserError, ServiceError, BudgetSpent):
             self.result.cut_short.add(file.id)
             self._done(outcome, started)
@@ -193,8 +194,8 @@ class PagePool(Pool):
         self._done(outcome, started)
         if outcome.waiting:
             self._waiting.append((file, tuple(dict.fromkeys(outcome.waiting))))
-        if self.service.client is not None:
-            await self.service.client.page_done()
+        if self.client is not None:
+            await self.client.page_done()
         # Answers from the cache need no waiting; without this, many of them in a row would block Ctrl-C and the display.
         await asyncio.sleep(0)
 
@@ -212,7 +213,7 @@ class PagePool(Pool):
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(1)
-            self.progress.tick(self.result, self.service.throttle())
+            self.progress.tick(self.result, "" if self.client is None else self.client.status())
 
 
 async def ask_pages(
@@ -228,9 +229,8 @@ async def ask_pages(
     read_cache: bool = True,
 ) -> None:
     """Ask the service that the configuration names about these pages."""
-    async with open_service(wiki, stages, progress.note, os.environ if env is None else env, engine) as service:
-        asker = Asker(service, wiki.config.llm.fuse, read_cache, result.run)
-        await PagePool(service, result, progress, log, asker, {stage.name: stage for stage in stages}, book).run(due)
+    async with open_service(wiki, stages, progress.note, os.environ if env is None else env, engine, read_cache) as service:
+        await PagePool(service, result, progress, log, {stage.name: stage for stage in stages}, book).run(due)
 
 
 @contextmanager

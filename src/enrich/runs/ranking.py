@@ -29,7 +29,7 @@ from enrich.review.propose import StageAnswer, propose, renew
 from enrich.runs.plan import Estimate
 from enrich.runs.pool import Pool, Silent, terminated_as_interrupted
 from enrich.runs.results import FailedQuestion, Journal, RunResult, write_whole
-from enrich.runs.service import Service, endpoints, open_service, prices_of, with_any_key
+from enrich.runs.service import ModelService, Service, endpoints, open_service, prices_of, with_any_key
 from enrich.stages.fields import FieldAnswer, current_value, is_missing, same, within
 from enrich.stages.importance import Comparisons, Insertion, Pair, Preferences, description, first_of
 from enrich.stages.stage import OFFLINE
@@ -233,12 +233,11 @@ class _Ranking:
 
     async def _batch(self, service: Service, pairs: Sequence[Pair], result: RunResult, journal: Journal) -> None:
         """Ask about these pairs in one request, and keep the answers."""
-        assert service.client is not None
+        assert isinstance(service, ModelService)
         tally, request, answers = Tally(), self.comparisons.request(pairs), {}
         try:
             reply = await service.client.send(request, tally)
-            if service.tokens is not None:
-                service.tokens.learn(request, reply)
+            service.tokens.learn(request, reply)
             answers = first_of(reply.text, pairs)
             self.log.append(self.comparisons, answers)
         except (AnswerError, ServiceError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any
@@ -17,11 +17,11 @@ from enrich.review.lock import Lock, LockFile
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.review.propose import Renewal, propose, renew
 from enrich.review.pull_request import restore_held
-from enrich.runs.ask import Asker, PageResult
+from enrich.runs.ask import PageResult
 from enrich.runs.plan import BROKEN, Plan, held_fields, make_plan
 from enrich.runs.pool import Due, Progress, Silent, ask_pages, terminated_as_interrupted
 from enrich.runs.results import FailedQuestion, Journal, RunResult, failed_questions, run_folders, write_report
-from enrich.runs.service import EngineOptions, Service, offline
+from enrich.runs.service import EngineOptions
 from enrich.stages.fields import FieldAnswer, stage_of
 from enrich.stages.stage import OFFLINE, Stage, load_stages
 from enrich.wiki.field_map import SIDECARS
@@ -242,9 +242,6 @@ def _apply(wiki: Wiki, options: RunOptions, plan: Plan, due: Sequence[Due], resu
     result.failed += [FailedQuestion(item.page, "", item.cause, item.detail) for item in done.refused]
 
 
-_PageAnswers = dict[str, Sequence[FieldAnswer]]
-
-
 @dataclass(slots=True)
 class Collected:
     """Checked fields by page id, in page order. `missing`: questions without an answer. `result` counts what was asked and what failed."""
@@ -269,56 +266,45 @@ def collect(
     With `ask`, missing answers are asked for, about at most `limit` pages in page order, within the configured budget. Pages that are never
     asked about (too short, skipped, unreadable) are left out. Raises `UserError`; failures are in the result.
     """
-    found = Collected()
-    found.result.backend = wiki.config.llm.backend
-    order = [stage.name for stage in stages]
+    found = Collected(result=RunResult("", wiki.config.llm.backend))
     wanted = {file.id for file, _ in make_plan(wiki, files, stages, refresh=True).due}
-    chosen = [file for file in files if file.id in wanted]
-    answers: dict[str, _PageAnswers] = {file.id: {} for file in chosen}
+    answers: dict[str, dict[str, Sequence[FieldAnswer]]] = {file.id: {} for file in files if file.id in wanted}
+
+    def lacking() -> list[Due]:
+        """The pages with the stages that have no answer yet."""
+        names = ((file, tuple(stage.name for stage in stages if stage.name not in answers[file.id])) for file in files if file.id in wanted)
+        return [(file, missing) for file, missing in names if missing]
+
+    def take(outcome: PageResult, seconds: float) -> None:
+        answers[outcome.page.id].update((answer.stage, answer.fields) for answer in outcome.answers)
 
     def book(outcome: PageResult, seconds: float) -> None:
-        answers[outcome.page.id].update((answer.stage, answer.fields) for answer in outcome.answers)
+        take(outcome, seconds)
         journal.write("asked", page=outcome.page.id, requests=outcome.spent.requests, cost_usd=outcome.spent.cost_usd)
 
-    asyncio.run(_look_up(wiki, chosen, stages, answers))
-    due: list[Due] = [(file, lacking) for file in chosen if (lacking := tuple(name for name in order if name not in answers[file.id]))]
-    if ask and due:
+    # What is known without a request is taken first: the limit counts pages that are asked about.
+    known = RunResult("", wiki.config.llm.backend)
+    asyncio.run(ask_pages(wiki, stages, lacking(), known, Silent(), take, env, engine=EngineOptions("none")))
+    if wiki.config.llm.backend != OFFLINE:
+        for file, _ in lacking():
+            answers[file.id] = _proposed(wiki, read_page(file), stages) | answers[file.id]
+    if ask and (due := lacking()):
         # The journal is for budgets over several runs: it says what was spent, and nothing that `run --failed` could take for a run's failure.
         with Journal(wiki.config.cache / "runs", wiki.config.folders) as journal:
             asyncio.run(ask_pages(wiki, stages, due[:limit], found.result, progress or Silent(), book, env))
-    for page_id, by_stage in answers.items():
-        found.missing += [(page_id, name) for name in order if name not in by_stage]
-        found.fields[page_id] = [one for name in order if name in by_stage for one in by_stage[name]]
+    found.missing = [(file.id, name) for file, names in lacking() for name in names]
+    found.fields = {page: [one for stage in stages for one in by_stage.get(stage.name, ())] for page, by_stage in answers.items()}
     return found
 
 
-async def _look_up(wiki: Wiki, files: Sequence[PageFile], stages: Sequence[Stage], answers: Mapping[str, _PageAnswers]) -> None:
-    """Add what is known without a request: the baseline's answers, or those in the cache and in waiting proposals."""
-    from enrich.llm.cache import AnswerCache
-
-    with ExitStack() as stack:
-        folder = wiki.config.cache / "answers"
-        if wiki.config.llm.backend == OFFLINE:
-            service = offline(wiki)
-        else:
-            # Reading must not create a cache.
-            service = Service(answers=stack.enter_context(AnswerCache(folder, within=wiki.config.folders)) if folder.exists() else None)
-        for file in files:
-            outcome = PageResult(read_page(file))
-            await Asker(service).ask(outcome.page, stages, outcome)
-            answers[file.id].update((answer.stage, answer.fields) for answer in outcome.answers)
-            if service.baseline is None:
-                _add_proposed(wiki, answers[file.id], outcome.page, stages)
-
-
-def _add_proposed(wiki: Wiki, answers: _PageAnswers, page: Page, stages: Sequence[Stage]) -> None:
-    """Add what a waiting proposal has of the same questions, if the cache was cleared meanwhile."""
-    proposal = wiki.shared(ProposalStore).get(page.id)
+def _proposed(wiki: Wiki, page: Page, stages: Sequence[Stage]) -> dict[str, Sequence[FieldAnswer]]:
+    """What a waiting proposal has of the same questions: the cache may have been cleared meanwhile."""
+    proposal, found = wiki.shared(ProposalStore).get(page.id), dict[str, Sequence[FieldAnswer]]()
     if proposal is None:
-        return
+        return found
     for stage in stages:
-        key = stage.key(page) if stage.name not in answers else ""
-        asked = (key, stage.settings_hash)
-        changes = [change for change in proposal.changes if key and (change.question.key, change.question.settings) == asked]
+        asked = (stage.key(page), stage.settings_hash)
+        changes = [change for change in proposal.changes if (change.question.key, change.question.settings) == asked]
         if changes:
-            answers[stage.name] = [FieldAnswer(change.field, change.new, (), change.evidence, change.reason) for change in changes]
+            found[stage.name] = [FieldAnswer(change.field, change.new, (), change.evidence, change.reason) for change in changes]
+    return found

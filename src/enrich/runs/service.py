@@ -6,8 +6,8 @@ import os
 import resource
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from time import monotonic
@@ -69,7 +69,7 @@ ENGINES = ("local", "batch", "ray")
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """The engine of a run: `local`, `batch` or `ray`.
+    """The engine of a run: `local`, `batch` or `ray`; with `none` nothing is asked.
 
     What `batch` does beside collecting and submitting: `wait` until all batches have ended; `cancel` the open ones and submit nothing; write
     `files` for `vllm run-batch`. `workers`: Ray actors, None: one for each processor. `ray_address`: a cluster, None: this machine.
@@ -93,33 +93,29 @@ class EngineOptions:
         return BATCH_SHARE if self.engine == "batch" and not self.files else 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Service:
-    """What answers questions. With a `baseline` nothing is sent; without a `client` only the answers in the cache are found.
+    """What answers questions without a request: the built-in baseline, or the answers in the cache, if there are any.
 
-    `workers` pages are asked about at once.
+    `workers` pages are asked about at once. `fuse`: one request for all stages of a page. `read_cache`: stored answers are used.
     """
 
     baseline: Baseline | None = None
     answers: AnswerCache | None = None
-    client: Client | None = None
-    flight: SingleFlight | None = None
-    tokens: TokenUse | None = None
-    contexts: ContextLimits | None = None
     workers: int = 1
+    fuse: bool = True
+    read_cache: bool = True
 
-    def hold(self, keys: Iterable[str]) -> AbstractAsyncContextManager[None]:
-        """Hold these questions: no other worker or process asks them meanwhile."""
-        return nullcontext() if self.flight is None else self.flight.hold(keys)
 
-    def stop(self, why: str) -> None:
-        """Send nothing more; requests in flight are finished."""
-        if self.client is not None:
-            self.client.stop(why)
+@dataclass(frozen=True, kw_only=True)
+class ModelService(Service):
+    """A client that asks a model behind a server, and what is kept of its answers. `flight`: no question is asked twice at a time."""
 
-    def throttle(self) -> str:
-        """What is in flight and what limits it."""
-        return "" if self.client is None else self.client.status()
+    answers: AnswerCache
+    client: Client
+    flight: SingleFlight
+    tokens: TokenUse
+    contexts: ContextLimits
 
 
 def offline(wiki: Wiki) -> Service:
@@ -196,10 +192,16 @@ def client_settings(llm: LlmSection, concurrency: int) -> ClientSettings:
 
 @asynccontextmanager
 async def open_service(
-    wiki: Wiki, stages: Sequence[Stage], note: Callable[[str], None], env: Mapping[str, str], options: EngineOptions | None = None
+    wiki: Wiki,
+    stages: Sequence[Stage],
+    note: Callable[[str], None],
+    env: Mapping[str, str],
+    options: EngineOptions | None = None,
+    read_cache: bool = True,
 ) -> AsyncIterator[Service]:
     """The service that the wiki's configuration names, until the end of the block. `note` is called with lines for the user.
 
+    A model's stored answers alone are used with the engine `none`, and with `read_cache` off all but these.
     Raises `UserError` for a server that is not trusted, for a missing key, and with a budget for a model without a known price.
     """
     if wiki.config.llm.backend == OFFLINE:
@@ -210,6 +212,12 @@ async def open_service(
 
     config, llm = wiki.config, wiki.config.llm
     options = options or EngineOptions()
+    if options.engine == "none":
+        folder = config.cache / "answers"
+        # Reading must not create a cache.
+        with AnswerCache(folder, note, config.folders) if folder.exists() else nullcontext() as stored:
+            yield Service(answers=stored)
+        return
     servers = endpoints(config, env)
     prices = prices_of(config, servers, note, options.share)
     if options.engine == "batch" and any(stage.method == DECISIONS for stage in stages):
@@ -257,7 +265,16 @@ async def open_service(
             client.remote = (await stack.enter_async_context(fleet)).post
         flight = SingleFlight(config.cache / "locks", config.folders)
         workers = 1 if options.engine == "batch" else workers
-        yield Service(answers=answers, client=client, flight=flight, tokens=tokens, workers=workers, contexts=contexts)
+        yield ModelService(
+            answers=answers,
+            client=client,
+            flight=flight,
+            tokens=tokens,
+            contexts=contexts,
+            workers=workers,
+            fuse=llm.fuse,
+            read_cache=read_cache,
+        )
 
 
 @contextmanager
