@@ -196,7 +196,7 @@ def run(
         raise UserError(f"the offline baseline needs no engine {engine!r}", do="use --backend openai, or --engine local", exit_code=2)
     fields: tuple[str, ...] | None = None
     if drifted_from is not None:
-        from enrich.evaluation.drift_report import drifted_fields
+        from enrich.evaluation.drift import drifted_fields
 
         fields = drifted_fields(drifted_from, wiki.config)
     options = RunOptions(

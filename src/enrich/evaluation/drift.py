@@ -11,18 +11,23 @@ many tests). A shift must also be large enough to matter (`LEAST_SHIFT`), becaus
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from operator import attrgetter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, ValidationError
 
-from enrich.evaluation.answers import AnswerSet, PageAnswers, ScoredInsight
-from enrich.evaluation.drift_report import Verdict
+from enrich.config import Config
+from enrich.errors import UserError, invalid_data
+from enrich.evaluation.answers import AnswerSet, PageAnswers
 from enrich.evaluation.metrics import PageTexts, insight_pairs, words_in_order
 from enrich.evaluation.statistics import Floats, Resampling, mean
+from enrich.files import DATA_BYTES, read_text
+from enrich.stages.fields import INSIGHTS, SUMMARY
+from enrich.stages.stage import load_stages
 from enrich.wiki.data import SCORES, TYPES
 
 ALPHA = 0.01
@@ -34,10 +39,11 @@ FEWEST_PAGES = 8
 
 # Items in both sets must be this share of the smaller set's, else they are chance hits and pages are compared.
 _ENOUGH = 0.5
+_DO = "make it with `enrich eval --against model:NAME --json > report.json`"
 
 Basis = Literal["items", "pages", "groups"]
+Verdict = Literal["drift", "steady", "too-few"]
 Values = Mapping[int, float]  # a page's values of one field by item: the index of the insight, 0 for what a page has once
-Read = Callable[[PageAnswers], Values]
 
 # The least shift that matters: a tenth of a point of 1 to 5, a quarter of a point of 0 to 10, five per cent of a share, and so on.
 LEAST_SHIFT: Mapping[str, float] = {"score": 0.1, "rating": 0.25, "share": 0.05, "words": 3.0, "count": 0.5}
@@ -45,32 +51,50 @@ LEAST_SHIFT: Mapping[str, float] = {"score": 0.1, "rating": 0.25, "share": 0.05,
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """One field's comparison. `before` and `after` are the means of what was compared, `low` and `high` the 95 % interval of their difference.
+    """One field's comparison. `old` and `new` have the mean value of each page in either set (for `groups` a page is in only one of them).
 
-    `chance`: how often equal sets would show as much in some field. `uniform`: the difference that nearly all items share, else None.
+    `low` and `high` are the 95 % interval of the difference of their means. `chance`: how often equal sets would show as much in some field.
+    `uniform`: the difference that nearly all items share, else None.
     """
 
     field: str
     kind: str
     basis: Basis
     items: int
-    pages: int
-    before: float
-    after: float
-    low: float
-    high: float
-    chance: float
-    verdict: Verdict
+    old: Mapping[str, float]
+    new: Mapping[str, float]
     uniform: float | None = None
+    chance: float = 1.0
+    low: float = 0.0
+    high: float = 0.0
+
+    @property
+    def before(self) -> float:
+        return fmean(self.old.values())
+
+    @property
+    def after(self) -> float:
+        return fmean(self.new.values())
 
     @property
     def shift(self) -> float:
         return self.after - self.before
 
     @property
+    def pages(self) -> int:
+        """The number of pages that were compared."""
+        return len(self.old) + (len(self.new) if self.basis == "groups" else 0)
+
+    @property
     def least_shift(self) -> float:
         """The least shift that matters."""
         return LEAST_SHIFT[self.kind]
+
+    @property
+    def verdict(self) -> Verdict:
+        if (2 * min(len(self.old), len(self.new)) if self.basis == "groups" else self.pages) < FEWEST_PAGES:
+            return "too-few"
+        return "drift" if self.chance < ALPHA and abs(self.shift) >= self.least_shift - 1e-9 else "steady"
 
     @property
     def reason(self) -> str:
@@ -101,55 +125,49 @@ class Drift:
 
 def compare(before: AnswerSet, after: AnswerSet, pages: Mapping[str, PageTexts] | None = None, *, seed: int = 0) -> Drift:
     """Where `after` has drifted from `before`. With `pages`, unsupported numbers are compared too. The same seed gives the same verdicts."""
-    columns = [column for field, kind, read in _fields(before, after, pages) if (column := _column(field, kind, read, before, after))]
-    chances = _chances(columns, seed) if columns else []
-    return Drift(before.name, after.name, tuple(_shift(column, chance, seed) for column, chance in zip(columns, chances, strict=True)))
+    found = [_observed(field, kind, before, after, pages or {}) for field, kind in _fields(before, after)]
+    shifts = [shift for shift in found if shift is not None]
+    chances = _chances(shifts, seed) if shifts else []
+    done = []
+    for one, chance in zip(shifts, chances, strict=True):
+        low, high = _interval(one, seed)
+        done.append(replace(one, chance=chance, low=low, high=high))
+    return Drift(before.name, after.name, tuple(done))
 
 
-def _fields(before: AnswerSet, after: AnswerSet, pages: Mapping[str, PageTexts] | None) -> Iterator[tuple[str, str, Read]]:
-    """(name, kind, how to read its values) of each field."""
-
-    def once(value: Callable[[PageAnswers], float | None]) -> Read:
-        return lambda one: {} if (found := value(one)) is None else {0: found}
-
-    def each(value: Callable[[ScoredInsight], float | None]) -> Read:
-        return lambda one: {place: found for place, item in enumerate(one.insights or ()) if (found := value(item)) is not None}
-
-    def is_of(name: str) -> Read:
-        return each(lambda item: item.type == name)
-
-    def rating(name: str) -> Read:
-        return once(lambda one: one.ratings.get(name))
-
-    def unsupported(one: PageAnswers) -> bool | None:
-        return pages[one.page].unsupported(one.summary) if pages and one.summary is not None and one.page in pages else None
-
-    yield "summary.words", "words", once(lambda one: None if one.summary is None else len(words_in_order(one.summary)))
-    yield "summary.unsupported", "share", once(unsupported)
-    yield "insights.per_page", "count", once(lambda one: None if one.insights is None else len(one.insights))
-    for name in SCORES:
-        yield f"insights.{name}", "score", each(attrgetter(name))
-    for name in TYPES:
-        yield f"insights.type.{name}", "share", is_of(name)
+def _fields(before: AnswerSet, after: AnswerSet) -> Iterator[tuple[str, str]]:
+    """(name, kind) of each field."""
+    yield from (("summary.words", "words"), ("summary.unsupported", "share"), ("insights.per_page", "count"))
+    yield from ((f"insights.{name}", "score") for name in SCORES)
+    yield from ((f"insights.type.{name}", "share") for name in TYPES)
     for name in dict.fromkeys(name for group in (before, after) for one in group.pages.values() for name in one.ratings):
-        yield f"ratings.{name}", "rating", rating(name)
+        yield f"ratings.{name}", "rating"
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """One field's observations: the mean value of each page in either set (for `groups` a page is in only one of them)."""
+def _values(field: str, one: PageAnswers, pages: Mapping[str, PageTexts]) -> Values:
+    """A page's values of one field."""
+    insights, value = one.insights or (), None
+    match field.split("."):
+        case ["summary", "words"] if one.summary is not None:
+            value = len(words_in_order(one.summary))
+        case ["summary", "unsupported"] if one.summary is not None and one.page in pages:
+            value = pages[one.page].unsupported(one.summary)
+        case ["insights", "per_page"] if one.insights is not None:
+            value = len(insights)
+        case ["insights", "type", name]:
+            return {place: item.type == name for place, item in enumerate(insights)}
+        case ["insights", score] if score in SCORES:
+            return {place: item.scores[score] for place, item in enumerate(insights) if score in item.scores}
+        case ["ratings", name]:
+            return {0: one.ratings[name]} if name in one.ratings else {}
+    return {} if value is None else {0: value}
 
-    field: str
-    kind: str
-    basis: Basis
-    items: int
-    before: Mapping[str, float]
-    after: Mapping[str, float]
-    uniform: float | None = None
 
-
-def _column(field: str, kind: str, read: Read, before: AnswerSet, after: AnswerSet) -> _Column | None:
-    ones, others = ({page: values for page, given in side.pages.items() if (values := read(given))} for side in (before, after))
+def _observed(field: str, kind: str, before: AnswerSet, after: AnswerSet, texts: Mapping[str, PageTexts]) -> Shift | None:
+    """What is compared of one field, without its chance; None if a set has no value of it."""
+    ones, others = (
+        {page: values for page, given in side.pages.items() if (values := _values(field, given, texts))} for side in (before, after)
+    )
     if not ones or not others:
         return None
     by_insight = field.startswith("insights.") and kind != "count"
@@ -162,15 +180,15 @@ def _column(field: str, kind: str, read: Read, before: AnswerSet, after: AnswerS
     items, counts = sum(map(len, pairs.values())), [sum(map(len, side.values())) for side in (ones, others)]
     if items and items >= _ENOUGH * min(counts):
         old, new = ({page: fmean(pair[side] for pair in found) for page, found in pairs.items()} for side in (0, 1))
-        return _Column(field, kind, "items", items, old, new, _uniform([b - a for found in pairs.values() for a, b in found]))
+        return Shift(field, kind, "items", items, old, new, _uniform([b - a for found in pairs.values() for a, b in found]))
     old, new = ({page: fmean(values.values()) for page, values in side.items()} for side in (ones, others))
     shared = [page for page in old if page in new]
     if len(shared) >= _ENOUGH * min(len(old), len(new)):
         total = sum(len(ones[page]) + len(others[page]) for page in shared)
-        return _Column(field, kind, "pages", total, {page: old[page] for page in shared}, {page: new[page] for page in shared})
+        return Shift(field, kind, "pages", total, {page: old[page] for page in shared}, {page: new[page] for page in shared})
     # A page in both groups would not be independent of itself: it stays with the first.
     rest = {page: value for page, value in new.items() if page not in shared}
-    return _Column(field, kind, "groups", sum(counts), old, rest) if rest else None
+    return Shift(field, kind, "groups", sum(counts), old, rest) if rest else None
 
 
 def _uniform(differences: Sequence[float]) -> float | None:
@@ -179,27 +197,27 @@ def _uniform(differences: Sequence[float]) -> float | None:
     return value if value and count >= 0.9 * len(differences) else None
 
 
-def _chances(columns: Sequence[_Column], seed: int) -> list[float]:
-    """For each column, how often randomly swapped sets show a shift as large in some column."""
+def _chances(compared: Sequence[Shift], seed: int) -> list[float]:
+    """For each field, how often randomly swapped sets show a shift as large in some field."""
     rng = np.random.default_rng(seed)
-    pages = {page: place for place, page in enumerate(dict.fromkeys(page for one in columns for page in (*one.before, *one.after)))}
+    pages = {page: place for place, page in enumerate(dict.fromkeys(page for one in compared for page in (*one.old, *one.new)))}
     signs = rng.choice(np.array([-1.0, 1.0], dtype=np.float32), size=(SWAPS, len(pages)))
     deals: dict[tuple[str, ...], Any] = {}
     order = None
     drawn: list[Floats] = []
     observed: list[float] = []
-    for column in columns:
-        if column.basis == "groups":
+    for one in compared:
+        if one.basis == "groups":
             if order is None:
                 order = rng.random((SWAPS, len(pages)), dtype=np.float32)
-            held = (*column.before, *column.after)
+            held = (*one.old, *one.new)
             if held not in deals:
                 # Most fields are about the same pages, which are dealt once.
                 deals[held] = np.argsort(order[:, [pages[page] for page in held]], axis=1)
-            shift, shifts = _dealt(column, deals[held])
+            shift, shifts = _dealt(one, deals[held])
         else:
-            places = [pages[page] for page in column.before]
-            moved = np.array([column.after[page] - column.before[page] for page in column.before])
+            places = [pages[page] for page in one.old]
+            moved = np.array([one.new[page] - value for page, value in one.old.items()])
             size = float(np.sqrt(moved @ moved))
             scaled = moved / size if size > 1e-12 else moved * 0  # no shift at all, however the sets are swapped
             shift, shifts = abs(float(scaled.sum())), abs(signs[:, places] @ scaled)
@@ -210,11 +228,11 @@ def _chances(columns: Sequence[_Column], seed: int) -> list[float]:
     return [float((1 + np.count_nonzero(largest >= shift - 1e-6)) / (1 + SWAPS)) for shift in observed]
 
 
-def _dealt(column: _Column, deals: Any) -> tuple[float, Floats]:
+def _dealt(one: Shift, deals: Any) -> tuple[float, Floats]:
     """(shift, shifts of pages dealt at random), both in units of the latter's deviation. `deals`: an order of the pages in each row."""
-    values = np.array([*column.before.values(), *column.after.values()])
+    values = np.array([*one.old.values(), *one.new.values()])
     values = values - values.mean()
-    size = len(column.before)
+    size = len(one.old)
     shuffled = values[deals]
     shifts = shuffled[:, size:].mean(axis=1) - shuffled[:, :size].mean(axis=1)
     noise = float(shifts.std())
@@ -223,28 +241,62 @@ def _dealt(column: _Column, deals: Any) -> tuple[float, Floats]:
     return abs(float(values[size:].mean() - values[:size].mean())) / noise, abs(shifts) / noise
 
 
-def _shift(column: _Column, chance: float, seed: int) -> Shift:
-    before, after = fmean(column.before.values()), fmean(column.after.values())
-    sizes = len(column.before), len(column.after)
-    held, few = (sum(sizes), 2 * min(sizes)) if column.basis == "groups" else (sizes[0], sizes[0])
-    verdict: Verdict = "steady"
-    if few < FEWEST_PAGES:
-        verdict = "too-few"
-    elif chance < ALPHA and abs(after - before) >= LEAST_SHIFT[column.kind] - 1e-9:
-        verdict = "drift"
-    low, high = _interval(column, seed)
-    return Shift(column.field, column.kind, column.basis, column.items, held, before, after, low, high, chance, verdict, column.uniform)
-
-
-def _interval(column: _Column, seed: int) -> tuple[float, float]:
+def _interval(one: Shift, seed: int) -> tuple[float, float]:
     """The 95 % bootstrap interval of the shift, by page."""
 
     def draws_of(values: Mapping[str, float], seed: int) -> Floats:
         return Resampling(list(values), seed=seed).estimate(mean, list(values.items())).draws
 
-    if column.basis == "groups":
-        draws = draws_of(column.after, seed + 1) - draws_of(column.before, seed)
+    if one.basis == "groups":
+        draws = draws_of(one.new, seed + 1) - draws_of(one.old, seed)
     else:
-        draws = draws_of({page: column.after[page] - value for page, value in column.before.items()}, seed)
+        draws = draws_of({page: one.new[page] - value for page, value in one.old.items()}, seed)
     low, high = np.quantile(draws, [0.025, 0.975])
     return float(low), float(high)
+
+
+class _ReportedShift(BaseModel):
+    field: str
+    verdict: Verdict
+
+
+class _ReportedDrift(BaseModel):
+    before: str
+    after: str
+    fields: list[_ReportedShift]
+
+
+class _Report(BaseModel):
+    """The part of the document of `enrich eval --against … --json` that is needed; it has more keys."""
+
+    drift: _ReportedDrift | None = None
+
+
+def drifted_fields(file: Path, config: Config) -> tuple[str, ...]:
+    """The fields of pages that drifted, in the report's order; () if none did. A score of insights is about the whole field `insights`.
+
+    Raises `UserError` for a report without drift, about other models than the configured ones, or with too few pages for any verdict.
+    """
+    try:
+        drift = _Report.model_validate_json(read_text(file, config.folders_of(file), DATA_BYTES)).drift
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror or error})", where=str(file), do=_DO) from None
+    except UnicodeDecodeError:
+        raise UserError("not UTF-8", where=str(file), do=_DO) from None
+    except ValidationError as error:
+        raise invalid_data(error, _Report, str(file), _DO) from None
+    if drift is None or not drift.fields:
+        raise UserError("the report compares nothing", where=str(file), do=_DO)
+    models = {stage.model for stage in load_stages(config)}
+    # A set of answers is named after its models: `new-model (summary v2, ratings v2)`.
+    compared = {model.strip() for side in (drift.before, drift.after) for model in side.partition(" (")[0].split(",")}
+    if not models & compared:
+        do = f"set llm.model to one of {', '.join(sorted(compared))}, or compare the configured model"
+        raise UserError(f"the report is not about {', '.join(sorted(models))}", where=str(file), do=do)
+    if all(shift.verdict == "too-few" for shift in drift.fields):
+        raise UserError("too few golden pages for a verdict", where=str(file), do="compare at least 8 pages")
+    return tuple(dict.fromkeys(_field(shift.field) for shift in drift.fields if shift.verdict == "drift"))
+
+
+def _field(name: str) -> str:
+    return {"summary": SUMMARY, "insights": INSIGHTS}.get(name.partition(".")[0], name)
