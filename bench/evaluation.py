@@ -17,11 +17,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from enrich.config import Config, WikiSection
-from enrich.evaluation.answers import AnswerSet, PageAnswers
+from enrich.evaluation.answers import AnswerSet, PageAnswers, baseline_answers, stored_answers
 from enrich.evaluation.drift import Drift, compare
 from enrich.evaluation.evaluation import evaluate
 from enrich.evaluation.report import estimate_text
-from enrich.evaluation.sources import baseline_answers, stored_answers
 from enrich.wiki.page_files import find_pages
 from enrich.wiki.pages import Page, read_page
 

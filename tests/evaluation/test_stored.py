@@ -11,8 +11,7 @@ from enrich import UserError
 
 # Sets of answers have no public name; every mistake in a file is checked without a command.
 from enrich.config import Config, load_config
-from enrich.evaluation.answers import AnswerSet, PageAnswers, ScoredInsight, read_answers, write_answers
-from enrich.evaluation.sources import stored_answers, stored_at
+from enrich.evaluation.answers import AnswerSet, PageAnswers, ScoredInsight, read_answers, stored_answers, stored_at, write_answers
 from enrich.review.lock import LockFile
 from enrich.wiki.page_files import PageFile, find_pages
 from enrich.wiki.wiki import Wiki

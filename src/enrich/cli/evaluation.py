@@ -14,13 +14,12 @@ from typer import Context, Exit, Option, Typer
 from enrich.cli.session import TO_REPORT, Backend, BaseUrl, Budget, Output, Pages, Session, Stages, console, progress_of_run
 from enrich.config import STAGES
 from enrich.errors import UserError
-from enrich.evaluation.answers import write_answers
+from enrich.evaluation.answers import Sources, write_answers
 from enrich.evaluation.calibration import fit, fit_lines, rated_pages, store
 from enrich.evaluation.evaluation import Evaluation, to_json
 from enrich.evaluation.evaluation import evaluate as measure
 from enrich.evaluation.metrics import read_floors
 from enrich.evaluation.report import report_html, text_lines
-from enrich.evaluation.sources import Sources
 from enrich.review.acceptance import decided_rows
 from enrich.review.proposals import ProposalStore
 from enrich.runs.run import collect

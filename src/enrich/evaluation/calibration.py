@@ -17,13 +17,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from enrich.config import Config
-from enrich.evaluation.answers import AnswerSet, PageAnswers
+from enrich.evaluation.answers import AnswerSet
 from enrich.evaluation.statistics import Estimate, Resampling, mean
 from enrich.files import write_text_atomically
-from enrich.review.proposals import ProposalStore
 from enrich.stages.scores import CalibrationMap, interpolated, read_calibration
 from enrich.stages.stage import Stage
-from enrich.wiki.wiki import Wiki
 
 FEWEST_PAGES = 20
 LEVEL = 0.9
@@ -95,21 +93,6 @@ def rated_pages(answers: AnswerSet, people: AnswerSet) -> dict[str, dict[str, tu
             if name in theirs:
                 pairs[given.page] = rating, theirs[name]
     return found
-
-
-def with_decisions(wiki: Wiki, golden: AnswerSet) -> AnswerSet:
-    """The golden ratings, and for pages without one the ratings that a person accepted or edited in a waiting proposal."""
-    pages = dict(golden.pages)
-    for proposal in wiki.shared(ProposalStore).all():
-        decided = {
-            change.field.removeprefix("ratings."): float(change.result)
-            for change in proposal.changes
-            if change.field.startswith("ratings.") and change.state == "accepted" and change.decided.get("by")
-        }
-        before = pages.get(proposal.page) or PageAnswers(page=proposal.page)
-        if decided and proposal.page in wiki.by_id:
-            pages[proposal.page] = before.model_copy(update={"ratings": {**decided, **before.ratings}})
-    return AnswerSet(golden.name, pages, golden.notices)
 
 
 def store(config: Config, stage: Stage, fits: Sequence[Fit]) -> None:

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from enrich.config import STAGES
-from enrich.evaluation.answers import AnswerSet
+from enrich.evaluation.answers import AnswerSet, baseline_answers
 from enrich.evaluation.drift import Drift, compare
 from enrich.evaluation.metrics import Floor, Metrics, PageTexts, metric_kind, metrics
-from enrich.evaluation.sources import baseline_answers
 from enrich.evaluation.statistics import DRAWS, Estimate, Resampling, difference, mean
 from enrich.review.acceptance import Decided
 from enrich.wiki.pages import Page
