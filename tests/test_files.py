@@ -478,7 +478,6 @@ def test_all_files_are_opened_in_one_place() -> None:
         "stages/definition.py": "the package's prompts",
         "databases.py": "the machine's id",
         "review/terminal_app.py": "a draft in the system's temporary folder",
-        "evaluation/sources.py": "pages of a revision, in a temporary folder",
         "wiki/git.py": "a temporary repository",
         "records/database.py": "the package's code",
         "runs/maintenance.py": "the package's templates",

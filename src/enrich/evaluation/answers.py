@@ -39,7 +39,7 @@ from pydantic import (
 
 from enrich.config import PAGE_SUFFIXES, SEVEN_DIMENSIONS, STAGES, Config
 from enrich.errors import UserError, invalid_data
-from enrich.files import DATA_BYTES, Folders, read_text, write_text_atomically
+from enrich.files import DATA_BYTES, Folders, read_text, write_atomically, write_text_atomically
 from enrich.grounding import PageIndex
 from enrich.review.lock import Lock, LockFile, owner
 from enrich.review.proposals import ProposalStore
@@ -441,9 +441,7 @@ def _check_out(config: Config, revision: str, root: Path) -> None:
         do = "name a commit, a tag or a branch of the wiki's repository"
         raise UserError(f"git does not know {revision!r} here: {why}", where=str(config.root), do=do) from None
     for (_, path), content in zip(blobs, contents, strict=True):
-        target = root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content or b"")
+        write_atomically(root / path, [content or b""], durable=False, within=Folders(root))
 
 
 def with_decisions(wiki: Wiki, golden: AnswerSet) -> AnswerSet:
