@@ -32,6 +32,22 @@ def test_ratings_with_reasons_of_the_page_pass() -> None:
 
 
 @pytest.mark.parametrize(
+    ("sentence", "reason", "other"),
+    [
+        ("这个项目研究了三个城市的太阳能电池板安装成本。", "比较了太阳能电池板的成本。", "Ohne Bezug auf etwas"),
+        ("이 연구는 세 도시의 태양광패널 설치비용을 비교하였다.", "태양광패널의 설치비용만 다룬다.", "쓸모있는 글입니다."),
+        ("قارنت الدراسة تكلفة الألواح الشمسية في ثلاث مدن.", "تقارن تكلفة الألواح الشمسية فقط.", "Ohne Bezug auf etwas"),
+    ],
+)
+def test_reasons_in_scripts_whose_words_are_not_compared_by_their_beginnings(sentence: str, reason: str, other: str) -> None:
+    index = PageIndex(sentence * 20, title="A")
+    answer = {name: {"reason": reason, "score": SCORES[name]} for name in DIMENSIONS} | {"rigor": {"reason": other, "score": 4.5}}
+    fields = judge_of("ratings", DIMENSIONS)(answer, index)
+    said = {field.field: [finding.message for finding in field.hard if "names nothing" in finding.message] for field in fields}
+    assert [field for field, messages in said.items() if messages] == ["ratings.rigor"]
+
+
+@pytest.mark.parametrize(
     ("scores", "reasons", "fields"),
     [
         (SCORES | {"novelty": 9.9}, REASONS, ["novelty"]),

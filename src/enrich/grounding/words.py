@@ -154,7 +154,7 @@ _SUBJECT_WORD = re.compile(r"[^\W\d_]{4,}")
 # articles and prepositions.
 _WIDE = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _KOREAN = re.compile("[\uac00-\ud7af]{2,}")
-_OTHER = re.compile("[\u0600-\u06ff\u0e00-\u0eff\u3040-\ud7af\uf900-\ufaff]")
+OTHER_SCRIPTS = re.compile("[\u0600-\u06ff\u0e00-\u0eff\u3040-\ud7af\uf900-\ufaff]")
 _ARABIC_FRONT = re.compile(r"^[\u0648\u0641]?(?:\u0628?\u0627\u0644|\u0644\u0644)?(?=.{3})")
 
 
@@ -162,7 +162,7 @@ def stems(texts: Iterable[str]) -> set[str]:
     """The first five letters, in lower case, of the words of four letters and more; of scripts without blanks, the characters."""
     # All texts at once, and each word once: a page has thousands of words in hundreds of lines.
     text = "\n".join(texts).lower()
-    if text.isascii() or _OTHER.search(text) is None:
+    if text.isascii() or OTHER_SCRIPTS.search(text) is None:
         return {word[:5] for word in set(_SUBJECT_WORD.findall(text))}
     words = set(_SUBJECT_WORD.findall(_KOREAN.sub(" ", _WIDE.sub(" ", text))))
     found = {_ARABIC_FRONT.sub("", word)[:5] for word in words}

@@ -25,7 +25,7 @@ from enrich.errors import AnswerError, UserError, invalid_data
 from enrich.files import SETTINGS_BYTES, read_text
 from enrich.grounding import Finding, PageIndex
 from enrich.grounding.statements import content
-from enrich.grounding.words import stems
+from enrich.grounding.words import OTHER_SCRIPTS, stems
 from enrich.llm.messages import ScoreQuestion
 from enrich.llm.score_distributions import RANGES
 from enrich.stages.fields import INSIGHT_STEP, INSIGHTS, RATING_STEP, FieldAnswer, Judge, Spread, on_grid
@@ -89,7 +89,7 @@ def _without_content(name: str, reason: str, index: PageIndex) -> str:
 
 
 def _content(text: str) -> frozenset[str]:
-    return frozenset(content(word.lower() for word in _WORD.findall(text)))
+    return frozenset(stems([text]) if OTHER_SCRIPTS.search(text) else content(word.lower() for word in _WORD.findall(text)))
 
 
 @cache
