@@ -64,7 +64,7 @@ class NumberIndex:
 
     @cached_property
     def _text(self) -> str:
-        return prepare("\n".join(line.text for line in self._lines), self._language)
+        return "\n".join(prepare(line.text, self._language) for line in self._lines)
 
     @cached_property
     def _lower(self) -> str:
@@ -76,19 +76,21 @@ class NumberIndex:
         return list(accumulate((len(line.text) + 1 for line in self._lines[:-1]), initial=0))
 
     @cached_property
-    def _numbers(self) -> list[tuple[str, int]]:
-        """(a number as it is written without commas, index of its line), in order."""
-        return [(found[0].replace(",", ""), self._index_at(found.start())) for found in NUMBER.finditer(self._text)]
+    def _numbers(self) -> dict[str, list[int]]:
+        """A number as it is written without commas -> index of its line for each time that the page has it."""
+        where: dict[str, list[int]] = {}
+        for index, text in enumerate(self._text.split("\n")):
+            for number in NUMBER.findall(text):
+                where.setdefault(number.replace(",", ""), []).append(index)
+        return where
 
     @cached_property
     def _digits(self) -> dict[str, list[int]]:
         """Digits of a number without outer zeros -> indexes of the lines that hold it, ascending."""
         where: dict[str, list[int]] = {}
-        for number, index in self._numbers:
-            places = where.setdefault(number.replace(".", "").strip("0"), [])
-            if not places or places[-1] != index:
-                places.append(index)
-        return where
+        for number, places in self._numbers.items():
+            where.setdefault(number.replace(".", "").strip("0"), []).extend(places)
+        return {digits: sorted(set(places)) for digits, places in where.items()}
 
     @cached_property
     def _spelled(self) -> tuple[int, ...]:
@@ -176,16 +178,25 @@ class NumberIndex:
         """The lines whose numbers are nearest to the quantity, at any scale of thousands, and those that can state its value."""
         value = abs(float(quantity.readings[0].value)) if quantity.readings else 0.0
         wanted = math.log10(value) if 0 < value < math.inf else 0.0
-        gaps = ((abs(size - wanted - 3 * round((size - wanted) / 3)) + abs(size - wanted) / 1000, index) for size, index in self._sizes)
-        nearest = dict.fromkeys(index for _, index in heapq.nsmallest(_CANDIDATES, gaps))
+        gaps = (
+            (abs(size - wanted - 3 * round((size - wanted) / 3)) + abs(size - wanted) / 1000, places)
+            for size, places in self._sizes.items()
+        )
+        # Each size has at least one line.
+        near = ((gap, index) for gap, places in heapq.nsmallest(_CANDIDATES, gaps) for index in places)
+        nearest = dict.fromkeys(index for _, index in heapq.nsmallest(_CANDIDATES, near))
         nearest |= dict.fromkeys(islice(self._places(reading.value for reading in quantity.readings), _CANDIDATES))
         return [self.passage(index) for index in sorted(nearest)]
 
     @cached_property
-    def _sizes(self) -> list[tuple[float, int]]:
-        """(power of ten, index of the line) of each number as it is written."""
-        values = ((float(digits), index) for digits, index in self._numbers if digits.count(".") <= 1 and len(digits) < 40)
-        return [(math.log10(value), index) for value, index in values if value]
+    def _sizes(self) -> dict[float, list[int]]:
+        """The power of ten of each number as it is written -> the indexes of its lines, as often as it is there, ascending."""
+        sizes: dict[float, list[int]] = {}
+        for number, places in self._numbers.items():
+            value = float(number) if number.count(".") <= 1 and len(number) < 40 else 0
+            if value:
+                sizes.setdefault(math.log10(value), []).extend(places)
+        return {size: sorted(places) for size, places in sizes.items()}
 
     def stated(self, quantity: Quantity) -> Stated | None:
         """Where the page states the quantity, value and unit; None if it does not."""

@@ -21,6 +21,7 @@ from enrich.wiki.visible import split_sentences
 
 _DATA: dict[str, Any] = yaml12.load((resources.files("enrich.grounding") / "opposites.yaml").read_text(encoding="utf-8"))
 _NEGATIONS, _WIDENED, _AS_WIDE, _EMPTY = (frozenset(_DATA[name].split()) for name in ("negations", "widened", "as_wide", "empty"))
+_WITHOUT_CONTENT = _EMPTY | _NEGATIONS
 _GRADED = frozenset(("first", "most"))  # supported by the same word only
 _SIDES = [tuple(frozenset(side.split()) for side in pair.split("|")) for pair in _DATA["opposites"]]
 _PAIRS: dict[str, list[tuple[frozenset[str], frozenset[str]]]] = {}
@@ -93,7 +94,7 @@ class Turn:
 def content(words: Iterable[str]) -> Iterator[str]:
     """The stems of the words that carry content; numbers are left out."""
     for word in words:
-        if len(word) >= SHORTEST_CONTENT and word not in _EMPTY and not word[0].isdigit() and not is_negation(word):
+        if len(word) >= SHORTEST_CONTENT and word not in _WITHOUT_CONTENT and not word[0].isdigit() and not word.endswith("n't"):
             yield word[:5]
 
 

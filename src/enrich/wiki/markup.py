@@ -307,7 +307,7 @@ def inline(text: str) -> str:
     if "{" in text:
         text = _STRING_EXPRESSION.sub(_string, text)
     # Escaped marks are plain characters: private characters replace them until the other marks are removed.
-    escaped = [(mark, private) for mark, private in _ESCAPED if mark in text]
+    escaped = [(mark, private) for mark, private in _ESCAPED if mark in text] if "\\" in text else []
     for mark, private in escaped:
         text = text.replace(mark, private)
     for mark, remove in _REMOVALS:
