@@ -32,7 +32,8 @@ BODY = "\n# Title\n\n---\nText with `---` in it.\n"
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Their marks differ in places, and not every installation has the one in C."""
     if request.param == "python":
-        monkeypatch.setattr(spans, "_Loader", yaml.SafeLoader)
+        types = {"yaml_implicit_resolvers": yaml12.Core12Loader.yaml_implicit_resolvers}
+        monkeypatch.setattr(spans, "_Loader", type("Python", (yaml.SafeLoader,), types))
     elif not hasattr(yaml, "CSafeLoader"):
         pytest.skip("needs PyYAML with libyaml")
     return str(request.param)

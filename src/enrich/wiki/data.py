@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 # Returns the JSON value that the callable computes for these bytes, from an earlier build if it is known.
 Remember = Callable[[str, bytes, Callable[[], Any]], Any]
-# Makes rows of the (item, line) pairs, the text and the name of a YAML file.
+# The items of the list in a file's text, and the line of each. Raises `YamlError`.
+Load = Callable[[str], tuple[Any, list[int]]]
+# Makes rows of the (item, line) pairs, the text and the name of a file.
 RowsOf = Callable[[Iterable[tuple[Any, int]], str, str], Rows]
 
 RESOURCES_FILE = "resources.json"
@@ -95,20 +97,16 @@ class _Files:
             return []
         return [f"{kind}/{name}" for name in sorted(found, key=os.fsencode) if name.endswith((".yaml", ".yml")) and name[0] != "."]
 
-    def rows(self, kind: str, name: str, read: Callable[[bytes, str], Rows]) -> list[Any]:
-        """The rows that `read` makes of a file; [] if there is no such file."""
+    def rows(self, kind: str, name: str) -> list[Any]:
+        """The rows of a file with a list of this kind; [] if there is no such file."""
         try:
             raw = read_bytes(self._folder / name, self._within, DATA_BYTES)
         except OSError as error:
             self._left_out(name, error)
             return []
-        found, said = self._remember(kind, name.encode() + b"\0" + raw, partial(read, raw, name))
+        found, said = self._remember(kind, name.encode() + b"\0" + raw, partial(_rows, *_LISTS[kind], raw, name))
         self.notices += [Notice(*notice) for notice in said]
         return list(found)
-
-    def listed(self, kind: str, name: str) -> list[Any]:
-        """The rows of a YAML file with a list of this kind."""
-        return self.rows(kind, name, partial(_list_rows, *_LISTS[kind]))
 
     def _left_out(self, name: str, error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
@@ -121,7 +119,7 @@ def load_data(folder: Path, remember: Remember = lambda _kind, _raw, compute: co
     entities: dict[str, Entity] = {}
     places: dict[str, str] = {}
     for name in files.names("entities"):
-        for values, line in files.listed("entities", name):
+        for values, line in files.rows("entities", name):
             entity = Entity.read(values)
             if entity.id in entities:
                 said = f"the entity {entity.id!r} is already in {places[entity.id]}; this one is left out"
@@ -129,9 +127,9 @@ def load_data(folder: Path, remember: Remember = lambda _kind, _raw, compute: co
             else:
                 places[entity.id] = f"{name}:{line}" if line else name
                 entities[entity.id] = entity
-    resources = tuple(Resource(*row) for row in files.rows("resources", RESOURCES_FILE, _resource_rows))
-    rankings = {ranked.file: files.listed("ranking", ranked.file) for ranked in LISTS.values()}
-    links = dict(files.listed("links", LINKS_FILE))
+    resources = tuple(Resource(*row) for row in files.rows("resources", RESOURCES_FILE))
+    rankings = {ranked.file: files.rows("ranking", ranked.file) for ranked in LISTS.values()}
+    links = dict(files.rows("links", LINKS_FILE))
     return WikiData(tuple(entities.values()), resources, rankings, links, tuple(files.notices))
 
 
@@ -143,76 +141,78 @@ def quotes_of(insight: Mapping[str, Any]) -> tuple[str, ...]:
 
 def resource_titles(folder: Path, within: Folders) -> dict[str, str]:
     """The titles in `resources.json` by id; a resource without one, and a file that cannot be read, has none (`build` reports it)."""
-    return {row[0]: row[2] for row in _Files(folder, within).rows("resources", RESOURCES_FILE, _resource_rows) if row[2]}
+    return {row[0]: row[2] for row in _Files(folder, within).rows("resources", RESOURCES_FILE) if row[2]}
 
 
-def _list_rows(key: str, what: str, rows_of: RowsOf, raw: bytes, name: str) -> Rows:
-    """The rows of a YAML file's list, or of the list under `key`. A file without it gives a notice: `what` says what it must contain."""
+def _rows(load: Load, what: str, rows_of: RowsOf, raw: bytes, name: str) -> Rows:
+    """The rows of a file's list. A file without it gives a notice: `what` says what it must contain."""
     try:
-        text = raw.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
-        loaded, lines = yaml12.load_marked(text, key or None)
+        text = _decoded(raw)
+        items, lines = load(text)
     except yaml12.YamlError as error:
         return [], [[name, error.line, f"{error.reason}; the file is left out"]]
-    except UnicodeDecodeError as error:
-        return [], [[name, raw.count(b"\n", 0, error.start) + 1, "not UTF-8; the file is left out"]]
-    items = loaded if not key else loaded.get(key) if isinstance(loaded, dict) else None
     if not isinstance(items, list):
-        return [], [] if loaded is None else [[name, 1, f"{what}; the file is left out"]]
+        return [], [] if items is None else [[name, 1, f"{what}; the file is left out"]]
     return rows_of(zip(items, lines, strict=True), text, name)
 
 
-def _resource_rows(raw: bytes, name: str) -> Rows:
+def _decoded(raw: bytes) -> str:
     try:
-        loaded = _json(raw)
-    except UserError as error:
-        return [], [[name, int(error.where), f"{error.what}; the file is left out"]]
-    if not isinstance(loaded, list):
-        return [], [[name, 1, "not a list of resources; the file is left out"]]
-    rows: list[Any] = []
-    wrong: list[tuple[int, str, int | None]] = []  # (place in the list, message, place of an earlier entry that it names)
-    first: dict[str, int] = {}
-    for place, item in enumerate(loaded):
-        has_id = isinstance(item, dict) and _text(item.get("id"))
-        if not has_id:
-            wrong.append((place, "a resource without an id; left out", None))
-        elif item["id"] in first:
-            wrong.append((place, f"the resource {item['id']!r} is already in line", first[item["id"]]))
-        elif not isinstance(item.get("url"), str) or not item["url"]:
-            wrong.append((place, f"the resource {item['id']!r} has no url; no link can be matched to it", None))
-        if has_id and isinstance(item.get("url"), str) and item["url"]:
-            first.setdefault(item["id"], place)
-            rows.append([_text(item["id"]), item["url"], _text(item.get("title")), _text(item.get("type"))])
-    lines = _json_lines(raw.decode("utf-8")) if wrong else []
-    return rows, [[name, lines[place], what if other is None else f"{what} {lines[other]}"] for place, what, other in wrong]
-
-
-def _json(raw: bytes) -> Any:
-    """The value of a JSON file. Raises `UserError` whose `where` is the line ("0" if it is not known)."""
-    try:
-        return json.loads(raw.decode("utf-8"))
+        return raw.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise UserError("not UTF-8", where=str(raw.count(b"\n", 0, error.start) + 1), do="save the file as UTF-8") from None
+        raise yaml12.YamlError("not UTF-8", raw.count(b"\n", 0, error.start) + 1) from None
+
+
+def _yaml_list(key: str, text: str) -> tuple[Any, list[int]]:
+    """The list under `key` ("": the whole file); None for an empty file, anything else that is not a list if there is none."""
+    loaded, lines = yaml12.load_marked(text, key or None)
+    return loaded if not key or loaded is None else loaded.get(key, "") if isinstance(loaded, dict) else "", lines
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
     except json.JSONDecodeError as error:
-        raise UserError(f"broken JSON: {error.msg}", where=str(error.lineno), do="fix that line") from None
+        raise yaml12.YamlError(f"broken JSON: {error.msg}", error.lineno) from None
     except RecursionError:
-        raise UserError("nested too deeply", where="0") from None
+        raise yaml12.YamlError("nested too deeply") from None
     except ValueError:  # thousands of digits
-        raise UserError("broken JSON: a number is too long", where="0") from None
+        raise yaml12.YamlError("broken JSON: a number is too long") from None
 
 
-def _json_lines(text: str) -> list[int]:
-    """The file lines on which the items of a JSON list begin."""
-    decoder, at, line, counted = json.JSONDecoder(), text.index("[") + 1, 1, 0
+def _json_list(text: str) -> tuple[Any, list[int]]:
+    loaded = _json(text)
     lines: list[int] = []
-    while True:
-        while at < len(text) and text[at] in " \t\r\n,":
-            at += 1
-        if at >= len(text) or text[at] == "]":
-            return lines
-        line += text.count("\n", counted, at)
-        counted = at
+    decoder, at, line, counted = json.JSONDecoder(), text.find("[") + 1, 1, 0
+    for _ in loaded if isinstance(loaded, list) else ():
+        at = _JSON_GAP.match(text, at).end()  # type: ignore[union-attr]
+        line, counted = line + text.count("\n", counted, at), at
         lines.append(line)
         at = decoder.raw_decode(text, at)[1]
+    return loaded, lines
+
+
+_JSON_GAP = re.compile(r"[ \t\r\n,]*")
+
+
+def _resource_rows(items: Iterable[tuple[Any, int]], _text_of_file: str, name: str) -> Rows:
+    rows: list[Any] = []
+    said: list[list[Any]] = []
+    first: dict[str, int] = {}
+    for item, line in items:
+        own = _text(item.get("id")) if isinstance(item, dict) else None
+        url = item.get("url") if own else None
+        has_url = isinstance(url, str) and url != ""
+        if own is None:
+            said.append([name, line, "a resource without an id; left out"])
+        elif own in first:
+            said.append([name, line, f"the resource {item['id']!r} is already in line {first[own]}"])
+        elif not has_url:
+            said.append([name, line, f"the resource {item['id']!r} has no url; no link can be matched to it"])
+        if own is not None and has_url:
+            first.setdefault(own, line)
+            rows.append([own, url, _text(item.get("title")), _text(item.get("type"))])
+    return rows, said
 
 
 def _ranking_rows(items: Iterable[tuple[Any, int]], _text_of_file: str, name: str) -> Rows:
@@ -239,12 +239,13 @@ def _insight_rows(items: Iterable[tuple[Any, int]], _text_of_file: str, name: st
     return rows, said
 
 
-# By kind: the key of the list ("": the file is the list), what such a file contains, and what makes its rows.
-_LISTS: Mapping[str, tuple[str, str, RowsOf]] = {
-    "entities": ("", "an entity file is a list of entities", entity_rows),
-    "links": ("", "the file of external links is a list of items with `pageId` and `links`", link_rows),
-    "ranking": ("ranking", "a ranking file has a list of page ids under `ranking`", _ranking_rows),
-    "insights": ("insights", "an insight file has a list under `insights`", _insight_rows),
+# By kind: what reads the list of a file, what such a file contains, and what makes its rows.
+_LISTS: Mapping[str, tuple[Load, str, RowsOf]] = {
+    "resources": (_json_list, "not a list of resources", _resource_rows),
+    "entities": (partial(_yaml_list, ""), "an entity file is a list of entities", entity_rows),
+    "links": (partial(_yaml_list, ""), "the file of external links is a list of items with `pageId` and `links`", link_rows),
+    "ranking": (partial(_yaml_list, "ranking"), "a ranking file has a list of page ids under `ranking`", _ranking_rows),
+    "insights": (partial(_yaml_list, "insights"), "an insight file has a list under `insights`", _insight_rows),
 }
 
 
@@ -284,9 +285,7 @@ def page_insights(page: Page) -> list[Insight]:
 def data_insights(folder: Path, within: Folders | None = None) -> tuple[list[Insight], list[Notice]]:
     """The insights of `insights/*.yaml` without their pages, and what is wrong with the files."""
     files = _Files(folder, within)
-    found = [
-        Insight("", folder / name, line, values) for name in files.names("insights") for values, line in files.listed("insights", name)
-    ]
+    found = [Insight("", folder / name, line, values) for name in files.names("insights") for values, line in files.rows("insights", name)]
     return found, files.notices
 
 
@@ -367,11 +366,11 @@ def read_dates(file: Path, within: Folders | None = None) -> Dates:
     Raises `UserError` with file and line for anything else.
     """
     try:
-        loaded = _json(read_bytes(file, within, DATA_BYTES))
+        loaded = _json(_decoded(read_bytes(file, within, DATA_BYTES)))
     except OSError as error:
         raise UserError(f"the dates cannot be read ({error.strerror or error})", where=str(file), do="name another file") from None
-    except UserError as error:
-        raise UserError(error.what, where=f"{file}:{error.where}", do=error.do) from None
+    except yaml12.YamlError as error:
+        raise UserError(error.reason, where=f"{file}:{error.line}", do="fix that line, or name another file") from None
     parts = []
     for key in ("modified", "created"):
         part = loaded.get(key, {}) if isinstance(loaded, dict) else None

@@ -35,7 +35,9 @@ class YamlError(ValueError):
         super().__init__(f"line {line}: {reason}" if line else reason)
 
 
-class _Core12Loader(_Base):  # type: ignore[misc]
+class Core12Loader(_Base):  # type: ignore[misc]
+    """PyYAML's loader with the types of YAML 1.2."""
+
     yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -75,9 +77,9 @@ for _tag, _pattern, _first in (
     ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
     ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", list("-+.0123456789")),
 ):
-    _Core12Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})\\Z"), _first)
+    Core12Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})\\Z"), _first)
 for _tag, _construct in (("int", _int12), ("float", _float12), ("bool", _bool12), ("map", _map12)):
-    _Core12Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _construct)
+    Core12Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _construct)
 
 
 _TOO_DEEP = f"nested more than {MOST_LEVELS} levels deep"
@@ -109,7 +111,7 @@ def load_marked(text: str, key: str | None = None) -> tuple[Any, list[int]]:
     """(value as `load` returns it, lines of the items of the document's list, or of the list under `key`; [] if there is no list)."""
     try:
         check_levels(text)
-        loader = _Core12Loader(text)
+        loader = Core12Loader(text)
         try:
             node = loader.get_single_node()
             if node is None:
@@ -130,7 +132,7 @@ def load_marked(text: str, key: str | None = None) -> tuple[Any, list[int]]:
 
 def line_at(text: str, path: Sequence[int | str]) -> int:
     """The line of the value that `path` (keys and places in lists) leads to in a document that `load` accepts; of the deepest part there is."""
-    loader = _Core12Loader(text)
+    loader = Core12Loader(text)
     try:
         node = loader.get_single_node()
         line = node.start_mark.line + 1

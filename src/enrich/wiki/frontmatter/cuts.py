@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import yaml
+
 from enrich.wiki.frontmatter import spans
-from enrich.wiki.frontmatter.spans import EditRefused, Node, Pair, Tree
+from enrich.wiki.frontmatter.spans import EditRefused, Pair, Tree
 
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 # C0, DEL, C1 (with U+0085), line and paragraph separator, byte-order mark, and two noncharacters.
@@ -185,78 +187,73 @@ class Cutter:
         else:
             self._change(self.tree.root, changes, ())
 
-    def _change(self, mapping: Node, changes: Mapping[Path, Any], path: Path) -> None:
+    def _change(self, mapping: yaml.MappingNode, changes: Mapping[Path, Any], path: Path) -> None:
         new: list[tuple[str, Any]] = []
         for key, value in applied({}, changes).items():
             pair = self.tree.find(mapping, key)
             if pair is None:
                 new.append((key, value))
-            elif (key,) in changes or pair.value.is_missing:
+            elif (key,) in changes or spans.is_missing(pair.value):
                 self._replace(mapping, pair, value)
-            elif pair.value.kind == "mapping":
-                if any(target is pair.value for _, target in self.tree.aliases):
-                    raise EditRefused(f"the mapping with the anchor &{pair.value.anchor} is used elsewhere too", self._line(pair.value))
+            elif isinstance(pair.value, yaml.MappingNode):
+                if anchor := self.tree.used_elsewhere(pair.start, self.tree.properties_end(pair.value)):
+                    raise EditRefused(f"the mapping with the anchor &{anchor} is used elsewhere too", self._line(pair.start))
                 self._change(pair.value, {one[1:]: below for one, below in changes.items() if one[0] == key}, (*path, key))
             else:
-                what = "an alias" if pair.value.kind == "alias" else "not a mapping"
-                raise EditRefused(f"`{'.'.join((*path, key))}` is {what}, so no key can be set below it", self._line(pair.key))
+                what = "an alias" if pair.start in self.tree.aliases else "not a mapping"
+                raise EditRefused(f"`{'.'.join((*path, key))}` is {what}, so no key can be set below it", self._line(pair.key_start))
         if new and not path:
             self._insert_ranked(mapping, new)
         elif new:
-            self._insert(mapping, len(mapping.pairs) - 1, new)
+            self._insert(mapping, len(mapping.value) - 1, new)
 
     # -- replacing -----------------------------------------------------------------------------------------------------------------
 
-    def _replace(self, mapping: Node, pair: Pair, value: Any) -> None:
-        for node in (pair.key, pair.value):
-            if anchor := self.tree.used_elsewhere(node):
-                raise EditRefused(
-                    f"the value of `{pair.key.value}` contains the anchor &{anchor}, which is used elsewhere", self._line(node)
-                )
-        if mapping.flow:
-            self._replace_in_line(pair, in_flow(value))
-            return
-        start = pair.key.start
-        if pair.colon < 0 or self.text[spans.line_start(self.text, start) : start].strip(" "):
-            raise EditRefused(f"the key {pair.key.value!r} is written in a form that cannot be edited here", self._line(pair.key))
-        old = pair.value
-        keeps_flow = old.flow and (old.pairs or old.items) and isinstance(value, list | dict) and is_flat(value)
-        if not is_block(value) or keeps_flow:
+    def _replace(self, mapping: yaml.MappingNode, pair: Pair, value: Any) -> None:
+        old, start = pair.value, pair.key_start
+        if anchor := self.tree.used_elsewhere(start, pair.stop):
+            raise EditRefused(
+                f"the value of `{pair.key.value}` contains the anchor &{anchor}, which is used elsewhere", self._line(pair.start)
+            )
+        if not mapping.flow_style and (pair.colon < 0 or self.text[spans.line_start(self.text, start) : start].strip(" ")):
+            raise EditRefused(f"the key {pair.key.value!r} is written in a form that cannot be edited here", self._line(start))
+        keeps_flow = isinstance(old, yaml.CollectionNode) and old.flow_style and old.value and is_block(value) and is_flat(value)
+        if mapping.flow_style or keeps_flow or not is_block(value):
             self._replace_in_line(pair, in_flow(value))
         else:
             self._replace_by_block(mapping, pair, value)
 
     def _replace_in_line(self, pair: Pair, new: str) -> None:
         if pair.colon < 0:  # `{a}`
-            self._put(pair.key.end, pair.key.end, f": {new}")
+            self._put(pair.stop, pair.stop, f": {new}")
             return
-        start, end, lines = self._parts(pair.value)
-        if pair.value.is_block and start == end:
+        start, end, lines = self._parts(pair)
+        if spans.is_block(pair.value) and start == end:
             start = end = pair.colon + 1
         self._put(start, end, new)
-        if lines <= pair.value.end:
-            self.cuts.append(Cut(lines, spans.next_line(self.text, pair.value.end), ""))
+        if lines <= pair.end:
+            self.cuts.append(Cut(lines, spans.next_line(self.text, pair.end), ""))
 
-    def _replace_by_block(self, mapping: Node, pair: Pair, value: Any) -> None:
+    def _replace_by_block(self, mapping: yaml.MappingNode, pair: Pair, value: Any) -> None:
         indents = self._indents(mapping, pair)
         column = self._column(mapping) + (indents.mapping if isinstance(value, dict) else indents.sequence)
         new = "".join(line + self.newline for line in in_block(value, column, indents))
-        start, end, lines = self._parts(pair.value)
+        start, end, lines = self._parts(pair)
         if end > start:
             self._clear(pair.colon + 1, start, end)
         # Without lines of its own: after the line of the old value, so that a comment behind it keeps its place.
-        after = spans.next_line(self.text, pair.value.end)
+        after = spans.next_line(self.text, pair.end)
         self.cuts.append(Cut(min(lines, after), after, new))
 
-    def _parts(self, value: Node) -> tuple[int, int, int]:
+    def _parts(self, pair: Pair) -> tuple[int, int, int]:
         """(start, end, lines) of a value: `text[start:end]` is before the lines of a block, which begin at `lines`; the whole if it is not a block."""
-        if value.is_block_scalar:
-            end = spans.block_header(self.text, value).end()
-            return value.start, end, spans.next_line(self.text, end)
-        if value.is_block:
-            end = spans.properties_end(self.text, value)
-            return value.start, end, spans.line_start(self.text, spans.gap_end(self.text, end))
-        return value.start, value.end, len(self.text)
+        if isinstance(pair.value, yaml.ScalarNode) and pair.value.style in ("|", ">"):
+            end = self.tree.block_header(pair.value).end()
+            return pair.start, end, spans.next_line(self.text, end)
+        if spans.is_block(pair.value):
+            end = self.tree.properties_end(pair.value)
+            return pair.start, end, spans.line_start(self.text, spans.gap_end(self.text, end))
+        return pair.start, pair.end, len(self.text)
 
     def _put(self, start: int, end: int, new: str) -> None:
         space = "" if self.text[start - 1] in " \t\r\n" or new.startswith(":") else " "
@@ -282,12 +279,12 @@ class Cutter:
     def _ranked(self, entries: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
         return sorted(entries, key=lambda item: self._rank(item[0]))
 
-    def _insert_ranked(self, mapping: Node, new: Sequence[tuple[str, Any]]) -> None:
+    def _insert_ranked(self, mapping: yaml.MappingNode, new: Sequence[tuple[str, Any]]) -> None:
         """Insert each key after the key that precedes it most closely in the order, wherever that is (at the top if none does).
 
         So a frontmatter in order stays in order, and one out of order gets no further neighbours out of order.
         """
-        present = [(self._rank(pair.key.value), index) for index, pair in enumerate(mapping.pairs)]
+        present = [(self._rank(key.value), index) for index, (key, _) in enumerate(mapping.value) if isinstance(key, yaml.ScalarNode)]
         groups: dict[int, list[tuple[str, Any]]] = {}
         for key, value in self._ranked(new):
             rank = self._rank(key)
@@ -296,34 +293,36 @@ class Cutter:
         for index, entries in groups.items():
             self._insert(mapping, index, entries)
 
-    def _insert(self, mapping: Node, index: int, entries: Sequence[tuple[str, Any]]) -> None:
+    def _insert(self, mapping: yaml.MappingNode, index: int, entries: Sequence[tuple[str, Any]]) -> None:
         """Insert entries after the mapping's pair number `index`; -1: before all."""
-        if mapping.flow:
+        if mapping.flow_style:
             self._insert_in_flow(mapping, index, entries)
             return
         margin = " " * self._column(mapping)
         indents = self._indents(mapping)
         lines = [margin + line for key, value in entries for line in entry(key, value, indents)]
-        at = self._block_end(mapping, mapping.pairs[index]) if index >= 0 else self._top(mapping)
+        at = self._block_end(mapping, self.tree.pairs(mapping)[index]) if index >= 0 else self._top(mapping)
         self.cuts.append(Cut(at, at, "".join(line + self.newline for line in lines)))
 
-    def _insert_in_flow(self, mapping: Node, index: int, entries: Sequence[tuple[str, Any]]) -> None:
-        quote = bool(mapping.pairs) and all(pair.key.style == '"' for pair in mapping.pairs)
+    def _insert_in_flow(self, mapping: yaml.MappingNode, index: int, entries: Sequence[tuple[str, Any]]) -> None:
+        pairs = self.tree.pairs(mapping)
+        quote = bool(pairs) and all(isinstance(pair.key, yaml.ScalarNode) and pair.key.style == '"' for pair in pairs)
         new = ", ".join(f"{key_text(key, quote=quote)}: {in_flow(value)}" for key, value in entries)
         if index >= 0:
-            pair = mapping.pairs[index]
-            gap = " " if pair.value.start == pair.value.end and pair.colon >= 0 else ""
-            self.cuts.append(Cut(pair.end, pair.end, f"{gap}, {new}"))
-        elif mapping.pairs:
-            self.cuts.append(Cut(mapping.pairs[0].key.start, mapping.pairs[0].key.start, f"{new}, "))
+            pair = pairs[index]
+            gap = " " if pair.start == pair.end and pair.colon >= 0 else ""
+            self.cuts.append(Cut(pair.stop, pair.stop, f"{gap}, {new}"))
+        elif pairs:
+            self.cuts.append(Cut(pairs[0].key_start, pairs[0].key_start, f"{new}, "))
         else:
-            inside = self.text.index("{", spans.properties_end(self.text, mapping)) + 1
-            stop = inside if self.text[inside : mapping.end - 1].strip(" \t") else mapping.end - 1
+            end = mapping.end_mark.index
+            inside = self.text.index("{", self.tree.properties_end(mapping)) + 1
+            stop = inside if self.text[inside : end - 1].strip(" \t") else end - 1
             self.cuts.append(Cut(inside, stop, new))
 
-    def _top(self, mapping: Node) -> int:
+    def _top(self, mapping: yaml.MappingNode) -> int:
         """The line of the first key, or of the comment lines directly above it, which belong to it."""
-        top = spans.line_start(self.text, mapping.pairs[0].key.start)
+        top = spans.line_start(self.text, self.tree.pairs(mapping)[0].key_start)
         while top > 0:
             above = spans.line_start(self.text, top - (2 if self.text[top - 2 : top] == "\r\n" else 1))
             if not self.text[above:top].lstrip(" \t").startswith("#"):
@@ -331,10 +330,10 @@ class Cutter:
             top = above
         return top
 
-    def _block_end(self, mapping: Node, pair: Pair) -> int:
+    def _block_end(self, mapping: yaml.MappingNode, pair: Pair) -> int:
         """Where the next entry's lines begin: after the value, the comment behind it, and comment lines indented further than the key."""
         column = self._column(mapping)
-        at = spans.next_line(self.text, pair.end)
+        at = spans.next_line(self.text, pair.stop)
         while at < len(self.text):
             line = self.text[at : spans.line_end(self.text, at)]
             comment = line.lstrip(" \t")
@@ -345,26 +344,27 @@ class Cutter:
 
     # -- indentation ---------------------------------------------------------------------------------------------------------------
 
-    def _column(self, mapping: Node) -> int:
+    def _column(self, mapping: yaml.MappingNode) -> int:
         """The column of a block mapping's keys."""
-        start = mapping.pairs[0].key.start
+        start = self.tree.pairs(mapping)[0].key_start
         margin = self.text[spans.line_start(self.text, start) : start]
         if margin.rstrip("? \t") or "\t" in margin or ("?" in margin and margin.lstrip(" ")[:1] != "?"):
-            raise EditRefused("a mapping that begins in the middle of a line", self._line(mapping.pairs[0].key))
+            raise EditRefused("a mapping that begins in the middle of a line", self._line(start))
         return len(margin) - len(margin.lstrip(" ")) if "?" in margin else len(margin)
 
-    def _indents(self, mapping: Node, pair: Pair | None = None) -> Indents:
+    def _indents(self, mapping: yaml.MappingNode, pair: Pair | None = None) -> Indents:
         """The file's own indentation: that of the value itself, else of the first list and mapping beside it, else two spaces."""
         found: dict[str, int] = {}
         column = self._column(mapping)
-        for sibling in ([pair] if pair else []) + mapping.pairs:
+        for sibling in ([pair] if pair else []) + self.tree.pairs(mapping):
             value = sibling.value
-            if value.is_block and value.kind not in found and (value.items or value.pairs) and sibling.colon >= 0:
-                first = spans.gap_end(self.text, spans.properties_end(self.text, value))
+            kind = "mapping" if isinstance(value, yaml.MappingNode) else "sequence"
+            if spans.is_block(value) and kind not in found and value.value and sibling.colon >= 0:
+                first = spans.gap_end(self.text, self.tree.properties_end(value))
                 depth = first - spans.line_start(self.text, first) - column
-                if 0 <= depth <= 8 and (depth or value.kind == "sequence"):
-                    found[value.kind] = depth
+                if 0 <= depth <= 8 and (depth or kind == "sequence"):
+                    found[kind] = depth
         return Indents(**found)
 
-    def _line(self, node: Node) -> int:
-        return spans.line_number(self.text, node.start)
+    def _line(self, offset: int) -> int:
+        return spans.line_number(self.text, offset)

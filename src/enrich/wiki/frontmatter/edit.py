@@ -19,7 +19,7 @@ import yaml
 
 from enrich.wiki import yaml12
 from enrich.wiki.frontmatter.cuts import Cutter, Path, applied, carried_out, same, value_at
-from enrich.wiki.frontmatter.spans import BOM, EditRefused, find_fences, no_fences, parse
+from enrich.wiki.frontmatter.spans import BOM, EditRefused, Tree, find_fences, no_fences
 from enrich.wiki.frontmatter.toml import edit_toml
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -167,10 +167,8 @@ def _newline(text: str, opening: str) -> str:
 
 
 def _edit_head(head: str, changes: Mapping[Path, Any], order: Sequence[str], newline: str) -> str:
-    tree = parse(head)
+    tree = Tree(head)
     old = read(head)
-    if tree.root is not None and tree.root.kind != "mapping":
-        raise EditRefused("the frontmatter is not a mapping of keys to values", 1)
     due = {path: value for path, value in changes.items() if not all(same(value_at(data, path), value) for data in old)}
     if not due:
         return head

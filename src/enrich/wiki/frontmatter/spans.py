@@ -1,15 +1,15 @@
 """Where the frontmatter of a page's text is, and where in it each key and value begins and ends.
 
-The tree is built from the parser's events, not from its nodes: composing replaces an alias by its anchor's node and marks. The marks are
-corrected where they are wrong: blocks and block scalars whose marks include following blank lines and comments, and empty values.
+The marks of PyYAML's nodes are corrected where they are wrong: aliases, empty values, and blocks and block scalars, whose marks include the
+blank lines and comments that follow.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -24,15 +24,17 @@ _CLOSE = {
     "+++": re.compile(r"(?<=[\r\n])\+\+\+[ \t]*(?:\r\n|\n|\r|\Z)"),
 }
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Loader: Any = yaml12.Core12Loader
 # Line breaks in YAML 1.1, plain characters in YAML 1.2. The C parser does not count a byte-order mark at the start.
 _NO_BREAKS = str.maketrans(dict.fromkeys("\x85\u2028\u2029\ufeff", "\ufffd"))
 _ODD = re.compile("[\x85\u2028\u2029\ufeff]")
 _BLOCK_HEADER = re.compile(r"[|>][-+0-9]*")
-_PROPERTY = re.compile(r"[&!][^\s,\[\]{}]*")
-_NAME = re.compile(r"[&*]([^\s,\[\]{}]*)")  # an anchor's or alias's name in YAML 1.2
 _GAP = re.compile(r"(?:[ \t\r\n]|(?<![^ \t\r\n])#[^\r\n]*)*")
-_SURE_KEY = re.compile(r"(?!(?:null|true|false)\Z)[A-Za-z_][A-Za-z0-9_-]*", re.IGNORECASE)
+_PROPERTIES = re.compile(rf"(?:{_GAP.pattern}[&!][^\s,\[\]{{}}]*)*")
+# An anchor's or alias's name in YAML 1.2; a tag may be before it.
+_NAME = re.compile(rf"(?:!\S*{_GAP.pattern})?[&*]([^\s,\[\]{{}}]*)")
+_HIDDEN = "\ufffd"  # for an alias, while the nodes are composed
+_TEXT, _NULL = "tag:yaml.org,2002:str", "tag:yaml.org,2002:null"
 _MAX_DEPTH = 60  # parsers and readers recurse
 
 
@@ -76,185 +78,115 @@ def no_fences(text: str, start: int = 0) -> tuple[bool, str]:
     return False, "no frontmatter (a block between two `---` lines at the top of the file)"
 
 
-@dataclass(slots=True)
-class Node:
-    """One value (or key): `text[start:end]`, including its anchor and tag. `flow` is true for `[...]` and `{...}`."""
+class Pair(NamedTuple):
+    """A key, which begins at `key_start`, with its value: `text[start:end]`, including its anchor and tag.
 
-    kind: Literal["scalar", "mapping", "sequence", "alias"]
+    `colon` is the offset of the colon, -1 if none follows the key (`{a}`, or a key written `? a`).
+    """
+
+    key: yaml.Node
+    key_start: int
+    value: yaml.Node
     start: int
     end: int
-    style: str = ""
-    value: str = ""
-    anchor: str | None = None
-    tag: str | None = None
-    flow: bool = False
-    pairs: list[Pair] = field(default_factory=list)
-    items: list[Node] = field(default_factory=list)
-
-    @property
-    def is_block_scalar(self) -> bool:
-        return self.kind == "scalar" and self.style in ("|", ">")
-
-    @property
-    def is_block(self) -> bool:
-        """Whether this is a list or mapping in block style."""
-        return self.kind in ("mapping", "sequence") and not self.flow
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether this is null, an empty text or an empty list, which count as missing."""
-        if self.kind == "scalar":
-            return self.tag is None and (not self.value or (self.style == "" and self.value in ("~", "null", "Null", "NULL")))
-        return self.kind == "sequence" and not self.items
-
-
-@dataclass(slots=True)
-class Pair:
-    """A key with its value. `colon` is the offset of the colon, -1 if none follows the key (`{a}`, or a key written `? a`)."""
-
-    key: Node
-    value: Node
     colon: int
 
     @property
-    def end(self) -> int:
-        return max(self.value.end, self.colon + 1, self.key.end)
+    def stop(self) -> int:
+        """Where the whole entry ends."""
+        return max(self.end, self.colon + 1)
 
 
-@dataclass(slots=True)
 class Tree:
-    """The root value of a text (None if it has only comments and blank lines), and pairs of an alias and the node it refers to."""
+    """PyYAML's nodes of the mapping in a text. `root` is None if the text has only comments and blank lines.
 
-    text: str
-    root: Node | None
-    aliases: list[tuple[Node, Node]]
-
-    def find(self, mapping: Node, key: str) -> Pair | None:
-        """The entry with this text key."""
-        for pair in mapping.pairs:
-            if pair.key.kind == "scalar" and pair.key.value == key and is_text(pair.key):
-                return pair
-        return None
-
-    def used_elsewhere(self, node: Node) -> str | None:
-        """An anchor inside this node that an alias outside of it refers to."""
-        for alias, target in self.aliases:
-            if node.start <= target.start and target.end <= node.end and not node.start <= alias.start < node.end:
-                return target.anchor
-        return None
-
-
-def parse(text: str) -> Tree:
-    """The tree of one YAML document without document marks.
-
-    Raises `EditRefused` (its line counted in `text`) for broken YAML, several documents, document marks and extreme nesting.
+    Keys have the types that YAML 1.2 gives them. Raises `EditRefused` (its line counted in `text`) for broken YAML, another value than a mapping,
+    several documents, document marks and extreme nesting.
     """
-    masked = text.translate(_NO_BREAKS) if _ODD.search(text) else text
-    try:
-        yaml12.check_levels(masked)
-        events = list(yaml.parse(masked, Loader=_Loader))
-    except (yaml12.YamlError, yaml.YAMLError, UnicodeEncodeError) as error:
-        problem = yaml12.problem_of(error)
-        raise EditRefused(problem.reason, problem.line) from None
-    documents = 0
-    for event in events:
-        if isinstance(event, yaml.DocumentStartEvent | yaml.DocumentEndEvent):
-            line = event.start_mark.line + 1 if event.start_mark else 0
-            documents += isinstance(event, yaml.DocumentStartEvent)
-            if documents > 1:
-                raise EditRefused("several YAML documents in one frontmatter", line)
-            if event.explicit:
-                raise EditRefused("a document mark (`---` or `...`) inside the frontmatter", line)
-    return _Builder(masked, iter(events)).tree()
 
+    def __init__(self, text: str) -> None:
+        self.text = text.translate(_NO_BREAKS) if _ODD.search(text) else text
+        self.anchors: dict[str, int] = {}  # their offsets
+        self.aliases: dict[int, str] = {}  # by offset
+        self._pairs: dict[int, list[Pair]] = {}
+        try:
+            yaml12.check_levels(self.text)
+            self._read_events()
+            root = yaml.compose(self.text, Loader=_Loader)
+        except (yaml12.YamlError, yaml.YAMLError, UnicodeEncodeError) as error:
+            problem = yaml12.problem_of(error)
+            raise EditRefused(problem.reason, problem.line) from None
+        if root is not None and not isinstance(root, yaml.MappingNode):
+            raise EditRefused("the frontmatter is not a mapping of keys to values", 1)
+        self.root = root
 
-class _Builder:
-    """Builds the tree of a text from the parser's events."""
+    def _read_events(self) -> None:
+        """Find the anchors and aliases, and hide the aliases: composing would put the node of the anchor, with its marks, in their place."""
+        documents = 0
+        opened: list[str] = []
+        text = self.text
+        for event in yaml.parse(text, Loader=_Loader):
+            at: Any = event.start_mark
+            name: str = getattr(event, "anchor", None) or ""
+            if isinstance(event, yaml.DocumentStartEvent | yaml.DocumentEndEvent):
+                documents += isinstance(event, yaml.DocumentStartEvent)
+                if documents > 1:
+                    raise EditRefused("several YAML documents in one frontmatter", at.line + 1)
+                if event.explicit:
+                    raise EditRefused("a document mark (`---` or `...`) inside the frontmatter", at.line + 1)
+            elif isinstance(event, yaml.CollectionStartEvent):
+                opened.append(name)
+                if len(opened) > _MAX_DEPTH:
+                    raise EditRefused("the frontmatter is nested too deeply", at.line + 1)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                opened.pop()
+            if not name:
+                continue
+            found = _NAME.match(text, at.index)
+            if found is None or found[1] != name:
+                # `&title: A` is an anchor `title:` of the value A to YAML 1.2 readers, to the parser used here a key with the anchor `title`.
+                said = text[at.index : at.index + 20].split()[0]
+                raise EditRefused(f"YAML readers disagree about the anchor or alias {said!r}", at.line + 1)
+            if not isinstance(event, yaml.AliasEvent):
+                self.anchors[name] = found.start(1)
+            elif name in opened or name not in self.anchors:
+                raise EditRefused(f"the alias *{name} refers to no anchor, or to itself", at.line + 1)
+            else:
+                self.aliases[at.index] = name
+                self.text = f"{self.text[: at.index]}{_HIDDEN * (found.end() - at.index)}{self.text[found.end() :]}"
 
-    def __init__(self, text: str, events: Iterator[Any]) -> None:
-        self.text, self.events = text, events
-        self.anchors: dict[str, Node] = {}
-        self.aliases: list[tuple[Node, Node]] = []
-        self.open: list[Node] = []
+    def pairs(self, mapping: yaml.MappingNode) -> list[Pair]:
+        """The entries of a mapping."""
+        if id(mapping) not in self._pairs:
+            self._pairs[id(mapping)] = [self._pair(key, value, bool(mapping.flow_style)) for key, value in mapping.value]
+        return self._pairs[id(mapping)]
 
-    def tree(self) -> Tree:
-        root = next((node for event in self.events if (node := self._node(event)) is not None), None)
-        return Tree(self.text, root, self.aliases)
-
-    def _node(self, event: Any) -> Node | None:
-        """The node that begins with this event; None if the event is only the start or end of something else."""
-        start, end = event.start_mark.index, event.end_mark.index
-        if isinstance(event, yaml.AliasEvent):
-            return self._alias(event, Node("alias", start, end))
-        if isinstance(event, yaml.ScalarEvent):
-            node = Node("scalar", start, end, event.style or "", event.value, event.anchor, event.tag)
-            if node.is_block_scalar:
-                node.end = self._block_scalar_end(node)
-        elif isinstance(event, yaml.CollectionStartEvent):
-            kind: Literal["mapping", "sequence"] = "mapping" if isinstance(event, yaml.MappingStartEvent) else "sequence"
-            node = Node(kind, start, end, anchor=event.anchor, tag=event.tag, flow=bool(event.flow_style))
-        else:
-            return None
-        if node.anchor:
-            self._check_name(node.anchor, self._anchor_start(start), event.start_mark.line + 1)
-            self.anchors[node.anchor] = node
-        if node.kind != "scalar":
-            self._fill(node, event.start_mark.line + 1)
-        return node
-
-    def _fill(self, node: Node, line: int) -> None:
-        """Read the parts of a list or mapping, up to its end."""
-        if len(self.open) >= _MAX_DEPTH:
-            raise EditRefused("the frontmatter is nested too deeply", line)
-        self.open.append(node)
-        parts: list[Node] = []
-        for event in self.events:
-            part = self._node(event)
-            if part is None:
-                node.end = event.end_mark.index
-                break
-            parts.append(part)
-        self.open.pop()
-        if node.kind == "sequence":
-            node.items = parts
-        else:
-            node.pairs = [self._pair(key, value, node.flow) for key, value in zip(parts[::2], parts[1::2], strict=True)]
-        if not node.flow:
-            node.end = max(node.pairs[-1].end if node.pairs else node.items[-1].end if node.items else node.start, node.start)
-
-    def _alias(self, event: Any, node: Node) -> Node:
-        target = self.anchors.get(event.anchor or "")
-        self._check_name(event.anchor, node.start, event.start_mark.line + 1)
-        if target is None or any(target is outer for outer in self.open):
-            raise EditRefused(f"the alias *{event.anchor} refers to no anchor, or to itself", event.start_mark.line + 1)
-        self.aliases.append((node, target))
-        return node
-
-    def _anchor_start(self, start: int) -> int:
-        """Where the anchor in front of a value is: a tag may be before it."""
-        while self.text[start : start + 1] == "!" and (tag := _PROPERTY.match(self.text, start)):
-            start = gap_end(self.text, tag.end())
-        return start
-
-    def _check_name(self, name: str, start: int, line: int) -> None:
-        """Refuse `&title: A`: to YAML 1.2 readers it is an anchor `title:` of the value A, to the parser used here a key with the anchor `title`."""
-        found = _NAME.match(self.text, start)
-        if found is None or found[1] != name:
-            raise EditRefused(f"YAML readers disagree about the anchor or alias {self.text[start : start + 20].split()[0]!r}", line)
-
-    def _pair(self, key: Node, value: Node, flow: bool) -> Pair:
-        after = gap_end(self.text, key.end) if flow else blanks_end(self.text, key.end)
+    def _pair(self, key: yaml.Node, value: yaml.Node, flow: bool) -> Pair:
+        start, end, key_end = value.start_mark.index, self.end(value), self.end(key)
+        after = gap_end(self.text, key_end) if flow else blanks_end(self.text, key_end)
         colon = after if self.text[after : after + 1] == ":" else -1
-        if value.kind == "scalar" and value.start == value.end:
+        if start == end and isinstance(value, yaml.ScalarNode):
             # The parsers put an empty value after the colon, before the next key or before `}`.
-            value.start = value.end = colon + 1 if colon >= 0 else key.end
-        return Pair(key, value, colon)
+            start = end = colon + 1 if colon >= 0 else key_end
+        return Pair(key, key.start_mark.index, value, start, end, colon)
 
-    def _block_scalar_end(self, node: Node) -> int:
+    def find(self, mapping: yaml.MappingNode, key: str) -> Pair | None:
+        """The entry with this text key."""
+        return next((pair for pair in self.pairs(mapping) if pair.key.value == key and pair.key.tag == _TEXT), None)
+
+    def end(self, node: yaml.Node) -> int:
+        """Where a value ends. The marks of blocks and block scalars include blank lines and comments that follow."""
+        if is_block(node) and node.value:
+            return self.pairs(node)[-1].stop if isinstance(node, yaml.MappingNode) else self.end(node.value[-1])
+        if isinstance(node, yaml.ScalarNode) and node.style in ("|", ">"):
+            return self._block_scalar_end(node)
+        return int(node.end_mark.index)
+
+    def _block_scalar_end(self, node: yaml.ScalarNode) -> int:
         """Where the last line of a `|` or `>` scalar ends, before its line break."""
-        header = block_header(self.text, node)
+        header = self.block_header(node)
         first = next_line(self.text, header.end())
-        lines = list(_lines(self.text, first, node.end))
+        lines = list(_lines(self.text, first, node.end_mark.index))
         if "+" not in header[0]:
             # Blank lines at the end are not part of the value, unless they are indented further than the scalar.
             written = [len(line) - len(line.lstrip(" ")) for _, line in lines if line.strip(" ")]
@@ -263,34 +195,35 @@ class _Builder:
                 lines.pop()
         return lines[-1][0] + len(lines[-1][1]) if lines else header.end()
 
+    def block_header(self, node: yaml.Node) -> re.Match[str]:
+        """The `|` or `>` of a block scalar with its indicators."""
+        header = _BLOCK_HEADER.match(self.text, gap_end(self.text, self.properties_end(node)))
+        if header is None:
+            raise EditRefused("a block scalar without its `|` or `>`")
+        return header
 
-def is_text(key: Node) -> bool:
-    """Whether a key is text to a YAML 1.2 reader."""
-    if key.style or _SURE_KEY.fullmatch(key.value):
-        return True
-    try:
-        return key.tag is None and isinstance(yaml12.load(key.value), str)
-    except yaml12.YamlError:
-        return True
+    def properties_end(self, node: yaml.Node) -> int:
+        """Where the anchor and tag in front of a value end (its start if it has none)."""
+        start: int = node.start_mark.index
+        if isinstance(node, yaml.MappingNode) and node.value and node.value[0][0].start_mark.index == start:
+            return start  # those of its first key
+        match = _PROPERTIES.match(self.text, start)
+        return match.end() if match else start
+
+    def used_elsewhere(self, start: int, end: int) -> str | None:
+        """An anchor in `text[start:end]` that an alias outside of it refers to."""
+        outside = {name for at, name in self.aliases.items() if not start <= at < end}
+        return next((name for name, at in self.anchors.items() if start <= at < end and name in outside), None)
 
 
-def block_header(text: str, node: Node) -> re.Match[str]:
-    """The `|` or `>` of a block scalar with its indicators."""
-    header = _BLOCK_HEADER.match(text, gap_end(text, properties_end(text, node)))
-    if header is None:
-        raise EditRefused("a block scalar without its `|` or `>`")
-    return header
+def is_block(node: yaml.Node) -> bool:
+    """Whether this is a list or mapping in block style."""
+    return isinstance(node, yaml.CollectionNode) and not node.flow_style
 
 
-def properties_end(text: str, node: Node) -> int:
-    """Where the anchor and tag in front of a value end (its start if it has none)."""
-    end = node.start
-    while node.anchor or node.tag:
-        match = _PROPERTY.match(text, gap_end(text, end))
-        if match is None:
-            break
-        end = match.end()
-    return end
+def is_missing(node: yaml.Node) -> bool:
+    """Whether this is null, an empty text or an empty list, which count as missing."""
+    return node.tag == _NULL or (not node.value and not isinstance(node, yaml.MappingNode))
 
 
 def gap_end(text: str, start: int) -> int:
