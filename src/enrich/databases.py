@@ -25,7 +25,14 @@ _MACHINE = Path("/etc/machine-id")
 
 
 class ForeignSchemaError(sqlite3.DatabaseError):
-    """A database with a view, trigger, table or index that this program did not make."""
+    """A database with a view, trigger, table, index or setting that this program did not make."""
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file itself cannot be used, as opposed to a full disk, a read-only folder or a lock of another process."""
+    # `SQLITE_ERROR` is a fault in a statement: ours have none where the tables are the right ones.
+    damage = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return isinstance(error, ForeignSchemaError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in damage
 
 
 def check_schema(file: Path, own: re.Pattern[str]) -> None:
@@ -159,14 +166,14 @@ def _open_store(file: Path, within: Folders) -> sqlite3.Connection | None:
                     db.execute(_SCHEMA)
                     db.execute(f"PRAGMA user_version = {_LAYOUT}")
             elif layout != _LAYOUT:
-                raise sqlite3.DatabaseError("another layout")
+                raise ForeignSchemaError("another layout")
             db.execute("SELECT key, value FROM entries LIMIT 1").fetchone()
             return db
         except (sqlite3.Error, OSError) as error:
             if db is not None:
                 with contextlib.suppress(sqlite3.Error):
                     db.close()
-            if not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.OperationalError):
+            if not isinstance(error, sqlite3.Error) or not is_damage(error):
                 return None  # behind a link, in use, full, read-only: no reason to delete it
             with contextlib.suppress(OSError):
                 remove_file(file, within)

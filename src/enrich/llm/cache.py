@@ -15,16 +15,16 @@ import re
 import sqlite3
 import struct
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from time import time_ns
 from typing import Any, Self
 from weakref import WeakValueDictionary, finalize
 
-from diskcache import Cache, Disk, JSONDisk, Timeout
+from diskcache import Cache, JSONDisk, Timeout
 
-from enrich.databases import ForeignSchemaError, check_schema
+from enrich.databases import ForeignSchemaError, check_schema, is_damage
 from enrich.errors import UserError, os_errors
 from enrich.files import Folders, check_database, open_file
 
@@ -36,8 +36,6 @@ _OWN_SCHEMA = re.compile(
     r"|CREATE TRIGGER Settings_\w+ (?:AFTER|BEFORE) (?:INSERT|UPDATE|DELETE) ON Cache FOR EACH ROW BEGIN"
     r' UPDATE Settings SET value = value [+-] [\w. +-]+ WHERE key = "\w+"; END'
 )
-# What SQLite says of a damaged file.
-_DAMAGE = re.compile("malformed|not a database|no such table|no such column|has no column|file is encrypted|corrupt", re.IGNORECASE)
 _MOST_BYTES = 16_000_000  # of one answer
 _COMPANIONS = ("", "-wal", "-shm")
 # Larger values would be stored in separate files; answers are a few kB, and one file is easier to check than many.
@@ -61,10 +59,6 @@ class PlainDisk(JSONDisk):  # type: ignore[misc]
         if not raw or not isinstance(key, bytes):
             raise DamagedEntryError
         return super().get(key, raw)
-
-    def store(self, value: Any, read: Any, key: Any = None) -> Any:
-        data = zlib.compress(json.dumps(value, allow_nan=False).encode("utf-8"), self.compress_level)
-        return Disk.store(self, data, False, key=key)
 
     def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> Any:
         if mode != 1 or filename is not None or not isinstance(value, bytes):
@@ -92,8 +86,7 @@ class AnswerCache:
         self._open: Cache | None = None
 
     def __enter__(self) -> Self:
-        with self._guarded():
-            self._cache()
+        self._done(len)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,16 +99,10 @@ class AnswerCache:
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The answer stored under `key`; None if there is none or if it is damaged (then with a note)."""
-        with self._guarded():
-            try:
-                value = self._cache().get(key)
-            except (DamagedEntryError, ValueError, zlib.error, UnicodeDecodeError, RecursionError):
-                value = ...
-            except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
-                    raise
-                self._set_aside(str(error))
-                return None
+        try:
+            value = self._done(lambda cache: cache.get(key))
+        except (DamagedEntryError, ValueError, zlib.error, RecursionError):
+            value = ...
         if value is None or isinstance(value, dict):
             return value
         self._note(f"{self.folder}: the answer {key[:12]}… is damaged and will be asked for again")
@@ -123,85 +110,43 @@ class AnswerCache:
 
     def put(self, key: str, value: dict[str, Any]) -> None:
         """Store `value` (JSON) under `key`, safe from the end of this process. Raises `UserError` (full disk, …)."""
-        with self._guarded():
-            try:
-                self._cache().set(key, value)
-            except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
-                    raise
-                self._set_aside(str(error))
-                self._cache().set(key, value)
+        self._done(lambda cache: cache.set(key, value))
 
     def remove(self, key: str) -> None:
         """Remove what is stored under `key`, if anything is."""
-        with self._guarded():
-            self._cache().delete(key)
+        self._done(lambda cache: cache.delete(key))
 
     def stats(self) -> dict[str, int]:
         """`answers`: their number; `bytes`: their size on disk."""
-        with self._guarded():
-            size = sum(file.stat().st_size for file in self._files() if file.exists())
-            return {"answers": len(self._cache()), "bytes": size}
+        answers = self._done(len)
+        return {"answers": answers, "bytes": sum(file.stat().st_size for file in self._files())}
 
     def prune(self, keep: set[str]) -> int:
         """Drop all answers but those of `keep`, and return how many were dropped. Damaged rows are dropped."""
-        with self._guarded():
-            cache = self._cache()
+
+        def drop(cache: Cache) -> int:
             wanted = {bytes(cache.disk.put(key)[0]) for key in keep}
             # By raw key: a row whose key cannot be read must be dropped too.
-            rows = [row for row, key in cache._sql("SELECT rowid, key FROM Cache") if not isinstance(key, bytes) or key not in wanted]
+            rows = [(row,) for row, key in cache._sql("SELECT rowid, key FROM Cache") if not isinstance(key, bytes) or key not in wanted]
             with cache.transact(retry=True):
                 for row in rows:
-                    cache._sql("DELETE FROM Cache WHERE rowid = ?", (row,))
+                    cache._sql("DELETE FROM Cache WHERE rowid = ?", row)
             cache._sql("VACUUM")
             return len(rows)
 
-    def _cache(self) -> Cache:
-        if self._open is None:
-            try:
-                self._open = self._connect()
-            except (sqlite3.DatabaseError, KeyError, TypeError, ValueError, AttributeError) as error:
-                if isinstance(error, sqlite3.DatabaseError) and not _is_damage(error):
-                    raise
-                self._set_aside(str(error) or type(error).__name__)
-                self._open = self._connect()
-        return self._open
+        dropped: int = self._done(drop)
+        return dropped
 
-    def _connect(self) -> Cache:
-        check_database(self.folder / _DATABASE, self._within)
-        check_schema(self.folder / _DATABASE, _OWN_SCHEMA)
-        return Cache(
-            str(self.folder.resolve()),
-            timeout=_BUSY_SECONDS,
-            disk=PlainDisk,
-            eviction_policy="none",
-            cull_limit=0,
-            size_limit=1 << 62,
-            statistics=0,
-            tag_index=0,
-            disk_min_file_size=_IN_DATABASE,
-            # Safe from the end of the process; a loss of power can take the last answers, never the database.
-            sqlite_synchronous=1,
-            sqlite_journal_mode="wal",
-        )
-
-    def _files(self) -> Iterator[Path]:
-        return (self.folder / f"{_DATABASE}{suffix}" for suffix in _COMPANIONS)
-
-    def _set_aside(self, why: str) -> None:
-        self._close()
-        stamp = time_ns()
-        for file in self._files():
-            if file.exists():
-                file.rename(file.with_name(f"damaged-{stamp}-{file.name}"))
-        self._note(
-            f"{self.folder}: the answers' database is damaged ({why}); it is set aside as damaged-{stamp}-{_DATABASE} and a new one started"
-        )
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def _done(self, work: Callable[[Cache], Any]) -> Any:
+        """What `work` returns for the open cache; a damaged database is set aside, and the work is done on a new one."""
         try:
-            yield
+            try:
+                return work(self._opened())
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                self._set_aside(str(error))
+                return work(self._opened())
         except Timeout:
             raise UserError(
                 "another process has locked the answers", where=str(self.folder), do="wait until it has ended, then run again"
@@ -215,10 +160,42 @@ class AnswerCache:
             )
             raise UserError(f"answers cannot be kept here ({said})", where=str(self.folder), do=do) from None
 
+    def _opened(self) -> Cache:
+        if self._open is not None:
+            return self._open
+        check_database(self.folder / _DATABASE, self._within)
+        check_schema(self.folder / _DATABASE, _OWN_SCHEMA)
+        try:
+            self._open = Cache(
+                str(self.folder.resolve()),
+                timeout=_BUSY_SECONDS,
+                disk=PlainDisk,
+                eviction_policy="none",
+                cull_limit=0,
+                size_limit=1 << 62,
+                statistics=0,
+                tag_index=0,
+                disk_min_file_size=_IN_DATABASE,
+                # Safe from the end of the process; a loss of power can take the last answers, never the database.
+                sqlite_synchronous=1,
+                sqlite_journal_mode="wal",
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            # diskcache keeps its settings in the database, and uses what it finds there.
+            raise ForeignSchemaError(str(error) or type(error).__name__) from None
+        return self._open
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Whether the file itself is damaged, as opposed to a full disk, a read-only folder or a held lock."""
-    return isinstance(error, ForeignSchemaError) or _DAMAGE.search(str(error)) is not None
+    def _files(self) -> list[Path]:
+        return [file for suffix in _COMPANIONS if (file := self.folder / f"{_DATABASE}{suffix}").exists()]
+
+    def _set_aside(self, why: str) -> None:
+        self._close()
+        stamp = time_ns()
+        for file in self._files():
+            file.rename(file.with_name(f"damaged-{stamp}-{file.name}"))
+        self._note(
+            f"{self.folder}: the answers' database is damaged ({why}); it is set aside as damaged-{stamp}-{_DATABASE} and a new one started"
+        )
 
 
 class SingleFlight:
