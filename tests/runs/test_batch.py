@@ -12,8 +12,8 @@ from zlib import crc32
 
 import pytest
 
-from enrich.llm.batches import BatchApi
 from enrich.llm.cache import AnswerCache
+from enrich.llm.transport import Connection
 from enrich.runs.ask import Asker
 from enrich.runs.batch_records import BatchRecords
 from tests.demo import KILLED, DemoWiki, Result, answering, honest, honest_parts, killed_child, page_of
@@ -268,8 +268,8 @@ def _killed(wiki: DemoWiki, step: int) -> int:
             count()
             return response
 
-        real_request = BatchApi._once
-        BatchApi._once = request  # type: ignore[method-assign]
+        real_request = Connection.send
+        Connection.send = request  # type: ignore[method-assign]
         for kind, name in ((BatchRecords, "save"), (BatchRecords, "drop"), (BatchRecords, "put"), (Asker, "store")):
             counted(kind, name)
         os.environ.update(wiki.env())

@@ -11,20 +11,22 @@ import json
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from enrich.errors import ServiceError
 from enrich.files import Folders, read_bytes, write_text_atomically
-from enrich.llm.failures import ThrottledError, TransientError, failure_of_status, response_of
-from enrich.llm.server import Endpoint, headers_of, open_sdk
+from enrich.llm.failures import ThrottledError, TransientError, failure_of_status
+from enrich.llm.server import Endpoint
 
 if TYPE_CHECKING:
     import httpx2
-    from openai import AsyncOpenAI
+
+    from enrich.llm.transport import Connection
 
 Shape = TypeVar("Shape", bound=BaseModel)
+Method = Literal["get", "post"]
 ENDED = ("completed", "failed", "expired", "cancelled")
 # A file of answers is not read if it is larger; 1,000 long answers are 20 MB.
 _LARGEST_OUTPUT = 1_000_000_000
@@ -168,16 +170,17 @@ class BatchApi:
 
     def __init__(self, endpoint: Endpoint, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._endpoint, self._pause = endpoint, pause
-        self._sdk: AsyncOpenAI | None = None
+        self._connection: Connection | None = None
 
     async def close(self) -> None:
-        if self._sdk is not None:
-            await self._sdk.close()
+        if self._connection is not None:
+            await self._connection.close()
 
     async def upload(self, name: str, data: bytes) -> str:
         """The id of a new file. If the reply is lost the file is sent again: files cost nothing and expire."""
         files = [("file", (name, data, "application/jsonl"))]
-        return (await self._read(_File, "POST", "/files", body={"purpose": "batch"}, files=files)).id
+        headers = {"Content-Type": "multipart/form-data"}
+        return (await self._read(_File, "post", "/files", body={"purpose": "batch"}, files=files, headers=headers)).id
 
     async def create(self, file_id: str, name: str) -> BatchState | None:
         """The new batch; None if the reply was lost, so that only `find` can say whether there is one."""
@@ -188,7 +191,7 @@ class BatchApi:
             "metadata": {"enrich": name},
         }
         try:
-            return await self._read(BatchState, "POST", "/batches", attempts=1, body=body)
+            return await self._read(BatchState, "post", "/batches", attempts=1, body=body)
         except ServiceError as error:
             if error.final:
                 raise
@@ -198,7 +201,7 @@ class BatchApi:
         """The batch with `name` in its metadata that was created after `since` (seconds since 1970), None if there is none."""
         query: dict[str, Any] = {"limit": 100}
         while True:
-            page = await self._read(_Page, "GET", "/batches", params=query)
+            page = await self._read(_Page, "get", "/batches", params=query)
             for state in page.data:
                 if (state.metadata or {}).get("enrich") == name:
                     return state
@@ -210,23 +213,23 @@ class BatchApi:
 
     async def state(self, batch_id: str) -> BatchState | None:
         """The batch; None if the server does not know it."""
-        response = await self._call("GET", f"/batches/{batch_id}", known=False)
+        response = await self._call("get", f"/batches/{batch_id}", known=False)
         return None if response.status_code == 404 else self._parsed(BatchState, response)
 
     async def cancel(self, batch_id: str) -> None:
         """Ask the server to cancel a batch. One that has ended meanwhile stays as it is."""
         try:
-            await self._call("POST", f"/batches/{batch_id}/cancel", known=False)
+            await self._call("post", f"/batches/{batch_id}/cancel", known=False)
         except ServiceError as error:
             if error.cause != "bad-request":
                 raise
 
     async def download(self, file_id: str) -> bytes | None:
         """The content of a file; None if the server does not have it."""
-        response = await self._call("GET", f"/files/{file_id}/content", known=False)
+        response = await self._call("get", f"/files/{file_id}/content", known=False)
         return None if response.status_code == 404 else response.content
 
-    async def _read(self, shape: type[Shape], method: str, path: str, **more: Any) -> Shape:
+    async def _read(self, shape: type[Shape], method: Method, path: str, **more: Any) -> Shape:
         return self._parsed(shape, await self._call(method, path, **more))
 
     def _parsed(self, shape: type[Shape], response: httpx2.Response) -> Shape:
@@ -235,11 +238,17 @@ class BatchApi:
         except (ValidationError, RecursionError):
             raise ServiceError("batch", f"{self._endpoint.host} does not describe files and batches as OpenAI does", final=True) from None
 
-    async def _call(self, method: str, path: str, *, attempts: int = 1 + len(_WAITS), known: bool = True, **more: Any) -> httpx2.Response:
+    async def _call(
+        self, method: Method, path: str, *, attempts: int = 1 + len(_WAITS), known: bool = True, **more: Any
+    ) -> httpx2.Response:
         """A response with status 200; 404 too unless what it is about must be `known`."""
+        if self._connection is None:
+            from enrich.llm.transport import Connection
+
+            self._connection = Connection(self._endpoint, _FILE_SECONDS, 2, largest_body=_LARGEST_OUTPUT)
         for wait in (*_WAITS[: attempts - 1], None):
             try:
-                response = await self._once(method, path, **more)
+                response = await self._connection.send(method, path, **more)
                 if response.status_code == 200 or (response.status_code == 404 and not known):
                     return response
                 raise self._failure(response)
@@ -259,20 +268,6 @@ class BatchApi:
         if isinstance(failure, TransientError | ThrottledError) or (isinstance(failure, ServiceError) and failure.final):
             return failure
         return ServiceError("bad-request", f"{self._endpoint.host} refuses a batch: {failure}", final=True)
-
-    async def _once(self, method: str, path: str, *, params: Any = None, body: Any = None, files: Any = None) -> httpx2.Response:
-        import httpx2
-
-        if self._sdk is None:
-            self._sdk = open_sdk(self._endpoint, _FILE_SECONDS, 2, _LARGEST_OUTPUT)
-        headers: dict[str, Any] = headers_of(self._endpoint)
-        if files:
-            headers["Content-Type"] = "multipart/form-data"
-        options: Any = {"headers": headers, "params": params or {}}
-        if method == "GET":
-            return await response_of(self._sdk.get(path, cast_to=httpx2.Response, options=options), self._endpoint)
-        call = self._sdk.post(path, cast_to=httpx2.Response, options=options, body=body, files=files)
-        return await response_of(call, self._endpoint)
 
 
 BatchServer = BatchApi | BatchFiles

@@ -16,27 +16,20 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 from enrich.errors import AnswerError, ServiceError
-from enrich.llm.failures import (
-    Refused,
-    RefusedParameterError,
-    ThrottledError,
-    TransientError,
-    failure_of_status,
-    response_of,
-    shown,
-)
+from enrich.llm.failures import Refused, RefusedParameterError, ThrottledError, TransientError, failure_of_status
 from enrich.llm.limits import Limits, LimitSettings, Turn
 from enrich.llm.messages import Attempts, Event, Reply, Request, Tally, Usage
 from enrich.llm.parameters import LEAST_ROOM, REASONING_ROOM, Parameters, reasoning_room
 from enrich.llm.prices import Budget, Price, Prices, counted_usage
 from enrich.llm.replies import Completion, EmbeddedError, MalformedReplyError, json_object, read_completion
 from enrich.llm.score_distributions import DECISIONS, read_decision, with_distributions
-from enrich.llm.server import Endpoint, headers_of, open_sdk
+from enrich.llm.server import Endpoint
 from enrich.llm.tokens import estimate_tokens
 
 if TYPE_CHECKING:
     import httpx2
-    from openai import AsyncOpenAI
+
+    from enrich.llm.transport import Connection
 
 # Twice the room, at most twice: an answer that is cut off at four times its room would not end.
 _RAISES = 2
@@ -77,8 +70,7 @@ class Server:
     ended: ServiceError | None = None
     rests_until: float = 0.0
     rest: float = _REST
-    sdk: AsyncOpenAI | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    connection: Connection | None = None
 
     def fails(self) -> None:
         self.rests_until, self.rest = monotonic() + self.rest, min(_LONGEST_REST, self.rest * 2)
@@ -118,8 +110,8 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         for server in self._servers:
-            if server.sdk is not None:
-                await server.sdk.close()
+            if server.connection is not None:
+                await server.connection.close()
 
     # An engine whose answers come later does these in its own way. Here answers come at once: there is one round, nothing is kept of a reply.
 
@@ -427,21 +419,17 @@ class Client:
         """The HTTP response to `body`, read to its end within the timeout. Raises `TransientError` if there is none."""
         if self.remote is not None:
             return await self.remote(self._servers.index(server), model, path, body)
-        # Only with the first request: the SDK costs half a second, and a run whose answers are all cached sends none.
-        import httpx2
+        if server.connection is None:
+            from enrich.llm.transport import Connection
 
-        endpoint = server.endpoint
-        if server.sdk is None:
-            server.sdk = open_sdk(endpoint, self.settings.timeout_seconds, self.settings.concurrency)
-            server.options = {"headers": headers_of(endpoint), "params": dict(endpoint.form.query)}
-        options: Any = server.options
-        call = server.sdk.post(path, cast_to=httpx2.Response, content=body, options=options)
-        return await response_of(call, endpoint, self.settings.timeout_seconds)
+            seconds = self.settings.timeout_seconds
+            server.connection = Connection(server.endpoint, seconds, self.settings.concurrency, seconds)
+        return await server.connection.send("post", path, params=server.endpoint.form.query, content=body)
 
     def _check(self, endpoint: Endpoint, completion: Completion, request: Request, ceiling: int) -> None:
         """Raise if a well-formed reply is not an answer."""
         if completion.refusal:
-            raise AnswerError("refused", shown(completion.refusal, endpoint))
+            raise AnswerError("refused", endpoint.shown(completion.refusal))
         if completion.finish == "content_filter":
             raise AnswerError("filtered", "the server's content filter stopped the answer")
         if not completion.text.strip() and completion.finish != "length":

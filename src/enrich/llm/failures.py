@@ -1,32 +1,27 @@
-"""What a failed attempt means: HTTP statuses and error bodies, and connections that gave no whole response.
+"""What a failed attempt means: HTTP statuses and error bodies (for connections that gave no whole response: `transport.py`).
 
-Errors of the SDK and its transport enter here and leave as `enrich.errors` or as one of the three errors below, on which the client acts.
+They become errors of `enrich.errors`, or one of the three errors below, on which the client acts.
 Nothing from a server is trusted; server texts are redacted before they are kept. How servers word their errors is in `wordings.yaml`. A wording
 about the output ceiling that is not known counts as "this parameter is refused", so that it is swapped once and then left out.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import re
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import yaml
 
 from enrich.errors import AnswerError, ServiceError
-from enrich.llm.server import Endpoint, UnreadableBodyError
-from enrich.text import printable
-
-if TYPE_CHECKING:
-    import httpx2
+from enrich.llm.server import Endpoint
 
 # A server that asks to wait for longer is treated as if it had said nothing.
 _LONGEST_RETRY_AFTER = 3600.0
@@ -124,7 +119,7 @@ def failure_of_status(
     """The error that an HTTP status other than 200 means. `options`: the names of further parameters that were sent."""
     said = _error(body)
     message, codes = said.message, said.codes
-    detail = shown(message, endpoint) or "no reason given"
+    detail = endpoint.shown(message) or "no reason given"
     if status == 403 and said.moderated:
         return AnswerError("filtered", f"the server's moderation refuses the page ({detail})")
     if final := _final(status, said, detail, model, endpoint):
@@ -172,62 +167,6 @@ def _final(status: int, said: _Said, detail: str, model: str, endpoint: Endpoint
         what = f"{endpoint.host} has no chat completions at that address, or no model `{model}` ({detail})"
         return ServiceError("model", what, final=True, do="check llm.base_url (it usually ends in /v1) and llm.model")
     return None
-
-
-async def response_of(call: Awaitable[httpx2.Response], endpoint: Endpoint, seconds: float | None = None) -> httpx2.Response:
-    """The HTTP response of a call of the SDK, with any status, read to its end within so many seconds. Raises `TransientError`."""
-    from openai import APIConnectionError, APIStatusError
-
-    try:
-        # A server that sends a byte now and then never trips the transport's own timeouts.
-        async with asyncio.timeout(seconds):
-            return await call
-    except APIStatusError as error:
-        return error.response
-    except (APIConnectionError, TimeoutError, OSError, UnreadableBodyError) as error:
-        raise failure_of_transport(error, endpoint) from None
-    except Exception as error:
-        import aiohttp
-
-        # The SDK's transport does not translate some of aiohttp's errors (a reply that is not HTTP).
-        if isinstance(error, aiohttp.ClientError):
-            raise failure_of_transport(error, endpoint) from None
-        raise
-
-
-def failure_of_transport(error: BaseException, endpoint: Endpoint) -> TransientError:
-    """The error of an attempt that got no whole HTTP response: refused, reset, timed out, cut short."""
-    import aiohttp
-
-    chain: list[BaseException] = []
-    link: BaseException | None = error
-    while link is not None and link not in chain:
-        chain.append(link)
-        link = link.__cause__ or link.__context__
-
-    def has(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(link, kinds) for link in chain)
-
-    # The SDK's transport reports aiohttp's connection errors as timeouts; the chain still has the original.
-    if has(aiohttp.ClientConnectorError, aiohttp.InvalidURL):
-        return TransientError("unreachable", f"no server answers at {endpoint.host}", sent=False)
-    if has(aiohttp.ConnectionTimeoutError):
-        return TransientError("unreachable", f"no connection to {endpoint.host} in time", sent=False)
-    if has(aiohttp.ServerTimeoutError, TimeoutError):
-        return TransientError("timeout", f"no answer from {endpoint.host} in time")
-    for link in chain:
-        if isinstance(link, UnreadableBodyError):
-            return TransientError("server", f"{endpoint.host} {link}", answered=True)
-    if has(aiohttp.ClientResponseError):
-        return TransientError("server", f"{endpoint.host} does not send valid HTTP", answered=True)
-    if has(aiohttp.ClientPayloadError):
-        return TransientError("reset", f"the answer from {endpoint.host} broke off", answered=True)
-    return TransientError("reset", f"the connection to {endpoint.host} was lost")
-
-
-def shown(text: str, endpoint: Endpoint, limit: int = 200) -> str:
-    """A server's text as it may be kept and printed: one line, no key, no control characters, at most `limit` characters."""
-    return printable(endpoint.redact(text[: limit * 8]), limit)
 
 
 @dataclass(frozen=True, slots=True)

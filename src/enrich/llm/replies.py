@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from enrich.llm.messages import Usage
-from enrich.llm.server import LARGEST_BODY
 
 _THOUGHTS = re.compile(r"\s*<(think|thinking|thought|reasoning)>", re.IGNORECASE)
 _THOUGHTS_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
@@ -25,6 +24,8 @@ _BEGINS_OBJECT = re.compile(r'\{\s{0,20}"')
 _OPENINGS = 40
 # Characters at an answer's end in which a repetition is looked for.
 _REPEATED = 600
+# Bytes. An answer of 30,000 tokens is about 200 kB of JSON. A stream repeats some 200 bytes for each token, log-probabilities have a kB for each.
+LARGEST_BODY, LARGEST_STREAM = 4_000_000, 12_000_000
 _STREAM_STARTS = (b"data:", b":", b"event:", b"id:", b"retry:")
 
 

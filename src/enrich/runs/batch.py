@@ -23,7 +23,7 @@ from pydantic_core import to_json
 from enrich.errors import ServiceError
 from enrich.llm.batches import ENDED, BatchServer, BatchState, OutputRow, output_rows, request_line
 from enrich.llm.client import Asked, Client, Server
-from enrich.llm.failures import RefusedParameterError, ThrottledError, TransientError, shown
+from enrich.llm.failures import RefusedParameterError, ThrottledError, TransientError
 from enrich.llm.messages import AnswerWaitsError, Event, Request, Tally, Usage
 from enrich.llm.parameters import Parameters
 from enrich.llm.prices import counted_usage
@@ -368,7 +368,7 @@ class BatchEngine(Client):
         kept = Row(id=row.custom_id, batch=record.name, attempt=request.attempt, status=row.status)
         if row.response is None:
             said = f"{row.error.code or ''}: {row.error.message or ''}" if row.error else "no answer"
-            return kept.model_copy(update={"detail": shown(said.strip(": "), self.endpoint)})
+            return kept.model_copy(update={"detail": self.endpoint.shown(said.strip(": "))})
         body = to_json(row.response.body, inf_nan_mode="null")
         text = body.decode("utf-8", "replace")
         if row.status != 200:
@@ -394,7 +394,7 @@ class BatchEngine(Client):
 
     def _failed(self, record: BatchRecord, state: BatchState) -> None:
         """A batch that the server did not accept: nothing of it was worked on."""
-        problems = [(one.line, one.code or "", shown(one.message or "no reason given", self.endpoint)) for one in state.problems]
+        problems = [(one.line, one.code or "", self.endpoint.shown(one.message or "no reason given")) for one in state.problems]
         ids = list(record.requests)
         faulty = {ids[line - 1]: message for line, _, message in problems if line is not None and 0 < line <= len(ids)}
         self._unmark(record)
