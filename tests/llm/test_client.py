@@ -267,7 +267,7 @@ def test_a_cancelled_request_is_settled_and_leaves_nothing_in_flight(serve: Serv
             for one in sending:
                 one.cancel()
             await asyncio.gather(*sending, return_exceptions=True)
-            return asking.limits.in_flight
+            return asking._servers[0].limits.in_flight
 
     assert asyncio.run(run()) == 0
     assert budget.reserved_usd == 0

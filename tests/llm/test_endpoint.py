@@ -136,7 +136,7 @@ def test_the_key_appears_in_nothing_we_produce(
 
     async def shown() -> None:
         async with client(serve(), env=ENV) as asking:
-            produced.extend([repr(asking), repr(asking.endpoint), str(asking.endpoint), repr(asking.settings), asking.limits.status()])
+            produced.extend([repr(asking), repr(asking.endpoint), str(asking.endpoint), repr(asking.settings), asking.status()])
 
     asyncio.run(shown())
     output = capfd.readouterr()

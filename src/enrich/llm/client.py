@@ -21,7 +21,7 @@ from enrich.llm.limits import Limits, LimitSettings, Turn
 from enrich.llm.messages import Attempts, Event, Reply, Request, Tally, Usage
 from enrich.llm.parameters import LEAST_ROOM, REASONING_ROOM, Parameters, reasoning_room
 from enrich.llm.prices import Budget, Price, Prices, counted_usage
-from enrich.llm.replies import Completion, EmbeddedError, MalformedReplyError, json_object, read_completion
+from enrich.llm.replies import Completion, EmbeddedError, json_object, read_completion
 from enrich.llm.score_distributions import DECISIONS, read_decision, with_distributions
 from enrich.llm.server import Endpoint
 from enrich.llm.tokens import estimate_tokens
@@ -102,8 +102,8 @@ class Client:
         self._reasoning: set[str] = set()
         self._stopping = asyncio.Event()
         self._ended: ServiceError | None = None
-        self.remote: Callable[[int, str, str, bytes], Awaitable[httpx2.Response]] | None = None
-        """What sends requests in place of `post`, which has the same arguments."""
+        self.sender: Callable[[int, str, str, bytes], Awaitable[httpx2.Response]] = self.post
+        """What sends requests; an engine may set its own."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -144,11 +144,6 @@ class Client:
     def endpoint(self) -> Endpoint:
         """The first server."""
         return self._servers[0].endpoint
-
-    @property
-    def limits(self) -> Limits:
-        """The limits of the first server."""
-        return self._servers[0].limits
 
     def status(self) -> str:
         """The requests in flight and what limits them, per server and model."""
@@ -226,36 +221,33 @@ class Client:
         try:
             return await self._once(asked)
         except TransientError as error:
-            if self.settings.attempts == 1:
-                raise self._given_up(error) from None
-        # Loaded and used only after a failure: it would be a quarter of an ordinary request's CPU.
-        from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
+            failure = error
+        if self.settings.attempts > 1:
+            # Loaded and used only after a failure: it would be a quarter of an ordinary request's CPU.
+            from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
-        def wait(failures: int) -> float:
-            longest = min(self.settings.longest_retry_wait_seconds, self.settings.retry_wait_seconds * 2.0 ** (failures - 1))
-            # Random waits, so that requests which failed together do not come back together.
-            return longest * self._random.uniform(0.5, 1.0)
-
-        await self._pause(wait(1))
-        retrying = AsyncRetrying(
-            stop=stop_after_attempt(self.settings.attempts - 1),
-            wait=lambda state: wait(state.attempt_number + 1),
-            retry=retry_if_exception_type(TransientError),
-            sleep=self._pause,
-            reraise=True,
-        )
-        try:
-            return await retrying(self._once, asked)
-        except TransientError as error:
-            raise self._given_up(error) from None
-
-    def _given_up(self, error: TransientError) -> AnswerError | ServiceError:
-        """What the last of several failures means to the caller."""
-        if error.cause != "unreachable" or any(server.reached for server in self._servers):
-            return error.as_last()
+            await self._pause(self._retry_wait(1))
+            retrying = AsyncRetrying(
+                stop=stop_after_attempt(self.settings.attempts - 1),
+                wait=lambda state: self._retry_wait(state.attempt_number + 1),
+                retry=retry_if_exception_type(TransientError),
+                sleep=self._pause,
+                reraise=True,
+            )
+            try:
+                return await retrying(self._once, asked)
+            except TransientError as error:
+                failure = error
+        if failure.cause != "unreachable" or any(server.reached for server in self._servers):
+            raise failure.as_last()
         do = "start the server, or check llm.base_url and the network"
-        self._ended = ServiceError("unreachable", error.detail, final=True, do=do)
-        return self._ended
+        self._ended = ServiceError("unreachable", failure.detail, final=True, do=do)
+        raise self._ended
+
+    def _retry_wait(self, failures: int) -> float:
+        longest = min(self.settings.longest_retry_wait_seconds, self.settings.retry_wait_seconds * 2.0 ** (failures - 1))
+        # Random waits, so that requests which failed together do not come back together.
+        return longest * self._random.uniform(0.5, 1.0)
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, but not past `stop`."""
@@ -263,20 +255,28 @@ class Client:
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _once(self, asked: Asked) -> tuple[Completion, Server, int]:
-        """One attempt for the retry layer: waits for its turn and through 429s, and rewrites the request if a 400 asks for it.
+        """One attempt for the retry layer: waits for its turn and through 429s, and is sent again if a 400 had it rewritten.
 
         A server that does not answer at all, or that is of no use for the rest of the run, is left out as long as another one is there.
         """
-        avoided: set[Server] = set()
-        while True:
-            if asked.attempts.left <= 0:
-                raise asked.failure
-            server = self._chosen(asked.request.model, avoided)
+        model, avoided, same = asked.request.model, set[Server](), None
+        # Roughly: enough for pacing, where a closer estimate would cost too much for every request.
+        tokens = sum(len(message.content) for message in asked.request.messages) // 4
+        while asked.attempts.left > 0:
+            server, same = same or self._chosen(model, avoided), None
             server.load += 1
             try:
-                return await self._turn(server, asked)
+                turn = await server.limits.turn(model, tokens + asked.room)
+                try:
+                    # Written now and not before the wait: it includes what other requests learned meanwhile.
+                    parameters, ceiling = self._parameters_of(server, model), self._ceiling(server, asked)
+                    return await self._attempt(server, asked, turn, parameters, ceiling), server, ceiling
+                finally:
+                    turn.end()
             except ThrottledError:
                 continue
+            except RefusedParameterError:
+                same = server
             except TransientError as error:
                 asked.failure = error.as_last()
                 if error.cause in ("unreachable", "reset", "timeout"):
@@ -290,6 +290,7 @@ class Client:
                 avoided.add(server)
             finally:
                 server.load -= 1
+        raise asked.failure
 
     def _chosen(self, model: str, avoided: set[Server]) -> Server:
         """The server with the fewest requests among those that answer and are not held."""
@@ -307,30 +308,6 @@ class Client:
         if all(one.ended is not None for one in self._servers):
             self._ended = self._ended or error
         return self._ended is not None
-
-    async def _turn(self, server: Server, asked: Asked) -> tuple[Completion, Server, int]:
-        """One attempt at one server, and again as long as the request is rewritten."""
-        model = asked.request.model
-        # Roughly: enough for pacing, where a closer estimate would cost too much for every request.
-        tokens = sum(len(message.content) for message in asked.request.messages) // 4
-        while True:
-            turn = await server.limits.turn(model, tokens + asked.room)
-            # Written now and not before the wait: it includes what other requests learned meanwhile.
-            parameters, ceiling = self._parameters_of(server, model), self._ceiling(server, asked)
-            try:
-                return await self._attempt(server, asked, turn, parameters, ceiling), server, ceiling
-            except RefusedParameterError as error:
-                asked.failure = ServiceError("bad-request", error.detail)
-                turn.unusable(error.detail)
-                self._rewrite(server, asked, parameters, error, ceiling)
-                if asked.attempts.left <= 0:
-                    raise asked.failure from None
-            except ServiceError as error:
-                if error.cause == "bad-request":
-                    turn.unusable(error.detail)
-                raise
-            finally:
-                turn.end()
 
     async def _attempt(self, server: Server, asked: Asked, turn: Turn, parameters: Parameters, ceiling: int) -> Completion:
         """Send one HTTP request, under the budget, and account for its outcome."""
@@ -350,7 +327,7 @@ class Client:
         asked.attempts.left -= 1
         try:
             path = f"/{parameters.decisions}" if asked.request.scores else server.endpoint.path(model)
-            response = await self._post(server, model, path, body)
+            response = await self.sender(self._servers.index(server), model, path, body)
             server.reached = True
             turn.heard(response.headers)
             if response.status_code != 200:
@@ -382,8 +359,12 @@ class Client:
                     self._report(Event("held", model, why, seconds=seconds))
                 case AnswerError():
                     turn.clean(monotonic() - started)
-                case ServiceError(final=True):
-                    self._all_out(server, error)
+                case RefusedParameterError():
+                    asked.failure = ServiceError("bad-request", error.detail)
+                    turn.unusable(error.detail)
+                    self._rewrite(server, asked, parameters, error, ceiling)
+                case ServiceError(cause="bad-request"):
+                    turn.unusable(error.detail)
             raise
         finally:
             cost = unstated if counted is None or asked.price is None else asked.price.cost(counted)
@@ -402,8 +383,6 @@ class Client:
         if status == 200:
             try:
                 return read_decision(body, request) if request.scores else read_completion(body)
-            except MalformedReplyError as error:
-                raise TransientError("invalid", str(error), answered=True) from None
             except EmbeddedError as error:
                 status, body = error.status, error.body
         failure = failure_of_status(status, headers, body, model=request.model, endpoint=server.endpoint, options=options)
@@ -412,13 +391,8 @@ class Client:
         raise failure
 
     async def post(self, place: int, model: str, path: str, body: bytes) -> httpx2.Response:
-        """The HTTP response of the server at this place of the list. Raises `TransientError`."""
-        return await self._post(self._servers[place], model, path, body)
-
-    async def _post(self, server: Server, model: str, path: str, body: bytes) -> httpx2.Response:
-        """The HTTP response to `body`, read to its end within the timeout. Raises `TransientError` if there is none."""
-        if self.remote is not None:
-            return await self.remote(self._servers.index(server), model, path, body)
+        """The HTTP response of the server at this place of the list, read to its end within the timeout. Raises `TransientError`."""
+        server = self._servers[place]
         if server.connection is None:
             from enrich.llm.transport import Connection
 

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from importlib import resources
-from typing import Literal
 
 import yaml
 
@@ -26,26 +25,24 @@ from enrich.llm.server import Endpoint
 # A server that asks to wait for longer is treated as if it had said nothing.
 _LONGEST_RETRY_AFTER = 3600.0
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|us|µs|ns|d|h|m|s)")
+_PART = r"(\d+(?:\.\d*)?|\.\d+)(ms|us|µs|ns|d|h|m|s)"
 # The body of a failed validation says where in the request: `"loc": ["body", "max_tokens"]`, escaped or as Python writes it.
 _WHERE = re.compile(r"\bloc\W{1,12}body\W{1,12}(\w+)")
 
 
-@cache
-def _codes(name: str) -> frozenset[str]:
-    return frozenset(_wordings()["codes"][name])
+_REASONS = ("reasons", "flagged_input")
 
 
 @cache
-def _wording(name: str) -> re.Pattern[str]:
-    return re.compile("|".join(_wordings()["messages"][name]), re.IGNORECASE)
+def _wordings() -> tuple[dict[str, set[str]], dict[str, re.Pattern[str]]]:
+    """(sets of codes, patterns of messages), each by name."""
+    tree = yaml.load(resources.files("enrich.llm").joinpath("wordings.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    patterns = {name: re.compile("|".join(wordings), re.IGNORECASE) for name, wordings in tree["messages"].items()}
+    return {name: set(codes) for name, codes in tree["codes"].items()}, patterns
 
 
-@cache
-def _wordings() -> dict[str, dict[str, list[str]]]:
-    text = resources.files("enrich.llm").joinpath("wordings.yaml").read_text(encoding="utf-8")
-    tree: dict[str, dict[str, list[str]]] = yaml.load(text, Loader=yaml.CSafeLoader)
-    return tree
+def _found(wording: str, message: str) -> re.Match[str] | None:
+    return _wordings()[1][wording].search(message)
 
 
 class TransientError(Exception):
@@ -100,11 +97,10 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 def duration(text: str | None) -> float | None:
     """Seconds in a reset header: `6m0s`, `20ms`, `1h2m3.5s`, or a number of seconds; None if it is none of these."""
-    plain = amount(text)
-    parts = _DURATION.findall((text or "").strip().lower())
-    if plain is not None or not parts or "".join(number + unit for number, unit in parts) != (text or "").strip().lower():
-        return plain
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    said = (text or "").strip().lower()
+    if not re.fullmatch(f"(?:{_PART})+", said):
+        return amount(text)
+    return sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PART, said))
 
 
 def amount(text: str | None) -> float | None:
@@ -118,7 +114,7 @@ def failure_of_status(
 ) -> Exception:
     """The error that an HTTP status other than 200 means. `options`: the names of further parameters that were sent."""
     said = _error(body)
-    message, codes = said.message, said.codes
+    message = said.message
     detail = endpoint.shown(message) or "no reason given"
     if status == 403 and said.moderated:
         return AnswerError("filtered", f"the server's moderation refuses the page ({detail})")
@@ -128,28 +124,28 @@ def failure_of_status(
         return RefusedParameterError(Refused("option", "provider"), detail)
     if status == 429:
         return ThrottledError(retry_after(headers))
+    # llama.cpp reports the exceptions of templates as 500, llama-cpp-python what is wrong with a request.
+    refuses = status in (400, 422) or (status == 500 and (said.param or _found("refuses", message)))
+    refused = refused_parameter(said.param, message, options) if refuses else None
     if status >= 500 or status in (408, 409, 425):
-        refused = refused_in_fault(said.param, message, options) if status == 500 else None
-        if refused is not None:
-            return RefusedParameterError(refused, detail)
-        cause = "timeout" if status in (408, 504) else "server"
-        return TransientError(cause, f"{detail} ({status})", asked_wait=retry_after(headers), answered=True)
-    if status in (400, 422) and (room := room_left(message)):
-        return RefusedParameterError(room, detail)
-    if status == 413 or _wording("too_long").search("\n".join([message, *codes])):
+        if refused is None:
+            cause = "timeout" if status in (408, 504) else "server"
+            return TransientError(cause, f"{detail} ({status})", asked_wait=retry_after(headers), answered=True)
+    elif status in (400, 422) and (room := room_left(message)):
+        refused = room
+    elif status == 413 or _found("too_long", "\n".join([message, *said.codes])):
         return AnswerError("too-long", detail)
-    if codes & _codes("filter"):
+    elif said.has("filter"):
         return AnswerError("filtered", detail)
-    if "json_validate_failed" in codes:
+    elif "json_validate_failed" in said.codes:
         # Groq checks the answer against the schema itself.
         return TransientError("invalid", detail, answered=True)
-    refused = refused_parameter(said.param, message, options) if status in (400, 422) else None
     return RefusedParameterError(refused, detail) if refused else ServiceError("bad-request", f"{detail} ({status})")
 
 
 def _final(status: int, said: _Said, detail: str, model: str, endpoint: Endpoint) -> ServiceError | None:
     """The error that no later request can overcome, None if it is another one."""
-    message, codes = said.message, said.codes
+    message = said.message
     if 300 <= status < 400:
         what = f"{endpoint.host} answers with a redirect ({status}), which is not followed"
         return ServiceError("redirect", what, final=True, do="name the right address in llm.base_url")
@@ -157,13 +153,13 @@ def _final(status: int, said: _Said, detail: str, model: str, endpoint: Endpoint
         # Without the server's message: it often echoes the key.
         what = f"{endpoint.host} does not accept the key ({status})"
         return ServiceError("auth", what, final=True, do=f"check {endpoint.key_variable} and what it may use")
-    if status == 402 or codes & _codes("quota"):
+    if status == 402 or said.has("quota"):
         what = f"the quota at {endpoint.host} is used up"
         return ServiceError("quota", what, final=True, do="check plan and billing there, then run again")
-    unknown = codes & _codes("model") or (status in (400, 404) and _wording("no_model").search(message))
+    unknown = said.has("model") or (status in (400, 404) and _found("no_model", message))
     if unknown or (status == 404 and "model" in message.lower()):
         return ServiceError("model", f"{endpoint.host} does not know the model `{model}`", final=True, do="check llm.model")
-    if status == 404 and not _wording("no_route").search(message):
+    if status == 404 and not _found("no_route", message):
         what = f"{endpoint.host} has no chat completions at that address, or no model `{model}` ({detail})"
         return ServiceError("model", what, final=True, do="check llm.base_url (it usually ends in /v1) and llm.model")
     return None
@@ -171,37 +167,36 @@ def _final(status: int, said: _Said, detail: str, model: str, endpoint: Endpoint
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What an error's body says: its message, its code and type, the parameter it names. `moderated`: it is about the text that was sent."""
+    """What an error's body says: its message, the parameter it names, its code and type. `moderated`: it is about the text that was sent."""
 
     message: str
-    codes: set[str] = field(default_factory=set)
     param: str = ""
+    codes: set[str] = field(default_factory=set)
     moderated: bool = False
+
+    def has(self, codes: str) -> bool:
+        """Whether one of the codes with this name is in it."""
+        return not self.codes.isdisjoint(_wordings()[0][codes])
 
 
 def _error(body: bytes) -> _Said:
     """What is read from `{"error": {…}}`, `{"error": "…"}`, `{"message": …}`, `{"detail": …}` or plain text."""
     text = body[:4000].decode("utf-8", "replace").strip()
-    where = _WHERE.search(text)
+    found = _WHERE.search(text)
+    where = found[1] if found else ""
     try:
         tree = json.loads(body)
     except (ValueError, RecursionError):
         return _Said("" if text.startswith("<") else text)
     inner = tree.get("error", tree) if isinstance(tree, dict) else tree
     if not isinstance(inner, dict):
-        return _Said(inner if isinstance(inner, str) else text, param=where[1] if where else "")
-    message, metadata = inner.get("message", inner.get("detail")), inner.get("metadata")
-    nested = inner.get("innererror")
-    codes = {
-        value for one in (inner, nested) if isinstance(one, dict) for key in ("code", "type") if isinstance(value := one.get(key), str)
-    }
-    return _Said(
-        message if isinstance(message, str) else text,
-        codes,
-        param if isinstance(param := inner.get("param"), str) else where[1] if where else "",
-        # OpenRouter names the reasons of its moderation; a 403 about the key has none.
-        moderated=bool(codes & _codes("filter")) or (isinstance(metadata, dict) and ("reasons" in metadata or "flagged_input" in metadata)),
-    )
+        return _Said(inner if isinstance(inner, str) else text, where)
+    message, param, metadata = inner.get("message", inner.get("detail")), inner.get("param"), inner.get("metadata")
+    parts = [part for part in (inner, inner.get("innererror")) if isinstance(part, dict)]
+    codes = {value for part in parts for key in ("code", "type") if isinstance(value := part.get(key), str)}
+    # OpenRouter names the reasons of its moderation; a 403 about the key has none.
+    moderated = not codes.isdisjoint(_wordings()[0]["filter"]) or (isinstance(metadata, dict) and not metadata.keys().isdisjoint(_REASONS))
+    return _Said(message if isinstance(message, str) else text, param if isinstance(param, str) else where, codes, moderated)
 
 
 def _number(text: str | None) -> float | None:
@@ -212,26 +207,11 @@ def _number(text: str | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-Kind = Literal[
-    "temperature",
-    "ceiling",
-    "structured",
-    "bounds",
-    "prompt_cache_key",
-    "option",
-    "merge_messages",
-    "system",
-    "stream",
-    "stream_usage",
-    "logprobs",
-    "decisions",
-]
-
 CEILINGS = ("max_completion_tokens", "max_tokens")
 # Other names under which servers speak of the ceiling.
 _CEILING_WORDS = (*CEILINGS, "max_new_tokens", "maxoutputtokens", "max_output_tokens", "maximum tokens you requested")
 # What parameters are called in requests and messages.
-_NAMES: Mapping[str, Kind] = {
+_NAMES = {
     "temperature": "temperature",
     "logprobs": "logprobs",
     "prompt_cache_key": "prompt_cache_key",
@@ -241,13 +221,13 @@ _NAMES: Mapping[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """What an error message refuses. `name` as the server wrote it.
+    """What an error message refuses: a key of `parameters.CHANGES`, `ceiling`, `option` or `decisions`; `name` as the server wrote it.
 
     `most` is the largest ceiling that it takes. With `context` (the tokens of prompt and answer together) `most` holds for this prompt alone,
     and is None if the server does not say how long the prompt is.
     """
 
-    parameter: Kind
+    parameter: str
     name: str = ""
     most: int | None = None
     context: int | None = None
@@ -258,9 +238,9 @@ def refused_parameter(param: str, message: str, options: Collection[str] = ()) -
 
     `options` are the names of the further parameters that were sent.
     """
-    if _wording("roles").search(message):
+    if _found("roles", message):
         return Refused("merge_messages")
-    if _wording("system").search(message):
+    if _found("system", message):
         return Refused("system")
     field, said = param.lower(), f"{param}\n{message}".lower()
     if field in {*_NAMES, "top_logprobs", "response_format", *CEILINGS, *(name.lower() for name in options)}:
@@ -271,9 +251,9 @@ def refused_parameter(param: str, message: str, options: Collection[str] = ()) -
     for name in options:
         if name == param or re.search(rf"(?<!\w){re.escape(name)}(?!\w)", message):
             return Refused("option", name)
-    if _wording("structured").search(said):
-        return Refused("bounds" if _wording("bounds").search(message) else "structured")
-    if _wording("stream").search(message):
+    if _found("structured", said):
+        return Refused("bounds" if _found("bounds", message) else "structured")
+    if _found("stream", message):
         return Refused("stream")
     return _refused_ceiling(field, said, message)
 
@@ -282,15 +262,10 @@ def _refused_ceiling(field: str, said: str, message: str) -> Refused | None:
     # The message often names both ("use max_completion_tokens instead"): the `param` field, else the first one named, is the refused one.
     named = [name for name in _CEILING_WORDS if name in field] or sorted((name for name in _CEILING_WORDS if name in said), key=said.find)
     if not named:
-        return Refused("bounds") if _wording("bounds").search(message) and "schema" in said else None
+        return Refused("bounds") if _found("bounds", message) and "schema" in said else None
     if context := _number_said("context", message):
         return room_left(message) or Refused("ceiling", named[0], context=context)
     return Refused("ceiling", named[0], _number_said("largest", message))
-
-
-def refused_in_fault(param: str, message: str, options: Collection[str] = ()) -> Refused | None:
-    """The parameter that a 5xx refuses: llama.cpp reports templates' exceptions so, llama-cpp-python the validation of the request."""
-    return refused_parameter(param, message, options) if param or _wording("refuses").search(message) else None
 
 
 def room_left(message: str) -> Refused | None:
@@ -308,5 +283,5 @@ def room_left(message: str) -> Refused | None:
 
 def _number_said(wording: str, message: str) -> int | None:
     """The number in the first of these wordings that the message has."""
-    found = _wording(wording).search(message)
+    found = _found(wording, message)
     return int(next(filter(None, found.groups()))) if found else None

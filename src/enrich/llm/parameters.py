@@ -31,17 +31,26 @@ _REASONS = re.compile(
 )
 # More characters than a prompt has for a token: too much room asked for is corrected by the server, too little would cut the answer off.
 _CHARACTERS_PER_TOKEN = 5
-# Some servers give no more than this.
-_FEW_ALTERNATIVES = 5
 _BOUNDS = ("minimum", "maximum", "multipleOf", "maxItems")
-# What a refusal sets a parameter to, and the note about it.
-_SWITCHES = {
-    "temperature": (False, "takes no temperature: it is no longer sent"),
-    "prompt_cache_key": (False, "does not take prompt_cache_key: it is no longer sent"),
-    "merge_messages": (True, "takes no two messages of one role in a row: they are sent as one"),
-    "system": (False, "takes no system message: its text begins the first message"),
-    "stream": (True, "only streams: answers are read as they come"),
-    "stream_usage": (False, "does not take stream_options: usage is not reported"),
+_NO_BOUNDS = "takes no bounds in a schema: they are no longer sent"
+_NO_SCHEMA = ("structured_output", "json_schema", "json_object", "takes no JSON schema: it is sent in the prompt instead (json_object)")
+# What a refusal changes: (parameter, its value before, its value from then on, the note about it). The first that fits is made.
+CHANGES: Mapping[str, tuple[tuple[str, Any, Any, str], ...]] = {
+    "temperature": (("temperature", True, False, "takes no temperature: it is no longer sent"),),
+    "prompt_cache_key": (("prompt_cache_key", True, False, "does not take prompt_cache_key: it is no longer sent"),),
+    "merge_messages": (("merge_messages", False, True, "takes no two messages of one role in a row: they are sent as one"),),
+    "system": (("system", True, False, "takes no system message: its text begins the first message"),),
+    "stream": (("stream", False, True, "only streams: answers are read as they come"),),
+    "stream_usage": (("stream_usage", True, False, "does not take stream_options: usage is not reported"),),
+    "bounds": (("score_bounds", "range", "none", _NO_BOUNDS), ("score_bounds", "enum", "none", _NO_BOUNDS), _NO_SCHEMA),
+    "structured": (
+        _NO_SCHEMA,
+        ("structured_output", "json_object", "prompt", "does not take response_format: the schema is sent in the prompt alone"),
+    ),
+    "logprobs": (  # some servers give no more than five
+        ("top_logprobs", 10, 5, "is asked for at most 5 likely tokens at each place"),
+        ("top_logprobs", 5, 0, "takes no logprobs: its scores are single draws"),
+    ),
 }
 
 
@@ -123,32 +132,18 @@ class Parameters:
 
         `sent` is the output ceiling of the refused request. Each kind of change is made once; then the parameter is left out.
         """
-        match refused.parameter:
-            case "ceiling":
-                return self._without_ceiling(refused, sent)
-            case "option" if refused.name in dict(self.options):
-                left = tuple(option for option in self.options if option[0] != refused.name)
-                return replace(self, options=left), f"does not take {refused.name}: it is no longer sent"
-            case "bounds" if self.score_bounds != "none":
-                return replace(self, score_bounds="none"), "takes no bounds in a schema: they are no longer sent"
-            case "structured" | "bounds" if self.structured_output == "json_schema":
-                return replace(
-                    self, structured_output="json_object"
-                ), "takes no JSON schema: it is sent in the prompt instead (json_object)"
-            case "structured" if self.structured_output == "json_object":
-                return replace(self, structured_output="prompt"), "does not take response_format: the schema is sent in the prompt alone"
-            case "logprobs" if self.top_logprobs > _FEW_ALTERNATIVES:
-                note = f"is asked for at most {_FEW_ALTERNATIVES} likely tokens at each place"
-                return replace(self, top_logprobs=_FEW_ALTERNATIVES), note
-            case "logprobs" if self.top_logprobs:
-                return replace(self, top_logprobs=0), "takes no logprobs: its scores are single draws"
-            case "decisions" if not self.decisions_swapped:
-                other = OTHER_FORMAT[self.decisions]
-                return replace(self, decisions=other, decisions_swapped=True), f"is not at /{self.decisions}: /{other} is asked instead"
-            case "temperature" | "prompt_cache_key" | "merge_messages" | "system" | "stream" | "stream_usage":
-                value, note = _SWITCHES[refused.parameter]
-                changes: dict[str, Any] = {refused.parameter: value}
-                return None if getattr(self, refused.parameter) == value else (replace(self, **changes), note)
+        if refused.parameter == "ceiling":
+            return self._without_ceiling(refused, sent)
+        if refused.parameter == "option" and refused.name in dict(self.options):
+            left = tuple(option for option in self.options if option[0] != refused.name)
+            return replace(self, options=left), f"does not take {refused.name}: it is no longer sent"
+        if refused.parameter == "decisions" and not self.decisions_swapped:
+            other = OTHER_FORMAT[self.decisions]
+            return replace(self, decisions=other, decisions_swapped=True), f"is not at /{self.decisions}: /{other} is asked instead"
+        for name, before, after, note in CHANGES.get(refused.parameter, ()):
+            if getattr(self, name) == before:
+                change: dict[str, Any] = {name: after}
+                return replace(self, **change), note
         return None
 
     def _without_ceiling(self, refused: Refused, sent: int) -> tuple[Parameters, str] | None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from enrich.llm.failures import TransientError
 from enrich.llm.messages import Usage
 
 _THOUGHTS = re.compile(r"\s*<(think|thinking|thought|reasoning)>", re.IGNORECASE)
@@ -27,10 +28,6 @@ _REPEATED = 600
 # Bytes. An answer of 30,000 tokens is about 200 kB of JSON. A stream repeats some 200 bytes for each token, log-probabilities have a kB for each.
 LARGEST_BODY, LARGEST_STREAM = 4_000_000, 12_000_000
 _STREAM_STARTS = (b"data:", b":", b"event:", b"id:", b"retry:")
-
-
-class MalformedReplyError(Exception):
-    """A reply without an answer in it."""
 
 
 class EmbeddedError(Exception):
@@ -68,7 +65,7 @@ class Completion:
 
 
 def read_completion(body: bytes) -> Completion:
-    """The first choice of a chat completion, whole or streamed. Raises `MalformedReplyError` and `EmbeddedError`."""
+    """The first choice of a chat completion, whole or streamed. Raises `TransientError` (malformed) and `EmbeddedError`."""
     tree = _joined(body) if body.lstrip()[:6].startswith(_STREAM_STARTS) else parsed(body)
     choices = tree.get("choices")
     choice = _mapping(choices[0] if isinstance(choices, list) and choices else None)
@@ -77,7 +74,7 @@ def read_completion(body: bytes) -> Completion:
             raise EmbeddedError(_status(error), json.dumps({"error": error}).encode())
     message = choice.get("message")
     if not isinstance(message, Mapping):
-        raise MalformedReplyError("the reply has no answer (`choices` is missing or empty)")
+        raise malformed("the reply has no answer (`choices` is missing or empty)")
     content = message.get("content")
     # The content is a string or a list of parts, each with a text or a refusal.
     parts = [{"text": part} if isinstance(part, str) else _mapping(part) for part in content] if isinstance(content, list) else []
@@ -182,16 +179,21 @@ def repeats_itself(text: str) -> bool:
     return len(end) == _REPEATED and any(end.startswith(end[piece:]) for piece in range(1, _REPEATED // 4 + 1))
 
 
+def malformed(what: str) -> TransientError:
+    """The error of a reply without an answer in it."""
+    return TransientError("invalid", what, answered=True)
+
+
 def parsed(body: bytes) -> Mapping[str, Any]:
-    """The JSON object in a response. Raises `MalformedReplyError`."""
+    """The JSON object in a response. Raises `TransientError`."""
     try:
         return _mapping(json.loads(body))
     except (ValueError, RecursionError):
-        raise MalformedReplyError("the reply is not JSON") from None
+        raise malformed("the reply is not JSON") from None
 
 
 def _joined(body: bytes) -> Mapping[str, Any]:
-    """The chunks of a stream as one completion. Raises `MalformedReplyError` for a stream that broke off."""
+    """The chunks of a stream as one completion. Raises `TransientError` for a stream that broke off."""
     texts: dict[str, list[str]] = {"content": [], "reasoning_content": [], "reasoning": [], "refusal": []}
     tree: dict[str, Any] = {}
     tokens: list[Any] = []
@@ -216,11 +218,11 @@ def _joined(body: bytes) -> Mapping[str, Any]:
             size += len(piece)
             pieces.append(piece)
     if size > LARGEST_BODY:
-        raise MalformedReplyError(f"the streamed answer has more than {LARGEST_BODY:,} characters")
+        raise malformed(f"the streamed answer has more than {LARGEST_BODY:,} characters")
     if "error" in tree:
         return tree
     if not finish and not done:
-        raise MalformedReplyError("the stream broke off")
+        raise malformed("the stream broke off")
     message = {name: "".join(pieces) for name, pieces in texts.items()}
     return {**tree, "choices": [{"message": message, "finish_reason": finish or "stop", "logprobs": {"content": tokens}}]}
 

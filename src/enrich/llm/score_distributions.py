@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from enrich.llm.messages import Request
-from enrich.llm.replies import Completion, MalformedReplyError, Token, parsed, usage_of
+from enrich.llm.replies import Completion, Token, malformed, parsed, usage_of
 
 # The range of each score by its key in an answer.
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -119,7 +119,7 @@ def decision_fields(request: Request, form: str) -> dict[str, object]:
 def read_decision(body: bytes, request: Request) -> Completion:
     """The reply of a decision endpoint in either format, as an answer that has `ratings.rigor` under `ratings`, `rigor`.
 
-    Raises `MalformedReplyError` if a level has no probability. A question that the model declined is the completion's refusal.
+    Raises `TransientError` if a level has no probability. A question that the model declined is the completion's refusal.
     """
     tree = parsed(body)
     answers = _answers(tree.get("answers"), request)
@@ -133,7 +133,7 @@ def read_decision(body: bytes, request: Request) -> Completion:
             continue
         shares = _level_shares(given.get("probabilities"), len(question.levels))
         if shares is None:
-            raise MalformedReplyError(f"the reply has no probabilities for {name}")
+            raise malformed(f"the reply has no probabilities for {name}")
         levels: defaultdict[float, float] = defaultdict(float)
         for (value, _), share in zip(question.levels, shares, strict=True):
             levels[value] += share

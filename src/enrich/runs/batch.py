@@ -27,7 +27,7 @@ from enrich.llm.failures import RefusedParameterError, ThrottledError, Transient
 from enrich.llm.messages import AnswerWaitsError, Event, Request, Tally, Usage
 from enrich.llm.parameters import Parameters
 from enrich.llm.prices import counted_usage
-from enrich.llm.replies import Completion, EmbeddedError, MalformedReplyError, read_completion
+from enrich.llm.replies import Completion, EmbeddedError, read_completion
 from enrich.runs.batch_records import BatchRecord, BatchRecords, BatchRequest, Row
 from enrich.runs.results import Spending
 from enrich.runs.service import EngineOptions
@@ -383,7 +383,7 @@ class BatchEngine(Client):
         """(the usage as stated, None if it is senseless; the cost, at most that of the whole answer)."""
         try:
             completion = read_completion(body)
-        except (MalformedReplyError, EmbeddedError):
+        except (TransientError, EmbeddedError):
             return None, request.most_usd
         answer_bytes = len(completion.text.encode("utf-8", "replace"))
         counts, _ = counted_usage(completion.usage, request.sent_bytes, answer_bytes, request.ceiling)

@@ -262,7 +262,7 @@ async def open_service(
             from enrich.runs.ray_workers import RayWorkers
 
             fleet = RayWorkers(servers, settings, workers=options.workers, address=options.ray_address)
-            client.remote = (await stack.enter_async_context(fleet)).post
+            client.sender = (await stack.enter_async_context(fleet)).post
         flight = SingleFlight(config.cache / "locks", config.folders)
         workers = 1 if options.engine == "batch" else workers
         yield ModelService(
