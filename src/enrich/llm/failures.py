@@ -263,9 +263,9 @@ def _refused_ceiling(field: str, said: str, message: str) -> Refused | None:
     named = [name for name in _CEILING_WORDS if name in field] or sorted((name for name in _CEILING_WORDS if name in said), key=said.find)
     if not named:
         return Refused("bounds") if _found("bounds", message) and "schema" in said else None
-    if context := _number_said("context", message):
+    if context := number_said("context", message):
         return room_left(message) or Refused("ceiling", named[0], context=context)
-    return Refused("ceiling", named[0], _number_said("largest", message))
+    return Refused("ceiling", named[0], number_said("largest", message))
 
 
 def room_left(message: str) -> Refused | None:
@@ -274,14 +274,14 @@ def room_left(message: str) -> Refused | None:
     >>> room_left("This model's maximum context length is 4096 tokens and your request has 1200 input tokens").most
     2888
     """
-    context, prompt = _number_said("context", message), _number_said("prompt", message)
+    context, prompt = number_said("context", message), number_said("prompt", message)
     if context is None or prompt is None or prompt >= context:
         return None
     # A few tokens less, because servers differ in whether the bound itself is allowed.
     return Refused("ceiling", most=max(1, context - prompt - 8), context=context)
 
 
-def _number_said(wording: str, message: str) -> int | None:
+def number_said(wording: str, message: str) -> int | None:
     """The number in the first of these wordings that the message has."""
     found = _found(wording, message)
-    return int(next(filter(None, found.groups()))) if found else None
+    return int(next(filter(None, found.groups())).replace(",", "")) if found else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import dataclass, field
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from enrich.errors import EnrichError, UserError
 from enrich.llm.messages import Usage
@@ -26,8 +26,7 @@ _BYTES_PER_TOKEN = 16
 _ROUNDING = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(NamedTuple):
     """USD per million tokens, all ≥ 0."""
 
     input: float
@@ -50,7 +49,7 @@ class Price:
 
     def times(self, share: float) -> Price:
         """The price at a discount: `share` of it."""
-        return Price(*(rate * share for rate in astuple(self)))
+        return Price(*(rate * share for rate in self))
 
     def at_most(self, input_tokens: int, output_tokens: int) -> float:
         """The most USD that so many tokens can cost if the server caches nothing or writes everything to its cache."""
@@ -93,42 +92,32 @@ class Prices:
     def price_of(self, model: str) -> Price | None:
         """The model's price, None if it is unknown."""
         if model not in self._known:
-            own = self._overrides.get(model)
-            price = self._listed(model) if own is None else self._not_undercut(model, _from_override(own), self._from_file(model))
+            price, from_file = self._named(model)
+            listed = _from_library(model) if from_file else None
+            if price is not None and listed is not None:
+                rates = zip(Price._fields, price, listed, strict=True)
+                kept = Price(*(max(mine, theirs) if name in from_file else mine for name, mine, theirs in rates))
+                if kept != price:
+                    self._note(
+                        f"{model}: the price in the wiki's file is below the list price, so the list price counts; "
+                        f"an environment variable (ENRICH_PRICES__{model}__INPUT) may set a lower one"
+                    )
+                price = kept
             self._known[model] = None if price is None else price.times(self._share)
         return self._known[model]
 
-    def _listed(self, model: str) -> Price | None:
-        """The price by provider and alias; what only the wiki's file says about them does not undercut the model's own list price."""
+    def _named(self, model: str) -> tuple[Price | None, Collection[str]]:
+        """(the price by the settings, the names of its rates for which only the wiki's file speaks)."""
+        if (own := self._overrides.get(model)) is not None:
+            rates = {rate for name, rate in self._file_rates if name == model}
+            # A rate that is not given is that of `input`.
+            rates |= {"cached_input", "cache_write"} if "input" in rates else set()
+            cached, written = (own.input if rate is None else rate for rate in (own.cached_input, own.cache_write))
+            return Price(own.input, cached, written, own.output), rates
         source = self._source
         named = source.aliases.get(model, model)
         found = Price(0.0, 0.0, 0.0, 0.0) if source.free else _from_library(named, source.provider) or _from_library(named)
-        if found is None or not source.from_file:
-            return found
-        return self._not_undercut(model, found, {rate.name for rate in fields(Price)})
-
-    def _from_file(self, model: str) -> set[str]:
-        """The rates of `[prices]` that only the wiki's file names."""
-        named = {rate for name, rate in self._file_rates if name == model}
-        # A rate that is not given is that of `input`.
-        return named | ({"cached_input", "cache_write"} if "input" in named else set())
-
-    def _not_undercut(self, model: str, own: Price, from_file: Collection[str]) -> Price:
-        listed = _from_library(model) if from_file else None
-        if listed is None:
-            return own
-        kept = Price(
-            *(
-                max(mine, theirs) if rate.name in from_file else mine
-                for rate, mine, theirs in zip(fields(Price), astuple(own), astuple(listed), strict=True)
-            )
-        )
-        if kept != own:
-            self._note(
-                f"{model}: the price in the wiki's file is below the list price, so the list price counts; "
-                f"an environment variable (ENRICH_PRICES__{model}__INPUT) may set a lower one"
-            )
-        return kept
+        return found, Price._fields if source.from_file else ()
 
     def required(self, model: str) -> Price:
         """The model's price, for a run with a budget. Raises `UserError` if it is unknown."""
@@ -140,11 +129,6 @@ class Prices:
                 do=f'add [prices."{model}"] with input and output in USD per million tokens, or run without a budget',
             )
         return price
-
-
-def _from_override(entry: PriceSection) -> Price:
-    cached, written = (entry.input if rate is None else rate for rate in (entry.cached_input, entry.cache_write))
-    return Price(entry.input, cached, written, entry.output)
 
 
 def _from_library(model: str, provider: str = "") -> Price | None:
@@ -204,7 +188,7 @@ class Budget:
         self.limit_usd, self.spent_usd = limit_usd, spent_usd
         self._held: set[Reservation] = set()
         self._times: dict[str, float] = {}
-        self._waiting: list[asyncio.Future[None]] = []
+        self._settled = asyncio.Event()
 
     @property
     def reserved_usd(self) -> float:
@@ -219,10 +203,8 @@ class Budget:
             if wanted <= left and not (times is None and any(held.model == model for held in self._held)):
                 break
             if not self._held:
-                raise BudgetSpent(f"${self.spent_usd:.4f} of ${self.limit_usd:.2f} is spent; the next request could cost ${wanted:.4f}")
-            settled = asyncio.get_running_loop().create_future()
-            self._waiting.append(settled)
-            await settled
+                raise self._spent(wanted)
+            await self._settled.wait()
         reservation = Reservation(model, bound, wanted if times is not None else min(MOST_TIMES * bound, left))
         self._held.add(reservation)
         return reservation
@@ -230,8 +212,11 @@ class Budget:
     def commit(self, bound: float) -> None:
         """Count money that will be spent later: a request of a batch. Raises `BudgetSpent` if it is not there."""
         if self.spent_usd + self.reserved_usd + bound > self.limit_usd + _ROUNDING:
-            raise BudgetSpent(f"${self.spent_usd:.4f} of ${self.limit_usd:.2f} is spent; the next request could cost ${bound:.4f}")
+            raise self._spent(bound)
         self.spent_usd += bound
+
+    def _spent(self, wanted: float) -> BudgetSpent:
+        return BudgetSpent(f"${self.spent_usd:.4f} of ${self.limit_usd:.2f} is spent; the next request could cost ${wanted:.4f}")
 
     def settle(self, reservation: Reservation, usd: float | None, *, seen: bool = False) -> float:
         """Replace the reservation by what the attempt cost, and return that. None (unknown) counts as the request's bound.
@@ -244,10 +229,8 @@ class Budget:
         if seen:
             times = usd / reservation.bound if usd is not None and reservation.bound else 1.0
             self._times[reservation.model] = min(MOST_TIMES, max(1.0, times, self._times.get(reservation.model, 1.0)))
-        waiting, self._waiting = self._waiting, []
-        for settled in waiting:
-            if not settled.done():
-                settled.set_result(None)
+        self._settled.set()
+        self._settled = asyncio.Event()
         return cost
 
 

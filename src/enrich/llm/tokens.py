@@ -20,6 +20,7 @@ from pydantic import Field, RootModel, TypeAdapter
 
 from enrich.errors import UserError
 from enrich.files import SETTINGS_BYTES, Folders, read_bytes, write_text_atomically
+from enrich.llm.failures import number_said
 from enrich.llm.messages import Reply, Request, Usage
 
 # Tokens for each match. A long word counts as a word too; its surplus is added here.
@@ -50,12 +51,6 @@ _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _OUTPUT_SHARE = 0.35
 # Estimating a page takes over a millisecond, so a run learns from its first requests and then from a few.
 _LEARNT_FIRST, _LEARNT_EACH = 20, 25
-# "context length (n_keep: 5026>= n_ctx: 4096)": the name counts more than the words
-_NAMED = re.compile(r"n_ctx\W{0,4}(\d{3,})")
-# "maximum context length is 8192 tokens", "available context size (4096 tokens)", "210000 tokens > 200000 maximum"
-_STATED = re.compile(
-    r"(?:context (?:length|window|size)|maximum)(?: of| is|:|=)?\D{0,12}?(\d[\d,]{2,})|> ?(\d[\d,]{2,}) maximum", re.IGNORECASE
-)
 _LEAST = 256
 
 Shape = TypeVar("Shape")
@@ -169,8 +164,7 @@ class ContextLimits:
 
     def learn(self, model: str, error: str, sent: int) -> int:
         """The context that a server's error states, which is kept; else, for this process, less than the tokens that were `sent`."""
-        found = _NAMED.search(error) or _STATED.search(error)
-        stated = int(next(filter(None, found.groups())).replace(",", "")) if found else 0
+        stated = number_said("n_ctx", error) or number_said("window", error) or 0
         known = stated if stated >= _LEAST else max(_LEAST, sent * 2 // 3)
         if self._configured is not None:
             return known
