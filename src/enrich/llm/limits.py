@@ -159,39 +159,36 @@ class Pace(Bucket):
 
 
 class ModelLimits:
-    """The limits of one model, and who waits for them. Without side effects: all times are handed in, in monotonic seconds.
+    """The limits of one model, and who waits for them. Without side effects: all times are handed in, in monotonic seconds."""
 
-    `failed`, `unusable` and `throttled` raise the final `ServiceError` if the server has answered nothing else for too long.
-    """
-
-    def __init__(self, model: str, settings: LimitSettings, rng: random.Random) -> None:
-        self.model, self.settings, self._rng = model, settings, rng
+    def __init__(self, model: str, settings: LimitSettings) -> None:
+        self.model, self.settings = model, settings
         self.waiting: deque[tuple[float, asyncio.Future[Turn]]] = deque()
         self.limit = min(START, settings.concurrency)
         self.in_flight = 0
         # Requests sent before the first 429 of a burst belong to that burst: their 429s say nothing new.
         self.burst = 0
         self.why = ""
-        self._growing_fast = True
-        self._new_round()
+        self.growing_fast = True
+        self.new_round()
         self._best_latency: float | None = None
-        self._last_cut = float("-inf")
-        self._gate_until, self._gate_why = float("-inf"), ""
-        self._probing = False
-        self._strikes = 0
-        self._first_refusal: float | None = None
-        self._unusable = 0
-        self._first_sent = float("inf")
-        self._sent: deque[float] = deque(maxlen=8192)
-        self._pace = Pace()
-        self._granted: dict[str, Bucket] = {}
+        self.last_cut = float("-inf")
+        self.gate_until, self.gate_why = float("-inf"), ""
+        self.probing = False
+        self.strikes = 0
+        self.first_refusal: float | None = None
+        self.unusable = 0
+        self.first_sent = float("inf")
+        self.sent: deque[float] = deque(maxlen=8192)
+        self.pace = Pace()
+        self.granted: dict[str, Bucket] = {}
 
     def wait(self, now: float, tokens: float) -> float | None:
         """Seconds until a request of so many tokens may be sent; 0: now; None: when another one has ended."""
-        if now < self._gate_until:
-            self.why = self._gate_why
-            return self._gate_until - now
-        if self._probing and self.in_flight > 0:
+        if now < self.gate_until:
+            self.why = self.gate_why
+            return self.gate_until - now
+        if self.probing and self.in_flight > 0:
             self.why = "one request tries whether the limit is over"
             return None
         if self.in_flight >= self.limit:
@@ -199,7 +196,7 @@ class ModelLimits:
             self.why = "requests in flight"
             return None
         longest = 0.0
-        for bucket in (self._pace, *self._granted.values()):
+        for bucket in (self.pace, *self.granted.values()):
             # A header counts until its reset: the next answer may have none.
             needed = min(bucket.wait(now, tokens), bucket.until - now)
             if needed > longest:
@@ -209,175 +206,164 @@ class ModelLimits:
     def start(self, now: float, tokens: float) -> None:
         """A request is sent."""
         self.in_flight += 1
-        self._first_sent = min(self._first_sent, now)
-        self._sent.append(now)
-        for bucket in (self._pace, *self._granted.values()):
+        self.first_sent = min(self.first_sent, now)
+        self.sent.append(now)
+        for bucket in (self.pace, *self.granted.values()):
             bucket.take(now, tokens)
 
-    def clean(self, burst: int, latency: float) -> None:
-        """A request of `burst` got a usable answer after `latency` seconds."""
-        self._first_refusal, self._unusable = None, 0
-        if burst == self.burst:
-            self._strikes, self._probing = 0, False
-        self._latency += latency
-        self._count(fault=False)
-
-    def failed(self, now: float, asked_wait: float | None) -> None:
-        """A request failed (5xx, timeout, reset): no growth in this round; a `Retry-After` closes the gate."""
-        self._count(fault=True)
-        if asked_wait is not None:
-            if self._refused_too_long(now):
-                raise self._useless("server", f"only asked to wait for {self.settings.breaker_seconds:.0f} s")
-            self._close(now, asked_wait, f"the server asked to wait {asked_wait:.1f} s")
-
-    def unusable(self, detail: str) -> None:
-        """A request was refused for what is in it (400). After so many in a row the next ones will be too."""
-        self._unusable += 1
-        if self._unusable > _UNUSABLE + _UNUSABLE_EACH * self.limit:
-            raise self._useless("bad-request", f"refused every request ({detail})")
-
-    def throttled(self, now: float, burst: int, sent_at: float, asked_wait: float | None) -> tuple[float, str]:
-        """A 429 for a request of `burst`, sent at `sent_at`: the seconds for which the gate is closed, and why."""
-        self._new_round()
-        with suppress(ValueError):
-            self._sent.remove(sent_at)
-        if self._refused_too_long(now):
-            what = f"answered nothing but 429 (too many requests) for {self.settings.breaker_seconds:.0f} s"
-            raise self._useless("rate-limited", what, "; lower llm.requests_per_minute if it happens often")
-        first_of_burst = burst == self.burst
-        if first_of_burst:
-            self.burst += 1
-            self._strikes += 1
-            self._pace.refused()
-            if now - self._last_cut >= _CUT_INTERVAL:
-                self._last_cut = now
-                self._growing_fast = False
-                self.limit = max(1, int(self.limit * _CUT))
-        if asked_wait is not None:
-            # Without a pace, a server that asks for a very short wait would be asked again and again.
-            asked_wait = max(asked_wait, _FIRST_PROBE) if self._pace.is_off(now) else asked_wait
-            self._probing = False
-            self._close(now, asked_wait, f"the server said too many requests (429) and to wait {asked_wait:.1f} s")
-        elif first_of_burst:
-            wait = min(_LONGEST_PROBE, _FIRST_PROBE * _PROBE_GROWTH ** (self._strikes - 1)) * self._rng.uniform(0.9, 1.1)
-            self._probing = True
-            self._close(now, wait, "the server said too many requests (429)")
-        if self._strikes == 1:
-            accepted = sum(1 for sent in self._sent if sent > now - 1.0)
-            # A few accepted requests say nothing about a rate, in the slow first second not even many.
-            if accepted >= (START if now - self._first_sent >= 1.0 else 4 * START):
-                self._pace.learn(now, accepted)
-        elif first_of_burst and asked_wait is not None:
-            self._pace.lower(now)
-        return max(0.0, self._gate_until - now), self._gate_why
-
-    def heard(self, now: float, headers: Mapping[str, str]) -> None:
-        """Read the `x-ratelimit-*` headers of an answer: if less than half of the grant is left, the rest is spread until its reset.
-
-        For a server with fixed windows that is exactly what may be sent; one that refills all the time settles at half its grant, at full rate.
-        """
-        for name in ("requests", "tokens"):
-            remaining = amount(headers.get(f"x-ratelimit-remaining-{name}"))
-            if remaining is None:
-                continue
-            granted = amount(headers.get(f"x-ratelimit-limit-{name}"))
-            reset = duration(headers.get(f"x-ratelimit-reset-{name}"))
-            if not granted or not reset or remaining > granted / 2:
-                self._granted.pop(name, None)
-                continue
-            reset = min(reset, _LONGEST_RESET)
-            rate = max(remaining, 1.0) / reset
-            burst = max(1.0, remaining / (20 if name == "requests" else 4))
-            if name not in self._granted or self._granted[name].until <= now:
-                self._granted[name] = Bucket(rate, burst, f"the server's limit of {name}", name == "tokens", seen=now)
-            self._granted[name].change_rate(now, rate, burst)
-            self._granted[name].until = now + reset
-
-    def is_held(self, now: float) -> bool:
-        return now < self._gate_until
+    def grant(self, now: float, name: str, remaining: float, granted: float | None, reset: float | None) -> None:
+        """The server grants `remaining` requests or tokens of `granted` for the next `reset` seconds."""
+        if not granted or not reset or remaining > granted / 2:
+            self.granted.pop(name, None)
+            return
+        reset = min(reset, _LONGEST_RESET)
+        rate = max(remaining, 1.0) / reset
+        burst = max(1.0, remaining / (20 if name == "requests" else 4))
+        bucket = self.granted.get(name)
+        if bucket is None or bucket.until <= now:
+            bucket = self.granted[name] = Bucket(rate, burst, f"the server's limit of {name}", name == "tokens", seen=now)
+        bucket.change_rate(now, rate, burst)
+        bucket.until = now + reset
 
     def status(self, now: float) -> str:
         """The requests in flight and what limits them: `12 of 16 at once (…)`, `held 3 s: …`."""
-        if now < self._gate_until:
-            return f"held {self._gate_until - now:.0f} s: {self._gate_why}"
+        if now < self.gate_until:
+            return f"held {self.gate_until - now:.0f} s: {self.gate_why}"
         return f"{self.in_flight} of {self.limit} at once{f' ({self.why})' if self.why and self.waiting else ''}"
 
-    def _count(self, *, fault: bool) -> None:
-        """One request of the round has ended; with the last one the limit may grow."""
+    def count(self, latency: float | None) -> None:
+        """One request of the round has ended, after `latency` seconds, None: failed; with the last one the limit may grow."""
         self._done += 1
-        self._faults += fault
+        self._faults += latency is None
+        self._latency += latency or 0.0
         if self._done < self.limit:
             return
-        latency = self._latency / max(1, self._done - self._faults)
+        mean = self._latency / max(1, self._done - self._faults)
         # The best latency drifts up by a fiftieth a round, so that one lucky round does not stop growth for ever.
-        best = latency if self._best_latency is None else min(self._best_latency * 1.02, latency)
-        slower = latency > best * _SLOWER_BY and latency > best + _SLOWER_AT_LEAST
+        best = mean if self._best_latency is None else min(self._best_latency * 1.02, mean)
+        slower = mean > best * _SLOWER_BY and mean > best + _SLOWER_AT_LEAST
         if self._full and not self._faults and not slower:
-            step = _FAST_STEP * self.limit if self._growing_fast else max(1, self.limit // 10)
+            step = _FAST_STEP * self.limit if self.growing_fast else max(1, self.limit // 10)
             self.limit = min(self.settings.concurrency, self.limit + step)
         if self._done > self._faults:
             self._best_latency = best
-        self._new_round()
+        self.new_round()
 
-    def _new_round(self) -> None:
+    def new_round(self) -> None:
         self._done, self._full, self._faults, self._latency = 0, False, 0, 0.0
 
-    def _refused_too_long(self, now: float) -> bool:
+    def refused_too_long(self, now: float) -> bool:
         """Note one more refusal. Whether the server has sent nothing else for as long as the breaker allows."""
-        if self._first_refusal is None:
-            self._first_refusal = now
-        return now - self._first_refusal >= self.settings.breaker_seconds
+        if self.first_refusal is None:
+            self.first_refusal = now
+        return now - self.first_refusal >= self.settings.breaker_seconds
 
-    def _useless(self, cause: str, what: str, more: str = "") -> ServiceError:
+    def useless(self, cause: str, what: str, more: str = "") -> ServiceError:
         return ServiceError(cause, f"`{self.model}` has {what}", final=True, do=f"run again later: finished work is kept{more}")
 
-    def _close(self, now: float, seconds: float, why: str) -> None:
+    def close(self, now: float, seconds: float, why: str) -> None:
         until = now + seconds
-        if self._first_refusal is not None:
+        if self.first_refusal is not None:
             # However long the server asks to wait, one more request is sent before the breaker's time is over.
-            until = min(until, self._first_refusal + self.settings.breaker_seconds)
-        if until > self._gate_until:
-            self._gate_until, self._gate_why = until, why
+            until = min(until, self.first_refusal + self.settings.breaker_seconds)
+        if until > self.gate_until:
+            self.gate_until, self.gate_why = until, why
 
 
 class Turn:
-    """Permission for one request, from `Limits.turn`. Report how it went, then call `end` (exactly once)."""
+    """Permission for one request, from `Limits.turn`. Report how it went, which changes its model's limits, then call `end` (exactly once).
+
+    `failed`, `unusable` and `throttled` raise the final `ServiceError` if the server has answered nothing else for too long.
+    """
 
     __slots__ = ("_burst", "_limits", "_model", "_sent_at")
 
     def __init__(self, limits: Limits, model: ModelLimits, sent_at: float) -> None:
         self._limits, self._model, self._sent_at, self._burst = limits, model, sent_at, model.burst
 
-    def heard(self, headers: Mapping[str, str]) -> None:
-        """Read the limits that the server states in the answer's headers."""
-        if "x-ratelimit-remaining-requests" in headers or "x-ratelimit-remaining-tokens" in headers:
-            self._model.heard(self._limits.clock(), headers)
-
-    def clean(self, latency: float) -> None:
-        self._model.clean(self._burst, latency)
-
-    def failed(self, asked_wait: float | None) -> None:
-        self._model.failed(self._limits.clock(), asked_wait)
-
-    def unusable(self, detail: str) -> None:
-        self._model.unusable(detail)
-
-    def throttled(self, asked_wait: float | None) -> tuple[float, str]:
-        """Report a 429: the seconds for which all requests to the model are held, and why."""
-        return self._model.throttled(self._limits.clock(), self._burst, self._sent_at, asked_wait)
-
     def end(self) -> None:
         self._model.in_flight -= 1
         self._limits.in_flight -= 1
         self._limits.wake()
+
+    def clean(self, latency: float) -> None:
+        """The request got a usable answer after `latency` seconds."""
+        model = self._model
+        model.first_refusal, model.unusable = None, 0
+        if self._burst == model.burst:
+            model.strikes, model.probing = 0, False
+        model.count(latency)
+
+    def failed(self, asked_wait: float | None) -> None:
+        """The request failed (5xx, timeout, reset): no growth in this round; a `Retry-After` closes the gate."""
+        model, now = self._model, self._limits.clock()
+        model.count(None)
+        if asked_wait is not None:
+            if model.refused_too_long(now):
+                raise model.useless("server", f"only asked to wait for {model.settings.breaker_seconds:.0f} s")
+            model.close(now, asked_wait, f"the server asked to wait {asked_wait:.1f} s")
+
+    def unusable(self, detail: str) -> None:
+        """The request was refused for what is in it (400). After so many in a row the next ones will be too."""
+        model = self._model
+        model.unusable += 1
+        if model.unusable > _UNUSABLE + _UNUSABLE_EACH * model.limit:
+            raise model.useless("bad-request", f"refused every request ({detail})")
+
+    def throttled(self, asked_wait: float | None) -> tuple[float, str]:
+        """A 429: the seconds for which all requests to the model are held, and why."""
+        model, now, pace = self._model, self._limits.clock(), self._model.pace
+        model.new_round()
+        with suppress(ValueError):
+            model.sent.remove(self._sent_at)
+        if model.refused_too_long(now):
+            what = f"answered nothing but 429 (too many requests) for {model.settings.breaker_seconds:.0f} s"
+            raise model.useless("rate-limited", what, "; lower llm.requests_per_minute if it happens often")
+        first_of_burst = self._burst == model.burst
+        if first_of_burst:
+            model.burst += 1
+            model.strikes += 1
+            pace.refused()
+            if now - model.last_cut >= _CUT_INTERVAL:
+                model.last_cut = now
+                model.growing_fast = False
+                model.limit = max(1, int(model.limit * _CUT))
+        if asked_wait is not None:
+            # Without a pace, a server that asks for a very short wait would be asked again and again.
+            asked_wait = max(asked_wait, _FIRST_PROBE) if pace.is_off(now) else asked_wait
+            model.probing = False
+            model.close(now, asked_wait, f"the server said too many requests (429) and to wait {asked_wait:.1f} s")
+        elif first_of_burst:
+            wait = min(_LONGEST_PROBE, _FIRST_PROBE * _PROBE_GROWTH ** (model.strikes - 1)) * self._limits.rng.uniform(0.9, 1.1)
+            model.probing = True
+            model.close(now, wait, "the server said too many requests (429)")
+        if model.strikes == 1:
+            accepted = sum(1 for sent in model.sent if sent > now - 1.0)
+            # A few accepted requests say nothing about a rate, in the slow first second not even many.
+            if accepted >= (START if now - model.first_sent >= 1.0 else 4 * START):
+                pace.learn(now, accepted)
+        elif first_of_burst and asked_wait is not None:
+            pace.lower(now)
+        return max(0.0, model.gate_until - now), model.gate_why
+
+    def heard(self, headers: Mapping[str, str]) -> None:
+        """Read the `x-ratelimit-*` headers of an answer: if less than half of the grant is left, the rest is spread until its reset.
+
+        For a server with fixed windows that is exactly what may be sent; one that refills all the time settles at half its grant, at full rate.
+        """
+        for name in ("requests", "tokens"):
+            remaining = amount(headers.get(f"x-ratelimit-remaining-{name}"))
+            if remaining is not None:
+                granted, reset = amount(headers.get(f"x-ratelimit-limit-{name}")), duration(headers.get(f"x-ratelimit-reset-{name}"))
+                self._model.grant(self._limits.clock(), name, remaining, granted, reset)
 
 
 class Limits:
     """Concurrency, rates and gates of one client. For one event loop."""
 
     def __init__(self, settings: LimitSettings, *, clock: Callable[[], float], rng: random.Random) -> None:
-        self.clock, self.in_flight = clock, 0
-        self._settings, self._rng = settings, rng
+        self.clock, self.rng, self.in_flight = clock, rng, 0
+        self._settings = settings
         self._ceilings: list[Bucket] = []
         if requests := settings.requests_per_minute:
             # At most so many in any 60 seconds, a second's worth at once.
@@ -397,7 +383,7 @@ class Limits:
             raise self._stopped
         limits = self._models.get(model)
         if limits is None:
-            limits = self._models[model] = ModelLimits(model, self._settings, self._rng)
+            limits = self._models[model] = ModelLimits(model, self._settings)
         if not limits.waiting and self._wait(limits, tokens) == 0:
             return self._start(limits, tokens)
         future: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
@@ -417,7 +403,7 @@ class Limits:
 
     def is_held(self, model: str) -> bool:
         """Whether the server asked to wait with requests to this model."""
-        return model in self._models and self._models[model].is_held(self.clock())
+        return model in self._models and self.clock() < self._models[model].gate_until
 
     def stop(self, error: ServiceError) -> None:
         """Give no further turns: all who wait, and all who ask from now on, get `error`. Turns that were given stay valid."""
