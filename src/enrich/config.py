@@ -9,19 +9,12 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
 
 from enrich.errors import UserError, invalid_data
 from enrich.files import SETTINGS_BYTES, Folders, read_text
@@ -273,10 +266,9 @@ class PriceSection(_Section):
     output: Annotated[float, Field(ge=0)]
 
 
-class Config(BaseSettings):
-    """Everything that can be set."""
+class Config(_Section):
+    """Everything that can be set. One that is made in code reads no file and no environment: `load_config` does."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, case_sensitive=True, env_prefix="enrich_", env_nested_delimiter="__")
     wiki: WikiSection = WikiSection()
     fields: FieldsSection = FieldsSection()
     llm: LlmSection = LlmSection()
@@ -291,14 +283,6 @@ class Config(BaseSettings):
     _file_keys: frozenset[str] = PrivateAttr(frozenset())
     _trusts_code: bool = PrivateAttr(False)
     _file_rates: frozenset[tuple[str, str]] = PrivateAttr(frozenset())
-
-    @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *others: Any, **more: Any
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        # A Config made in code reads no environment and no file; `load_config` hands them over.
-        assert isinstance(init_settings, InitSettingsSource)
-        return (init_settings, *init_settings.init_kwargs.pop("sources", ()))
 
     def with_root(self, root: Path) -> Config:
         """The same configuration for the wiki in `root`."""
@@ -396,23 +380,6 @@ def shipped_prompts() -> Path:
     return inside if inside.is_dir() else package.parents[1] / "prompts"
 
 
-class _Variables(EnvSettingsSource):
-    """Environment variables such as `ENRICH_LLM__MODEL`; lists are written as in TOML."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = env
-        super().__init__(Config)
-
-    def _load_env_vars(self) -> Mapping[str, str | None]:
-        return {name.lower(): value for name, value in self._env.items() if name.startswith("ENRICH_") and "__" in name}
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        try:
-            return tomllib.loads(f"value = {value}")["value"]
-        except (ValueError, RecursionError):  # also a number of more digits than Python converts
-            return value  # the validation reports it with its key
-
-
 def find_wiki(start: Path) -> Path:
     """The nearest folder at or above `start` with an `enrich.toml`. Raises `UserError` if there is none."""
     here = start.resolve()
@@ -462,12 +429,12 @@ def load_config(root: Path, flags: Mapping[str, Any] | None = None, env: Mapping
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     origins = _Origins(given, env, root / FILE_NAME)
     _check_variables(env)
-    values: dict[str, Any] = {"sources": (_Variables(env), _read_file(origins.file))}
+    values = _merged(_read_file(origins.file), _from_variables(env))
     for key, value in given.items():
         section, _, name = key.partition(".")
-        values.setdefault(section, {})[name] = value
+        values = _merged(values, {section: {name: value}})
     try:
-        config = Config(**values)
+        config = Config.model_validate(values)
     except ValidationError as error:
         raise invalid_data(error, Config, origins.of(*error.errors()[0]["loc"])) from None
     config = config.with_root(root.resolve())
@@ -524,17 +491,41 @@ def _trusted(config: Config, origins: _Origins) -> tuple[Path, ...]:
     return tuple(trusted)
 
 
-def _read_file(file: Path) -> InitSettingsSource:
+def _read_file(file: Path) -> dict[str, Any]:
     if not file.exists():
         raise UserError(f"no {FILE_NAME}", where=str(file.parent), do="run `enrich init` there, or name the wiki with --wiki DIR")
     try:
-        return InitSettingsSource(Config, tomllib.loads(read_text(file, Folders(file.parent), SETTINGS_BYTES)))
+        return tomllib.loads(read_text(file, Folders(file.parent), SETTINGS_BYTES))
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror or error})", where=str(file)) from None
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"invalid TOML: {error}", where=str(file), do="fix that line") from None
     except (ValueError, RecursionError) as error:  # not UTF-8, too deep, a number of more digits than Python converts
         raise UserError(f"cannot be read ({error})", where=str(file)) from None
+
+
+def _from_variables(env: Mapping[str, str]) -> dict[str, Any]:
+    """The settings in environment variables such as `ENRICH_LLM__MODEL`; lists and tables are written as in TOML."""
+    tree: dict[str, Any] = {}
+    for name, text in env.items():
+        if not name.startswith("ENRICH_") or "__" not in name:
+            continue
+        value: Any = text
+        if text.lstrip().startswith(("[", "{")):
+            # What is not TOML (or a number of more digits than Python converts) is reported by the validation with its key.
+            with suppress(ValueError, RecursionError):
+                value = tomllib.loads(f"value = {text}")["value"]
+        for part in reversed(name.removeprefix("ENRICH_").lower().split("__")):
+            value = {part: value}
+        tree = _merged(tree, value)
+    return tree
+
+
+def _merged(below: Any, above: Any) -> Any:
+    """`above`, with what only `below` has in its tables."""
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    return below | {key: _merged(below[key], value) if key in below else value for key, value in above.items()}
 
 
 def _check_variables(env: Mapping[str, str]) -> None:
