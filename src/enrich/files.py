@@ -239,10 +239,7 @@ def replace_file(file: Path, new: bytes, *, expected: str, root: Path) -> None:
         if not os.access(target.name, os.W_OK, dir_fd=folder):
             raise UserError("the file is read-only", where=str(file), do="make it writable, or leave it out")
         _check_unchanged(folder, target.name, file, expected)  # before a copy is written in vain
-        with _temporary(folder, 0o600) as (handle, temporary):
-            _write(handle, new)
-            _take_over(handle, before)
-            os.fsync(handle)
+        with _temporary(folder, (new,), before) as temporary:
             _check_unchanged(folder, target.name, file, expected)
             if _exchange(folder, temporary, target.name):
                 _put_newer_back(folder, temporary, target.name, new, file, expected)
@@ -261,9 +258,7 @@ def replace_own_file(file: Path, new: bytes, *, before: bytes | None, within: Fo
             os.close(within.open(file, os.O_RDONLY, own=True))  # raises for a link
             replace_file(file, new, expected=digest_of(before), root=file.parent)
             return
-        with _temporary(folder, 0o666) as (handle, temporary):
-            _write(handle, new)
-            os.fsync(handle)
+        with _temporary(folder, (new,)) as temporary:
             try:
                 os.link(temporary, file.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
             except OSError:  # it exists, or this file system has no hard links
@@ -302,13 +297,7 @@ def write_atomically(file: Path, parts: Iterable[bytes], *, durable: bool = True
                 os.close(within.open(file, os.O_RDONLY, own=True))  # raises unless the link leads into a trusted folder
                 write_atomically(file.resolve(), parts, durable=durable)
                 return
-            with _temporary(folder, 0o666) as (handle, temporary):
-                with open(handle, "wb", closefd=False) as stream:
-                    stream.writelines(parts)
-                if before is not None:
-                    _take_over(handle, before)
-                if durable:
-                    os.fsync(handle)
+            with _temporary(folder, parts, before, durable=durable) as temporary:
                 os.replace(temporary, file.name, src_dir_fd=folder, dst_dir_fd=folder)
             if durable:
                 _sync_folder(folder)
@@ -364,24 +353,30 @@ def _is_left(folder: int, name: str, latest: float) -> bool:
 
 
 @contextlib.contextmanager
-def _temporary(folder: int, mode: int) -> Iterator[tuple[int, str]]:
-    """A new, locked file in `folder`; removed at the end unless it was renamed."""
+def _temporary(folder: int, parts: Iterable[bytes], before: os.stat_result | None = None, *, durable: bool = True) -> Iterator[str]:
+    """The name of a new, locked file in `folder` with these bytes, and with mode and owner of the file `before` it.
+
+    It is removed at the end unless it was renamed.
+    """
     name = f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(6)}.tmp"
+    mode = 0o666 if before is None else 0o600
     handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=folder)
     try:
         with contextlib.suppress(OSError):  # no locks on this file system: only the age protects the file
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield handle, name
+        for part in parts:
+            rest = memoryview(part)
+            while rest:
+                rest = rest[os.write(handle, rest) :]
+        if before is not None:
+            _take_over(handle, before)
+        if durable:
+            os.fsync(handle)
+        yield name
     finally:
         os.close(handle)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=folder)
-
-
-def _write(handle: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(handle, rest) :]
 
 
 def _take_over(handle: int, before: os.stat_result) -> None:
@@ -404,7 +399,7 @@ def _check_unchanged(folder: int, name: str, file: Path, expected: str) -> None:
     found = _content(folder, name, file)
     if found is None:
         raise PageMoved(file, "it was removed after it was read")
-    if hashlib.sha256(found).hexdigest() != expected:
+    if digest_of(found) != expected:
         raise PageMoved(file, "it changed after it was read")
 
 
@@ -450,7 +445,7 @@ def _put_newer_back(folder: int, temporary: str, name: str, new: bytes, file: Pa
     While that save is put back, the page can be saved once more; the newest save stays.
     """
     found = _content(folder, temporary, file)
-    if found is not None and hashlib.sha256(found).hexdigest() == expected:
+    if found is not None and digest_of(found) == expected:
         return
     ours = {new}
     while found is not None and found not in ours:
