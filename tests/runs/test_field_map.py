@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from enrich.wiki.frontmatter.edit import edit
+from enrich.wiki.frontmatter.spans import EditRefused
 from tests.demo import DemoWiki, honest
 from tests.fake_server import FakeServer
 
@@ -146,6 +148,23 @@ def test_a_page_without_frontmatter_gets_one_only_if_the_wiki_says_so(tmp_path: 
     assert after.startswith(b"\xef\xbb\xbf---\r\nquality: ")
     assert after.endswith(b"---\r\n" + body[3:])
     assert {state for state, _ in wiki.states(ENRICH_LLM__BACKEND="offline").values()} == {"current"}
+
+
+@pytest.mark.parametrize("metadata", ['{\n  "title": "Park"\n}\n\n', "Title: Park\nDate: 2024-01-01\n\n", "\ufefftags: a\r\n\r\n"])
+def test_metadata_of_another_format_does_not_become_text(tmp_path: Path, metadata: str) -> None:
+    """A YAML block above it hides it from the generator: the page would lose its title."""
+    wiki = DemoWiki(tmp_path, 1, toml='frontmatter = "add"\n')
+    before = metadata.encode() + wiki.file(0).read_bytes().split(b"---\n")[2]
+    wiki.file(0).write_bytes(before)
+    run = wiki.enrich("run", "--backend", "offline", "--apply")
+    assert (run.exit, wiki.file(0).read_bytes()) == (0, before)
+    assert "1 page left out, metadata in another format than YAML or TOML: park-0; convert it, or set `store" in run.err
+    with pytest.raises(EditRefused, match="neither YAML nor TOML"):
+        edit(before.decode(), {("quality",): 3}, add=True)
+    (wiki.root / "enrich.toml").write_text(f'[wiki]\ncontent = "content"\n{SIDECAR}', encoding="utf-8")
+    assert wiki.enrich("run", "--backend", "offline", "--apply").exit == 0
+    assert wiki.file(0).read_bytes() == before
+    assert (wiki.root / "content/data/enrich/park-0.md.yaml").exists()
 
 
 def test_a_renamed_page_keeps_its_sidecar(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def frontmatter(page: Page, profile: Profile) -> list[PageFinding]:
     """All findings about one page's frontmatter, by line. A page whose frontmatter cannot be read gives one finding with the reason."""
     file = page.file.file
     if page.problem is not None:
-        lenient = page.problem.kind == "no-frontmatter"
+        lenient = page.problem.kind in ("no-frontmatter", "other-metadata")
         line = max(page.problem.line, 1)
         return [PageFinding(page.id, file, line, BROKEN, "warning" if lenient else "error", page.problem.reason, 1)]
     head, store = _head(page), page.store_head

@@ -34,6 +34,10 @@ _CURES = {
         "no frontmatter",
         '`frontmatter = "add"` under [wiki] gives them a YAML block, `store = "sidecar"` under [fields] keeps values in files of their own',
     ),
+    "other-metadata": (
+        "metadata in another format than YAML or TOML",
+        'convert it, or set `store = "sidecar"` under [fields], which keeps values in files of their own',
+    ),
     "too-short": ("fewer than {min_words} words", "`min_words` under [wiki] sets the limit"),
     "configuration": ("named by `skip`", "`skip` under [wiki] lists them"),
     "index-page": ("index pages", "`ask` under [wiki] names those to ask about, the profile's `not_asked` has the rule"),

@@ -34,7 +34,7 @@ _PREFIX = re.compile(r"(?:\d{4}-\d{2}-\d{2}|\d{1,3})[-_.] ?(?=\D)")
 class Problem:
     """Why a page cannot be read or edited. `kind` is a stable word, `line` is a file line from 1 (0: none)."""
 
-    kind: str  # "unreadable", "encoding", "no-frontmatter", "yaml", "toml", "sidecar"
+    kind: str  # "unreadable", "encoding", "no-frontmatter", "other-metadata", "yaml", "toml", "sidecar"
     reason: str
     line: int = 0
 

@@ -12,7 +12,7 @@ from typing import Any
 import regex
 
 from enrich.wiki import yaml12
-from enrich.wiki.frontmatter.spans import find_fences, no_fences
+from enrich.wiki.frontmatter.spans import find_fences, no_fences, other_metadata
 from enrich.wiki.frontmatter.toml import toml_data
 from enrich.wiki.language import language_of
 from enrich.wiki.page_files import PageFile, Problem
@@ -121,6 +121,8 @@ def parse_page(file: PageFile, raw: bytes, sidecar: bytes | Problem | None = Non
         unclosed, reason = no_fences(text)
         if unclosed:
             problem = problem or Problem("yaml", reason, 1)
+        elif file.fields.sidecars is None and (other := other_metadata(text)):
+            problem = problem or Problem("other-metadata", other, 1)
         elif not (file.fields.add or file.fields.sidecars):
             problem = problem or Problem("no-frontmatter", reason, 1)
     else:

@@ -19,7 +19,7 @@ import yaml
 
 from enrich.wiki import yaml12
 from enrich.wiki.frontmatter.cuts import Cutter, Path, applied, carried_out, same, value_at
-from enrich.wiki.frontmatter.spans import BOM, EditRefused, Tree, find_fences, no_fences
+from enrich.wiki.frontmatter.spans import BOM, EditRefused, Tree, find_fences, no_fences, other_metadata
 from enrich.wiki.frontmatter.toml import edit_toml
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -103,7 +103,7 @@ _MAX_DEPTH = 50  # a value nested deeper would exhaust the stack
 def edit(text: str, changes: Changes, *, order: Sequence[str] = KEY_ORDER, add: bool = False) -> str:
     """The text of a page after the changes. Nothing outside the changed keys differs, and a second time changes nothing.
 
-    The frontmatter is YAML or TOML. With `add`, a page that has none gets a YAML block; what follows it is the old text.
+    The frontmatter is YAML or TOML. With `add`, a page without metadata gets a YAML block; what follows it is the old text.
 
     `text` is the whole page as decoded, with its byte-order mark and line breaks. `changes` maps paths (`("ratings", "novelty")`) to
     values; missing parents are created. A value that is on the page already, under YAML 1.1 and 1.2 rules alike, keeps its spelling. New
@@ -117,8 +117,9 @@ def edit(text: str, changes: Changes, *, order: Sequence[str] = KEY_ORDER, add: 
     fences = find_fences(text, start)
     if fences is None:
         unclosed, reason = no_fences(text, start)
-        if unclosed or not add:
-            raise EditRefused(reason, 1)
+        other = other_metadata(text, start)
+        if unclosed or other or not add:
+            raise EditRefused(other or reason, 1)
         newline = _newline(text, "\n")
         text = f"{text[:start]}---{newline}---{newline}{text[start:]}"
         fences = find_fences(text, start)

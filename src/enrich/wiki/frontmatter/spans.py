@@ -23,6 +23,8 @@ _CLOSE = {
     "---": re.compile(r"(?<=[\r\n])---[ \t]*(?:\r\n|\n|\r|\Z)"),
     "+++": re.compile(r"(?<=[\r\n])\+\+\+[ \t]*(?:\r\n|\n|\r|\Z)"),
 }
+# Metadata of other kinds at the top of a page: a JSON object (Hugo), or lines such as `Title: Tides` (MkDocs, Pelican).
+_OTHER_METADATA = re.compile(r"(?P<json>\{\s*\")|(?:title|date|authors?|slug|category|tags|template):[ \t]", re.IGNORECASE)
 
 _Loader: Any = yaml12.Core12Loader
 # Line breaks in YAML 1.1, plain characters in YAML 1.2. The C parser does not count a byte-order mark at the start.
@@ -76,6 +78,15 @@ def no_fences(text: str, start: int = 0) -> tuple[bool, str]:
         if find_fences(f"{text}\n{mark}", start) is not None:
             return True, f"the frontmatter has no closing `{mark}` line"
     return False, "no frontmatter (a block between two `---` lines at the top of the file)"
+
+
+def other_metadata(text: str, start: int = 0) -> str:
+    """What metadata a page without fences begins with that generators read instead of a YAML block; "" for none.
+
+    A YAML block above it would make it a part of the text.
+    """
+    found = _OTHER_METADATA.match(text, start)
+    return f"its metadata is {'JSON' if found['json'] else 'lines such as `Title: …`'}, which is neither YAML nor TOML" if found else ""
 
 
 class Pair(NamedTuple):
