@@ -92,6 +92,21 @@ def test_a_proxy_is_not_asked_for_loopback(serve: Serve, monkeypatch: pytest.Mon
     assert ask(serve()).reply is not None
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("HTTPS_PROXY", "http://user:hidden-word@p:::x"), ("ALL_PROXY", "ftp://hidden-word"), ("SSL_CERT_FILE", "/hidden-word")],
+)
+def test_a_proxy_or_certificates_that_cannot_be_used_end_the_run_with_one_line(tmp_path: Path, variable: str, value: str) -> None:
+    wiki = DemoWiki(tmp_path)
+    env = {"ENRICH_LLM__BACKEND": "openai", "OPENAI_BASE_URL": "https://models.invalid/v1", "OPENAI_API_KEY": KEY, variable: value}
+    for command, code in (("run", 1), ("doctor --ask", 10)):
+        done = wiki.enrich(*command.split(), **env)
+        assert done.exit == code
+        said = done.out + done.err
+        assert "a proxy or the certificates that the environment names cannot be used" in said
+        assert not [word for word in ("hidden-word", "Traceback", "bug") if word in said]
+
+
 def _echo(seen: Seen, number: int) -> fake.Act:
     """A server that says the key back wherever it can."""
     said = f"Incorrect API key provided: {seen.key} in {json.dumps(dict(seen.headers))}"

@@ -175,7 +175,9 @@ def _host(url: str, where: str) -> tuple[str, str, str]:
         raise UserError("must not have a user name or password", where=where, do="put the key into OPENAI_API_KEY")
     match = _NETLOC.fullmatch(parts.netloc)
     odd = any(ord(char) < 33 or char == "\\" for char in url)
-    if parts.scheme not in ("http", "https") or match is None or parts.query or parts.fragment or odd:
+    if parts.query:  # not shown, because it may hold a key
+        raise UserError("must not have a query (`?…`)", where=where, do='set llm.query, as in query = { api-version = "…" }')
+    if parts.scheme not in ("http", "https") or match is None or parts.fragment or odd:
         # Without its query, which may hold a key.
         raise UserError(f"`{re.split('[?#]', url)[0][:80]}` is not the web address of a server", where=where, do=example)
     if match["port"] and not 0 < int(match["port"]) < 65536:

@@ -19,6 +19,7 @@ import aiohttp
 import httpx2
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, DefaultAioHttpClient, Omit
 
+from enrich.errors import ServiceError
 from enrich.llm.failures import TransientError
 from enrich.llm.replies import LARGEST_BODY, LARGEST_STREAM
 from enrich.llm.server import Endpoint
@@ -30,7 +31,8 @@ _ENCODINGS = {"gzip": 47, "x-gzip": 47, "deflate": 47}  # zlib finds out which o
 class Connection:
     """The SDK's client for an endpoint, without retries, redirects and proxies to this machine.
 
-    `timeout_seconds` is for each wait, `seconds` for a whole response; `largest_body` in bytes.
+    `timeout_seconds` is for each wait, `seconds` for a whole response; `largest_body` in bytes. Raises `ServiceError` if a
+    proxy or the certificates that the environment names cannot be used.
     """
 
     def __init__(
@@ -38,16 +40,21 @@ class Connection:
     ) -> None:
         self._endpoint, self._seconds = endpoint, seconds
         timeout = httpx2.Timeout(timeout_seconds, connect=min(10.0, timeout_seconds))
-        http = DefaultAioHttpClient(
-            timeout=timeout,
-            limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=15.0),
-            # A redirect would send page text to a host that the user did not name; requests to this machine need no proxy.
-            follow_redirects=False,
-            trust_env=not endpoint.is_loopback,
-            # Reading all certificates takes 50 ms, and without TLS they are not used.
-            verify=endpoint.base_url.startswith("https:"),
-            event_hooks={"response": [partial(_limit_body, largest_body)]},
-        )
+        try:
+            http = DefaultAioHttpClient(
+                timeout=timeout,
+                limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=15.0),
+                # A redirect would send page text to a host that the user did not name; requests to this machine need no proxy.
+                follow_redirects=False,
+                trust_env=not endpoint.is_loopback,
+                # Reading all certificates takes 50 ms, and without TLS they are not used.
+                verify=endpoint.base_url.startswith("https:"),
+                event_hooks={"response": [partial(_limit_body, largest_body)]},
+            )
+        except (OSError, ValueError, httpx2.InvalidURL):  # its message may hold the proxy's password
+            detail = "a proxy or the certificates that the environment names cannot be used"
+            do = "correct or unset HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"
+            raise ServiceError("environment", detail, final=True, do=do) from None
         self._sdk = AsyncOpenAI(
             api_key=endpoint.key,
             base_url=endpoint.base_url,
