@@ -41,8 +41,10 @@ def end_state(wiki: DemoWiki) -> dict[str, Any]:
     return {"pages": wiki.content(), "lock": lock, "proposals": proposals}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_finishes_what_is_out_and_stores_it(tmp_path: Path, serve: Serve, number: signal.Signals) -> None:
+    if signal.getsignal(number) == signal.SIG_IGN:
+        pytest.skip("ignored, as under nohup")
     wiki = DemoWiki(tmp_path, 40)
     server = wiki.asks(serve(honest, held=True))
     process = wiki.start("run", "--json")

@@ -235,24 +235,30 @@ async def ask_pages(
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """Within the block SIGTERM raises `KeyboardInterrupt`, as Ctrl-C does. Outside the main thread signals stay as they are."""
-    if threading.current_thread() is not threading.main_thread():
+    """Within the block SIGTERM and SIGHUP raise `KeyboardInterrupt`, as Ctrl-C does. Outside the main thread signals stay as they are."""
+    with ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():
+            for number in _stopping()[1:]:
+                before = signal.signal(number, signal.default_int_handler)
+                stack.callback(signal.signal, number, before if before is not None else signal.SIG_DFL)
         yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+
+
+def _stopping() -> list[signal.Signals]:
+    """The signals that stop a run. SIGHUP is sent when the terminal is closed, and ignored under `nohup`."""
+    return [
+        *(signal.SIGINT, signal.SIGTERM),
+        *([signal.SIGHUP] if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else ()),
+    ]
 
 
 @contextmanager
 def signals(handler: Callable[[], None]) -> Iterator[None]:
-    """Within the block SIGINT and SIGTERM call `handler` in the running event loop, where that is possible."""
+    """Within the block SIGINT, SIGTERM and SIGHUP call `handler` in the running event loop, where that is possible."""
     loop = asyncio.get_running_loop()
     with ExitStack() as stack:
         with suppress(NotImplementedError, RuntimeError, ValueError):  # another thread than the main one, or a system without these signals
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _stopping():
                 before = signal.getsignal(number)
                 loop.add_signal_handler(number, handler)
                 stack.callback(signal.signal, number, before)
