@@ -127,9 +127,11 @@ def clock(text: str | None) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        moment.astimezone(UTC)  # raises before year 1 and after year 9999
+    except (ValueError, OverflowError):
         raise BadParameter(f"{text!r} is not a time such as 2026-03-13T20:14:00Z", param_hint="--now") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return moment
 
 
 def text_width() -> int:

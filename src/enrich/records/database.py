@@ -210,8 +210,8 @@ def generated_at(file: Path, within: Folders | None = None) -> datetime | None:
             stream.seek(max(0, stream.tell() - 200))
             tail = stream.read().decode("utf-8", "replace")
         _, _, text = tail.rpartition('"generated": "')
-        return datetime.fromisoformat(text.partition('"')[0])
-    except (OSError, ValueError):
+        return datetime.fromisoformat(text.partition('"')[0]).astimezone(UTC)
+    except (OSError, ValueError, OverflowError):
         return None
 
 

@@ -316,7 +316,8 @@ def page_category(path: str) -> str:
 def recommended_score(record: Mapping[str, Any], now: datetime) -> int | float:
     """How much a page is recommended at the time `now`: freshness, quality, importance and length, with two decimals."""
     days = days_since(record["lastUpdated"], now)
-    freshness = 0.0 if days is None else 10 * math.exp(-days / FRESHNESS_DAYS)
+    # Bounded: the date of a page may be centuries ahead.
+    freshness = 0.0 if days is None else 10 * math.exp(min(-days / FRESHNESS_DAYS, 500.0))
     words = record["wordCount"]
     length = min(2.0, math.log10(words + 1) - 1.5) if words else 0.0
     score = 2 * freshness + 2 * (record["quality"] or 0) + 0.5 * (record["readerImportance"] or 0) + length

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from enrich import html
-from enrich.errors import UserError
+from enrich.errors import UserError, os_errors
 from enrich.files import make_folder, write_text_atomically
 from enrich.records.card import Card, page_cards
 from enrich.records.card_rendering import card_html
@@ -41,7 +41,8 @@ def write_site(wiki: Wiki, database: Database, states: Mapping[str, Any], folder
     within = wiki.config.folders_of(folder)
     proposals = {one.page: one for one in wiki.shared(ProposalStore).all() if one.changes}
     ratings = rating_history(wiki)
-    make_folder(folder / "pages", within)
+    with os_errors("cannot be written", folder, "name another folder with -o"):
+        make_folder(folder / "pages", within)
     name, generated = printable(wiki.config.root.name), now.astimezone(UTC).isoformat(timespec="minutes")
     rows, files = [], [folder / "index.html"]
     for card in page_cards(wiki, database, now, states):
@@ -117,7 +118,10 @@ def _changes_of(key: str, log: str, head: str) -> dict[str, list[tuple[str, floa
     when, path = "", ""
     for line in log.split("\n"):
         if line.startswith(_COMMIT):
-            when = datetime.fromtimestamp(int(line.removeprefix(_COMMIT)), UTC).date().isoformat()
+            try:
+                when = datetime.fromtimestamp(int(line.removeprefix(_COMMIT)), UTC).date().isoformat()
+            except (ValueError, OverflowError, OSError):  # after the year 9999
+                when = ""
         elif line.startswith("+++ "):
             path = line.removeprefix(head).rstrip("\t") if line.startswith(head) else ""
         elif path and line.startswith(f"+{key}:"):
