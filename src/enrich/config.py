@@ -87,7 +87,7 @@ class FieldsSection(_Section):
     def _are_apart(self) -> FieldsSection:
         paths = {name: f"{self.under}.{value}".lstrip(".").split(".") for name in FIELD_NAMES if (value := getattr(self, name)) != OFF}
         for name, path in paths.items():
-            if self.store == "frontmatter" and path[0] in _RESERVED and len(path) == 1:
+            if self.store == "frontmatter" and path[0] in _RESERVED:
                 raise ValueError(f"`{name}` cannot be kept under `{path[0]}`, which says what the page is: name another key")
             for other, its in paths.items():
                 if name != other and its[: len(path)] == path:
@@ -500,7 +500,9 @@ def _read_file(file: Path) -> dict[str, Any]:
         raise UserError(f"cannot be read ({error.strerror or error})", where=str(file)) from None
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"invalid TOML: {error}", where=str(file), do="fix that line") from None
-    except (ValueError, RecursionError) as error:  # not UTF-8, too deep, a number of more digits than Python converts
+    except UnicodeDecodeError as error:
+        raise UserError(f"not UTF-8 (byte 0x{error.object[error.start]:02x})", where=str(file), do="save it as UTF-8") from None
+    except (ValueError, RecursionError) as error:  # too deep, a number of more digits than Python converts
         raise UserError(f"cannot be read ({error})", where=str(file)) from None
 
 

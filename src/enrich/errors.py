@@ -88,6 +88,8 @@ def invalid_keys(error: ValidationError, limit: int = 6) -> str:
 
 
 def _message(item: Any) -> str:
+    if item["type"] in ("dict_type", "model_type"):  # pydantic's text names the class
+        return "input should be a mapping of keys to values"
     message = str(item["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 

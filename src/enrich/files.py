@@ -160,8 +160,8 @@ def read_bytes(file: Path, within: Folders | None, limit: int) -> bytes:
 
 
 def read_text(file: Path, within: Folders | None, limit: int) -> str:
-    """The same as UTF-8 text. Raises `OSError` and `UnicodeDecodeError`."""
-    return read_bytes(file, within, limit).decode("utf-8")
+    """The same as UTF-8 text, without a byte-order mark. Raises `OSError` and `UnicodeDecodeError`."""
+    return read_bytes(file, within, limit).decode("utf-8-sig")
 
 
 def _all_bytes(handle: int, limit: int, file: Path) -> bytes:
@@ -285,6 +285,8 @@ def write_atomically(file: Path, parts: Iterable[bytes], *, durable: bool = True
     loss of power: much faster, for what can be made again. Raises `UserError` if it cannot be written; an earlier file is then unchanged.
     """
     with _translated(file):
+        if file.is_dir():
+            raise UserError(_NOT_REGULAR, where=str(file), do="name a file")
         if within is None:
             file = file.resolve()
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -72,7 +72,9 @@ def test_global_options_are_valid_before_and_after_the_command(tmp_path: Path) -
     assert wiki.enrich("--version").out == f"enrich {enrich.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["run --nope", "nonsense", "run --stage poetry", "run --engine steam", "accept", "run --limit x"])
+@pytest.mark.parametrize(
+    "command", ["run --nope", "nonsense", "run --stage poetry", "run --engine steam", "accept", "run --limit x", "accept park-0:"]
+)
 def test_wrong_usage_is_exit_code_two_in_one_line_or_one_document(tmp_path: Path, command: str) -> None:
     wiki = DemoWiki(tmp_path, 1)
     plain, document = wiki.enrich(*command.split()), wiki.enrich(*command.split(), "--json")

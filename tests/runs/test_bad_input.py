@@ -49,6 +49,60 @@ def test_a_page_that_cannot_be_read_is_one_line_and_the_rest_is_done(wiki: DemoW
     assert (wiki.docs / "bad.md").read_bytes() == raw
 
 
+def test_a_byte_order_mark_is_no_part_of_a_text_file(wiki: DemoWiki) -> None:
+    """Windows' editors write one."""
+    wiki.enrich("init")
+    (wiki.docs / "own.yaml").write_text("not_asked: {index_pages: true}\n", encoding="utf-8")
+    (wiki.root / "enrich.toml").write_text(
+        '[wiki]\ncontent = "content"\ndata = "content"\nprofile = "content/own.yaml"\n', encoding="utf-8"
+    )
+    (wiki.root / ".gitignore").write_text("content/park-2.md\n", encoding="utf-8")
+    (wiki.docs / "resources.json").write_text('[{"id": "a", "url": "https://a.example", "title": "A"}]', encoding="utf-8")
+    before = wiki.enrich("plan", "--json").json
+    for file in (wiki.root / "enrich.toml", wiki.root / ".gitignore", *(wiki.root / "prompts").glob("*.md"), *wiki.docs.glob("*.[yj]*")):
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    plan = wiki.enrich("plan", "--json")
+    assert (plan.json, plan.err) == (before, "")
+    assert len({item["page"] for item in before["states"]}) == 2
+    (wiki.root / "dates.json").write_text('\ufeff{"modified": {"park-0.md": "2026-01-02"}}', encoding="utf-8")
+    assert wiki.enrich("build", "--dates", "dates.json").err == ""
+    wiki.enrich("init")
+    assert (wiki.root / ".gitignore").read_bytes().startswith(b"\xef\xbb\xbfcontent/park-2.md\n/cache/\n")
+    (wiki.root / "enrich.toml").write_text("[wiki]\n", encoding="utf-16")
+    plan = wiki.enrich("plan")
+    assert (plan.exit, "enrich.toml: not UTF-8 (byte 0xff). Save it as UTF-8" in plan.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("diff -o .", "error: .: not a regular file. Name a file"),
+        ("build -o content", "error: content: not a regular file. Name a file"),
+        ("site -o dates.json", "error: dates.json: cannot be written (Not a directory). Name another folder with -o"),
+        ("review --from dates.json", "error: dates.json: input should be a mapping of keys to values. Export the decisions again"),
+    ],
+)
+def test_a_wrong_file_is_one_line_in_plain_words(wiki: DemoWiki, command: str, words: str) -> None:
+    (wiki.root / "dates.json").write_text("[]", encoding="utf-8")
+    assert (wiki.enrich(*command.split()).exit, wiki.enrich(*command.split()).err.strip()) == (1, words)
+
+
+def test_dates_at_the_ends_of_the_calendar_are_read(wiki: DemoWiki) -> None:
+    """A page may have any date, and so may a commit and a database that came with a clone."""
+    for number, day in enumerate(("9999-12-31", "0001-01-01", "9999-12-31T23:59:59-12:00")):
+        text = wiki.file(number).read_text(encoding="utf-8").replace("---\n", f"---\nlastUpdated: {day}\nquality: 5\n", 1)
+        wiki.file(number).write_text(text, encoding="utf-8")
+    names = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
+    for command in ("init -q", "add -A", "commit -qm far"):
+        env = wiki.env(**names, GIT_COMMITTER_DATE="@253402300900 +0000")
+        subprocess.run(["git", *command.split()], cwd=wiki.root, env=env, check=True)
+    for command in ("build", "build --now 0001-01-01", "build --now 9999-12-31T23:59:59Z", "show park-0", "site"):
+        assert wiki.enrich(*command.split()).exit == 0
+    (wiki.root / "old.json").write_text('{"generated": "0001-01-01T00:00:00+05:00"}', encoding="utf-8")
+    assert wiki.enrich("build", "-o", "old.json", "--exit-code").exit == 10
+    assert wiki.enrich("build", "--now", "0001-01-01T00:00+05:00").exit == 2
+
+
 def test_two_pages_with_one_file_name_are_both_enriched_under_their_paths(wiki: DemoWiki) -> None:
     (wiki.docs / "zone").mkdir()
     (wiki.docs / "zone" / "park-1.md").write_text(page_text(7))

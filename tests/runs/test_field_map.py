@@ -167,6 +167,13 @@ def test_metadata_of_another_format_does_not_become_text(tmp_path: Path, metadat
     assert (wiki.root / "content/data/enrich/park-0.md.yaml").exists()
 
 
+@pytest.mark.parametrize("line", ['under = "title"', 'quality = "title.score"', 'under = "date.x"'])
+def test_no_field_is_kept_under_what_says_what_the_page_is(tmp_path: Path, line: str) -> None:
+    """The answers would be paid for, and no page could take them."""
+    plan = DemoWiki(tmp_path, toml=f"[fields]\n{line}\n").enrich("plan")
+    assert (plan.exit, "which says what the page is: name another key" in plan.err) == (1, True)
+
+
 def test_a_renamed_page_keeps_its_sidecar(tmp_path: Path) -> None:
     wiki = DemoWiki(tmp_path, toml=SIDECAR)
     assert wiki.enrich("run", "--backend", "offline", "--apply").exit == 0

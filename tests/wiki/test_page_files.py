@@ -141,3 +141,15 @@ def test_a_page_is_named_by_anything_that_is_its_own(vault: Path) -> None:
 )
 def test_globs(path: str, pattern: str, fits: bool) -> None:
     assert matches(path, pattern) is fits
+
+
+def test_an_umlaut_is_the_same_however_it_is_written(tmp_path: Path) -> None:
+    composed, apart = "gr\u00f6\u00dfe", "gro\u0308\u00dfe"
+    write(tmp_path, [f"{apart}.md", "both/\u00e9.md", "both/e\u0301.md", "Case.md"])
+    files, _ = find_pages(tmp_path, root=tmp_path)
+    for name in (composed, apart, f"{composed}.md", str(tmp_path / f"{composed}.md")):
+        assert [file.id for file in select([name], files, tmp_path, tmp_path)] == [apart]
+    assert [file.id for file in select(["both/\u00e9"], files, tmp_path, tmp_path)] == ["both/\u00e9"]
+    with pytest.raises(UserError, match="CASE") as caught:
+        select(["CASE"], files, tmp_path, tmp_path)
+    assert caught.value.do.startswith("did you mean Case")

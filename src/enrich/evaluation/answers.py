@@ -220,7 +220,7 @@ def write_answers(answers: AnswerSet, file: Path, within: Folders | None = None)
 def _read_file(file: Path, within: Folders | None) -> tuple[str, Iterator[tuple[str, Any]]]:
     """(the set's name, its entries with their places in the file)."""
     try:
-        text = read_text(file, within, DATA_BYTES).removeprefix("\ufeff")
+        text = read_text(file, within, DATA_BYTES)
     except OSError as error:
         do = "name a file of answers, or `frontmatter`"
         raise UserError(f"cannot be read ({error.strerror or error})", where=str(file), do=do) from None

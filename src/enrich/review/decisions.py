@@ -207,6 +207,8 @@ def named_fields(wiki: Wiki, arguments: Iterable[str]) -> list[tuple[str, tuple[
         page, colon, field = argument.rpartition(":")
         if not colon or argument in wiki.by_id or argument in proposals:
             page, field = argument, ""
+        elif not field:  # not all fields: in a script, the field's variable may be empty
+            raise UserError(f"no field is named in {argument!r}", do="write PAGE:FIELD, or PAGE for all its fields", exit_code=2)
         # The id of a removed page still names its proposal.
         found = [page] if page in proposals and page not in wiki.by_id else [file.id for file in wiki.select([page])]
         waiting = [one for one in found if one in proposals]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from enrich.config import FILE_NAME, Config, load_config, shipped_prompts
 from enrich.errors import UserError
-from enrich.files import SETTINGS_BYTES, Folders, read_text, remove_folder, write_text_atomically
+from enrich.files import SETTINGS_BYTES, Folders, read_bytes, remove_folder, write_text_atomically
 from enrich.llm.cache import AnswerCache
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
@@ -78,7 +78,7 @@ def _write_new(root: Path, name: str, text: str, done: Started) -> None:
 def _add_lines(root: Path, name: str, lines: tuple[str, ...], done: Started) -> None:
     file = root / name
     try:
-        before = read_text(file, Folders(root), SETTINGS_BYTES)
+        before = read_bytes(file, Folders(root), SETTINGS_BYTES).decode("utf-8")
     except FileNotFoundError:
         before = ""
     except (OSError, UnicodeDecodeError) as error:

@@ -12,8 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from enrich.config import PAGE_SUFFIXES, PARTIALS, Ids
 from enrich.errors import UserError
@@ -313,6 +315,8 @@ def select(
             if len(found) > 1:
                 listed = ", ".join(found[:6]) + (f" and {len(found) - 6} more" if len(found) > 6 else "")
                 raise UserError(f"{name!r} names {len(found)} pages", do=f"name one of {listed}")
+        if not found:  # an umlaut is one character or two, depending on where the file was named
+            found = [file.id for file in files if normalize("NFC", path) in map(partial(normalize, "NFC"), (file.id, file.path))]
         if not found and (content / path).is_file():
             raise UserError(
                 f"{name!r} is not a page of this wiki", do="`roots` or `exclude` in enrich.toml, its name or a link leave it out"
@@ -320,8 +324,8 @@ def select(
         if not found:
             from difflib import get_close_matches
 
-            known = {**{key: file.id for key, pages in short.items() for file in pages}, **{own: own for own in ids}}
-            close = dict.fromkeys(known[each] for each in get_close_matches(name.strip("/"), list(known), n=3, cutoff=0.4))
+            known = {**{key.casefold(): file.id for key, pages in short.items() for file in pages}, **{own.casefold(): own for own in ids}}
+            close = dict.fromkeys(known[each] for each in get_close_matches(name.strip("/").casefold(), list(known), n=3, cutoff=0.4))
             raise UserError(f"no page {name!r}", do=f"did you mean {', '.join(close)}?" if close else "`enrich plan` lists all pages")
         chosen.update(found)
     return [file for file in files if file.id in chosen]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from enrich.errors import UserError
-from enrich.files import DATA_BYTES, Folders, read_text, write_text_atomically
+from enrich.files import DATA_BYTES, Folders, read_bytes, write_text_atomically
 from enrich.wiki import yaml12
 
 _ITEM = re.compile(r"\s*- ?")
@@ -87,7 +87,7 @@ class RankingFile:
     def read(cls, path: Path, within: Folders | None = None) -> RankingFile:
         """The list in a file; an empty one if there is no such file. Raises `UserError` for a file that is not a ranking."""
         try:
-            text = read_text(path, within, DATA_BYTES).replace("\r\n", "\n")
+            text = read_bytes(path, within, DATA_BYTES).decode("utf-8").replace("\r\n", "\n")
         except FileNotFoundError:
             return cls(path)
         except (OSError, UnicodeDecodeError) as error:
