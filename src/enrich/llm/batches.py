@@ -213,8 +213,8 @@ class BatchApi:
 
     async def state(self, batch_id: str) -> BatchState | None:
         """The batch; None if the server does not know it."""
-        response = await self._call("get", f"/batches/{batch_id}", known=False)
-        return None if response.status_code == 404 else self._parsed(BatchState, response)
+        content = await self._call("get", f"/batches/{batch_id}", known=False)
+        return None if content is None else self._parsed(BatchState, content)
 
     async def cancel(self, batch_id: str) -> None:
         """Ask the server to cancel a batch. One that has ended meanwhile stays as it is."""
@@ -226,22 +226,19 @@ class BatchApi:
 
     async def download(self, file_id: str) -> bytes | None:
         """The content of a file; None if the server does not have it."""
-        response = await self._call("get", f"/files/{file_id}/content", known=False)
-        return None if response.status_code == 404 else response.content
+        return await self._call("get", f"/files/{file_id}/content", known=False)
 
     async def _read(self, shape: type[Shape], method: Method, path: str, **more: Any) -> Shape:
-        return self._parsed(shape, await self._call(method, path, **more))
+        return self._parsed(shape, await self._call(method, path, **more) or b"")
 
-    def _parsed(self, shape: type[Shape], response: httpx2.Response) -> Shape:
+    def _parsed(self, shape: type[Shape], content: bytes) -> Shape:
         try:
-            return shape.model_validate_json(response.content)
+            return shape.model_validate_json(content)
         except (ValidationError, RecursionError):
             raise ServiceError("batch", f"{self._endpoint.host} does not describe files and batches as OpenAI does", final=True) from None
 
-    async def _call(
-        self, method: Method, path: str, *, attempts: int = 1 + len(_WAITS), known: bool = True, **more: Any
-    ) -> httpx2.Response:
-        """A response with status 200; 404 too unless what it is about must be `known`."""
+    async def _call(self, method: Method, path: str, *, attempts: int = 4, known: bool = True, **more: Any) -> bytes | None:
+        """The body of a response with status 200; None for 404 if the server need not know what it is about."""
         if self._connection is None:
             from enrich.llm.transport import Connection
 
@@ -249,8 +246,10 @@ class BatchApi:
         for wait in (*_WAITS[: attempts - 1], None):
             try:
                 response = await self._connection.send(method, path, **more)
-                if response.status_code == 200 or (response.status_code == 404 and not known):
-                    return response
+                if response.status_code == 200:
+                    return response.content
+                if response.status_code == 404 and not known:
+                    return None
                 raise self._failure(response)
             except (TransientError, ThrottledError) as error:
                 if wait is None:

@@ -133,6 +133,7 @@ _LEFT_OUT: dict[type[nodes.Node], str] = {
     nodes.Extends: "`extends`",
     nodes.Pow: "`**`",
 }
+_GROWING = (nodes.Concat, nodes.List, nodes.Tuple, nodes.Dict)
 
 
 class PromptError(TemplateError):
@@ -195,37 +196,29 @@ class PromptLanguage(ImmutableSandboxedEnvironment):
 def _check(tree: nodes.Template) -> None:
     """Raise `TemplateSyntaxError` for what the language leaves out, and count the rounds of every loop."""
     for node in list(tree.find_all(nodes.Node)):
-        left_out = next((name for kind, name in _LEFT_OUT.items() if isinstance(node, kind)), "")
-        if isinstance(node, nodes.For):
-            left_out = "recursive loops" if node.recursive else ""
-            node.iter = nodes.Filter(node.iter, "counted", [], [], None, None, lineno=node.lineno)
-        elif isinstance(node, nodes.Filter):
-            left_out = _wrong_use(node)
-        elif isinstance(node, nodes.Assign | nodes.With):
-            grows = any(_grows(part) for value in _values(node) for part in (value, *value.find_all(nodes.Node)))
-            left_out = "`set` and `with` of lists and of joined texts" if grows else ""
-        if left_out:
+        if left_out := _left_out(node):
             raise TemplateSyntaxError(f"prompts cannot use {left_out}", node.lineno)
+        if isinstance(node, nodes.For):
+            node.iter = nodes.Filter(node.iter, "counted", [], [], None, None, lineno=node.lineno)
 
 
-def _wrong_use(found: nodes.Filter) -> str:
-    if found.name == "map" and found.args:
-        return "`map` with a filter"
-    if found.name != "join":
-        return ""
-    separator = found.args[0] if found.args else nodes.Const("")
-    short = isinstance(separator, nodes.Const) and len(str(separator.value)) <= _LONGEST_SEPARATOR
-    if not short or found.kwargs or found.dyn_args or found.dyn_kwargs:
-        return "`join` without a short separator written in the prompt"
-    return "`join` of a joined text" if any(inner.name == "join" for inner in found.find_all(nodes.Filter)) else ""
-
-
-def _values(node: nodes.Assign | nodes.With) -> list[nodes.Node]:
-    return [node.node] if isinstance(node, nodes.Assign) else list(node.values)
-
-
-def _grows(value: nodes.Node) -> bool:
-    """Whether a value can be larger than what it is made of: set again and again, it would fill the memory."""
-    return isinstance(value, nodes.Concat | nodes.List | nodes.Tuple | nodes.Dict) or (
-        isinstance(value, nodes.Filter) and value.name == "join"
-    )
+def _left_out(node: nodes.Node) -> str:
+    """What prompts cannot use, in words; "" if they can use this node."""
+    match node:
+        case nodes.For(recursive=True):
+            return "recursive loops"
+        case nodes.Filter(name="map") if node.args:
+            return "`map` with a filter"
+        case nodes.Filter(name="join"):
+            separator = node.args[0] if node.args else nodes.Const("")
+            short = isinstance(separator, nodes.Const) and len(str(separator.value)) <= _LONGEST_SEPARATOR
+            if not short or node.kwargs or node.dyn_args or node.dyn_kwargs:
+                return "`join` without a short separator written in the prompt"
+            return "`join` of a joined text" if any(inner.name == "join" for inner in node.find_all(nodes.Filter)) else ""
+        case nodes.Assign() | nodes.With():
+            values = [node.node] if isinstance(node, nodes.Assign) else node.values
+            # What is larger than its parts would fill the memory if it were set again and again.
+            parts = (part for value in values for part in (value, *value.find_all(nodes.Node)))
+            grows = any(isinstance(part, _GROWING) or (isinstance(part, nodes.Filter) and part.name == "join") for part in parts)
+            return "`set` and `with` of lists and of joined texts" if grows else ""
+    return next((name for kind, name in _LEFT_OUT.items() if isinstance(node, kind)), "")
