@@ -10,15 +10,17 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
+import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from enrich.errors import UserError, invalid_data
 from enrich.files import SETTINGS_BYTES, Folders, read_text
-from enrich.providers import AUTO, names, preset, provider_of
 
 FILE_NAME = "enrich.toml"
 # Folders that a wiki's settings and links may lead to, separated like PATH (docs/security.md).
@@ -95,10 +97,36 @@ class FieldsSection(_Section):
         return self
 
 
+AUTO = "auto"
+
+
+@cache
+def presets() -> Mapping[str, Mapping[str, Any]]:
+    """The presets of servers (`providers.yaml`) by the provider's name."""
+    tree: dict[str, dict[str, Any]] = yaml.load((Path(__file__).parent / "providers.yaml").read_bytes(), Loader=yaml.CSafeLoader)
+    return tree
+
+
+def preset(provider: str) -> dict[str, Any]:
+    """The keys of `[llm]` that a provider's preset fills in; {} for one that has none."""
+    return {key: value for key, value in presets().get(provider, {}).items() if key != "servers"}
+
+
+def provider_of(base_url: str) -> str:
+    """The provider whose servers have such an address; "" if none is known by it.
+
+    >>> provider_of("https://api.groq.com/openai/v1"), provider_of("http://127.0.0.1:8080/v1")
+    ('groq', '')
+    """
+    address = base_url.lower().partition("://")[2].rstrip("/") + "/"
+    found = (name for name, keys in presets().items() if any(fnmatchcase(address, pattern) for pattern in keys["servers"]))
+    return next(found, "")
+
+
 if TYPE_CHECKING:
     Provider = str
 else:
-    Provider = Literal[(AUTO, *names())]
+    Provider = Literal[(AUTO, *presets())]
 # What the client sets itself: nothing may be sent twice, or beside the budget.
 _OUR_PARAMETERS = frozenset(
     "model messages response_format max_tokens max_completion_tokens temperature stream stream_options n best_of prompt_cache_key "
@@ -266,6 +294,23 @@ class PriceSection(_Section):
     output: Annotated[float, Field(ge=0)]
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a configuration comes from, and what the user allowed, as opposed to the wiki's file.
+
+    `trusted`: folders outside of the wiki's `root` that the user named. `base_url_from`: who named the server ("file", "environment", "flag" or "").
+    `file_keys`: the keys of `[llm]` that the file sets, at least in part, and neither environment nor flag; `file_rates`: (model, rate) of
+    `[prices]` likewise. `trusts_code`: the wiki's own code may run.
+    """
+
+    root: Path = Path()
+    trusted: tuple[Path, ...] = ()
+    base_url_from: str = ""
+    file_keys: frozenset[str] = frozenset()
+    file_rates: frozenset[tuple[str, str]] = frozenset()
+    trusts_code: bool = False
+
+
 class Config(_Section):
     """Everything that can be set. One that is made in code reads no file and no environment: `load_config` does."""
 
@@ -277,67 +322,51 @@ class Config(_Section):
     checks: dict[str, CheckSeverity] = {}
     eval: EvalSection = EvalSection()
     prices: dict[str, PriceSection] = {}
-    _root: Path = PrivateAttr(Path())
-    _trusted: tuple[Path, ...] = PrivateAttr(())
-    _base_url_from: str = PrivateAttr("")
-    _file_keys: frozenset[str] = PrivateAttr(frozenset())
-    _trusts_code: bool = PrivateAttr(False)
-    _file_rates: frozenset[tuple[str, str]] = PrivateAttr(frozenset())
+    _source: Source = PrivateAttr(Source())
 
     def with_root(self, root: Path) -> Config:
         """The same configuration for the wiki in `root`."""
-        config = self.model_copy()
-        config._root = root
+        config = self._from(replace(self._source, root=root))
         # A Config that is made in code has only paths that the caller named; `load_config` knows where each path comes from.
-        config._trusted = tuple(path.resolve() for _, path in config._paths() if not Folders(root).allow(path))
+        trusted = tuple(path.resolve() for _, path in config._paths() if not Folders(root).allow(path))
+        return config._from(replace(config._source, trusted=trusted))
+
+    def _from(self, source: Source) -> Config:
+        config = self.model_copy()
+        config._source = source
         return config
 
     def _paths(self) -> Iterator[tuple[tuple[str, ...], Path]]:
         """The settings that name a file or folder: (key, path)."""
         for name in ("content", "data", "profile"):
-            yield ("wiki", name), self._root / getattr(self.wiki, name)
+            yield ("wiki", name), self.root / getattr(self.wiki, name)
         for stage in (*STAGES, *self.stages.further()):
-            yield ("stages", stage, "prompt"), self._root / (self.stages[stage].prompt or "")
-        yield ("eval", "golden"), self._root / self.eval.golden
+            yield ("stages", stage, "prompt"), self.root / (self.stages[stage].prompt or "")
+        yield ("eval", "golden"), self.root / self.eval.golden
+
+    @property
+    def source(self) -> Source:
+        """Where the values come from."""
+        return self._source
 
     @property
     def root(self) -> Path:
         """The wiki's folder."""
-        return self._root
+        return self._source.root
 
     @property
     def folders(self) -> Folders:
         """The folders that the wiki's files may be in: the wiki's own, and those that the user named by flag or environment."""
-        return Folders(self._root, self._trusted)
+        return Folders(self.root, self._source.trusted)
 
     def folders_of(self, file: Path) -> Folders | None:
         """The folders for a file that the user named: None (anywhere), unless its path is inside the wiki, where no link may lead it out."""
-        return self.folders if Path(os.path.normpath(file.absolute())).is_relative_to(self._root) else None
-
-    @property
-    def trusts_code(self) -> bool:
-        """Whether the user allowed to run the wiki's own code."""
-        return self._trusts_code
-
-    @property
-    def base_url_from(self) -> str:
-        """Who named the server: "file", "environment", "flag", or ""."""
-        return self._base_url_from
+        return self.folders if Path(os.path.normpath(file.absolute())).is_relative_to(self.root) else None
 
     @property
     def base_urls(self) -> list[str]:
         """The servers that requests go to; "" is OpenAI."""
         return self.llm.base_urls or [self.llm.base_url or ""]
-
-    @property
-    def file_keys(self) -> frozenset[str]:
-        """The keys of `[llm]` that the wiki's file sets, at least in part, and neither environment nor flag."""
-        return self._file_keys
-
-    @property
-    def file_rates(self) -> frozenset[tuple[str, str]]:
-        """(model, rate) of `[prices]` that the wiki's file names, and neither environment nor flag."""
-        return self._file_rates
 
     @property
     def content(self) -> Path:
@@ -437,17 +466,16 @@ def load_config(root: Path, flags: Mapping[str, Any] | None = None, env: Mapping
         config = Config.model_validate(values)
     except ValidationError as error:
         raise invalid_data(error, Config, origins.of(*error.errors()[0]["loc"])) from None
-    config = config.with_root(root.resolve())
-    config._trusted = _trusted(config, origins)
-    config._trusts_code = env.get(TRUST_CODE) == "1"
     rates = ((model, rate) for model, price in config.prices.items() for rate in price.model_fields_set)
-    config._file_rates = frozenset((model, rate) for model, rate in rates if origins.is_file("prices", model, rate))
-    config._file_keys = frozenset(
-        name
-        for name, value in config.llm
-        if name in config.llm.model_fields_set
-        if any(origins.is_file("llm", name, *part) for part in ([(key,) for key in value] if isinstance(value, dict) else [()]))
+    set_keys = ((name, getattr(config.llm, name)) for name in config.llm.model_fields_set)
+    parts = {name: [(key,) for key in value] if isinstance(value, dict) else [()] for name, value in set_keys}
+    config._source = Source(
+        root=root.resolve(),
+        file_keys=frozenset(name for name in parts if any(origins.is_file("llm", name, *part) for part in parts[name])),
+        file_rates=frozenset((model, rate) for model, rate in rates if origins.is_file("prices", model, rate)),
+        trusts_code=env.get(TRUST_CODE) == "1",
     )
+    config._source = replace(config._source, trusted=_trusted(config, origins))
     return _with_preset(config, origins)
 
 
@@ -456,7 +484,7 @@ def _with_preset(config: Config, origins: _Origins) -> Config:
     llm = config.llm
     filled = preset(llm.provider)
     if llm.base_url and llm.base_urls:
-        if "base_url" in config.file_keys or "base_urls" not in config.file_keys:
+        if "base_url" in config.source.file_keys or "base_urls" not in config.source.file_keys:
             raise UserError("`llm.base_url` and `llm.base_urls` are both set", where=str(origins.file), do="set one of them")
         llm = llm.model_copy(update={"base_urls": []})
     named_by = ""
@@ -473,9 +501,7 @@ def _with_preset(config: Config, origins: _Origins) -> Config:
     update: dict[str, Any] = {**{key: value for key, value in filled.items() if key not in llm.model_fields_set}, "base_url": base_url}
     for key in ("headers", "query", "extra_body"):
         update[key] = {**filled.get(key, {}), **getattr(llm, key)}
-    config = config.model_copy(update={"llm": llm.model_copy(update=update)})
-    config._base_url_from = named_by
-    return config
+    return config.model_copy(update={"llm": llm.model_copy(update=update)})._from(replace(config.source, base_url_from=named_by))
 
 
 def _trusted(config: Config, origins: _Origins) -> tuple[Path, ...]:

@@ -35,11 +35,14 @@ def is_damage(error: sqlite3.Error) -> bool:
     return isinstance(error, ForeignSchemaError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in damage
 
 
-def check_schema(file: Path, own: re.Pattern[str]) -> None:
+def check_schema(file: Path, within: Folders, own: re.Pattern[str]) -> None:
     """Raise `ForeignSchemaError` if a definition in the database, on one line, is not one of `own`. A missing or empty file is fine.
+
+    Its folder is made. Raises `OSError` if SQLite would open something that is not a regular file.
 
     A view in the place of a table, a trigger or a computed column would run its own query, which need not end.
     """
+    check_database(file, within)
     if not file.is_file():
         return
     with closing(sqlite3.connect(file, timeout=5)) as database:
@@ -156,8 +159,7 @@ def _open_store(file: Path, within: Folders) -> sqlite3.Connection | None:
     for _ in range(2):
         db = None
         try:
-            check_database(file, within)
-            check_schema(file, re.compile(re.escape(_SCHEMA)))
+            check_schema(file, within, re.compile(re.escape(_SCHEMA)))
             db = sqlite3.connect(file, timeout=5, isolation_level="IMMEDIATE")
             db.execute("PRAGMA synchronous = OFF")  # a torn value is found by its seal, a torn file is replaced
             (layout,) = db.execute("PRAGMA user_version").fetchone()

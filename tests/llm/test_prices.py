@@ -116,14 +116,14 @@ def test_a_wikis_file_does_not_undercut_a_list_price_and_the_environment_may(tmp
     listed = Prices().price_of("gpt-6-luna")
     assert listed is not None
     config = load_config(tmp_path, env={})
-    prices = Prices(config.prices, config.file_rates, lines.append)
+    prices = Prices(config.prices, config.source.file_rates, lines.append)
     assert prices.price_of("gpt-6-luna") == prices.price_of("gpt-6-luna") == listed
     assert [line.partition(":")[0] for line in lines] == ["gpt-6-luna"]
     assert prices.price_of("own") == Price(0, 0, 0, 0), "no list price is known"
     config = load_config(tmp_path, env={f"ENRICH_PRICES__GPT-6-LUNA__{rate}": "0.01" for rate in ("INPUT", "OUTPUT")})
-    assert Prices(config.prices, config.file_rates).price_of("gpt-6-luna") == Price(0.01, 0.01, 0.01, 0.01)
+    assert Prices(config.prices, config.source.file_rates).price_of("gpt-6-luna") == Price(0.01, 0.01, 0.01, 0.01)
     config = load_config(tmp_path, env={"ENRICH_PRICES__GPT-6-LUNA__INPUT": "0.01"})
-    assert Prices(config.prices, config.file_rates).price_of("gpt-6-luna") == Price(0.01, 0.01, 0.01, listed.output)
+    assert Prices(config.prices, config.source.file_rates).price_of("gpt-6-luna") == Price(0.01, 0.01, 0.01, listed.output)
 
 
 def test_prices_of_our_own_win_over_the_library() -> None:

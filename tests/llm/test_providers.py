@@ -9,8 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from enrich import providers as presets
-from enrich.config import LlmSection, Provider, load_config
+from enrich.config import LlmSection, Provider, load_config, preset, presets
 from enrich.errors import UserError
 from enrich.llm.server import Endpoint
 from enrich.runs.service import endpoints, first_parameters, prices_of
@@ -106,7 +105,7 @@ def test_no_server_gets_more_than_six_requests_for_one_question(tmp_path: Path, 
 @pytest.mark.parametrize("name", get_args(Provider))
 def test_no_preset_sends_more_than_six_requests_for_one_question(serve: Serve, name: str) -> None:
     """The client alone, with the parameters of the preset and each shape of refusal; the re-asks above it share the same six."""
-    parameters = first_parameters(LlmSection.model_validate({"provider": name, **presets.preset(name)}))
+    parameters = first_parameters(LlmSection.model_validate({"provider": name, **preset(name)}))
     for shape in HOPELESS:
         server = serve(shape)
         found = ask(server, request(temperature=0.3), parameters=parameters, timeout_seconds=5.0, breaker_seconds=2.0)
@@ -201,9 +200,9 @@ def config(tmp_path: Path, toml: str, env: dict[str, str] | None = None, **flags
 
 
 def test_presets_only_fill_in_known_keys_that_are_not_set(tmp_path: Path) -> None:
-    assert get_args(Provider) == ("auto", *presets.names())
-    for name in presets.names():
-        LlmSection.model_validate(presets.preset(name))
+    assert get_args(Provider) == ("auto", *presets())
+    for name in presets():
+        LlmSection.model_validate(preset(name))
     llm = config(tmp_path, "provider = 'openrouter'\nkey_variable = 'MINE'\nheaders = {X-Title = 'my wiki', HTTP-Referer = 'x'}\n").llm
     assert (llm.key_variable, llm.headers, llm.price_provider) == ("MINE", {"X-Title": "my wiki", "HTTP-Referer": "x"}, "openrouter")
     llm = config(tmp_path, "", {"OPENAI_BASE_URL": "https://eastus.openai.azure.com/openai/v1/"}).llm

@@ -26,7 +26,7 @@ from diskcache import Cache, JSONDisk, Timeout
 
 from enrich.databases import ForeignSchemaError, check_schema, is_damage
 from enrich.errors import UserError, os_errors
-from enrich.files import Folders, check_database, open_file
+from enrich.files import Folders, open_file
 
 _DATABASE = "cache.db"
 # What diskcache makes. A cache folder can come with a clone: a view, or a trigger with another query, would run when the cache is used.
@@ -163,8 +163,7 @@ class AnswerCache:
     def _opened(self) -> Cache:
         if self._open is not None:
             return self._open
-        check_database(self.folder / _DATABASE, self._within)
-        check_schema(self.folder / _DATABASE, _OWN_SCHEMA)
+        check_schema(self.folder / _DATABASE, self._within, _OWN_SCHEMA)
         try:
             self._open = Cache(
                 str(self.folder.resolve()),

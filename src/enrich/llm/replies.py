@@ -67,8 +67,7 @@ class Completion:
 def read_completion(body: bytes) -> Completion:
     """The first choice of a chat completion, whole or streamed. Raises `TransientError` (malformed) and `EmbeddedError`."""
     tree = _joined(body) if body.lstrip()[:6].startswith(_STREAM_STARTS) else parsed(body)
-    choices = tree.get("choices")
-    choice = _mapping(choices[0] if isinstance(choices, list) and choices else None)
+    choice = _first_choice(tree)
     for error in (choice.get("error"), None if choice.get("message") else tree.get("error")):
         if error:
             raise EmbeddedError(_status(error), json.dumps({"error": error}).encode())
@@ -95,6 +94,11 @@ def read_completion(body: bytes) -> Completion:
         runaway=repeats_itself(whole or reasoning),
         tokens=_tokens(_mapping(choice.get("logprobs")).get("content")),
     )
+
+
+def _first_choice(tree: Mapping[str, Any]) -> Mapping[str, Any]:
+    choices = tree.get("choices")
+    return _mapping(choices[0] if isinstance(choices, list) and choices else None)
 
 
 def _tokens(listed: object) -> tuple[Token, ...]:
@@ -160,13 +164,9 @@ def _split_thoughts(text: str) -> tuple[str, str]:
     """(the answer, the thoughts before it). Templates often open the thoughts themselves, so that only their end is in the text."""
     if "<" not in text or _object(text.strip()) is not None:
         return text, ""
-    opened = _THOUGHTS.match(text)
-    end = None
-    for end in _THOUGHTS_END.finditer(text):  # noqa: B007 - the last one counts
-        pass
-    if end is not None:
-        return text[end.end() :], text[: end.start()]
-    return ("", text) if opened else (text, "")
+    if ends := list(_THOUGHTS_END.finditer(text)):
+        return text[ends[-1].end() :], text[: ends[-1].start()]
+    return ("", text) if _THOUGHTS.match(text) else (text, "")
 
 
 def repeats_itself(text: str) -> bool:
@@ -207,8 +207,7 @@ def _joined(body: bytes) -> Mapping[str, Any]:
             break
         chunk = parsed(data)
         tree |= {key: chunk[key] for key in ("usage", "error") if chunk.get(key)}
-        choices = chunk.get("choices")
-        choice = _mapping(choices[0] if isinstance(choices, list) and choices else None)
+        choice = _first_choice(chunk)
         tree |= {"error": choice["error"]} if choice.get("error") else {}
         finish = _string(choice.get("finish_reason")) or finish
         tokens += _mapping(choice.get("logprobs")).get("content") or ()

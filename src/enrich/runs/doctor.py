@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from enrich.config import AUTO, preset, provider_of
 from enrich.errors import AnswerError, ServiceError, UserError
 from enrich.files import SETTINGS_BYTES, read_text
 from enrich.llm.messages import Event, Message, Request, Tally
 from enrich.llm.parameters import Parameters
 from enrich.llm.prices import shutdown_date
 from enrich.llm.tokens import ContextLimits
-from enrich.providers import AUTO, preset, provider_of
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
 from enrich.runs.plan import BROKEN

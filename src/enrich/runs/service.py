@@ -13,13 +13,13 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from enrich.config import AUTO, Config, LlmSection, provider_of
 from enrich.errors import UserError
 from enrich.llm.messages import Event
 from enrich.llm.parameters import Parameters, reasoning_room
 from enrich.llm.prices import BATCH_SHARE, Budget, Prices, PriceSource
 from enrich.llm.server import Endpoint, RequestForm
 from enrich.llm.tokens import ContextLimits, TokenUse, estimate_tokens, input_tokens
-from enrich.providers import AUTO, provider_of
 from enrich.runs.results import run_folders, spent_since
 from enrich.stages.scores import DECISIONS
 from enrich.stages.stage import OFFLINE, Stage, fused_request
@@ -28,7 +28,6 @@ from enrich.wiki.pages import Page
 from enrich.wiki.wiki import Wiki
 
 if TYPE_CHECKING:
-    from enrich.config import Config, LlmSection
     from enrich.llm.cache import AnswerCache, SingleFlight
     from enrich.llm.client import Client, ClientSettings
 
@@ -147,11 +146,11 @@ _ADDED = ("headers", "query", "extra_body", "key_variable", "key_header", "path"
 def endpoints(config: Config, env: Mapping[str, str]) -> list[Endpoint]:
     """The servers that the configuration names. Raises `UserError` for one that is not trusted, and for a missing key."""
     llm = config.llm
-    added = [name for name in _ADDED if name in config.file_keys]
+    added = [name for name in _ADDED if name in config.source.file_keys]
     found = []
     for base_url in config.base_urls:
         # The file may name a provider, but not have another server get this provider's key.
-        elsewhere = "provider" in config.file_keys and llm.key_variable is not None and provider_of(base_url) != llm.provider
+        elsewhere = "provider" in config.source.file_keys and llm.key_variable is not None and provider_of(base_url) != llm.provider
         form = RequestForm(
             path=llm.path,
             headers=llm.headers,
@@ -161,7 +160,7 @@ def endpoints(config: Config, env: Mapping[str, str]) -> list[Endpoint]:
             only_variable=llm.provider != AUTO,
             from_file=[*added, *(["provider"] if elsewhere else [])],
         )
-        found.append(Endpoint.from_settings(base_url, config.base_url_from, env, form))
+        found.append(Endpoint.from_settings(base_url, config.source.base_url_from, env, form))
     return found
 
 
@@ -170,8 +169,8 @@ def prices_of(config: Config, servers: Sequence[Endpoint], note: Callable[[str],
     llm = config.llm
     free = llm.price_provider == "local" and all(server.is_local for server in servers)
     provider = "" if llm.price_provider in (None, "local") else str(llm.price_provider)
-    from_file = bool(config.file_keys & {"provider", "price_provider", "aliases"})
-    return Prices(config.prices, config.file_rates, note, PriceSource(provider, llm.aliases, free, from_file), share)
+    from_file = bool(config.source.file_keys & {"provider", "price_provider", "aliases"})
+    return Prices(config.prices, config.source.file_rates, note, PriceSource(provider, llm.aliases, free, from_file), share)
 
 
 def first_parameters(llm: LlmSection) -> Parameters:

@@ -94,7 +94,7 @@ def definitions(config: Config) -> dict[str, StageDefinition]:
             do = f"install a package that defines it, or define it in {OWN_STAGES}"
             if others := ", ".join(_of_the_wiki(config)):
                 do += f", which defines {others}"
-            elif (config.root / OWN_STAGES).exists() and not config.trusts_code:
+            elif (config.root / OWN_STAGES).exists() and not config.source.trusts_code:
                 do = f"if you trust the code in {OWN_STAGES}, set ENRICH_TRUST_CODE=1 or give --trust-code"
             raise UserError(f"no stage {name!r} is defined", where=f"[stages.{name}] in enrich.toml", do=do)
         if shown := _SHOWN & {key.partition(".")[0] for key in definition.fields if definition not in FURTHER.values()}:
@@ -153,7 +153,7 @@ def _installed(name: str) -> StageDefinition | None:
 def _of_the_wiki(config: Config) -> Mapping[str, StageDefinition]:
     """The definitions in the wiki's own file; none if there is no such file or its code is not trusted."""
     file = config.root / OWN_STAGES
-    if not config.trusts_code or not file.exists():
+    if not config.source.trusts_code or not file.exists():
         return {}
     try:
         text = read_text(file, config.folders, SETTINGS_BYTES)
