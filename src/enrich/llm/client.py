@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
@@ -64,7 +66,7 @@ class Server:
 
     endpoint: Endpoint
     limits: Limits
-    parameters: dict[str, Parameters] = field(default_factory=dict)
+    parameters: defaultdict[str, Parameters]
     load: int = 0
     reached: bool = False
     ended: ServiceError | None = None
@@ -97,7 +99,10 @@ class Client:
         self._random = random.Random()
         endpoints = [endpoint] if isinstance(endpoint, Endpoint) else endpoint
         each = settings.shared_by(len(endpoints))
-        self._servers = [Server(one, Limits(each, clock=monotonic, rng=self._random)) for one in endpoints]
+        self._servers: list[Server] = []
+        for one in endpoints:
+            first = replace(settings.parameters, decisions=DECISIONS) if one.is_openai else settings.parameters
+            self._servers.append(Server(one, Limits(each, clock=monotonic, rng=self._random), defaultdict(partial(replace, first))))
         self._noted: set[tuple[str, str]] = set()
         self._reasoning: set[str] = set()
         self._stopping = asyncio.Event()
@@ -153,7 +158,7 @@ class Client:
 
     def written_with(self, model: str) -> Parameters:
         """How requests about a model are written to the first server, as learned until now."""
-        return self._parameters_of(self._servers[0], model)
+        return self._servers[0].parameters[model]
 
     def stop(self, why: str) -> None:
         """Send nothing more: requests in flight are finished, all others (waiting, or pausing before a retry) get a final `ServiceError`."""
@@ -185,7 +190,7 @@ class Client:
                 raise AnswerError("cut-off", "the answer repeats itself without an end")
             asked.failure = AnswerError("cut-off", f"still cut off at {ceiling} tokens")
             asked.room *= 2
-            if self._ceiling(server, asked) <= ceiling or not self._parameters_of(server, request.model).ceiling_name:
+            if self._ceiling(server, asked) <= ceiling or not server.parameters[request.model].ceiling_name:
                 break
         raise asked.failure
 
@@ -199,7 +204,7 @@ class Client:
         model, stated = request.model, completion.usage
         if completion.reasoned:
             self._reasoning.add(model)
-        parameters = self._parameters_of(server, model)
+        parameters = server.parameters[model]
         if request.measured and not completion.tokens:
             self._note_once(
                 model, "logprobs", 'gives no log-probabilities: its scores are single draws (`method = "sample"` asks for no more)'
@@ -269,7 +274,7 @@ class Client:
                 turn = await server.limits.turn(model, tokens + asked.room)
                 try:
                     # Written now and not before the wait: it includes what other requests learned meanwhile.
-                    parameters, ceiling = self._parameters_of(server, model), self._ceiling(server, asked)
+                    parameters, ceiling = server.parameters[model], self._ceiling(server, asked)
                     return await self._attempt(server, asked, turn, parameters, ceiling), server, ceiling
                 finally:
                     turn.end()
@@ -421,15 +426,9 @@ class Client:
             self._noted.add((model, kind))
             self._report(Event("note", model, f"{model} {what}"))
 
-    def _parameters_of(self, server: Server, model: str) -> Parameters:
-        first = self.settings.parameters
-        if server.endpoint.is_openai and model not in server.parameters:
-            first = replace(first, decisions=DECISIONS)
-        return server.parameters.setdefault(model, first)
-
     def _ceiling(self, server: Server, asked: Asked) -> int:
         """The output ceiling of the next attempt."""
-        ceiling = self._parameters_of(server, asked.request.model).ceiling(asked.request, asked.room)
+        ceiling = server.parameters[asked.request.model].ceiling(asked.request, asked.room)
         return ceiling if asked.most is None else min(ceiling, asked.most)
 
     def _rewrite(self, server: Server, asked: Asked, written_with: Parameters, error: RefusedParameterError, sent: int) -> None:
@@ -443,7 +442,7 @@ class Client:
             if refused.most < min(LEAST_ROOM, asked.request.max_output_tokens):
                 raise AnswerError("too-long", error.detail)
             asked.most = min(refused.most, asked.most or refused.most)
-        now = self._parameters_of(server, model)
+        now = server.parameters[model]
         changed = written_with.without(refused, sent) if now == written_with else None
         if changed is not None:
             now, note = changed

@@ -155,7 +155,7 @@ class BatchEngine(Client):
     async def _retried(self, asked: Asked) -> tuple[Completion, Server, int]:
         """A completion from a row. Raises `AnswerWaitsError` if there is none yet."""
         server = self._servers[0]
-        written = self._first.setdefault(asked.request.model, self._parameters_of(server, asked.request.model))
+        written = self._first.setdefault(asked.request.model, server.parameters[asked.request.model])
         while True:
             turn = f"{asked.request.again}.{asked.replies}"
             row = next(filter(None, (self._records.row(key, turn) for _, key in asked.request.questions)), None)
@@ -196,7 +196,7 @@ class BatchEngine(Client):
         if row.status == 200:
             # Only the answer's own tally: the run's was booked when the batch was collected.
             asked.tallies[0].add(Usage(**(row.usage or {})), row.cost_usd)
-        completion = self._read(server, asked.request, row.status, {}, body, dict(self._parameters_of(server, model).options))
+        completion = self._read(server, asked.request, row.status, {}, body, dict(server.parameters[model].options))
         self._check(server.endpoint, completion, asked.request, ceiling)
         return completion
 
@@ -220,7 +220,7 @@ class BatchEngine(Client):
             return  # two pages with the same text
         ceiling = self._ceiling(self._servers[0], asked)
         # What is asked for in a file does not stream.
-        body = replace(self._parameters_of(self._servers[0], request.model), stream=False).body(request, ceiling)
+        body = replace(self._servers[0].parameters[request.model], stream=False).body(request, ceiling)
         most = None if asked.price is None else asked.price.at_most(len(body), ceiling)
         if self.budget is not None and most is not None:
             self.budget.commit(most)
