@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
@@ -103,7 +104,8 @@ AUTO = "auto"
 @cache
 def presets() -> Mapping[str, Mapping[str, Any]]:
     """The presets of servers (`providers.yaml`) by the provider's name."""
-    tree: dict[str, dict[str, Any]] = yaml.load((Path(__file__).parent / "providers.yaml").read_bytes(), Loader=yaml.CSafeLoader)
+    text = resources.files("enrich").joinpath("providers.yaml").read_text(encoding="utf-8")
+    tree: dict[str, dict[str, Any]] = yaml.load(text, Loader=yaml.CSafeLoader)
     return tree
 
 
