@@ -56,6 +56,7 @@ clean:
 
 docs: $(DEV)
 	$(BIN)/python docs/make_cli.py
+	$(BIN)/python docs/make_schema.py
 	$(BIN)/python docs/make_licences.py
 	$(BIN)/python docs/make_pictures.py
 

@@ -213,7 +213,7 @@ def test_undoing_an_edit_of_an_edit_gives_the_proposal_back(workspace: Wiki) -> 
     second = edited(first, {"score": 3.0, "reason": "Mine."}, page, by="ann", when=NOW)
     third = edited(second, {"score": 2.04, "reason": "Mine."}, page, by="bob", when=LATER)
     assert (third.new, third.proposed.new, third.reason) == (2.0, 7.0, "Mine.")
-    assert third.provenance["edited"] == {"by": "bob", "when": LATER, "how": "edit"}
+    assert (third.edited.by, third.edited.when, third.edited.how) == ("bob", LATER, "edit")
     assert undecided(third) == first
     with pytest.raises(AnswerError, match="less than or equal to 10"):
         edited(first, {"score": 11, "reason": ""}, page, by="ann", when=NOW)

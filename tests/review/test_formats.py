@@ -21,13 +21,14 @@ from enrich.review.lines import code, markdown_comment, word_texts
 from enrich.review.proposals import ProposalStore
 
 # Inner names: hostile proposals are written past everything that cleans answers, and limits are set that no command takes.
-from enrich.review.views import DiffDocument, PageView, diff_texts, page_views, schema_text, word_diff
+from enrich.review.views import PageView, diff_texts, page_views, word_diff
 from enrich.text import age
 from enrich.wiki.wiki import Wiki
-from tests.demo import DemoWiki
+from tests.demo import DemoWiki, script
 from tests.review.wikis import HOSTILE, answer, hostile, make_wiki, many, page_text, ratings_answer, summary_answer, views, with_old_values
 
 ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = script(ROOT / "docs/make_schema.py")
 
 
 @pytest.fixture(scope="module")
@@ -155,8 +156,8 @@ def undocumented(data: Any, schema: dict[str, Any], root: dict[str, Any], where:
 def test_real_documents_fit_the_schema_and_hold_no_key_it_does_not_name(make: Any, tmp_path: Path) -> None:
     workspace = make(tmp_path)
     data = json.loads("".join(diff_texts(page_views(workspace, workspace.shared(ProposalStore).all()))))
-    DiffDocument.model_validate(data, strict=True)
-    schema = json.loads(schema_text())
+    SCHEMA.DiffDocument.model_validate(data, strict=True)
+    schema = json.loads(SCHEMA.schema_text())
     # `span`, `quantity` and `candidates` belong to the kinds of findings.
     named = [key for key in undocumented(data, schema, schema) if ".findings." not in key]
     assert named == []
@@ -169,7 +170,7 @@ def test_real_documents_fit_the_schema_and_hold_no_key_it_does_not_name(make: An
 
 
 def test_the_schema_in_the_docs_is_the_models() -> None:
-    assert (ROOT / "docs/diff.schema.json").read_text(encoding="utf-8") == schema_text()
+    assert (ROOT / "docs/diff.schema.json").read_text(encoding="utf-8") == SCHEMA.schema_text()
 
 
 # HTML

@@ -237,7 +237,7 @@ def test_seventeen_proposals_with_every_key(
     assert [item["type"] for item in taken.result] == ["quantitative", "disagreement"] and len(taken.new) == 3
     mine = change_of(seventeen, "bay-02", "llmSummary")
     assert mine.new == "Building it cost 40 million dollars." and mine.proposed.new == wikis.SUMMARY["summary"]
-    assert mine.provenance["edited"]["by"] == "ann" and mine.decided["by"] == "ann" and not mine.findings
+    assert mine.edited.by == "ann" and mine.decided["by"] == "ann" and not mine.findings
     by_hand = change_of(seventeen, "bay-04", "llmSummary")
     assert by_hand.new == "It makes 4711 megawatts." and by_hand.flags == ("needs-look",)
     assert {finding.severity for finding in by_hand.findings} == {"hard"}

@@ -154,22 +154,6 @@ class FieldChange:
         """The change without a person's edit."""
         return replace(self, edited=None, **{name: getattr(self.proposed, name) for name in Proposed.__slots__})
 
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """Where the new value comes from, as `diff --json` shows it."""
-        extras = {
-            "samples": self.samples if self.samples > 1 else None,
-            "spread": dict(self.spread or {}) if self.spread or self.samples > 1 else None,
-            "interval": list(self.interval) if self.interval else None,
-            "edited": {name: getattr(self.edited, name) for name in ("by", "when", "how")} if self.edited else None,
-        }
-        return {
-            **{name: getattr(self, name) for name in ("model", "prompt_version", "tokens", "cost_usd", "asked", "run")},
-            "question": self.question.key,
-            "page_hash": self.question.page_hash,
-            **{name: value for name, value in extras.items() if value is not None},
-        }
-
 
 # Two insights with at least this share of common words are one insight that changed, not one removed and one added.
 _SAME_INSIGHT = 0.5

@@ -1,7 +1,7 @@
 """Proposals as a reviewer reads them: the one view model behind every form of `enrich diff` and both review applications.
 
 A view compares a proposal with the current page. What is expensive (word diffs, quotes in their context) is computed when it is first read.
-`diff_texts` gives the JSON form, described by the JSON Schema in `docs/diff.schema.json`.
+`diff_texts` gives the JSON form, described by `docs/diff.schema.json`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from functools import cached_property
 from itertools import pairwise
 from textwrap import indent
 from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from enrich.grounding import Chance, Finding, PageIndex
 from enrich.grounding.likeness import likeness
@@ -438,127 +436,57 @@ def _words(tokens: Sequence[str]) -> int:
     return sum(not token.isspace() for token in tokens)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-
-class FindingPart(_Part):
-    """One finding about a value. A hard one keeps the value off the page until a person accepts it."""
-
-    kind: str = Field(description="What was checked: number, quote, self-talk, blemish, …")
-    severity: Literal["hard", "soft"]
-    message: str
-    where: str = Field(description="The part of the value: a field, or insights[0].")
-
-
-class EvidencePart(_Part):
-    """A quote that supports the value."""
-
-    quote: str
-    where: str = Field(description="The part of the value that the quote supports.")
-    lines: list[int] = Field(description="First and last line of the body, from 1; 0: title, description or not found.")
-    section: str = Field(description="The heading above the quote.")
-    found: bool
-    verbatim: bool = Field(description="False: the model's words differed slightly and were replaced by the page's.")
-    file_lines: list[int] = Field(description="The same lines in the current file.")
-
-
-class ItemPart(_Part):
-    """One insight of the field `insights`; its address is `PAGE:insights.<id>`."""
-
-    id: str
-    index: int = Field(description="Its place in `new`; -1: it would be removed from the page.")
-    status: Literal["new", "changed", "same", "gone"]
-    decided: dict[str, str] = Field(description="Who decided on it and when, with the reason of a rejection; empty if it is undecided.")
-
-
-class ProvenancePart(_Part):
-    """Where a proposed value comes from."""
-
-    model: str
-    prompt_version: str
-    question: str = Field(description="The question key: sha256 over model, schema, messages and settings.")
-    page_hash: str = Field(description="sha256 of the page's text that was asked about.")
-    tokens: dict[str, int]
-    cost_usd: float | None
-    asked: str = Field(description="When, ISO 8601, UTC.")
-    run: str
-    chance: dict[str, int] | None = Field(
-        default=None,
-        description="How many of a sample of wrong `numbers` and `names` this page would let pass without a quote; null for ratings.",
-    )
-
-
-class FieldPart(_Part):
-    """One field of one page."""
-
-    field: str = Field(description="llmSummary, insights, ratings.<dimension> or quality.")
-    stage: str
-    old: Any = Field(description="The value on the page when it was asked about; null if there was none.")
-    new: Any = Field(description="The proposed value.")
-    new_hash: str = Field(description="Hash of `new`; a decision names it.")
-    state: Literal["pending", "accepted", "rejected"]
-    flags: list[str] = Field(description="needs-look, over-human, leap, stale.")
-    findings: list[FindingPart]
-    evidence: list[EvidencePart]
-    reason: str = Field(description="The model's reason, if it gave one.")
-    provenance: ProvenancePart
-    decided: dict[str, str] = Field(
-        description="Who decided and when, the reason of a rejection, and a reviewer's note; empty if it is undecided."
-    )
-    items: list[ItemPart] = Field(description="The insights one by one; empty for other fields.")
-
-
-class PagePart(_Part):
-    """One page with proposed changes."""
-
-    page: str
-    path: str = Field(description="Relative to the content folder.")
-    note: str = Field(description="What is wrong with the page itself, or empty.")
-    assigned: str = Field(description="Who is to review the page, or empty.")
-    fields: list[FieldPart]
-
-
-class DiffDocument(_Part):
-    """The document that `enrich diff --json` prints."""
-
-    model_config = ConfigDict(extra="allow", title="enrich diff")
-    version: Literal[1] = Field(alias="schema", description="The version of this form. Keys may be added within it.")
-    pages: list[PagePart]
-
-
 def diff_texts(views: Iterable[PageView]) -> Iterator[str]:
-    """The document of `diff --json`, page by page."""
-    # What comes before and after the pages, in the form that `json_text` gives the whole document.
-    head, tail = json_text(DiffDocument(schema=1, pages=[]).model_dump(by_alias=True), indent=1).split("[]")
-    between = f"{head}[\n"
+    """The document of `diff --json`, page by page, in the form that `json_text` gives the whole document."""
+    head, between, tail = '{\n "schema": 1,\n "pages": [', "\n", "]\n}\n"
     for view in views:
-        about = {"page": view.id, "path": view.path, "note": view.note, "assigned": view.proposal.assigned}
-        part = PagePart.model_validate({**about, "fields": [_field_part(view, one) for one in view.changes]})
-        yield between + indent(json_text(part.model_dump(by_alias=True), indent=1), "  ")
-        between = ",\n"
-    yield f"\n ]{tail}\n" if between != f"{head}[\n" else f"{head}[]{tail}\n"
+        yield head + between + indent(json_text(_page_part(view), indent=1), "  ")
+        head, between, tail = "", ",\n", "\n ]\n}\n"
+    yield head + tail
 
 
-def _field_part(view: PageView, field: FieldView) -> dict[str, Any]:
-    """The content of a `FieldPart`."""
-    change = field.change
+def _page_part(view: PageView) -> dict[str, Any]:
+    """One page of the document; `docs/diff.schema.json` describes the keys."""
     shift = view.page.body_line - 1 if view.page else 0
+    fields = [_field_part(field, shift) for field in view.changes]
+    return {"page": view.id, "path": view.path, "note": view.note, "assigned": view.proposal.assigned, "fields": fields}
+
+
+def _field_part(field: FieldView, shift: int) -> dict[str, Any]:
+    """One field of the document. `shift`: the number of file lines above the body."""
+    change = field.change
+    extras = {
+        "samples": change.samples if change.samples > 1 else None,
+        "spread": change.spread or {} if change.spread or change.samples > 1 else None,
+        "interval": change.interval,
+        "edited": {"by": change.edited.by, "when": change.edited.when, "how": change.edited.how} if change.edited else None,
+    }
     return {
-        **{name: getattr(change, name) for name in ("field", "stage", "old", "new", "state", "reason", "decided")},
+        "field": change.field,
+        "stage": change.stage,
+        "old": change.old,
+        "new": change.new,
         "new_hash": field.new_hash,
+        "state": change.state,
         "flags": field.flags,
         "findings": [asdict(finding) for finding in change.findings],
         "evidence": [{**asdict(item), "file_lines": [line + shift if line else 0 for line in item.lines]} for item in change.evidence],
-        "provenance": {**change.provenance, "chance": asdict(field.chance) if field.chance else None},
+        "reason": change.reason,
+        "provenance": {
+            "model": change.model,
+            "prompt_version": change.prompt_version,
+            "question": change.question.key,
+            "page_hash": change.question.page_hash,
+            "tokens": change.tokens,
+            "cost_usd": change.cost_usd,
+            "asked": change.asked,
+            "run": change.run,
+            "chance": asdict(field.chance) if field.chance else None,
+            **{name: value for name, value in extras.items() if value is not None},
+        },
+        "decided": change.decided,
         "items": [
             {"id": item.id, "index": item.index, "status": item.status, "decided": change.items.get(item.id, {})}
             for item in insight_items(change)
         ],
     }
-
-
-def schema_text() -> str:
-    """The JSON Schema of the document (draft 2020-12), as `docs/diff.schema.json` holds it."""
-    tree = {"$schema": "https://json-schema.org/draft/2020-12/schema", **DiffDocument.model_json_schema(by_alias=True)}
-    return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
