@@ -21,7 +21,7 @@ from enrich.grounding import Chance, Finding, PageIndex
 from enrich.grounding.likeness import likeness
 from enrich.grounding.quotes import QuoteIndex
 from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, obstacle, page_of
-from enrich.review.proposals import STALE, FieldChange, ItemStatus, Proposal, insight_items
+from enrich.review.proposals import STALE, FieldChange, InsightItem, ItemStatus, Proposal, insight_items
 from enrich.stages.fields import INSIGHT_STEP, Evidence, current_value, number_of, value_hash
 from enrich.stages.stage import NOISE
 from enrich.text import json_text, usd
@@ -35,22 +35,14 @@ _CONTEXT = 280
 
 
 @dataclass(frozen=True, slots=True)
-class QuoteView:
-    """A quote with the text before and after it.
+class QuoteView(Evidence):
+    """A quote with the text before and after it on the current page.
 
-    `where` is the part of the value it supports (`insights[0]`). `lines` are file lines from 1 in the current file; (0, 0) for the title,
-    the description and quotes that are not on the page. `found`: the quote is on the page now. `repaired`: the model's words differed
-    slightly and were replaced by the page's.
+    `found` and `lines` (from 1, of the file) are those of the current page: (0, 0) for the title, the description and quotes that are not on it.
     """
 
-    where: str
-    quote: str
-    section: str
-    lines: tuple[int, int] = (0, 0)
     before: str = ""
     after: str = ""
-    found: bool = False
-    repaired: bool = False
 
     @property
     def place(self) -> str:
@@ -78,23 +70,21 @@ class PageQuotes:
     def view(self, item: Evidence) -> QuoteView:
         """The evidence `item` of a proposal on the current page."""
         page, (first, last) = self._page, item.lines
-        missing = QuoteView(item.where, item.quote, item.section, repaired=not item.verbatim)
+        missing = QuoteView(**{**asdict(item), "lines": (0, 0), "found": False})
         if page is None or not item.found:
             return missing
         if first == 0:
             return replace(missing, found=item.quote in f"{page.title}\n{page.description}")
         for body in self._bodies:
             places = [place for place, line in enumerate(body) if first <= line.number <= last]
-            inside = [body[place] for place in places]
-            text = " ".join(line.text for line in inside)
-            if (span := _find(text, item.quote, inside)) is not None:
-                start, end = span
-                above, below = _paragraph(body, places[0] - 1), _paragraph(body, places[-1] + 1)
-                shift = page.body_line - 1
+            text = " ".join(body[place].text for place in places)
+            if quote := _in_text(item.quote, text, [body[place] for place in places]):
+                start, end = text.index(quote), text.index(quote) + len(quote)
+                above, below = (_paragraph(body, place) for place in (places[0] - 1, places[-1] + 1))
                 return replace(
                     missing,
-                    quote=text[start:end],
-                    lines=(first + shift, last + shift),
+                    quote=quote,
+                    lines=(first + page.body_line - 1, last + page.body_line - 1),
                     before=_tail((f"{above} ¶ " if above else "") + text[:start]),
                     after=_head(text[end:] + (f" ¶ {below}" if below else "")),
                     found=True,
@@ -107,17 +97,12 @@ def _paragraph(lines: Sequence[Line], place: int) -> str:
     return lines[place].text if 0 <= place < len(lines) and lines[place].kind != "heading" else ""
 
 
-def _find(text: str, quote: str, lines: Sequence[Line]) -> tuple[int, int] | None:
-    """(start, end) of the quote in `text`: as it is, or by the rules of grounding (other quotation marks, dashes, white space)."""
-    if quote not in text and lines:
-        match = QuoteIndex(lines).find(quote)
-        if match is None:
-            return None
-        quote = match.text
-        if quote not in text:
-            return 0, len(text)
-    at = text.find(quote)
-    return (at, at + len(quote)) if at >= 0 and quote else None
+def _in_text(quote: str, text: str, lines: Sequence[Line]) -> str:
+    """The quote as `text` (these lines) has it: by the rules of grounding, other quotation marks, dashes and white space are the same; "" if it has not."""
+    if quote in text or not lines:
+        return quote if lines else ""
+    match = QuoteIndex(lines).find(quote)
+    return "" if match is None else match.text if match.text in text else text
 
 
 def _tail(text: str) -> str:
@@ -247,13 +232,8 @@ class FieldView:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """The findings that are not shown with an insight, hard ones first."""
-        shown = {id(finding) for insight in self.insights for finding in insight.findings}
-        return tuple(finding for finding in self._all_findings if id(finding) not in shown)
-
-    @cached_property
-    def insights(self) -> tuple[InsightView, ...]:
-        """The proposed insights in their order, then those of the page that would be removed; empty for other fields."""
-        return tuple(self._insights()) if self.kind == "insights" else ()
+        shown = [finding for insight in self.insights for finding in insight.findings]
+        return tuple(finding for finding in self._all_findings if finding not in shown)
 
     @cached_property
     def all_quotes(self) -> tuple[QuoteView, ...]:
@@ -263,28 +243,30 @@ class FieldView:
     def _all_findings(self) -> list[Finding]:
         return sorted(self.change.findings, key=lambda finding: finding.severity != "hard")
 
-    def _insights(self) -> Iterator[InsightView]:
-        for item in insight_items(self.change):
-            before, after = item.old or {}, item.new or {}
-            where = f"{self.name}[{item.index}]"
-            text = as_text(after.get("text"))
-            findings = tuple(finding for finding in self._all_findings if finding.where == where)
-            scores = (
+    @cached_property
+    def insights(self) -> tuple[InsightView, ...]:
+        """The proposed insights in their order, then those of the page that would be removed; empty for other fields."""
+        return tuple(map(self._insight, insight_items(self.change))) if self.kind == "insights" else ()
+
+    def _insight(self, item: InsightItem) -> InsightView:
+        before, after = item.old or {}, item.new or {}
+        where = f"{self.name}[{item.index}]"
+        findings = tuple(finding for finding in self._all_findings if finding.where == where)
+        return InsightView(
+            id=item.id,
+            status=item.status,
+            index=item.index,
+            decision=self.change.items.get(item.id, {}).get("decision", ""),
+            kind=as_text((after or before).get("type")),
+            old_kind=as_text(before.get("type")),
+            pieces=marked(word_diff(as_text(before.get("text")), as_text(after.get("text"))), findings),
+            scores=tuple(
                 Score(name, number_of(before.get(name)), number_of(after.get(name)), margin(self.change, f"{where}.{name}", INSIGHT_STEP))
                 for name in SCORES
-            )
-            yield InsightView(
-                id=item.id,
-                status=item.status,
-                index=item.index,
-                decision=self.change.items.get(item.id, {}).get("decision", ""),
-                kind=as_text((after or before).get("type")),
-                old_kind=as_text(before.get("type")),
-                pieces=marked(word_diff(as_text(before.get("text")), text), findings),
-                scores=tuple(scores),
-                quotes=tuple(quote for quote in self.all_quotes if quote.where == where),
-                findings=findings,
-            )
+            ),
+            quotes=tuple(quote for quote in self.all_quotes if quote.where == where),
+            findings=findings,
+        )
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ function words(pieces) {
 
 function quote(one) {
   const place = !one.found ? "not found on the page as it is now"
-    : [one.lines[0] ? (one.lines[0] === one.lines[1] ? `line ${one.lines[0]}` : `lines ${one.lines[0]}–${one.lines[1]}`) : "", one.section, one.repaired ? "corrected to the page's words" : ""].filter(Boolean).join(" · ");
+    : [one.lines[0] ? (one.lines[0] === one.lines[1] ? `line ${one.lines[0]}` : `lines ${one.lines[0]}–${one.lines[1]}`) : "", one.section, !one.verbatim ? "corrected to the page's words" : ""].filter(Boolean).join(" · ");
   return el("blockquote", {}, one.before ? el("span", { class: "around" }, bdi(one.before)) : null, el("mark", {}, bdi(one.quote)), one.after ? el("span", { class: "around" }, bdi(one.after)) : null,
     el("footer", {}, one.found ? null : badge("missing", "red", "✗"), " ", bdi(place)));
 }
