@@ -23,7 +23,6 @@ from enrich.review.decisions import (
     apply_decided,
     assign_pages,
     decide,
-    each_pending,
     named_fields,
     pending,
     read_decisions,
@@ -91,7 +90,7 @@ def diff(
         raise UserError("an HTML page is not for a terminal", do="name a file: enrich diff --format html -o review.html", exit_code=2)
     wiki = session.open_wiki()
     if against is None:
-        proposals = each_pending(wiki, pages or ())
+        proposals = pending(wiki, pages or ())
     else:
         wanted = {file.id for file in wiki.select(pages or ())}
         proposals = (one for one in applied_since(wiki, against) if one.page in wanted)
@@ -124,7 +123,7 @@ def diff(
 
 def _proposals(session: Session, wiki: Wiki, names: Sequence[str] | None) -> list[Proposal]:
     """The proposals of the named pages (all if none is named); damaged files are reported."""
-    found = pending(wiki, names or ())
+    found = list(pending(wiki, names or ()))
     _warn_of_damaged(session, wiki)
     return found
 
@@ -191,7 +190,7 @@ def _assign(session: Session, wiki: Wiki, pairs: Sequence[str]) -> None:
         if not equals or not section:
             raise UserError(f"not SECTION=NAME: {pair!r}", do="for example --assign risks=ann; --assign risks= takes it back", exit_code=2)
         found = [one for one in pending(wiki, ()) if f"/{section.strip('/')}/" in f"/{one.path}"]
-        chosen = found or pending(wiki, [section])
+        chosen = found or list(pending(wiki, [section]))
         assign_pages(wiki, [proposal.page for proposal in chosen], " ".join(name.split()))
         rows.append({"section": section, "name": name, "pages": len(chosen)})
     session.result(
@@ -238,7 +237,7 @@ def _serve(session: Session, wiki: Wiki, pages: Sequence[str], port: int | None)
     found = _proposals(session, wiki, pages)  # an unknown page is an error before the server starts
     session.note(f"comparing {counted(len(found), 'proposal')} with the pages")
     try:
-        server = ReviewServer(wiki, lambda: pending(wiki, pages), by=_who(), now=now_iso, port=port)
+        server = ReviewServer(wiki, lambda: list(pending(wiki, pages)), by=_who(), now=now_iso, port=port)
     except (OSError, OverflowError) as error:
         raise UserError(f"cannot listen on {HOST}:{port} ({error})", do="name another port, or none") from None
     with server:

@@ -157,16 +157,16 @@ def _rejections(wiki: Wiki, lock_file: LockFile, steps: Iterable[Step]) -> dict[
 
 def _without_rejection(entry: LockEntry, name: str) -> LockEntry | None:
     """The entry without the rejection of one field; None if nothing else is in it."""
-    rejected = tuple(other for other in entry.rejected if other != name)
     fields = {other: digest for other, digest in entry.fields.items() if (other, digest) != (name, REJECTED)}
     if not fields:
         return None
-    earlier = {entry.question_of(other) for other in entry.written}
+    rejected = tuple(other for other in entry.rejected if other != name)
     decided = {other: verdict for other, verdict in entry.decided.items() if other != name}
-    if not rejected and len(earlier) == 1:
-        # Only the rejection had put the entry under its question.
-        return replace(entry, **asdict(earlier.pop()), fields=fields, rejected=(), older={}, decided=decided)
-    return replace(entry, fields=fields, rejected=rejected, decided=decided)
+    earlier = {entry.question_of(other) for other in entry.written}
+    question, older = entry.question, entry.older
+    if not rejected and len(earlier) == 1:  # only the rejection had put the entry under its question
+        question, older = earlier.pop(), {}
+    return replace(entry, **asdict(question), fields=fields, rejected=rejected, older=older, decided=decided)
 
 
 def assign_pages(wiki: Wiki, pages: Iterable[str], name: str) -> None:
@@ -181,13 +181,8 @@ def assign_pages(wiki: Wiki, pages: Iterable[str], name: str) -> None:
 # Decisions of the command line: by name, or on all
 
 
-def pending(wiki: Wiki, names: Sequence[str]) -> list[Proposal]:
-    """The proposals of the pages that PAGE arguments name (all if `names` is empty), in page order; those of removed pages are last."""
-    return list(each_pending(wiki, names))
-
-
-def each_pending(wiki: Wiki, names: Sequence[str]) -> Iterator[Proposal]:
-    """The same, one at a time."""
+def pending(wiki: Wiki, names: Sequence[str]) -> Iterator[Proposal]:
+    """The proposals of the pages that PAGE arguments name (all if `names` is empty), in page order, one at a time; those of removed pages are last."""
     store = wiki.shared(ProposalStore)
     gone = store.removed()
     removed = [page for page in names or gone if page in gone]
@@ -440,14 +435,21 @@ class DecisionFile(BaseModel):
 
 def read_decisions(file: Path, within: Folders | None = None) -> DecisionFile:
     """The decisions of a file. Raises `UserError` that names the place of what is wrong."""
+    do = "export the decisions again"
     try:
-        return DecisionFile.model_validate(json.loads(read_bytes(file, within, DATA_BYTES)))
+        return DecisionFile.model_validate(json_of(file, within, "not JSON", do))
+    except ValidationError as error:
+        raise invalid_data(error, DecisionFile, str(file), do) from None
+
+
+def json_of(file: Path, within: Folders | None, what: str, do: str) -> Any:
+    """The data of a JSON file that a person named. Raises `UserError`: it cannot be read, or (`what`, `do`) it is not JSON."""
+    try:
+        return json.loads(read_bytes(file, within, DATA_BYTES))
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", where=str(file)) from None
-    except ValidationError as error:
-        raise invalid_data(error, DecisionFile, str(file), "export the decisions again") from None
     except (ValueError, RecursionError):
-        raise UserError("not JSON", where=str(file), do="export the decisions again") from None
+        raise UserError(what, where=str(file), do=do) from None
 
 
 def take(wiki: Wiki, entries: Iterable[Entry], *, by: str, when: str) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]:
@@ -457,83 +459,88 @@ def take(wiki: Wiki, entries: Iterable[Entry], *, by: str, when: str) -> tuple[l
     """
     done: list[tuple[str, str, str]] = []
     refused: list[tuple[str, str, str]] = []
-    pages: dict[str, Page | None] = {}
-    proposals: dict[str, Proposal | None] = {}  # as they are after the steps so far
-    first: dict[tuple[str, str], str] = {}  # what was decided on each field before this call
-    steps: list[tuple[Entry, Step]] = []
+    by_field: dict[tuple[str, str], list[Entry]] = {}
     for one in {(one.page, one.field, one.decision == "note"): one for one in entries}.values():
-        if one.page not in proposals:
-            pages[one.page], proposals[one.page] = page_of(wiki, one.page), wiki.shared(ProposalStore).get(one.page)
-        field = one.field.partition(".")[0] if one.field.startswith(f"{INSIGHTS}.") else one.field
-        proposal = proposals[one.page]
-        change = proposal.change(field) if proposal else None
-        if change is not None and one.seen == first.setdefault((one.page, field), change.mark):
-            one.seen = change.mark
-        try:
-            step = _step(one, change, pages[one.page], by=by, when=when)
-        except AnswerError as error:
-            refused.append((one.page, one.field, error.detail))
-            continue
-        proposals[one.page] = proposal.with_changes([step.after]) if proposal else None
-        steps.append((one, step))
-    _, lost = record(wiki, [step for _, step in steps])
-    for one, step in steps:
+        field = INSIGHTS if one.field.startswith(f"{INSIGHTS}.") else one.field
+        by_field.setdefault((one.page, field), []).append(one)
+    pages = {page: (page_of(wiki, page), wiki.shared(ProposalStore).get(page)) for page in {page for page, _ in by_field}}
+    steps: list[tuple[Step, list[Entry]]] = []
+    for (page_id, field), given in by_field.items():
+        page, proposal = pages[page_id]
+        before = after = proposal.change(field) if proposal else None
+        taken = []
+        for one in given:
+            try:
+                after = _after(one, before, after, page, by=by, when=when)
+                taken.append(one)
+            except AnswerError as error:
+                refused.append((one.page, one.field, error.detail))
+        if before and after and taken:
+            steps.append((Step(page_id, before, after), taken))
+    _, lost = record(wiki, [step for step, _ in steps])
+    for step, taken in steps:
         if step in lost:
-            refused.append((one.page, one.field, f"{MEANWHILE}: another process changed it just now"))
+            refused += [(one.page, one.field, f"{MEANWHILE}: another process changed it just now") for one in taken]
             continue
-        done.append((one.page, one.field, one.decision))
-        if one.decision == "edit" and step.after.state == "pending":
+        done += [(one.page, one.field, one.decision) for one in taken]
+        if step.after.state == "pending" and "edit" in [one.decision for one in taken]:
             findings = "; ".join(finding.message for finding in step.after.findings)
-            refused.append((one.page, one.field, f"the edit is kept and waits for a look: {findings}"))
+            refused.append((step.page, step.after.field, f"the edit is kept and waits for a look: {findings}"))
     return done, refused
 
 
-def _step(given: Entry, change: FieldChange | None, page: Page | None, *, by: str, when: str) -> Step:
-    """The step of a decision. Raises `AnswerError` that says why it cannot be recorded."""
-    if change is None:
+def _after(given: Entry, before: FieldChange | None, now: FieldChange | None, page: Page | None, *, by: str, when: str) -> FieldChange:
+    """The change `now` after one decision; `before`: as it was stored before this call. Raises `AnswerError` that says why it cannot be recorded."""
+    if before is None or now is None:
         raise AnswerError("gone", "nothing is proposed there any more")
-    if value_hash(change.new) != given.new_hash:
+    if value_hash(now.new) != given.new_hash:
         raise AnswerError("stale", "the proposal has changed since it was decided on")
-    after = _after(given, change, page, by=by, when=when)
-    if given.seen is not None and given.seen != change.mark:
-        if (after.state, after.decided.get("decision"), after.result) == (change.state, change.decided.get("decision"), change.result) and (
-            change.decided.get("by") == by
-        ):
-            return Step(given.page, change, change)  # stored before: its answer was lost on the way
-        who, then = change.decided.get("by"), change.decided.get("when", "")
-        what = "changed" if not who else "decided" if change.state == "pending" else change.state
-        raise AnswerError("decided", f"{what} by {who or 'another reviewer'}{f', {age(then, when)}' if then else ''}: look again")
-    return Step(given.page, change, after)
+    after = _changed(given, now, page, by=by, when=when)
+    if given.seen is None or given.seen == before.mark:
+        return after
+    who, then = now.decided.get("by"), now.decided.get("when", "")
+    alike = (after.state, after.decided.get("decision"), after.result) == (now.state, now.decided.get("decision"), now.result)
+    if alike and who == by:
+        return now  # stored before: its answer was lost on the way
+    what = "changed" if not who else "decided" if now.state == "pending" else now.state
+    raise AnswerError("decided", f"{what} by {who or 'another reviewer'}{f', {age(then, when)}' if then else ''}: look again")
 
 
-def _after(given: Entry, change: FieldChange, page: Page | None, *, by: str, when: str) -> FieldChange:
+def _changed(given: Entry, change: FieldChange, page: Page | None, *, by: str, when: str) -> FieldChange:
+    """What a decision makes of a change."""
     if given.decision == "note":
         return noted(change, given.note or "", by=by, when=when)
-    items: dict[str, Decision | None] = {}
+    items = _decided_items(given, change)
+    accepts = "accept" in items.values() or (not items and given.decision in ("accept", "edit"))
+    if accepts:
+        reach = out_of_reach(change, page)
+        if reach == FIELD_MOVED:
+            raise AnswerError("moved", "it was changed on the page after it was asked about, and the page's value is kept")
+        if reach or page is None:
+            raise AnswerError("stale", f"the page's text changed or is gone; `enrich run {given.page}` asks again")
+        if given.decision == "edit" and not items:
+            new = with_new_value(change, given.value, page, by=by, when=when)
+            if new is not change:
+                return new
+    reason = "" if accepts else given.reason or ""
+    if items:
+        return with_items(change, items, by=by, when=when, reason=reason)
+    if given.decision == "undo":
+        return undecided(change)
+    return decided(change, "accept" if given.decision == "edit" else given.decision, by=by, when=when, reason=reason)
+
+
+def _decided_items(given: Entry, change: FieldChange) -> dict[str, Decision | None]:
+    """The decisions on single insights, by their ids; {} if the decision is about the whole field."""
     if given.field != change.field:
         if given.decision not in ("accept", "reject", "undo"):
             raise AnswerError("invalid", "a single insight is accepted or rejected; `insights` is edited as a whole")
-        items = {given.field.partition(".")[2]: None if given.decision == "undo" else given.decision}
-    elif given.insights is not None:
-        if change.field != INSIGHTS:
-            raise AnswerError("invalid", "`insights` belongs to the field insights")
-        unknown = [number for number in given.insights if number >= len(change.new or [])]
-        if unknown:
-            raise AnswerError("invalid", f"there is no insight {unknown[0]}")
-        listed = [item for item in insight_items(change) if item.status != "same"]
-        items = {item.id: "reject" if item.index >= 0 and item.index not in given.insights else "accept" for item in listed}
-    elif given.decision in ("reject", "skip"):
-        return decided(change, given.decision, by=by, when=when, reason=given.reason or "")
-    elif given.decision == "undo":
-        return undecided(change)
-    if set(items.values()) <= {"reject", None} and items:
-        return with_items(change, items, by=by, when=when, reason=given.reason or "")
-    reach = out_of_reach(change, page)
-    if reach == FIELD_MOVED:
-        raise AnswerError("moved", "it was changed on the page after it was asked about, and the page's value is kept")
-    if reach or page is None:
-        raise AnswerError("stale", f"the page's text changed or is gone; `enrich run {given.page}` asks again")
-    if items:
-        return with_items(change, items, by=by, when=when)
-    new = with_new_value(change, given.value, page, by=by, when=when) if given.decision == "edit" else change
-    return decided(change, "accept", by=by, when=when) if new is change else new
+        return {given.field.partition(".")[2]: None if given.decision == "undo" else given.decision}
+    if given.insights is None:
+        return {}
+    if change.field != INSIGHTS:
+        raise AnswerError("invalid", "`insights` belongs to the field insights")
+    if unknown := [number for number in given.insights if number >= len(change.new or [])]:
+        raise AnswerError("invalid", f"there is no insight {unknown[0]}")
+    listed = [item for item in insight_items(change) if item.status != "same"]
+    return {item.id: "reject" if item.index >= 0 and item.index not in given.insights else "accept" for item in listed}

@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import quote
 
 from enrich.errors import UserError
-from enrich.files import DATA_BYTES, Folders, read_bytes, remove_file, write_text_atomically
-from enrich.review.decisions import Decision, decide
+from enrich.files import Folders, remove_file, write_text_atomically
+from enrich.review.decisions import Decision, decide, json_of
 from enrich.review.lines import code, inline, move_spans
 from enrich.review.lock import LockFile
 from enrich.review.lock_rows import parsed_rows
@@ -168,14 +168,10 @@ Place = tuple[str, str]
 
 def read_event(file: Path, within: Folders | None = None) -> dict[str, Any]:
     """The event that GitHub wrote about a pull request or a comment. Raises `UserError` if it is not one."""
-    try:
-        event = json.loads(read_bytes(file, within, DATA_BYTES))
-    except OSError as error:
-        raise UserError(f"cannot be read ({error.strerror})", where=str(file)) from None
-    except (ValueError, RecursionError):
-        event = None
+    what, do = "not an event of a pull request", "give the file that GITHUB_EVENT_PATH names"
+    event = json_of(file, within, what, do)
     if not isinstance(event, dict) or not isinstance(event.get("pull_request") or event.get("issue"), dict):
-        raise UserError("not an event of a pull request", where=str(file), do="give the file that GITHUB_EVENT_PATH names")
+        raise UserError(what, where=str(file), do=do)
     return event
 
 
@@ -201,10 +197,8 @@ def take_event(wiki: Wiki, event: Mapping[str, Any], *, when: str) -> tuple[list
     by = str(_at(event, "sender", "login") or "pull request")[:80]
     done: dict[Place, Decision] = {}
     for decision in ("accept", "reject"):
-        named: dict[str, tuple[str, ...]] = {}
-        for page, name in (place for place, given in chosen.items() if given == decision):
-            named[page] = (*named.get(page, ()), name)
-        result = decide(wiki, named.items(), decision, by=by, when=when)
+        named = [(page, (name,)) for (page, name), given in chosen.items() if given == decision]
+        result = decide(wiki, named, decision, by=by, when=when)
         done |= dict.fromkeys(result.fields, decision)
         refused += [(f"{page}:{name}", why) for page, name, why in result.left_out]
     if closed or done:

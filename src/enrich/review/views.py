@@ -98,7 +98,7 @@ def _paragraph(lines: Sequence[Line], place: int) -> str:
 
 
 def _in_text(quote: str, text: str, lines: Sequence[Line]) -> str:
-    """The quote as `text` (these lines) has it: by the rules of grounding, other quotation marks, dashes and white space are the same; "" if it has not."""
+    """The quote as `text` (these lines) has it, by the rules of grounding for quotation marks, dashes and white space; "" if it is not there."""
     if quote in text or not lines:
         return quote if lines else ""
     match = QuoteIndex(lines).find(quote)
