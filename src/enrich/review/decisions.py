@@ -141,7 +141,9 @@ def record(wiki: Wiki, steps: Sequence[Step]) -> tuple[list[Step], list[Step]]:
 def _rejections(wiki: Wiki, lock_file: LockFile, steps: Iterable[Step]) -> dict[Key, LockEntry | None]:
     """The lock entries that rejections, and rejections taken back, change."""
     turned = [step for step in steps if (step.before.state == "rejected") != (step.after.state == "rejected")]
-    lock = lock_file.read() if turned else Lock()
+    if not turned:
+        return {}
+    lock = lock_file.read()
     entries: dict[Key, LockEntry | None] = {}
     for step in turned:
         change, key = step.after, (step.page, step.after.stage)
@@ -238,7 +240,7 @@ def decide(
     """
     steps: list[Step] = []
     left: list[tuple[str, str, str]] = []
-    lock = wiki.shared(LockFile).read() if overwrite else Lock()
+    lock = wiki.shared(LockFile).read() if overwrite else None
     for page_id, fields in named:
         proposal, page = wiki.shared(ProposalStore).get(page_id), page_of(wiki, page_id)
         for change in proposal.changes if proposal else ():
@@ -251,7 +253,7 @@ def decide(
                 why = change.state
             elif decision == "accept":
                 why = out_of_reach(change, page) or ("" if fields else blocking_flag(change))
-            if why == FIELD_MOVED and fields and overwrite and page is not None:
+            if why == FIELD_MOVED and fields and lock is not None and page is not None:
                 after, why = taken_over(change, page, lock, by=by, when=when), ""
             elif safe and not why and not is_small_move(change):
                 continue

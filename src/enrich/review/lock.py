@@ -6,26 +6,34 @@ question that the value answers. From it the next run knows what is due and what
 A crash at any moment is safe: before pages are replaced, the entries they will have are *appended* as intents and flushed; afterwards the file is
 rewritten without them. Where there are several entries for one (page, stage), after a crash or after a merge with `merge=union`, the one that
 matches the page wins. An intent that matches nothing is void.
+
+The lock of a million pages has a gigabyte. It is one file until that is too large for git hosts; then its rows are in the files of
+`enrich.lock.d`, by a checksum of the page's id, and `enrich.lock` holds only what is being written. Rows are read from all of these files,
+wherever a page's rows are.
 """
 
 from __future__ import annotations
 
+import errno
+import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from operator import not_
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
+from weakref import finalize
+from zlib import crc32
 
 from pydantic import Field, TypeAdapter
 
 from enrich.config import PAGE_SUFFIXES
 from enrich.errors import UserError
-from enrich.files import LOCK_BYTES, PageMoved, locked, names_in, open_file, remove_file, replace_own_file, write_atomically
-from enrich.review.lock_rows import LARGEST_WHOLE, LockRows, json_row, part_of
+from enrich.files import LOCK_BYTES, Folders, PageMoved, locked, names_in, open_file, remove_file, replace_own_file, write_atomically
 from enrich.stages.fields import INSIGHTS, SUMMARY, current_value, is_missing, value_hash
 from enrich.stages.stage import OFFLINE, Stage
 from enrich.text import JSON_ESCAPES
@@ -36,6 +44,15 @@ from enrich.wiki.wiki import Wiki
 ADOPTED = "adopted"
 """The model of values that `enrich adopt` took over: which model wrote them is unknown, so a change of model makes none of them due."""
 REJECTED = "rejected"
+PARTS = 16
+# GitHub refuses files of more than 100 MB.
+LARGEST_WHOLE = 50_000_000
+# How the row of an intent begins, and any other row.
+_INTENT = b'{"intent":true'
+_HEAD = re.compile(rb'\{"page":"([^"\\]*)","stage":"')
+_CONFLICT_MARKS = (b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")
+# The page's own text counts for more than any number of equal values.
+_SAME_TEXT = 1000
 # The entries of a page have about 1,000 bytes: a lock has no more than this for each page of the wiki, or `LOCK_BYTES`.
 _PAGE_ROWS_BYTES = 10_000
 
@@ -184,10 +201,43 @@ def lock_entry(
 
 
 Key = tuple[str, str]
+Parsed = TypeVar("Parsed")
 
 
-# More than any number of equal values.
-_SAME_TEXT = 1000
+def _opened(path: Path, within: Folders, most: int) -> int:
+    """A handle to read a file of at most `most` bytes. Raises `OSError`."""
+    handle = open_file(path, os.O_RDONLY, within, own=False)
+    if os.fstat(handle).st_size > most:
+        os.close(handle)
+        raise OSError(errno.EOVERFLOW, f"larger than {most // 1_000_000} MB", str(path))
+    return handle
+
+
+def parsed_rows(
+    path: Path, parse: Callable[[bytes], Parsed], within: Folders, *, most: int = LOCK_BYTES, what: str, do: str
+) -> Iterator[Parsed]:
+    """The rows of a committed JSON-lines file of ours, each read by `parse`, one at a time: that of a large wiki has a gigabyte.
+
+    Blank rows and the marks of a merge are left out, and both sides of the merge stay. A file that is not there has no rows. Raises `UserError` if it
+    cannot be read or has more than `most` bytes, and (`what`, `do`) with the line of a row that `parse` refuses.
+    """
+    try:
+        with os.fdopen(_opened(path, within, most), "rb") as handle:
+            for number, row in enumerate(iter(lambda: handle.readline(most), b""), 1):
+                if row.strip() and not row.startswith(_CONFLICT_MARKS):
+                    try:
+                        yield parse(row)
+                    except (ValueError, RecursionError):  # pydantic's errors are among them
+                        raise UserError(what, where=f"{path}:{number}", do=do) from None
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror})", where=str(path), do="restore it from version control") from None
+
+
+def json_row(shape: TypeAdapter[Any], entry: Any) -> str:
+    """The row of an entry."""
+    return json.dumps(shape.dump_python(entry), ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def _matching(entry: LockEntry, page: Page | None) -> int:
@@ -196,33 +246,102 @@ def _matching(entry: LockEntry, page: Page | None) -> int:
     return sum(value_hash(current_value(data, name)) == digest for name, digest in entry.fields.items())
 
 
-@dataclass(eq=False, repr=False)
 class Lock:
-    """The entries of one reading of the lock file.
+    """The entries of one reading of the lock's files, which stay open: a page's rows are read when the page is looked at.
 
-    `files` are the wiki's pages by id: with them, a renamed page has the entries of its earlier id. `moved` collects such pages with that id.
+    `known` are the wiki's pages by id: with them, a renamed page has the entries of its earlier id. `moved` collects such pages with that id.
+    `places` has the (number of the file, start, end) of each run of a page's rows. `interrupted` are the pages that an interrupted apply wrote, or
+    was about to write. Raises `UserError` that names the line for a row that does not name its page, and `OSError`, also for more than `largest` bytes.
     """
 
-    _rows: LockRows | None = None
-    _files: Mapping[str, PageFile] = field(default_factory=dict)
-    moved: dict[str, str] = field(default_factory=dict)
-    _last: tuple[str, list[LockEntry]] = ("", [])
-    _homes: dict[tuple[str, str], str] = field(default_factory=dict)
+    def __init__(self, files: Iterable[Path], known: Mapping[str, PageFile], moved: dict[str, str], largest: int, within: Folders) -> None:
+        self._known, self.moved = known, moved
+        self.files: list[tuple[Path, int]] = []
+        self.places: dict[str, tuple[tuple[int, int, int], ...]] = {}
+        self.interrupted: set[str] = set()
+        self._loose: set[str] = set()
+        self._last: tuple[str, list[LockEntry]] = ("", [])
+        self._homes: dict[tuple[str, str], str] = {}
+        for number, file in enumerate(files):
+            handle = _opened(file, within, largest)
+            finalize(self, os.close, handle)
+            self.files.append((file, handle))
+            self._scan(number, handle, largest)
+
+    def _scan(self, number: int, handle: int, largest: int) -> None:
+        """Find the rows of each page in a file."""
+        page, start, at, last = "", 0, 0, b""
+        with os.fdopen(handle, "rb", closefd=False) as stream:
+            while row := stream.readline(largest):
+                about = self._page_of(row, number, at)
+                if about != page:
+                    self._add(page, number, start, at)
+                    page, start = about, at
+                elif row <= last:
+                    self._loose.add(page)
+                last = row
+                at += len(row)
+        self._add(page, number, start, at)
+
+    def _page_of(self, row: bytes, number: int, at: int) -> str:
+        """The page that a row is about; "" for a row that is about none. A page is loose if its rows are not as `enrich` writes them."""
+        if (head := _HEAD.match(row)) and row.endswith(b"}\n"):
+            with suppress(UnicodeDecodeError):
+                return head[1].decode("utf-8")
+        # Both sides of a merge stay: the entry that matches the page wins.
+        if not row.strip() or row.startswith(_CONFLICT_MARKS):
+            return ""
+        if not row.endswith(b"\n") and (row.startswith(_INTENT) or _INTENT.startswith(row)):
+            try:
+                _ENTRY.validate_json(row)
+            except ValueError:
+                return ""  # an intent that was cut off: its page was not touched
+        entry = self._parsed(row, number, at)
+        self._loose.add(entry.page)
+        self.interrupted |= {entry.page} if entry.intent else set()
+        return entry.page
+
+    def _add(self, page: str, number: int, start: int, end: int) -> None:
+        if page:
+            before = self.places.get(page, ())
+            self._loose |= {page} if before else set()
+            # The same text as the wiki's own, once in memory.
+            own = self._known.get(page)
+            self.places[page if own is None else own.id] = (*before, (number, start, end))
+
+    def _read(self, number: int, start: int, end: int) -> bytes:
+        return os.pread(self.files[number][1], end - start, start)
+
+    def _parsed(self, row: bytes, number: int, at: int) -> LockEntry:
+        try:
+            return _ENTRY.validate_json(row)
+        except ValueError:  # pydantic's errors are among them
+            file, handle = self.files[number]
+            line = 1 + sum(os.pread(handle, min(1 << 20, at - place), place).count(b"\n") for place in range(0, at, 1 << 20))
+            raise UserError("not a lock entry", where=f"{file}:{line}", do=f"restore {file.name} from version control") from None
 
     def __iter__(self) -> Iterator[LockEntry]:
-        for page in sorted(self._rows or ()):
+        for page in sorted(self.places):
             yield from sorted(self.of(page), key=lambda entry: entry.stage)
 
     def of(self, page: str) -> list[LockEntry]:
-        """The entries of a page; the stages of a page are looked at one after the other."""
-        if page != self._last[0]:
-            self._last = page, self._rows.of(page) if self._rows is not None else []
+        """The entries of a page in the order of their rows. Raises `UserError` that names the line for one that is damaged."""
+        if page != self._last[0]:  # the stages of a page are looked at one after the other
+            found = []
+            for number, start, end in self.places.get(page, ()):
+                for row in self._read(number, start, end).split(b"\n"):
+                    if row:
+                        found.append(self._parsed(row, number, start))
+                    start += len(row) + 1
+            self._last = page, found
         return self._last[1]
 
-    @property
-    def interrupted(self) -> set[str]:
-        """The pages that an interrupted apply wrote, or was about to write."""
-        return self._rows.interrupted if self._rows is not None else set()
+    def rows(self, page: str) -> bytes:
+        """The rows of a page as they are written: as they are in the file, if `enrich` wrote them."""
+        if page not in self._loose:
+            ((number, start, end),) = self.places[page]
+            return self._read(number, start, end)
+        return _rows_of(self.of(page))
 
     def entries(self, page: str, stage: str) -> list[LockEntry]:
         """All entries of (page, stage): none or one, except after a crash or a merge."""
@@ -233,7 +352,7 @@ class Lock:
 
         `page` is None if the page is gone.
         """
-        home = self._home(page) if page is not None and page_id in self._files else page_id
+        home = self._home(page) if page is not None and page_id in self._known else page_id
         entries = [entry for entry in self.entries(home, stage) if not entry.intent or _matching(entry, page)]
 
         def rank(entry: LockEntry) -> tuple[int, bool, str, bool]:
@@ -248,7 +367,7 @@ class Lock:
         if page.file.fields.sidecars is None or page.sidecar is not None or page.problem is not None:
             return page
         earlier = self._home(page)
-        left = None if earlier == page.id or earlier in self._files else sidecar_left(page.file, earlier)
+        left = None if earlier == page.id or earlier in self._known else sidecar_left(page.file, earlier)
         return page if left is None else parse_page(page.file, page.raw, left.read_sidecar())
 
     def _home(self, page: Page) -> str:
@@ -263,7 +382,7 @@ class Lock:
             for earlier in self._candidates(page):
                 fit = self._fit(earlier, page)
                 if fit > most:
-                    file = self._files.get(earlier)
+                    file = self._known.get(earlier)
                     if file is None or self._fit(earlier, read_page(file)) < fit:
                         best, most = earlier, fit
             if best != page.id:
@@ -313,12 +432,8 @@ class LockFile:
 
     def read(self) -> Lock:
         """The entries of the lock. Raises `UserError` that names the line for anything that is not a lock entry, some only when it is looked at."""
-        return Lock(self._rows(), self._wiki.by_id, self.moved)
-
-    def _rows(self) -> LockRows:
-        """The rows as they are now. Raises `UserError`."""
         try:
-            return LockRows(self.files(), _ENTRY, self._wiki.by_id, self.largest, self._within)
+            return Lock(self.files(), self._wiki.by_id, self.moved, self.largest, self._within)
         except OSError as error:
             raise UserError(
                 f"cannot be read ({error.strerror})", where=str(error.filename or self.path), do="restore it from version control"
@@ -364,12 +479,12 @@ class LockFile:
             return
         for page, earlier in self.moved.items():
             self._move_sidecar(page, earlier)
-        rows, left = self._rows(), set(self.moved.values()) - set(self.moved)
+        lock, left = self.read(), set(self.moved.values()) - set(self.moved)
         # What the lock has under the id of a renamed page fits the page no more.
         new = {
             page: [
                 replace(entry, page=page)
-                for entry in rows.of(self.moved.get(page, page))
+                for entry in lock.of(self.moved.get(page, page))
                 if page not in left and (page, entry.stage) not in changes
             ]
             for page in {*self.moved, *left, *(page for page, _ in changes)}
@@ -377,22 +492,21 @@ class LockFile:
         self.moved.clear()
         for entry in filter(None, changes.values()):
             new[entry.page].append(entry)
-        self._write(rows, new)
+        self._write(lock, {page: _rows_of(entries) for page, entries in new.items()})
 
-    def _write(self, rows: LockRows, new: Mapping[str, list[LockEntry]]) -> None:
-        """Replace the files that hold entries of the pages in `new`; `enrich.lock` in any case and last, since it holds the intents."""
-        size = sum(file.stat().st_size for file in self.files())
-        whole = not os.path.lexists(self.parts) and size <= LARGEST_WHOLE
-        home = {page: self.path if whole else self.parts / part_of(page) for page in {*rows, *new}}
-        strays = {page for page in rows if page not in new and rows.files_of(page) != {home[page]}}
-        files: dict[Path, list[str]] = {file: [] for file in (self.path, *(home[page] for page in (*new, *strays)))}
+    def _write(self, lock: Lock, new: Mapping[str, bytes]) -> None:
+        """Replace the files that hold rows of the pages in `new`; `enrich.lock` in any case and last, since it holds the intents."""
+        whole = not os.path.lexists(self.parts) and sum(file.stat().st_size for file in self.files()) <= LARGEST_WHOLE
+        home = {page: self.path if whole else self.parts / _part_of(page) for page in {*lock.places, *new}}
+        strays = [page for page, runs in lock.places.items() if page not in new and any(lock.files[at][0] != home[page] for at, *_ in runs)]
+        pages: dict[Path, list[str]] = {file: [] for file in (self.path, *(home[page] for page in (*new, *strays)))}
         for page in sorted(home):
-            if home[page] in files:
-                files[home[page]].append(page)
+            if home[page] in pages:
+                pages[home[page]].append(page)
         if not whole:
             write_atomically(self.parts / ".gitattributes", [b"* merge=union\n"], within=self._within)
-        for file in sorted(files, key=lambda file: file == self.path):
-            write_atomically(file, (_page_rows(rows, new, page) for page in files[file]), within=self._within)
+        for file in sorted(pages, key=lambda file: file == self.path):
+            write_atomically(file, (new[page] if page in new else lock.rows(page) for page in pages[file]), within=self._within)
 
     def _move_sidecar(self, page: str, earlier: str) -> None:
         """Give a renamed page the sidecar of its earlier id. Of two pages with the same text, the first one has it."""
@@ -414,11 +528,12 @@ def sidecar_left(file: PageFile, earlier: str) -> PageFile | None:
     return None
 
 
-def _page_rows(rows: LockRows, new: Mapping[str, list[LockEntry]], page: str) -> bytes:
-    """The rows of a page as they are written: as they were, unless they are new or were not written by `enrich`."""
-    raw = rows.raw(page) if page not in new else None
-    if raw is not None:
-        return raw
-    entries = sorted(new[page] if page in new else rows.of(page), key=lambda entry: entry.stage)
-    # After a crash while the lock was divided, a row is in two files.
-    return "".join(dict.fromkeys(json_row(_ENTRY, entry) for entry in entries)).encode("utf-8", JSON_ESCAPES)
+def _rows_of(entries: Iterable[LockEntry]) -> bytes:
+    """The rows of a page's entries by stage. After a crash while the lock was divided, a row is in two files."""
+    rows = (json_row(_ENTRY, entry) for entry in sorted(entries, key=lambda entry: entry.stage))
+    return "".join(dict.fromkeys(rows)).encode("utf-8", JSON_ESCAPES)
+
+
+def _part_of(page: str) -> str:
+    """The file name of the part that holds a page's rows, where the lock has parts."""
+    return f"{crc32(page.encode('utf-8', 'surrogatepass')) % PARTS:x}.jsonl"

@@ -20,8 +20,7 @@ from enrich.errors import UserError
 from enrich.files import Folders, remove_file, write_text_atomically
 from enrich.review.decisions import Decision, decide, json_of
 from enrich.review.lines import code, inline, move_spans
-from enrich.review.lock import LockFile
-from enrich.review.lock_rows import parsed_rows
+from enrich.review.lock import LockFile, parsed_rows
 from enrich.review.proposals import NEEDS_LOOK, FieldChange, Proposal, ProposalStore
 from enrich.review.views import FieldView, PageView, finding_name, lines_text, value_text
 from enrich.stages.fields import current_value, same, value_hash

@@ -17,8 +17,7 @@ from pydantic import TypeAdapter
 from enrich.files import LOCK_BYTES, write_text_atomically
 from enrich.grounding import PageIndex
 from enrich.grounding.quotes import normalise, normalise_quote
-from enrich.review.lock import IF_ANY, LockEntry
-from enrich.review.lock_rows import json_row, parsed_rows
+from enrich.review.lock import IF_ANY, LockEntry, json_row, parsed_rows
 from enrich.stages.fields import INSIGHTS, SUMMARY, Evidence, current_value, is_missing, value_hash
 from enrich.text import printable
 from enrich.wiki.data import quotes_of
