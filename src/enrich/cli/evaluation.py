@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from rich.text import Text
-from typer import Context, Exit, Option, Typer
+from typer import Context, Option, Typer
 
 from enrich.cli.session import TO_REPORT, Backend, BaseUrl, Budget, Output, Pages, Session, Stages, console, progress_of_run
 from enrich.config import STAGES
@@ -64,7 +64,7 @@ def evaluate(
     ] = "text",
     output: Output = None,
     exit_code: Annotated[bool, Option("--exit-code", help="Exit with 10 also if drift is found.")] = False,
-) -> None:
+) -> int:
     """Measure answers against golden data and the offline baseline; --against reports drift."""
     session: Session = ctx.obj
     wiki = session.open_wiki(llm__backend=backend, llm__model=model, llm__base_url=base_url, run__budget_usd=budget)
@@ -102,9 +102,7 @@ def evaluate(
             session.note(line)
         session.note(f"wrote {config.calibration}")
     _show(session, evaluation, format, output)
-    missed = TO_REPORT if evaluation.missed or (exit_code and evaluation.drifted) else 0
-    if code := collecting.exit or missed:
-        raise Exit(code)
+    return collecting.exit or (TO_REPORT if evaluation.missed or (exit_code and evaluation.drifted) else 0)
 
 
 @dataclass

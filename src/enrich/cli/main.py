@@ -22,7 +22,7 @@ from enrich.text import JSON_ESCAPES, escaped, json_text
 # Command: (its module, its line in `enrich --help`). Only the module of the invoked command is imported.
 COMMANDS = {
     "init": ("wiki", "Start a wiki: enrich.toml, prompts, git files."),
-    "doctor": ("doctor", "Find what is wrong with the set-up; ask what the server can do."),
+    "doctor": ("wiki", "Find what is wrong with the set-up; ask what the server can do."),
     "plan": ("runs", "Show what is due, why, and at what cost."),
     "run": ("runs", "The batch job: ask what is due and leave proposals."),
     "page": ("page", "One page on demand: status card, findings and diff."),

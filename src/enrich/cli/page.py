@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from typer import Argument, Context, Exit, Option, Typer
+from typer import Argument, Context, Option, Typer
 
 from enrich.cli.runs import Refresh, print_failed, print_stopped, run_with_progress
 from enrich.cli.session import Backend, BaseUrl, Model, Now, Output, Session, Stages, clock, console, text_width
@@ -41,7 +41,7 @@ def page(
     backend: Backend = None,
     model: Model = None,
     base_url: BaseUrl = None,
-) -> None:
+) -> int:
     """One page on demand: what is proposed, why, on which evidence, and where it differs."""
     session: Session = ctx.obj
     wiki = session.open_wiki(llm__backend=backend, llm__model=model, llm__base_url=base_url)
@@ -53,8 +53,7 @@ def page(
         session.document(result.document())
     else:
         _print_page(session, wiki, file, result, card=card)
-    if result.exit:
-        raise Exit(result.exit)
+    return result.exit
 
 
 def _print_page(session: Session, wiki: Wiki, file: PageFile, result: RunResult, *, card: bool) -> None:

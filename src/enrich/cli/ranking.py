@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from typer import Context, Exit, Option, Typer
+from typer import Context, Option, Typer
 
 from enrich.cli.runs import cost_line, print_failed, print_stopped
 from enrich.cli.session import LISTED, Backend, BaseUrl, Budget, Model, Pages, Session, print_table, progress_of_run
@@ -30,7 +30,7 @@ def rank(
     backend: Backend = None,
     model: Model = None,
     base_url: BaseUrl = None,
-) -> None:
+) -> int:
     """Show a ranked list, how sure it is and what asking costs; insert new pages (PAGE: move these) or rank all by comparing pairs."""
     session: Session = ctx.obj
     wiki = session.open_wiki(warn=True, llm__backend=backend, llm__model=model, llm__base_url=base_url, run__budget_usd=budget)
@@ -41,8 +41,7 @@ def rank(
         session.document(result.document())
     else:
         _print(session, result)
-    if result.run.exit:
-        raise Exit(result.run.exit)
+    return result.run.exit
 
 
 def _print(session: Session, result: RankResult) -> None:

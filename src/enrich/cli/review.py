@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from typer import Argument, Context, Exit, Option, Typer
+from typer import Argument, Context, Option, Typer
 
 from enrich.cli.session import LISTED, TO_REPORT, Output, Pages, Session, Stages, by_page, compact, first_few, text_width
 from enrich.errors import UserError
@@ -81,7 +81,7 @@ def diff(
     against: Annotated[
         str | None, Option("--against", metavar="REVISION", help="Show what was applied since a revision of git, not what is proposed.")
     ] = None,
-) -> None:
+) -> int:
     """Show the proposed changes."""
     session: Session = ctx.obj
     coloured = output is None and sys.stdout.isatty()
@@ -117,8 +117,7 @@ def diff(
     _warn_of_damaged(session, wiki)
     if not counts["pages"] and form in ("text", "word"):
         session.note("no changes are proposed")
-    if exit_code and (counts["pending changes"] or counts["accepted changes"]):
-        raise Exit(TO_REPORT)
+    return TO_REPORT if exit_code and (counts["pending changes"] or counts["accepted changes"]) else 0
 
 
 def _proposals(session: Session, wiki: Wiki, names: Sequence[str] | None) -> list[Proposal]:
@@ -148,7 +147,7 @@ def review(
         Option("--assign", metavar="SECTION=NAME", help="Assign the pages below a folder to a reviewer, and end (repeatable)."),
     ] = None,
     mine: Annotated[str | None, Option("--assigned", metavar="NAME", help="Only pages that are assigned to NAME.")] = None,
-) -> None:
+) -> int:
     """Decide field by field in the terminal. Every decision is stored at once, so you can stop and continue at any time."""
     session: Session = ctx.obj
     if serve and source is not None:
@@ -156,30 +155,39 @@ def review(
     wiki = session.open_wiki()
     if assign:
         _assign(session, wiki, assign)
-        return
+        return 0
     if mine is not None:
         pages = [proposal.page for proposal in pending(wiki, pages or ()) if proposal.assigned == mine]
         if not pages:
             session.say(f"nothing is assigned to {mine}")
-            return
+            return 0
     if from_pr is not None:
-        _from_pull_request(session, wiki, from_pr)
-    elif serve:
-        _serve(session, wiki, pages or (), port)
-    elif source is not None:
-        _import_decisions(session, wiki, pages, source)
-    else:
-        _review_in_terminal(session, wiki, pages)
+        return _from_pull_request(session, wiki, from_pr)
+    if serve:
+        return _serve(session, wiki, pages or (), port)
+    return _review_in_terminal(session, wiki, pages) if source is None else _import_decisions(session, wiki, pages, source)
 
 
-def _from_pull_request(session: Session, wiki: Wiki, file: Path) -> None:
+def _from_pull_request(session: Session, wiki: Wiki, file: Path) -> int:
     decided, refused = take_event(wiki, read_event(file, wiki.config.folders_of(file)), when=now_iso())
-    for what, why in () if session.json else refused:
-        session.warn(" ".join(f"{what}: {why}".split()))
-    session.result(
-        {"decided": _rows(decided, "decision"), "refused": [{"what": what, "cause": why} for what, why in refused]},
-        f"{_on_pages(len(decided), 'decision', decided)} from the pull request; `enrich apply` writes what is accepted",
-    )
+    _print_taken(session, decided, [{"what": what, "cause": why} for what, why in refused], " from the pull request")
+    return 0
+
+
+def _import_decisions(session: Session, wiki: Wiki, pages: Sequence[str] | None, source: Path) -> int:
+    entries = read_decisions(source, wiki.config.folders_of(source)).decisions
+    wanted = {file.id for file in wiki.select(pages)} if pages else None
+    taken, refused = take(wiki, (one for one in entries if wanted is None or one.page in wanted), by=_who(), when=now_iso())
+    _print_taken(session, taken, _rows(refused, "cause"))
+    return 3 if refused or wiki.shared(ProposalStore).damaged else 0
+
+
+def _print_taken(session: Session, taken: Sequence[tuple[str, str, str]], refused: Sequence[dict[str, str]], source: str = "") -> None:
+    """The decisions that were recorded, and those that were refused, with the cause last in each."""
+    for one in () if session.json else refused:
+        session.warn(" ".join(f"{':'.join([*one.values()][:-1])}: {one['cause']}".split()))
+    done = f"{_on_pages(len(taken), 'decision', taken)}{source}; `enrich apply` writes what is accepted"
+    session.result({"decided": _rows(taken, "decision"), "refused": refused}, done)
 
 
 def _assign(session: Session, wiki: Wiki, pairs: Sequence[str]) -> None:
@@ -198,7 +206,7 @@ def _assign(session: Session, wiki: Wiki, pairs: Sequence[str]) -> None:
     )
 
 
-def _review_in_terminal(session: Session, wiki: Wiki, pages: Sequence[str] | None) -> None:
+def _review_in_terminal(session: Session, wiki: Wiki, pages: Sequence[str] | None) -> int:
     if session.json or not sys.stdin.isatty() or not sys.stdout.isatty() or os.environ.get("TERM", "dumb") in ("", "dumb"):
         raise UserError(
             "`enrich review` needs a terminal",
@@ -209,7 +217,7 @@ def _review_in_terminal(session: Session, wiki: Wiki, pages: Sequence[str] | Non
     proposals = [proposal for proposal in _proposals(session, wiki, pages) if proposal.changes]
     if not proposals:
         session.say("nothing is proposed; `enrich run` asks what is due")
-        return
+        return 0
     from enrich.review.terminal_app import ReviewApp  # only this command needs Textual, which takes long to import
 
     review_session = ReviewSession(wiki, proposals, _who(), now_iso)
@@ -228,11 +236,10 @@ def _review_in_terminal(session: Session, wiki: Wiki, pages: Sequence[str] | Non
         raise application.failure
     if application.return_code == 130:
         raise KeyboardInterrupt
-    if application.return_code:
-        raise Exit(application.return_code)
+    return application.return_code or 0
 
 
-def _serve(session: Session, wiki: Wiki, pages: Sequence[str], port: int | None) -> None:
+def _serve(session: Session, wiki: Wiki, pages: Sequence[str], port: int | None) -> int:
     """Serve the review page until Ctrl-C."""
     found = _proposals(session, wiki, pages)  # an unknown page is an error before the server starts
     session.note(f"comparing {counted(len(found), 'proposal')} with the pages")
@@ -248,22 +255,7 @@ def _serve(session: Session, wiki: Wiki, pages: Sequence[str], port: int | None)
         except KeyboardInterrupt:
             session.note("")
     session.say(f"{counted(server.stored, 'decision')} stored; `enrich apply` writes what was accepted")
-
-
-def _import_decisions(session: Session, wiki: Wiki, pages: Sequence[str] | None, source: Path) -> None:
-    entries = read_decisions(source, wiki.config.folders_of(source)).decisions
-    if pages:
-        wanted = {file.id for file in wiki.select(pages)}
-        entries = [entry for entry in entries if entry.page in wanted]
-    taken, refused = take(wiki, entries, by=_who(), when=now_iso())
-    for page, name, why in () if session.json else refused:
-        session.warn(" ".join(f"{page}:{name}: {why}".split()))
-    session.result(
-        {"decided": _rows(taken, "decision"), "refused": _rows(refused, "cause")},
-        f"{_on_pages(len(taken), 'decision', taken)}; `enrich apply` writes what is accepted",
-    )
-    if refused or wiki.shared(ProposalStore).damaged:
-        raise Exit(3)
+    return 0
 
 
 @app.command()
@@ -275,10 +267,12 @@ def accept(
     overwrite: Annotated[
         bool, Option("--overwrite", help="Take a named field also if its value on the page was changed after it was asked about.")
     ] = False,
-) -> None:
+) -> int:
     """Accept proposed fields; `apply` then writes them."""
     session, wiki, named = _decision(ctx, pages, everything or safe)
-    _print_decided(session, "accepted", decide(wiki, named, "accept", safe=safe, overwrite=overwrite, by=_who(), when=now_iso()), named)
+    return _print_decided(
+        session, "accepted", decide(wiki, named, "accept", safe=safe, overwrite=overwrite, by=_who(), when=now_iso()), named
+    )
 
 
 @app.command()
@@ -287,10 +281,10 @@ def reject(
     pages: PageFields = None,
     everything: Annotated[bool, Option("--all", help="Every proposed field.")] = False,
     reason: Annotated[Reason | None, Option("--reason", metavar="R", help="Why: wrong, unsupported, dull or style.")] = None,
-) -> None:
+) -> int:
     """Reject proposed fields; they do not come back until the page, the prompt or the model changes."""
     session, wiki, named = _decision(ctx, pages, everything)
-    _print_decided(session, "rejected", decide(wiki, named, "reject", reason=reason or "", by=_who(), when=now_iso()), named)
+    return _print_decided(session, "rejected", decide(wiki, named, "reject", reason=reason or "", by=_who(), when=now_iso()), named)
 
 
 def _decision(ctx: Context, pages: list[str] | None, everything: bool) -> tuple[Session, Wiki, list[tuple[str, tuple[str, ...]]]]:
@@ -304,7 +298,8 @@ def _decision(ctx: Context, pages: list[str] | None, everything: bool) -> tuple[
     return session, wiki, named
 
 
-def _print_decided(session: Session, word: str, done: Decided, named: Sequence[tuple[str, Sequence[str]]]) -> None:
+def _print_decided(session: Session, word: str, done: Decided, named: Sequence[tuple[str, Sequence[str]]]) -> int:
+    """Print what was decided and what was left out; the exit code is 3 if something that was named is among the latter."""
     if session.json:
         session.document({word: _rows(done.fields), "left_out": _rows(done.left_out, "flag"), "over": _rows(done.over, "value")})
     else:
@@ -315,8 +310,7 @@ def _print_decided(session: Session, word: str, done: Decided, named: Sequence[t
             left = [f"{page}:{name}" for page, name, why in done.left_out if why == flag]
             session.say(f"left out {len(left)} ({flag}): {first_few(left)}; {_LEFT_OUT[flag]}")
     by_name = {(page, name) for page, fields in named for name in fields}
-    if any((page, name) in by_name for page, name, _ in done.left_out):
-        raise Exit(3)
+    return 3 if any((page, name) in by_name for page, name, _ in done.left_out) else 0
 
 
 @app.command()
@@ -325,7 +319,7 @@ def apply(
     pages: Pages = None,
     everything: All = False,
     overwrite: Annotated[bool, Option("--overwrite", help="Also write leaps, and over a person's values (never needs-look).")] = False,
-) -> None:
+) -> int:
     """Write accepted fields to their pages."""
     session: Session = ctx.obj
     wiki = session.open_wiki()
@@ -341,8 +335,7 @@ def apply(
         )
     else:
         _print_applied(session, done)
-    if done.refused or wiki.shared(ProposalStore).damaged:
-        raise Exit(3)
+    return 3 if done.refused or wiki.shared(ProposalStore).damaged else 0
 
 
 def _print_applied(session: Session, done: Applied) -> None:

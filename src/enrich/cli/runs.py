@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from rich.text import Text
-from typer import Context, Exit, Option, Typer
+from typer import Context, Option, Typer
 
 from enrich.cli.session import (
     LISTED,
@@ -73,7 +73,7 @@ def plan(
     base_url: BaseUrl = None,
     engine: Engine = "local",
     exit_code: Annotated[bool, Option("--exit-code", help="Exit with 10 if something is due.")] = False,
-) -> None:
+) -> int:
     """Show what is due and why, with tokens and cost. Asks nothing."""
     from enrich.runs.doctor import ending_models
 
@@ -95,8 +95,7 @@ def plan(
         _print_plan(session, made, cost)
         for line in left_out:
             session.say(line)
-    if exit_code and made.due:
-        raise Exit(TO_REPORT)
+    return TO_REPORT if exit_code and made.due else 0
 
 
 def _print_plan(session: Session, plan: Plan, cost: Estimate) -> None:
@@ -181,7 +180,7 @@ def run(
     pr_body: Annotated[
         Path | None, Option("--pr-body", metavar="FILE", help="With --apply: write what was applied, held and failed as Markdown.")
     ] = None,
-) -> None:
+) -> int:
     """The batch job: ask what is due and leave proposals."""
     session: Session = ctx.obj
     _check_engine(engine)
@@ -218,8 +217,7 @@ def run(
         session.document(result.document())
     else:
         _print_run(session, wiki, result)
-    if result.exit:
-        raise Exit(result.exit)
+    return result.exit
 
 
 def _check_engine(name: str) -> None:

@@ -1,22 +1,29 @@
-"""Commands about the wiki as a whole, which ask nothing: `enrich init`, `build`, `check` and `cache`."""
+"""Commands about the wiki as a whole: `enrich init`, `doctor`, `build`, `site`, `check` and `cache`."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from typer import Argument, Context, Exit, Option, Typer, echo, prompt
+from typer import Argument, Context, Option, Typer, echo, prompt
 
 from enrich.blocks import open_blocks
-from enrich.cli.session import TO_REPORT, Now, Pages, Session, clock, progress_of_build
+from enrich.cli.session import TO_REPORT, Backend, BaseUrl, Model, Now, Pages, Session, clock, progress_of_build
 from enrich.errors import UserError
 from enrich.records.database import Enrichment, enrichment_states, generated_at, would_change, write_database
 from enrich.records.database import build as build_database
-from enrich.text import counted
+from enrich.text import counted, usd
+
+if TYPE_CHECKING:
+    from enrich.runs.discovery import Discovery
+    from enrich.runs.doctor import Capabilities
 
 # What only one of these commands needs is imported in it: a build whose records are stored takes a third of a second.
 app = Typer(rich_markup_mode=None)
@@ -29,7 +36,6 @@ def init(
     ctx: Context, folder: Annotated[Path | None, Argument(metavar="[DIR]", help="The wiki's folder (default: here, or --wiki).")] = None
 ) -> None:
     """Look at the folder; write a fitting enrich.toml, the prompts, and what git should ignore and merge. Existing files are kept."""
-    from enrich.runs.discovery import Discovery
     from enrich.runs.maintenance import start_wiki
 
     session: Session = ctx.obj
@@ -49,6 +55,47 @@ def init(
         *(f"kept {name} as it is" for name in done.kept),
         f"{counted(done.pages, 'page')} below {done.content}; next: enrich plan",
     )
+
+
+@app.command()
+def doctor(
+    ctx: Context,
+    ask_server: Annotated[bool, Option("--ask", help="Ask the server one tiny question per capability (a fraction of a cent).")] = False,
+    backend: Backend = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+) -> int:
+    """Check settings, pages, server, key, prices, limits, git files, lock and proposals; say what to do. Exit code 10 on findings."""
+    from enrich.runs.doctor import Problem, ask, examine
+
+    session: Session = ctx.obj
+    found: Capabilities | None = None
+    problems: list[Problem] = []
+    try:
+        config = session.config(llm__backend=backend, llm__model=model, llm__base_url=base_url)
+        problems += examine(config, os.environ)
+        if ask_server and config.llm.backend != "offline":
+            found = asyncio.run(ask(config, os.environ))
+            problems += [Problem("server", found.problem, found.host)] if found.problem else []
+    except UserError as error:
+        problems.append(Problem.of("settings", error))
+    problems = list(dict.fromkeys(problems))
+    lines = [f"{one.name}: {one.where + ': ' if one.where else ''}{one.what}{'; ' + one.do if one.do else ''}" for one in problems]
+    if found is not None and not found.problem:
+        lines += _capabilities(found)
+    document = {"findings": [asdict(problem) for problem in problems], "server": asdict(found) if found else None}
+    session.result(document, *lines, counted(len(problems), "finding") if problems else "no findings")
+    return TO_REPORT if problems else 0
+
+
+def _capabilities(found: Capabilities) -> list[str]:
+    cost = "" if found.cost_usd is None else f", {usd(found.cost_usd)}"
+    return [
+        f"{found.model} at {found.host} ({counted(found.requests, 'request')}{cost}):",
+        *(f"  {name}: {'yes' if able else 'no'}" for name, able in found.able.items()),
+        "lines for [llm] in enrich.toml:" if found.lines else "[llm] needs no further lines",
+        *(f"  {line}" for line in found.lines),
+    ]
 
 
 @cache.command()
@@ -106,7 +153,7 @@ def build(
     exit_code: Annotated[
         bool, Option("--exit-code", help="Write nothing; exit with 10 if the file would change (by its own clock unless --now is given).")
     ] = False,
-) -> None:
+) -> int:
     """Build all records: frontmatter, entity data and computed values, into database.json."""
     session: Session = ctx.obj
     if ray_address is not None and engine != "ray":
@@ -143,10 +190,8 @@ def build(
     else:
         records = counted(len(database.pages), "record")
         session.result(document, f"{records} in {', '.join(map(str, written))} ({seconds:.1f} s)")
-    if changed:
-        raise Exit(TO_REPORT)
-    if database.unread:
-        raise Exit(3)  # as with the other commands: done, but some pages are missing, and named
+    # As with the other commands, 3: done, but some pages are missing, and named.
+    return TO_REPORT if changed else 3 if database.unread else 0
 
 
 @app.command()
@@ -192,7 +237,7 @@ def check(
         bool, Option("--body-lines", help="Count lines from the first line after the frontmatter, not from the file's first.")
     ] = False,
     exit_code: Annotated[bool, Option("--exit-code", help="Exit with 10 if there is an error or a warning.")] = False,
-) -> None:
+) -> int:
     """Check frontmatter schema, key order, insights, lost support, links and writing rules. Reads only, sends nothing."""
     from enrich.checks.check import check_wiki
 
@@ -206,5 +251,4 @@ def check(
         echo(report.as_github(body_lines), nl=bool(report.findings))
     elif report.findings or not session.quiet:
         echo(report.as_text(body_lines))
-    if exit_code and (report.count("error") or report.count("warning")):
-        raise Exit(TO_REPORT)
+    return TO_REPORT if exit_code and (report.count("error") or report.count("warning")) else 0
