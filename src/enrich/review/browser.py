@@ -22,6 +22,7 @@ from dataclasses import asdict
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import takewhile
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 from urllib.parse import parse_qs, urlsplit
@@ -170,11 +171,9 @@ def _moves(fields: Sequence[FieldView]) -> list[int]:
 def _sections(views: Sequence[PageView]) -> list[str]:
     """For each page the first folder that not all pages share; "" for pages above it. If all share all folders: the last one."""
     folders = [view.path.split("/")[:-1] for view in views]
-    inside = [parts for parts in folders if parts]
-    shared = 0
-    while inside and all(len(parts) > shared and parts[shared] == inside[0][shared] for parts in inside):
-        shared += 1
-    if inside and all(len(parts) <= shared for parts in inside):
+    levels = zip(*filter(None, folders), strict=False)
+    shared = len(list(takewhile(lambda names: len(set(names)) == 1, levels)))
+    if shared == max(map(len, folders), default=0):
         shared = max(0, shared - 1)
     return [parts[shared] if len(parts) > shared else "" for parts in folders]
 

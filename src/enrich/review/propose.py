@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +11,10 @@ from math import inf
 from typing import Any
 
 from enrich.config import STAGES
+from enrich.files import remove_file, write_text_atomically
 from enrich.grounding.likeness import NearDuplicates, likeness, same_statement
 from enrich.review.applying import quality_after
-from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, lock_entry, owner
+from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, lock_entry, owner, parsed_rows
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, item_id, line_marks
 from enrich.review.support import SUPPORTED, EvidenceFile, Support, support_of
 from enrich.stages.fields import INSIGHTS, QUALITY, FieldAnswer, current_value, holds, is_missing, same, value_hash, within
@@ -21,6 +23,9 @@ from enrich.stages.stage import OFFLINE
 from enrich.wiki.data import insights_of_pages, page_insights
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
+
+HELD = "enrich.held.jsonl"
+"""One proposal a line: fields that a run held back (pending), and fields that it wrote on the branch of a pull request (accepted)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,3 +267,52 @@ def _merged(page: Page, before: Proposal | None, changes: Sequence[FieldChange],
     named = {change.question.page_hash for change in ordered}
     seen = {digest: marks for digest, marks in {**base.seen, page.hash: line_marks(page)}.items() if digest in named}
     return Proposal(page.id, page.file.path, tuple(ordered), seen, base.assigned)
+
+
+# What an earlier run held back: `enrich.held.jsonl` travels on the branch of a pull request, and `proposals/` does not
+
+
+def read_held(wiki: Wiki) -> list[Proposal]:
+    """The proposals of `enrich.held.jsonl`; [] if there is no such file. Raises `UserError` that names the line of what is not a proposal."""
+    file, do = wiki.config.root / HELD, "restore it from version control, or delete it"
+    return list(parsed_rows(file, lambda row: Proposal.load(json.loads(row)), wiki.config.folders, what="not a proposal", do=do))
+
+
+def write_held(wiki: Wiki, proposals: Iterable[Proposal]) -> None:
+    """Write the file, one line a page; without any field it is removed."""
+    merged: dict[str, Proposal] = {}
+    for proposal in proposals:
+        before = merged.get(proposal.page)
+        merged[proposal.page] = before.with_changes(proposal.changes, proposal.seen) if before else proposal
+    file = wiki.config.root / HELD
+    rows = [json.dumps(one.document(), ensure_ascii=False) + "\n" for _, one in sorted(merged.items()) if one.changes]
+    if rows:
+        write_text_atomically(file, "".join(rows), within=wiki.config.folders)
+    else:
+        remove_file(file, wiki.config.folders)
+
+
+def restore_held(wiki: Wiki) -> None:
+    """Propose again what an earlier run held back, where nothing newer is proposed and the field was not rejected since."""
+    if held := read_held(wiki):
+        lock = wiki.shared(LockFile).read()
+
+        def waits(page: str, change: FieldChange) -> bool:
+            entry = lock.entry(page, change.stage, None)
+            rejected = entry is not None and change.field in entry.rejected and not entry.question.reasons(change.question)
+            return change.state == "pending" and not rejected
+
+        known = (one for one in held if one.page in wiki.by_id)
+        waiting = (replace(one, changes=tuple(change for change in one.changes if waits(one.page, change))) for one in known)
+        propose_again(wiki, waiting, over=False)
+
+
+def propose_again(wiki: Wiki, held: Iterable[Proposal], *, over: bool) -> None:
+    """Put held changes among the proposals; `over`: also in place of what is proposed for the same fields now."""
+    store = wiki.shared(ProposalStore)
+    with store.writing():
+        for proposal in held:
+            base = store.get(proposal.page) or replace(proposal, changes=())
+            changes = [change for change in proposal.changes if over or base.change(change.field) is None]
+            if changes:
+                store.put(base.with_changes(changes, proposal.seen))

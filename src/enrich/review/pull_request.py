@@ -1,87 +1,36 @@
 """Decisions from a pull request: what a nightly run held back travels on the branch, and checked boxes and comments decide about it.
 
-`enrich.held.jsonl` has one proposal a line: fields that were held back (pending), and fields that the run wrote on the branch (accepted), which a pull
-request that is closed unmerged rejects. The text of a pull request is untrusted: it is only searched for lines that this module would write for a field
-of that file, and a comment counts only if its author may write to the repository.
+The fields are those of `enrich.held.jsonl`; a pull request that is closed unmerged rejects all of them. The text of a pull request is untrusted: it is
+only searched for lines that this module would write for a field of that file, and a comment counts only if its author may write to the repository.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from enrich.errors import UserError
-from enrich.files import Folders, remove_file, write_text_atomically
+from enrich.files import Folders
 from enrich.review.decisions import Decision, decide, json_of
 from enrich.review.lines import code, inline, move_spans
-from enrich.review.lock import LockFile, parsed_rows
-from enrich.review.proposals import NEEDS_LOOK, FieldChange, Proposal, ProposalStore
+from enrich.review.lock import LockFile
+from enrich.review.proposals import NEEDS_LOOK, FieldChange, Proposal
+from enrich.review.propose import propose_again, read_held, restore_held, write_held
 from enrich.review.views import FieldView, PageView, finding_name, lines_text, value_text
 from enrich.stages.fields import current_value, same, value_hash
 from enrich.wiki.git import NoHistory, history
 from enrich.wiki.pages import parse_page, read_page
 from enrich.wiki.wiki import Wiki
 
-HELD = "enrich.held.jsonl"
 _MAY_DECIDE = {"OWNER", "MEMBER", "COLLABORATOR"}
 _COMMAND = re.compile(r"^[ \t]*/enrich[ \t]+(accept|reject)[ \t]+`?([^`\r\n]{1,500}?)`?[ \t]*$", re.MULTILINE)
 _CHECKED = re.compile(r"^[ \t]*[-*] \[[xX]\] (.*)$", re.MULTILINE)
 _VALUE = 240
-
-
-def held_file(wiki: Wiki) -> Path:
-    return wiki.config.root / HELD
-
-
-def read_held(wiki: Wiki) -> list[Proposal]:
-    """The proposals of `enrich.held.jsonl`; [] if there is no such file. Raises `UserError` that names the line of what is not a proposal."""
-    what, do = "not a proposal", "restore it from version control, or delete it"
-    return list(parsed_rows(held_file(wiki), lambda row: Proposal.load(json.loads(row)), wiki.config.folders, what=what, do=do))
-
-
-def write_held(wiki: Wiki, proposals: Iterable[Proposal]) -> None:
-    """Write the file, one line a page; without any field it is removed."""
-    merged: dict[str, Proposal] = {}
-    for proposal in proposals:
-        before = merged.get(proposal.page)
-        merged[proposal.page] = before.with_changes(proposal.changes, proposal.seen) if before else proposal
-    rows = [json.dumps(one.document(), ensure_ascii=False) + "\n" for _, one in sorted(merged.items()) if one.changes]
-    if rows:
-        write_text_atomically(held_file(wiki), "".join(rows), within=wiki.config.folders)
-    else:
-        remove_file(held_file(wiki), wiki.config.folders)
-
-
-def restore_held(wiki: Wiki) -> None:
-    """Propose again what an earlier run held back, where nothing newer is proposed and the field was not rejected since."""
-    if held := read_held(wiki):
-        lock = wiki.shared(LockFile).read()
-
-        def waits(page: str, change: FieldChange) -> bool:
-            entry = lock.entry(page, change.stage, None)
-            rejected = entry is not None and change.field in entry.rejected and not entry.question.reasons(change.question)
-            return change.state == "pending" and not rejected
-
-        known = (one for one in held if one.page in wiki.by_id)
-        waiting = (replace(one, changes=tuple(change for change in one.changes if waits(one.page, change))) for one in known)
-        _propose_again(wiki, waiting, over=False)
-
-
-def _propose_again(wiki: Wiki, held: Iterable[Proposal], *, over: bool) -> None:
-    """Put held changes among the proposals; `over`: also in place of what is proposed for the same fields now."""
-    store = wiki.shared(ProposalStore)
-    with store.writing():
-        for proposal in held:
-            base = store.get(proposal.page) or replace(proposal, changes=())
-            changes = [change for change in proposal.changes if over or base.change(change.field) is None]
-            if changes:
-                store.put(base.with_changes(changes, proposal.seen))
 
 
 def applied_since(wiki: Wiki, revision: str) -> list[Proposal]:
@@ -187,7 +136,7 @@ def take_event(wiki: Wiki, event: Mapping[str, Any], *, when: str) -> tuple[list
     refused: list[tuple[str, str]] = []
     if closed:
         undecided = (tuple(replace(change, state="pending", decided={}) for change in one.changes) for one in held)
-        _propose_again(wiki, (replace(one, changes=changes) for one, changes in zip(held, undecided, strict=True)), over=True)
+        propose_again(wiki, (replace(one, changes=changes) for one, changes in zip(held, undecided, strict=True)), over=True)
     else:
         restore_held(wiki)
         waiting = {place: change for place, change in every.items() if change.state == "pending"}

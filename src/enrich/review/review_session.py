@@ -121,10 +121,6 @@ class ReviewSession:
         again = "; f shows all again" if self.flagged_only else ""
         self.message = f"{counted(len(flagged), 'field')} with a flag, {len(left)} open{again}."
 
-    def refresh(self) -> None:
-        """Read the page and its proposal again."""
-        self._reload(self.page_at)
-
     # Decisions
 
     def blocked(self) -> str:
@@ -142,7 +138,7 @@ class ReviewSession:
         if blocked:
             self.message = blocked
         else:
-            self._record([self._step(decided(self.change, decision, by=self.by, when=self.now()))])
+            self.record([self._step(decided(self.change, decision, by=self.by, when=self.now()))])
 
     def take_over(self) -> None:
         """Accept the proposed value over one that was changed on the page after the question was asked."""
@@ -154,7 +150,7 @@ class ReviewSession:
             self.message = "The value on the page changed again just now: look, then o takes the proposed one."
         else:
             after = taken_over(self.change, page, self.wiki.shared(LockFile).read(), by=self.by, when=self.now())
-            self._record([self._step(after)])
+            self.record([self._step(after)])
 
     def edit(self, form: Mapping[str, Any]) -> bool:
         """Take a person's own value. Returns whether it is stored (or changes nothing). Raises `AnswerError` if it is not a value of the field."""
@@ -162,13 +158,13 @@ class ReviewSession:
         if after == self.change:
             self.message = "Nothing was changed."
             return True
-        return self._record([self._step(after)])
+        return self.record([self._step(after)])
 
     def choose(self, given: Mapping[str, Decision]) -> None:
         """Decide on single insights by their ids. Raises `AnswerError` if the choice is not valid."""
         if "accept" in given.values():
             self._writable_page()
-        self._record([self._step(with_items(self.change, given, by=self.by, when=self.now()))])
+        self.record([self._step(with_items(self.change, given, by=self.by, when=self.now()))])
 
     def _writable_page(self) -> Page:
         """The page of the field under the cursor. Raises `AnswerError` if the field cannot be accepted now."""
@@ -185,11 +181,11 @@ class ReviewSession:
             self.message = f"Reasons belong to a rejection: n first, then {', '.join(f'{at} {why}' for at, why in enumerate(REASONS, 1))}."
             return
         after = replace(change, decided={**change.decided, "reason": REASONS[number - 1]})
-        self._record([Step(last.page if last else self.proposal.page, change, after)])
+        self.record([Step(last.page if last else self.proposal.page, change, after)])
 
     def note(self, text: str) -> None:
         """Keep a note on the field under the cursor ("": none)."""
-        self._record([self._step(noted(self.change, text, by=self.by, when=self.now()))])
+        self.record([self._step(noted(self.change, text, by=self.by, when=self.now()))])
 
     def bulk(self, decision: Decision, *, page_only: bool) -> Bulk:
         """The decision on all open fields from the cursor to the end of the page, or of the last page. Nothing is decided yet.
@@ -199,7 +195,7 @@ class ReviewSession:
         steps: list[Step] = []
         left: Counter[str] = Counter()
         for at in [self.page_at] if page_only else range(self.page_at, len(self.proposals)):
-            self._reload(at)
+            self.refresh(at)
             proposal = self.proposals[at]
             page = page_of(self.wiki, proposal.page)
             for change in proposal.changes[self.field_at if at == self.page_at else 0 :]:
@@ -212,34 +208,32 @@ class ReviewSession:
                     steps.append(Step(proposal.page, change, decided(change, decision, by=self.by, when=self.now())))
         return Bulk(decision, tuple(steps), dict(left))
 
-    def commit(self, bulk: Bulk) -> None:
-        self._record(bulk.steps)
-
     def undo(self) -> None:
         """Undo the last decision of this session; if there is none, the one on the field under the cursor."""
         if self._done:
-            self._record([Step(step.page, step.after, step.before) for step in reversed(self._done.pop())], undoing=True)
+            self.record([Step(step.page, step.after, step.before) for step in reversed(self._done.pop())], undoing=True)
         elif self.change.decided or self.change.edited or self.change.state != "pending":
-            self._record([self._step(undecided(self.change))], undoing=True)
+            self.record([self._step(undecided(self.change))], undoing=True)
         else:
             self.message = "Nothing to undo."
 
     def _step(self, after: FieldChange) -> Step:
         return Step(self.proposal.page, self.change, after)
 
-    def _record(self, steps: Sequence[Step], *, undoing: bool = False) -> bool:
+    def record(self, steps: Sequence[Step], *, undoing: bool = False) -> bool:
         """Store the steps, say what happened, move the cursor. Returns whether all were stored."""
         stored, lost = record(self.wiki, steps)
-        pages = {step.page for step in steps}
-        for at, proposal in enumerate(self.proposals):
-            if proposal.page in pages:
-                self._reload(at)
+        places = {proposal.page: at for at, proposal in enumerate(self.proposals)}
+        for page in {step.page for step in steps}:
+            self.refresh(places[page])
         if stored and not undoing:
             self._done.append(stored)
         messages = [*map(self._lost_message, lost[:1]), *([_done_message(stored, undoing)] if stored else [])]
         self.message = " ".join(messages)
         if stored and undoing:
-            self._go_to(stored[-1])
+            self.page_at, self._shown = places[stored[-1].page], None
+            names = [change.field for change in self.proposal.changes]
+            self.field_at = names.index(name) if (name := stored[-1].after.field) in names else 0
         elif stored and not lost:
             self._go_on()
         return not lost
@@ -251,12 +245,6 @@ class ReviewSession:
         if now is None:
             return f"Not stored ({MEANWHILE}): {name} of {step.page} is no longer proposed."
         return f"Not stored ({MEANWHILE}): {name} is {now.status} by {now.decided.get('by') or 'a run'}; look again."
-
-    def _go_to(self, step: Step) -> None:
-        for at, proposal in enumerate(self.proposals):
-            if proposal.page == step.page:
-                self.page_at, self._shown = at, None
-                self.field_at = next((number for number, change in enumerate(proposal.changes) if change.field == step.after.field), 0)
 
     def _go_on(self) -> None:
         """Go to the next open field: on this page, then on later pages, then on earlier ones."""
@@ -287,8 +275,9 @@ class ReviewSession:
         if moved:
             self.refresh()
 
-    def _reload(self, at: int) -> None:
-        """Read a proposal again. One that is gone (applied by another process) stays on the screen: deciding on it says so."""
+    def refresh(self, at: int | None = None) -> None:
+        """Read a proposal again, by default with its page the one that is shown. One that is gone stays on the screen: deciding on it says so."""
+        at = self.page_at if at is None else at
         stored = self.wiki.shared(ProposalStore).get(self.proposals[at].page)
         if stored is not None:
             self.proposals[at] = stored

@@ -216,7 +216,7 @@ class ReviewApp(App[None]):
         if bulk is None:
             self.session.message = "Nothing was decided."
         elif bulk.steps:
-            self.session.commit(bulk)
+            self.session.record(bulk.steps)
         else:
             self.session.message = f"Nothing to {bulk.words}."
         self.draw()

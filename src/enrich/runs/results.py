@@ -407,7 +407,7 @@ def pull_request_body(wiki: Wiki, result: RunResult) -> str:
     Writes `enrich.held.jsonl` beside it, the fields that the lines of the pull request name.
     """
     from enrich.review.lines import LIMIT, comment_body
-    from enrich.review.pull_request import write_held
+    from enrich.review.propose import write_held
     from enrich.review.views import page_views
 
     cost = "" if result.spent.cost_usd is None else f", {usd(result.spent.cost_usd)}"
@@ -432,7 +432,8 @@ def pull_request_body(wiki: Wiki, result: RunResult) -> str:
 
 def _held_section(wiki: Wiki, views: Sequence[PageView], body_lines: Mapping[str, int]) -> str:
     from enrich.review.lines import comment_body
-    from enrich.review.pull_request import HELD, held_lines
+    from enrich.review.propose import HELD
+    from enrich.review.pull_request import held_lines
 
     lines = [line.rstrip("\n") for line in held_lines(wiki, views, body_lines)]
     text = _fitting(lines, _BOXES_ROOM, f"the fields are in `{HELD}`")

@@ -15,8 +15,7 @@ from enrich.files import locked, remove_leftovers
 from enrich.review.applying import appliable, apply, page_of, recover
 from enrich.review.lock import Lock, LockFile
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
-from enrich.review.propose import Renewal, propose, renew
-from enrich.review.pull_request import restore_held
+from enrich.review.propose import Renewal, propose, renew, restore_held
 from enrich.runs.ask import PageResult
 from enrich.runs.plan import BROKEN, Plan, held_fields, make_plan
 from enrich.runs.pool import Due, Progress, Silent, ask_pages, terminated_as_interrupted
