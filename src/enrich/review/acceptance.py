@@ -7,21 +7,17 @@ decision (`run --apply`, `apply --all`) are counted apart.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from enrich.review.lock import LockFile, Question, Verdict
-from enrich.review.proposals import FieldChange, Proposal
-from enrich.stages.fields import INSIGHTS, number_of
-from enrich.stages.judges import statement
+from enrich.review.proposals import Proposal
+from enrich.stages.fields import INSIGHTS
 from enrich.wiki.wiki import Wiki
 
 _Z = 1.96  # of a 95 % interval
-_MOST_POINTS = 10.0
 
 
 @dataclass(slots=True)
@@ -57,35 +53,6 @@ class Decided:
         return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def verdicts(change: FieldChange) -> dict[str, Verdict]:
-    """What a person decided on a change and on single insights of it, by field (`insights.<id>` for one of them)."""
-    version = change.prompt_version
-    given = {f"{INSIGHTS}.{item}": decided for item, decided in change.rejected_items.items()}
-    if change.state == "rejected" and change.decided.get("by"):
-        given[change.field] = change.decided
-    found = {name: Verdict("reject", version, reason=decided.get("reason", "")) for name, decided in given.items()}
-    if change.state == "accepted" and change.decided.get("by"):
-        edited = change.edited is not None
-        found[change.field] = (
-            Verdict("edit", version, distance(change.proposed.new, change.result)) if edited else Verdict("accept", version)
-        )
-    return found
-
-
-def distance(proposed: Any, written: Any) -> float:
-    """How much a person changed: points of a rating, else the share of words (0 to 1) that are not in both texts in the same order."""
-    old, new = number_of(proposed), number_of(written)
-    if old is not None and new is not None:
-        return round(min(abs(old - new), _MOST_POINTS), 2)
-    before, after = (_words(value) for value in (proposed, written))
-    return round(1 - difflib.SequenceMatcher(None, before, after, autojunk=False).ratio(), 3)
-
-
-def _words(value: Any) -> list[str]:
-    texts = [statement(item)[0] if isinstance(item, Mapping) else str(item) for item in (value if isinstance(value, list) else [value])]
-    return " ".join(texts).split()
-
-
 def decided_rows(wiki: Wiki, proposals: Iterable[Proposal]) -> list[Decided]:
     """What was decided by field, model and prompt: in the lock (applied or rejected), and in the proposals (accepted, not applied yet)."""
     found: dict[tuple[str, str, str], Decided] = {}
@@ -94,7 +61,7 @@ def decided_rows(wiki: Wiki, proposals: Iterable[Proposal]) -> list[Decided]:
         listed += [(name, entry.question_of(name), entry.decided.get(name)) for name in entry.written]
         listed += [(name, entry.question, entry.decided.get(name) or Verdict("reject")) for name in entry.rejected]
     accepted = [change for proposal in proposals for change in proposal.changes if change.state == "accepted"]
-    listed += [(name, change.question, verdict) for change in accepted for name, verdict in verdicts(change).items()]
+    listed += [(name, change.question, verdict) for change in accepted for name, verdict in change.verdicts.items()]
     # The lock has only the prompt's hash for values without a verdict.
     versions = {question.prompt: f"v{verdict.version}" for _, question, verdict in listed if verdict is not None and verdict.version}
     for name, question, verdict in listed:

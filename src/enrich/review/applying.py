@@ -15,7 +15,6 @@ from typing import Any
 from enrich.errors import UserError
 from enrich.files import PageMoved, digest_of, replace_file, replace_own_file
 from enrich.metrics.quality import content_type, grading_counts, quality_from_ratings
-from enrich.review.acceptance import verdicts
 from enrich.review.lock import PERSONS, Key, Lock, LockEntry, LockFile, lock_entry, owner
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, STALE, FieldChange, Proposal, ProposalStore, changed_lines
 from enrich.review.support import SUPPORTED, EvidenceFile, support_of
@@ -238,7 +237,7 @@ def edited(wiki: Wiki, page: Page, lock: Lock, changes: Sequence[FieldChange]) -
         written = {name: value_hash(page.file.fields.landed(name, values[name])) for name in names}
         # Rejected insights do not come back with the same answer.
         rejected = [f"{INSIGHTS}.{item}" for change in of_stage for item in change.rejected_items]
-        decided = {name: verdict for change in of_stage for name, verdict in verdicts(change).items()}
+        decided = {name: verdict for change in of_stage for name, verdict in change.verdicts.items()}
         question = of_stage[-1].question
         entries.append(lock_entry(page.id, stage, question, before, written=written, rejected=rejected, decided=decided, date=wiki.today))
     fields = page.file.fields

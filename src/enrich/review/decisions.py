@@ -30,7 +30,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from enrich.errors import AnswerError, UserError, invalid_data
 from enrich.files import DATA_BYTES, Folders, read_bytes
 from enrich.grounding import PageIndex
-from enrich.review.acceptance import verdicts
 from enrich.review.applying import FIELD_MOVED, MEANWHILE, Applied, appliable, apply, out_of_reach, page_of
 from enrich.review.lock import ADOPTED, PERSONS, REJECTED, Key, Lock, LockEntry, LockFile, Question, lock_entry, owner
 from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, Edit, FieldChange, Proposal, ProposalStore, State, blocking_flag, insight_items
@@ -151,7 +150,7 @@ def _rejections(wiki: Wiki, lock_file: LockFile, steps: Iterable[Step]) -> dict[
         if change.state == "rejected":
             # The entry may come under this question: fields of ours then keep their own in `older`.
             when = change.decided.get("when", "")[:10]
-            entries[key] = lock_entry(*key, change.question, entry, rejected=[change.field], decided=verdicts(change), date=when)
+            entries[key] = lock_entry(*key, change.question, entry, rejected=[change.field], decided=change.verdicts, date=when)
         elif entry is not None and change.field in entry.rejected:
             entries[key] = _without_rejection(entry, change.field)
     return entries

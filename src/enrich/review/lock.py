@@ -97,7 +97,7 @@ IF_ANY = Field(exclude_if=not_)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a person decided on a proposed value from a prompt of this version: `distance` of an edit (`acceptance`), `reason` of a rejection."""
+    """What a person decided on a proposed value from a prompt of this version: `distance` of an edit (`proposals`), `reason` of a rejection."""
 
     decision: Literal["accept", "edit", "reject"]
     version: Annotated[str, IF_ANY] = ""

@@ -30,8 +30,8 @@ from enrich.errors import UserError
 from enrich.files import DATA_BYTES, locked, names_in, read_bytes, remove_file, write_text_atomically
 from enrich.grounding import Finding
 from enrich.grounding.likeness import same_insights
-from enrich.review.lock import IF_ANY, Question
-from enrich.stages.fields import INSIGHTS, Evidence, canonical, same, value_hash
+from enrich.review.lock import IF_ANY, Question, Verdict
+from enrich.stages.fields import INSIGHTS, Evidence, canonical, number_of, same, value_hash
 from enrich.stages.judges import statement
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
@@ -43,6 +43,7 @@ OVER_HUMAN = "over-human"
 LEAP = "leap"
 STALE = "stale"
 _SCHEMA = 1
+_MOST_POINTS = 10.0  # of a verdict's distance
 # File systems take 255 bytes a name; the rest is for the suffix, the hash and temporary names.
 _MAX_NAME = 180
 
@@ -145,6 +146,19 @@ class FieldChange:
         return value_hash([self.state, dict(self.decided), {item: dict(given) for item, given in self.items.items()}])[:12]
 
     @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """What a person decided on the change and on single insights of it, by field (`insights.<id>` for one of them)."""
+        version = self.prompt_version
+        given = {f"{INSIGHTS}.{item}": decided for item, decided in self.rejected_items.items()}
+        if self.state == "rejected" and self.decided.get("by"):
+            given[self.field] = self.decided
+        found = {name: Verdict("reject", version, reason=decided.get("reason", "")) for name, decided in given.items()}
+        if self.state == "accepted" and self.decided.get("by"):
+            edited = Verdict("edit", version, distance(self.proposed.new, self.result)) if self.edited else None
+            found[self.field] = edited or Verdict("accept", version)
+        return found
+
+    @property
     def proposed(self) -> Proposed:
         """What was proposed, before a person edited it."""
         return self.edited.proposed if self.edited else Proposed(*(getattr(self, name) for name in Proposed.__slots__))
@@ -153,6 +167,17 @@ class FieldChange:
     def unedited(self) -> FieldChange:
         """The change without a person's edit."""
         return replace(self, edited=None, **{name: getattr(self.proposed, name) for name in Proposed.__slots__})
+
+
+def distance(proposed: Any, written: Any) -> float:
+    """How much a person changed: points of a rating, else the share of words (0 to 1) that are not in both texts in the same order."""
+    old, new = number_of(proposed), number_of(written)
+    if old is not None and new is not None:
+        return round(min(abs(old - new), _MOST_POINTS), 2)
+    values = (value if isinstance(value, list) else [value] for value in (proposed, written))
+    texts = (" ".join(statement(item)[0] if isinstance(item, Mapping) else str(item) for item in value) for value in values)
+    before, after = (text.split() for text in texts)
+    return round(1 - difflib.SequenceMatcher(None, before, after, autojunk=False).ratio(), 3)
 
 
 # Two insights with at least this share of common words are one insight that changed, not one removed and one added.

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import TypeAdapter
 
 from enrich.files import LOCK_BYTES, write_text_atomically
-from enrich.grounding import PageIndex
+from enrich.grounding import Finding, PageIndex
 from enrich.grounding.quotes import normalise, normalise_quote
 from enrich.review.lock import IF_ANY, LockEntry, json_row, parsed_rows
 from enrich.stages.fields import INSIGHTS, SUMMARY, Evidence, current_value, is_missing, value_hash
@@ -55,14 +55,6 @@ class Support:
     value: str
     quotes: tuple[tuple[Basis, ...], ...]
     known: Annotated[tuple[str, ...], IF_ANY] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """Support that is gone. `where` is the part of the value (`llmSummary`, `insights[2]`); `message` says what changed, on one line."""
-
-    where: str
-    message: str
 
 
 _SUPPORT = TypeAdapter(Support)
@@ -138,7 +130,7 @@ def _digest(sentence: str) -> str:
     return hashlib.sha256(normalise(sentence).casefold().encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def losses(page: Page, field: str, support: Support | None) -> list[Loss]:
+def losses(page: Page, field: str, support: Support | None) -> list[Finding]:
     """What of the support of the page's value is gone: quotes, the sentences around them, and the numbers and names of the value.
 
     Without `support` of this very value (it was adopted, or written by an earlier version) only its own quotes, numbers and names are compared.
@@ -147,17 +139,17 @@ def losses(page: Page, field: str, support: Support | None) -> list[Loss]:
     if support is not None and support.value != value_hash(value):
         support = None
     index = PageIndex.of(page)
-    found: list[Loss] = []
+    found: list[Finding] = []
     for at, (where, text, own) in enumerate(_parts(field, value)):
         bases = support.quotes[at] if support is not None and at < len(support.quotes) else tuple(Basis("", quote) for quote in own)
         left_over = iter(own)  # a basis without a quote is one of the value's own, in their order
         quotes = [basis.quote or next(left_over, "") for basis in bases]
         gone = [_gone(quote, basis, index) for quote, basis in zip(quotes, bases, strict=True)]
-        found += [Loss(where, message) for message in gone if message]
+        found += [Finding("evidence", "hard", message, where) for message in gone if message]
         left = [quote for quote, message in zip(quotes, gone, strict=True) if not message or index.find_quote(quote)]
         if left or not quotes:
             known = support.known if support is not None else ()
-            found += [Loss(where, message) for key, message in _hard(text, left, index).items() if key not in known]
+            found += [Finding("evidence", "hard", message, where) for key, message in _hard(text, left, index).items() if key not in known]
     return found
 
 
@@ -212,7 +204,7 @@ class EvidenceFile:
         write_text_atomically(self.path, "".join(rows), within=self._within)
 
 
-def page_losses(wiki: Wiki, page: Page, stage: str, entry: LockEntry | None) -> list[Loss]:
+def page_losses(wiki: Wiki, page: Page, stage: str, entry: LockEntry | None) -> list[Finding]:
     """The losses of a stage's value that `enrich` wrote, if the page's text changed since; [] for other stages and values."""
     field = SUPPORTED.get(stage)
     value = current_value(page.data, field) if field else None
