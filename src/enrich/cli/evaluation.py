@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from rich.text import Text
-from typer import Context, Option, Typer
+from typer import Option, Typer
 
-from enrich.cli.session import TO_REPORT, Backend, BaseUrl, Budget, Output, Pages, Session, Stages, console, progress_of_run
+from enrich.cli.session import TO_REPORT, Backend, BaseUrl, Budget, Output, Pages, Stages, console, progress_of_run, session
 from enrich.config import STAGES
 from enrich.errors import UserError
 from enrich.evaluation.answers import Sources, write_answers
@@ -35,7 +35,6 @@ app = Typer(rich_markup_mode=None)
 
 @app.command("eval")
 def evaluate(
-    ctx: Context,
     pages: Pages = None,
     golden: Annotated[
         str | None, Option("--golden", metavar="SOURCE", help="What to measure against: a file, or frontmatter (default).")
@@ -66,13 +65,12 @@ def evaluate(
     exit_code: Annotated[bool, Option("--exit-code", help="Exit with 10 also if drift is found.")] = False,
 ) -> int:
     """Measure answers against golden data and the offline baseline; --against reports drift."""
-    session: Session = ctx.obj
     wiki = session.open_wiki(llm__backend=backend, llm__model=model, llm__base_url=base_url, run__budget_usd=budget)
     config = wiki.config
     floors = read_floors(config.eval.floors, floor or (), where=f"{config.root / 'enrich.toml'}, [eval.floors]")
     names = [one.name for one in load_stages(config, stage or ()) if one.name in STAGES]
     files = wiki.select(pages or ())
-    collecting = _Collecting(session, ask, limit)
+    collecting = _Collecting(ask, limit)
     sources = Sources(wiki, files, names, collecting, calibrating=calibrate)
     if calibrate and (answers != "model" or sources.is_offline(answers) or "ratings" not in names):
         raise UserError("--calibrate is about the configured model's ratings", do="leave --answers out, and set a backend", exit_code=2)
@@ -101,7 +99,7 @@ def evaluate(
         for line in fit_lines(fits):
             session.note(line)
         session.note(f"wrote {config.calibration}")
-    _show(session, evaluation, format, output)
+    _show(evaluation, format, output)
     return collecting.exit or (TO_REPORT if evaluation.missed or (exit_code and evaluation.drifted) else 0)
 
 
@@ -109,27 +107,26 @@ def evaluate(
 class _Collecting:
     """Collects a model's answers and reports what could not be answered; `exit` is the exit code that follows from it."""
 
-    session: Session
     ask: bool
     limit: int | None
     exit: int = 0
 
     def __call__(self, wiki: Wiki, files: Sequence[PageFile], stages: Sequence[Stage]) -> Mapping[str, Sequence[FieldAnswer]]:
-        with progress_of_run(self.session) as progress:
+        with progress_of_run() as progress:
             found = collect(wiki, files, stages, ask=self.ask, limit=self.limit, progress=progress)
         result = found.result
         for failure in result.failed[:10]:
-            self.session.warn(f"{failure.page}: {failure.stage}: {failure.cause}: {failure.detail}")
+            session.warn(f"{failure.page}: {failure.stage}: {failure.cause}: {failure.detail}")
         if result.stopped:
-            self.session.warn(f"stopped: {result.stopped}" + (f"; {result.do}" if result.do else ""))
+            session.warn(f"stopped: {result.stopped}" + (f"; {result.do}" if result.do else ""))
         elif found.missing:
             hint = "" if self.ask else "; --ask sends them"
-            self.session.warn(f"no answer to {counted(len(found.missing), 'question')} about golden pages{hint}")
+            session.warn(f"no answer to {counted(len(found.missing), 'question')} about golden pages{hint}")
         self.exit = self.exit or result.exit or (3 if result.failed else 0)
         return found.fields
 
 
-def _show(session: Session, evaluation: Evaluation, format: str, output: Path | None) -> None:  # noqa: A002
+def _show(evaluation: Evaluation, format: str, output: Path | None) -> None:  # noqa: A002
     lines = list(text_lines(evaluation, verbose=session.verbose))
     document = json_text(to_json(evaluation), indent=1) + "\n"
     if output is None and not session.json and format == "text" and sys.stdout.isatty():

@@ -80,7 +80,6 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _global(
-    ctx: typer.Context,
     wiki: Annotated[
         Path | None, typer.Option("--wiki", help="The wiki's folder (default: the nearest parent folder with an enrich.toml).")
     ] = None,
@@ -92,13 +91,13 @@ def _global(
     ] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
 ) -> None:
-    from enrich.cli.session import Session  # with pydantic and the wiki behind it: not for `enrich --help`
+    from enrich.cli.session import session  # with pydantic and the wiki behind it: not for `enrich --help`
     from enrich.config import TRUST_CODE
 
     del version
     if trust_code:
         os.environ[TRUST_CODE] = "1"
-    ctx.obj = Session(wiki=wiki, json=as_json, quiet=quiet, verbose=verbose)
+    session.begin(wiki=wiki, json=as_json, quiet=quiet, verbose=verbose)
 
 
 def in_front(arguments: list[str]) -> list[str]:

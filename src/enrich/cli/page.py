@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from typer import Argument, Context, Option, Typer
+from typer import Argument, Option, Typer
 
 from enrich.cli.runs import Refresh, print_failed, print_stopped, run_with_progress
-from enrich.cli.session import Backend, BaseUrl, Model, Now, Output, Session, Stages, clock, console, text_width
+from enrich.cli.session import Backend, BaseUrl, Model, Now, Output, Stages, clock, console, session, text_width
 from enrich.errors import UserError
 from enrich.records.card import Card, page_card, rating_margins
 from enrich.records.card_rendering import card_html, card_text, print_card
@@ -31,7 +31,6 @@ app = Typer(rich_markup_mode=None)
 
 @app.command()
 def page(
-    ctx: Context,
     page: Annotated[str, Argument(metavar="PAGE", help="A page id or a path inside the content folder.")],
     stage: Stages = None,
     refresh: Refresh = False,
@@ -43,22 +42,21 @@ def page(
     base_url: BaseUrl = None,
 ) -> int:
     """One page on demand: what is proposed, why, on which evidence, and where it differs."""
-    session: Session = ctx.obj
     wiki = session.open_wiki(llm__backend=backend, llm__model=model, llm__base_url=base_url)
     file = _one_page(wiki, page)
     refresh = refresh or no_cache
     options = RunOptions(pages=(file.id,), stages=tuple(stage or ()), apply=apply, refresh=refresh, read_cache=not no_cache, alone=False)
-    result = run_with_progress(session, wiki, options)
+    result = run_with_progress(wiki, options)
     if session.json:
         session.document(result.document())
     else:
-        _print_page(session, wiki, file, result, card=card)
+        _print_page(wiki, file, result, card=card)
     return result.exit
 
 
-def _print_page(session: Session, wiki: Wiki, file: PageFile, result: RunResult, *, card: bool) -> None:
+def _print_page(wiki: Wiki, file: PageFile, result: RunResult, *, card: bool) -> None:
     """What is proposed, word by word with evidence, reasons and line numbers; then, if wanted, the page's status card."""
-    print_failed(session, result)
+    print_failed(result)
     views = page_views(wiki, [*result.changes, *pending(wiki, [file.id])])
     print(*word_texts(views, coloured=sys.stdout.isatty(), width=text_width()), sep="", end="")
     if card:
@@ -73,12 +71,11 @@ def _print_page(session: Session, wiki: Wiki, file: PageFile, result: RunResult,
             session.say(f"{file.id}: nothing is due and nothing is proposed ({reason})")
         else:
             session.say(f"{file.id}: nothing is due and nothing is proposed (--refresh asks anyway)")
-    print_stopped(session, result)
+    print_stopped(result)
 
 
 @app.command()
 def show(
-    ctx: Context,
     page: Annotated[str, Argument(metavar="PAGE", help="A page id, or a path.")],
     format: Annotated[  # noqa: A002 - the option's name
         Literal["text", "json", "html"], Option("--format", help="text for a terminal, json for scripts, html for a browser.")
@@ -87,7 +84,6 @@ def show(
     now: Now = None,
 ) -> None:
     """Show the Page Status card: state, summary, insights and issues of a page, and its record."""
-    session: Session = ctx.obj
     wiki = session.open_wiki()
     card, notices = _card(wiki, _one_page(wiki, page), clock(now) or datetime.now(UTC))
     if session.verbose:

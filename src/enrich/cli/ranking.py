@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from typer import Context, Option, Typer
+from typer import Option, Typer
 
 from enrich.cli.runs import cost_line, print_failed, print_stopped
-from enrich.cli.session import LISTED, Backend, BaseUrl, Budget, Model, Pages, Session, print_table, progress_of_run
+from enrich.cli.session import LISTED, Backend, BaseUrl, Budget, Model, Pages, print_table, progress_of_run, session
 from enrich.runs.ranking import RankOptions, RankResult
 from enrich.runs.ranking import rank as rank_list
 from enrich.text import counted, number_text, usd
@@ -17,7 +17,6 @@ app = Typer(rich_markup_mode=None)
 
 @app.command()
 def rank(
-    ctx: Context,
     pages: Pages = None,
     list_name: Annotated[
         str, Option("--list", metavar="LIST", help="reader (readerImportance) or research (researchImportance).")
@@ -32,19 +31,18 @@ def rank(
     base_url: BaseUrl = None,
 ) -> int:
     """Show a ranked list, how sure it is and what asking costs; insert new pages (PAGE: move these) or rank all by comparing pairs."""
-    session: Session = ctx.obj
     wiki = session.open_wiki(warn=True, llm__backend=backend, llm__model=model, llm__base_url=base_url, run__budget_usd=budget)
     options = RankOptions(list_name, tuple(pages or ()), everything=everything, ask=ask, propose=propose, calls=calls)
-    with progress_of_run(session) as progress:
+    with progress_of_run() as progress:
         result = rank_list(wiki, options, progress)
     if session.json:
         session.document(result.document())
     else:
-        _print(session, result)
+        _print(result)
     return result.run.exit
 
 
-def _print(session: Session, result: RankResult) -> None:
+def _print(result: RankResult) -> None:
     scores = result.scores()
     shown = result.order if session.verbose else result.order[:LISTED]
     if shown and not session.quiet:
@@ -62,10 +60,10 @@ def _print(session: Session, result: RankResult) -> None:
     run = result.run
     if result.estimate.host and not run.run:
         session.say(f"{cost_line(result.estimate)}; --ask sends them")
-    print_failed(session, run)
+    print_failed(run)
     if run.run:
         spent = f"{counted(run.asked, 'comparison')} asked in {counted(run.spent.requests, 'request')}, {usd(run.spent.cost_usd)}"
         session.say(f"{spent}; {counted(len(run.proposed), 'score')} proposed; {run.seconds:.1f} s")
     if result.written:
         session.say(f"wrote {result.written}")
-    print_stopped(session, run)
+    print_stopped(run)

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from typer import Argument, Context, Option, Typer
+from typer import Argument, Option, Typer
 
-from enrich.cli.session import LISTED, TO_REPORT, Output, Pages, Session, Stages, by_page, compact, first_few, text_width
+from enrich.cli.session import LISTED, TO_REPORT, Output, Pages, Stages, by_page, compact, first_few, session, text_width
 from enrich.errors import UserError
 from enrich.review.applying import Applied, recover
 from enrich.review.browser import HOST, ReviewServer, review_html, wiki_id
@@ -65,7 +65,6 @@ app = Typer(rich_markup_mode=None)
 
 @app.command()
 def diff(
-    ctx: Context,
     pages: Pages = None,
     form: Annotated[
         Literal["text", "word", "markdown", "json", "html"] | None,
@@ -83,7 +82,6 @@ def diff(
     ] = None,
 ) -> int:
     """Show the proposed changes."""
-    session: Session = ctx.obj
     coloured = output is None and sys.stdout.isatty()
     form = "json" if session.json else form or ("word" if coloured else "text")
     if form == "html" and coloured:
@@ -114,27 +112,26 @@ def diff(
     else:
         texts = diff_texts(views())
     session.write(texts, output, lambda: counted(counts["pages"], "page"), coloured=form in ("text", "word"))
-    _warn_of_damaged(session, wiki)
+    _warn_of_damaged(wiki)
     if not counts["pages"] and form in ("text", "word"):
         session.note("no changes are proposed")
     return TO_REPORT if exit_code and (counts["pending changes"] or counts["accepted changes"]) else 0
 
 
-def _proposals(session: Session, wiki: Wiki, names: Sequence[str] | None) -> list[Proposal]:
+def _proposals(wiki: Wiki, names: Sequence[str] | None) -> list[Proposal]:
     """The proposals of the named pages (all if none is named); damaged files are reported."""
     found = list(pending(wiki, names or ()))
-    _warn_of_damaged(session, wiki)
+    _warn_of_damaged(wiki)
     return found
 
 
-def _warn_of_damaged(session: Session, wiki: Wiki) -> None:
+def _warn_of_damaged(wiki: Wiki) -> None:
     for error in wiki.shared(ProposalStore).damaged:
         session.warn(error.line)
 
 
 @app.command()
 def review(
-    ctx: Context,
     pages: Pages = None,
     source: Annotated[Path | None, Option("--from", metavar="FILE", help="Read decisions from FILE (JSON) instead of asking.")] = None,
     serve: Annotated[bool, Option("--serve", help="Review in a browser on this machine; decisions are stored as they are made.")] = False,
@@ -149,12 +146,11 @@ def review(
     mine: Annotated[str | None, Option("--assigned", metavar="NAME", help="Only pages that are assigned to NAME.")] = None,
 ) -> int:
     """Decide field by field in the terminal. Every decision is stored at once, so you can stop and continue at any time."""
-    session: Session = ctx.obj
     if serve and source is not None:
         raise UserError("--serve and --from are two ways to decide", do="use one of them", exit_code=2)
     wiki = session.open_wiki()
     if assign:
-        _assign(session, wiki, assign)
+        _assign(wiki, assign)
         return 0
     if mine is not None:
         pages = [proposal.page for proposal in pending(wiki, pages or ()) if proposal.assigned == mine]
@@ -162,27 +158,27 @@ def review(
             session.say(f"nothing is assigned to {mine}")
             return 0
     if from_pr is not None:
-        return _from_pull_request(session, wiki, from_pr)
+        return _from_pull_request(wiki, from_pr)
     if serve:
-        return _serve(session, wiki, pages or (), port)
-    return _review_in_terminal(session, wiki, pages) if source is None else _import_decisions(session, wiki, pages, source)
+        return _serve(wiki, pages or (), port)
+    return _review_in_terminal(wiki, pages) if source is None else _import_decisions(wiki, pages, source)
 
 
-def _from_pull_request(session: Session, wiki: Wiki, file: Path) -> int:
+def _from_pull_request(wiki: Wiki, file: Path) -> int:
     decided, refused = take_event(wiki, read_event(file, wiki.config.folders_of(file)), when=now_iso())
-    _print_taken(session, decided, [{"what": what, "cause": why} for what, why in refused], " from the pull request")
+    _print_taken(decided, [{"what": what, "cause": why} for what, why in refused], " from the pull request")
     return 0
 
 
-def _import_decisions(session: Session, wiki: Wiki, pages: Sequence[str] | None, source: Path) -> int:
+def _import_decisions(wiki: Wiki, pages: Sequence[str] | None, source: Path) -> int:
     entries = read_decisions(source, wiki.config.folders_of(source)).decisions
     wanted = {file.id for file in wiki.select(pages)} if pages else None
     taken, refused = take(wiki, (one for one in entries if wanted is None or one.page in wanted), by=_who(), when=now_iso())
-    _print_taken(session, taken, _rows(refused, "cause"))
+    _print_taken(taken, _rows(refused, "cause"))
     return 3 if refused or wiki.shared(ProposalStore).damaged else 0
 
 
-def _print_taken(session: Session, taken: Sequence[tuple[str, str, str]], refused: Sequence[dict[str, str]], source: str = "") -> None:
+def _print_taken(taken: Sequence[tuple[str, str, str]], refused: Sequence[dict[str, str]], source: str = "") -> None:
     """The decisions that were recorded, and those that were refused, with the cause last in each."""
     for one in () if session.json else refused:
         session.warn(" ".join(f"{':'.join([*one.values()][:-1])}: {one['cause']}".split()))
@@ -190,7 +186,7 @@ def _print_taken(session: Session, taken: Sequence[tuple[str, str, str]], refuse
     session.result({"decided": _rows(taken, "decision"), "refused": refused}, done)
 
 
-def _assign(session: Session, wiki: Wiki, pairs: Sequence[str]) -> None:
+def _assign(wiki: Wiki, pairs: Sequence[str]) -> None:
     """Note on the proposals of each section (a folder below the content folder, or a glob of pages) who is to review them."""
     rows: list[dict[str, Any]] = []
     for pair in pairs:
@@ -206,7 +202,7 @@ def _assign(session: Session, wiki: Wiki, pairs: Sequence[str]) -> None:
     )
 
 
-def _review_in_terminal(session: Session, wiki: Wiki, pages: Sequence[str] | None) -> int:
+def _review_in_terminal(wiki: Wiki, pages: Sequence[str] | None) -> int:
     if session.json or not sys.stdin.isatty() or not sys.stdout.isatty() or os.environ.get("TERM", "dumb") in ("", "dumb"):
         raise UserError(
             "`enrich review` needs a terminal",
@@ -214,7 +210,7 @@ def _review_in_terminal(session: Session, wiki: Wiki, pages: Sequence[str] | Non
             "`enrich apply` writes what was accepted",
             exit_code=2,
         )
-    proposals = [proposal for proposal in _proposals(session, wiki, pages) if proposal.changes]
+    proposals = [proposal for proposal in _proposals(wiki, pages) if proposal.changes]
     if not proposals:
         session.say("nothing is proposed; `enrich run` asks what is due")
         return 0
@@ -239,9 +235,9 @@ def _review_in_terminal(session: Session, wiki: Wiki, pages: Sequence[str] | Non
     return application.return_code or 0
 
 
-def _serve(session: Session, wiki: Wiki, pages: Sequence[str], port: int | None) -> int:
+def _serve(wiki: Wiki, pages: Sequence[str], port: int | None) -> int:
     """Serve the review page until Ctrl-C."""
-    found = _proposals(session, wiki, pages)  # an unknown page is an error before the server starts
+    found = _proposals(wiki, pages)  # an unknown page is an error before the server starts
     session.note(f"comparing {counted(len(found), 'proposal')} with the pages")
     try:
         server = ReviewServer(wiki, lambda: list(pending(wiki, pages)), by=_who(), now=now_iso, port=port)
@@ -260,7 +256,6 @@ def _serve(session: Session, wiki: Wiki, pages: Sequence[str], port: int | None)
 
 @app.command()
 def accept(
-    ctx: Context,
     pages: PageFields = None,
     everything: All = False,
     safe: Annotated[bool, Option("--safe", help="Only small moves of ratings, without any finding or flag.")] = False,
@@ -269,36 +264,33 @@ def accept(
     ] = False,
 ) -> int:
     """Accept proposed fields; `apply` then writes them."""
-    session, wiki, named = _decision(ctx, pages, everything or safe)
-    return _print_decided(
-        session, "accepted", decide(wiki, named, "accept", safe=safe, overwrite=overwrite, by=_who(), when=now_iso()), named
-    )
+    wiki = session.open_wiki()
+    named = _named(wiki, pages, everything or safe)
+    return _print_decided("accepted", decide(wiki, named, "accept", safe=safe, overwrite=overwrite, by=_who(), when=now_iso()), named)
 
 
 @app.command()
 def reject(
-    ctx: Context,
     pages: PageFields = None,
     everything: Annotated[bool, Option("--all", help="Every proposed field.")] = False,
     reason: Annotated[Reason | None, Option("--reason", metavar="R", help="Why: wrong, unsupported, dull or style.")] = None,
 ) -> int:
     """Reject proposed fields; they do not come back until the page, the prompt or the model changes."""
-    session, wiki, named = _decision(ctx, pages, everything)
-    return _print_decided(session, "rejected", decide(wiki, named, "reject", reason=reason or "", by=_who(), when=now_iso()), named)
-
-
-def _decision(ctx: Context, pages: list[str] | None, everything: bool) -> tuple[Session, Wiki, list[tuple[str, tuple[str, ...]]]]:
-    """The (page, fields) pairs to decide on."""
-    session: Session = ctx.obj
     wiki = session.open_wiki()
+    named = _named(wiki, pages, everything)
+    return _print_decided("rejected", decide(wiki, named, "reject", reason=reason or "", by=_who(), when=now_iso()), named)
+
+
+def _named(wiki: Wiki, pages: list[str] | None, everything: bool) -> list[tuple[str, tuple[str, ...]]]:
+    """The (page, fields) pairs to decide on."""
     if not pages and not everything:
         raise UserError("no page named", do="name pages or PAGE:FIELD, or use --all", exit_code=2)
     named = named_fields(wiki, pages or ())
-    _warn_of_damaged(session, wiki)
-    return session, wiki, named
+    _warn_of_damaged(wiki)
+    return named
 
 
-def _print_decided(session: Session, word: str, done: Decided, named: Sequence[tuple[str, Sequence[str]]]) -> int:
+def _print_decided(word: str, done: Decided, named: Sequence[tuple[str, Sequence[str]]]) -> int:
     """Print what was decided and what was left out; the exit code is 3 if something that was named is among the latter."""
     if session.json:
         session.document({word: _rows(done.fields), "left_out": _rows(done.left_out, "flag"), "over": _rows(done.over, "value")})
@@ -315,16 +307,14 @@ def _print_decided(session: Session, word: str, done: Decided, named: Sequence[t
 
 @app.command()
 def apply(
-    ctx: Context,
     pages: Pages = None,
     everything: All = False,
     overwrite: Annotated[bool, Option("--overwrite", help="Also write leaps, and over a person's values (never needs-look).")] = False,
 ) -> int:
     """Write accepted fields to their pages."""
-    session: Session = ctx.obj
     wiki = session.open_wiki()
     recover(wiki)
-    done = apply_decided(wiki, _proposals(session, wiki, pages), everything=everything, overwrite=overwrite)
+    done = apply_decided(wiki, _proposals(wiki, pages), everything=everything, overwrite=overwrite)
     if session.json:
         session.document(
             {
@@ -334,11 +324,11 @@ def apply(
             }
         )
     else:
-        _print_applied(session, done)
+        _print_applied(done)
     return 3 if done.refused or wiki.shared(ProposalStore).damaged else 0
 
 
-def _print_applied(session: Session, done: Applied) -> None:
+def _print_applied(done: Applied) -> None:
     for item in done.refused:
         session.warn(f"{item.path}: nothing written: {item.detail}")
     names_by_page = by_page(done.fields)
@@ -354,13 +344,11 @@ def _print_applied(session: Session, done: Applied) -> None:
 
 @app.command()
 def adopt(
-    ctx: Context,
     pages: Pages = None,
     field: Annotated[list[str] | None, Option("--field", metavar="F", help="Only this field (repeatable).")] = None,
     stage: Stages = None,
 ) -> None:
     """Take over values that are on pages: they are managed from then on as if `enrich` had written them."""
-    session: Session = ctx.obj
     wiki = session.open_wiki()
     stages = load_stages(wiki.config, stage or ())
     known = {name for item in stages for name in item.fields} | {QUALITY}

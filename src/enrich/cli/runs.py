@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from rich.text import Text
-from typer import Context, Option, Typer
+from typer import Option, Typer
 
 from enrich.cli.session import (
     LISTED,
@@ -19,12 +19,12 @@ from enrich.cli.session import (
     Budget,
     Model,
     Pages,
-    Session,
     Stages,
     by_page,
     compact,
     print_table,
     progress_of_run,
+    session,
 )
 from enrich.errors import UserError
 from enrich.files import write_text_atomically
@@ -64,7 +64,6 @@ app = Typer(rich_markup_mode=None)
 
 @app.command()
 def plan(
-    ctx: Context,
     pages: Pages = None,
     stage: Stages = None,
     refresh: Refresh = False,
@@ -77,7 +76,6 @@ def plan(
     """Show what is due and why, with tokens and cost. Asks nothing."""
     from enrich.runs.doctor import ending_models
 
-    session: Session = ctx.obj
     _check_engine(engine)
     wiki = session.open_wiki(warn=True, llm__backend=backend, llm__model=model, llm__base_url=base_url)
     stages = load_stages(wiki.config, stage or ())
@@ -92,13 +90,13 @@ def plan(
     if session.json:
         session.document({"states": [asdict(state) for state in made.states], **asdict(cost)})
     else:
-        _print_plan(session, made, cost)
+        _print_plan(made, cost)
         for line in left_out:
             session.say(line)
     return TO_REPORT if exit_code and made.due else 0
 
 
-def _print_plan(session: Session, plan: Plan, cost: Estimate) -> None:
+def _print_plan(plan: Plan, cost: Estimate) -> None:
     """Totals, the first pages with something to do, and the cost; with -v every page."""
     by_id: dict[str, dict[str, StageState]] = {}
     for state in plan.states:
@@ -146,7 +144,6 @@ def _state_cell(state: StageState | None) -> Text:
 
 @app.command()
 def run(
-    ctx: Context,
     pages: Pages = None,
     apply: Annotated[
         bool, Option("--apply", help="Write what this run asked or found again, except needs-look, over-human and leap.")
@@ -182,7 +179,6 @@ def run(
     ] = None,
 ) -> int:
     """The batch job: ask what is due and leave proposals."""
-    session: Session = ctx.obj
     _check_engine(engine)
     if (wait or cancel or files) and engine != "batch":
         raise UserError("--wait, --cancel and --files are about batches", do="use them with --engine batch", exit_code=2)
@@ -210,13 +206,13 @@ def run(
         fields=fields,
         engine=EngineOptions(engine, wait, cancel, files, workers, ray_address),
     )
-    result = run_with_progress(session, wiki, options)
+    result = run_with_progress(wiki, options)
     if pr_body is not None:
         write_text_atomically(pr_body, pull_request_body(wiki, result), within=wiki.config.folders_of(pr_body))
     if session.json:
         session.document(result.document())
     else:
-        _print_run(session, wiki, result)
+        _print_run(wiki, result)
     return result.exit
 
 
@@ -225,14 +221,14 @@ def _check_engine(name: str) -> None:
         raise UserError(f"unknown engine {name!r}", do=f"use one of {', '.join(ENGINES)}", exit_code=2)
 
 
-def run_with_progress(session: Session, wiki: Wiki, options: RunOptions) -> RunResult:
+def run_with_progress(wiki: Wiki, options: RunOptions) -> RunResult:
     """The outcome of a run, which shows its progress on stderr."""
     gc.freeze()  # what is imported and loaded stays: no collection needs to go through it
-    with progress_of_run(session) as progress:
+    with progress_of_run() as progress:
         return run_batch(wiki, options, progress)
 
 
-def _print_run(session: Session, wiki: Wiki, result: RunResult) -> None:
+def _print_run(wiki: Wiki, result: RunResult) -> None:
     """One row per page with what was proposed, then the totals."""
     # What needs a person comes first.
     rows = sorted(_page_rows(wiki, result), key=lambda row: not (row[2] or row[3]))
@@ -240,7 +236,7 @@ def _print_run(session: Session, wiki: Wiki, result: RunResult) -> None:
     if rows and not session.quiet:
         print_table(["page", "proposed", "held", "failed"], shown)
         session.say_more_pages(len(rows) - len(shown))
-    print_failed(session, result)
+    print_failed(result)
     held = f", {len(result.held)} held back for a person" if result.held else ""
     applied = f", {len(result.applied)} applied" if result.applied else ""
     pages = len({page for page, _ in result.proposed})
@@ -252,7 +248,7 @@ def _print_run(session: Session, wiki: Wiki, result: RunResult) -> None:
     session.say(f"{_spent(wiki, result)}; {result.seconds:.1f} s")
     if result.waiting:
         session.say(f"waiting for batches: {counted(result.waiting, 'question')}; `enrich run --engine batch` collects the answers")
-    print_stopped(session, result)
+    print_stopped(result)
     if result.proposed and not result.applied:
         rest = "all but those held back, which `enrich review` decides" if result.held else "them"
         session.say(f"next: `enrich diff` shows the changes, `enrich apply --all` writes {rest}")
@@ -289,7 +285,7 @@ def _page_rows(wiki: Wiki, result: RunResult) -> list[list[str]]:
     return rows
 
 
-def print_failed(session: Session, result: RunResult) -> None:
+def print_failed(result: RunResult) -> None:
     """One warning per page and cause: the stages of a page go out in one request and mostly fail together."""
     alike: dict[tuple[str, str, str], list[FailedQuestion]] = {}
     for failure in result.failed:
@@ -305,7 +301,7 @@ def print_failed(session: Session, result: RunResult) -> None:
         session.warn(f"{len(alike) - LISTED} more failed: the run's report lists them; again with: enrich run --failed")
 
 
-def print_stopped(session: Session, result: RunResult) -> None:
+def print_stopped(result: RunResult) -> None:
     """Why the run ended early, if it did."""
     if result.stopped:
         session.warn(f"ended early: {result.stopped}" + (f"; {result.do}" if result.do else ""))

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -52,15 +51,12 @@ Now = Annotated[
 Output = Annotated[Path | None, Option("-o", "--output", metavar="FILE", help="Write to FILE.")]
 
 
-@dataclass
 class Session:
-    """The global options of one call. Results go to stdout, everything else to stderr."""
+    """The global options of this call of `enrich`, and how it prints. Results go to stdout, everything else to stderr."""
 
-    wiki: Path | None = None
-    json: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    _config: Config | None = None
+    def begin(self, *, wiki: Path | None, json: bool, quiet: bool, verbose: bool) -> None:
+        self.wiki, self.json, self.quiet, self.verbose = wiki, json, quiet, verbose
+        self._config: Config | None = None
 
     def config(self, **flags: Any) -> Config:
         """The wiki's configuration; `flags` are dotted keys with `__` for the dot."""
@@ -119,6 +115,10 @@ class Session:
             within = None if self._config is None else self._config.folders_of(output)
             write_atomically(output, (part.encode("utf-8", JSON_ESCAPES) for part in parts), within=within)
             self.note(f"wrote {what()} to {output}" if what() else f"wrote {output}")
+
+
+session = Session()
+"""What all commands share: `main` begins it with the options of the call before a command runs."""
 
 
 def clock(text: str | None) -> datetime | None:
@@ -191,51 +191,51 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str | Text]]) ->
 class RunProgress:
     """Progress of a run on stderr: in `bar`, or else as one line every ten seconds, also while nothing moves."""
 
-    def __init__(self, session: Session, bar: RichProgress | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._session, self._bar, self._clock = session, bar, clock
+    def __init__(self, bar: RichProgress | None = None) -> None:
+        self._bar = bar
         if bar is not None:
             self._task = bar.add_task("", total=None)
         self.start(0)
 
     def start(self, pages: int) -> None:
         self._pages, self._done = pages, 0
-        self._started = self._last = self._clock()
+        self._started = self._last = time.monotonic()
 
     def page_done(self, page: str, result: RunResult) -> None:
         del result
         self._done += 1
-        if self._session.verbose:
+        if session.verbose:
             self.note(f"done {page}")
 
     def note(self, line: str) -> None:
         if self._bar is not None:
             self._bar.console.print(escaped(line), style="dim")
         else:
-            self._session.note(line)
+            session.note(line)
 
     def tick(self, result: RunResult, throttle: str) -> None:
-        now = self._clock()
+        now = time.monotonic()
         line = status(self._done, self._pages, now - self._started, result, throttle)
         if self._bar is not None:
             self._bar.update(self._task, total=self._pages, completed=self._done, description=escaped(line))
         elif now - self._last >= _EVERY:
             self._last = now
-            self._session.note(line)
+            session.note(line)
 
 
 @contextmanager
-def progress_of_run(session: Session) -> Iterator[Progress]:
+def progress_of_run() -> Iterator[Progress]:
     """A bar on a terminal, lines elsewhere."""
     if session.quiet or not sys.stderr.isatty():
-        yield RunProgress(session)
+        yield RunProgress()
         return
     columns = (SpinnerColumn(), BarColumn(24), TextColumn("{task.description}", markup=False))
     with RichProgress(*columns, console=_error_console(), transient=True) as bar:
-        yield RunProgress(session, bar)
+        yield RunProgress(bar)
 
 
 @contextmanager
-def progress_of_build(session: Session) -> Iterator[BuildProgress | None]:
+def progress_of_build() -> Iterator[BuildProgress | None]:
     """A bar on a terminal, nothing elsewhere."""
     if session.quiet or not sys.stderr.isatty():
         yield None

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from typer import Argument, Context, Option, Typer, echo, prompt
+from typer import Argument, Option, Typer, echo, prompt
 
 from enrich.blocks import open_blocks
-from enrich.cli.session import TO_REPORT, Backend, BaseUrl, Model, Now, Pages, Session, clock, progress_of_build
+from enrich.cli.session import TO_REPORT, Backend, BaseUrl, Model, Now, Pages, clock, progress_of_build, session
 from enrich.errors import UserError
 from enrich.records.database import Enrichment, enrichment_states, generated_at, would_change, write_database
 from enrich.records.database import build as build_database
@@ -32,13 +32,9 @@ app.add_typer(cache, name="cache")
 
 
 @app.command()
-def init(
-    ctx: Context, folder: Annotated[Path | None, Argument(metavar="[DIR]", help="The wiki's folder (default: here, or --wiki).")] = None
-) -> None:
+def init(folder: Annotated[Path | None, Argument(metavar="[DIR]", help="The wiki's folder (default: here, or --wiki).")] = None) -> None:
     """Look at the folder; write a fitting enrich.toml, the prompts, and what git should ignore and merge. Existing files are kept."""
     from enrich.runs.maintenance import start_wiki
-
-    session: Session = ctx.obj
 
     def choose(found: Discovery) -> str:
         if session.json or session.quiet or not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -59,7 +55,6 @@ def init(
 
 @app.command()
 def doctor(
-    ctx: Context,
     ask_server: Annotated[bool, Option("--ask", help="Ask the server one tiny question per capability (a fraction of a cent).")] = False,
     backend: Backend = None,
     model: Model = None,
@@ -68,7 +63,6 @@ def doctor(
     """Check settings, pages, server, key, prices, limits, git files, lock and proposals; say what to do. Exit code 10 on findings."""
     from enrich.runs.doctor import Problem, ask, examine
 
-    session: Session = ctx.obj
     found: Capabilities | None = None
     problems: list[Problem] = []
     try:
@@ -99,34 +93,31 @@ def _capabilities(found: Capabilities) -> list[str]:
 
 
 @cache.command()
-def stats(ctx: Context) -> None:
+def stats() -> None:
     """Show how many answers and runs are stored, and their size."""
     from enrich.runs.maintenance import cache_stats
 
-    session: Session = ctx.obj
     numbers = cache_stats(session.config())
     session.result(numbers, *(f"{name.replace('_', ' ')}: {value:,}" for name, value in numbers.items()))
 
 
 @cache.command()
-def prune(ctx: Context) -> None:
+def prune() -> None:
     """Drop answers that neither lock, proposals nor the present plan name, and all but the last 30 runs."""
     from enrich.runs.maintenance import cache_prune
 
-    session: Session = ctx.obj
-    _print_dropped(session, cache_prune(session.open_wiki()))
+    _print_dropped(cache_prune(session.open_wiki()))
 
 
 @cache.command()
-def clear(ctx: Context) -> None:
+def clear() -> None:
     """Drop all answers and runs: it costs only the money to ask again."""
     from enrich.runs.maintenance import cache_clear
 
-    session: Session = ctx.obj
-    _print_dropped(session, cache_clear(session.config()))
+    _print_dropped(cache_clear(session.config()))
 
 
-def _print_dropped(session: Session, numbers: Mapping[str, int]) -> None:
+def _print_dropped(numbers: Mapping[str, int]) -> None:
     session.result(numbers, f"dropped {counted(numbers['answers_dropped'], 'answer')} and {counted(numbers['runs_dropped'], 'run')}")
 
 
@@ -135,7 +126,6 @@ FILE_NAME = "database.json"
 
 @app.command()
 def build(
-    ctx: Context,
     output: Annotated[
         Path | None, Option("-o", "--output", metavar="FILE", help="Where to write (default: database.json in the wiki's folder).")
     ] = None,
@@ -155,7 +145,6 @@ def build(
     ] = False,
 ) -> int:
     """Build all records: frontmatter, entity data and computed values, into database.json."""
-    session: Session = ctx.obj
     if ray_address is not None and engine != "ray":
         raise UserError("--ray-address is about Ray", do="use it with --engine ray", exit_code=2)
     started = time.perf_counter()
@@ -169,7 +158,7 @@ def build(
 
         return make_plan(wiki).enrichment()
 
-    with open_blocks(engine, ray_address) as blocks, progress_of_build(session) as progress:
+    with open_blocks(engine, ray_address) as blocks, progress_of_build() as progress:
         enrichment = enrichment_states(wiki, states)
         database = build_database(wiki, now=moment, enrichment=enrichment, dates_file=dates, blocks=blocks, progress=progress)
         changed = would_change(database, file, config.folders_of(file)) if exit_code else False
@@ -196,7 +185,6 @@ def build(
 
 @app.command()
 def site(
-    ctx: Context,
     output: Annotated[
         Path | None, Option("-o", "--output", metavar="DIR", help="Where to write (default: site in the wiki's folder).")
     ] = None,
@@ -207,12 +195,11 @@ def site(
     from enrich.records.site import write_site
     from enrich.runs.plan import make_plan
 
-    session: Session = ctx.obj
     wiki = session.open_wiki()
     folder = output if output is not None else wiki.config.root / "site"
     started = time.perf_counter()
     moment = clock(now) or datetime.now(UTC)
-    with open_blocks() as blocks, progress_of_build(session) as progress:
+    with open_blocks() as blocks, progress_of_build() as progress:
         states = make_plan(wiki).enrichment()
         database = build_database(wiki, now=moment, enrichment=states, dates_file=dates, blocks=blocks, progress=progress)
         files = write_site(wiki, database, states, folder, now=moment)
@@ -227,7 +214,6 @@ def site(
 
 @app.command()
 def check(
-    ctx: Context,
     pages: Pages = None,
     format: Annotated[  # noqa: A002 - the option's name
         Literal["text", "json", "github"],
@@ -241,7 +227,6 @@ def check(
     """Check frontmatter schema, key order, insights, lost support, links and writing rules. Reads only, sends nothing."""
     from enrich.checks.check import check_wiki
 
-    session: Session = ctx.obj
     report = check_wiki(session.config(), pages or [], datetime.now(UTC).date())
     for warning in report.warnings:
         session.warn(warning)
