@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
@@ -226,28 +226,28 @@ class RunProgress:
 @contextmanager
 def progress_of_run() -> Iterator[Progress]:
     """A bar on a terminal, lines elsewhere."""
-    if session.quiet or not sys.stderr.isatty():
-        yield RunProgress()
-        return
-    columns = (SpinnerColumn(), BarColumn(24), TextColumn("{task.description}", markup=False))
-    with RichProgress(*columns, console=_error_console(), transient=True) as bar:
+    with _bar(SpinnerColumn(), BarColumn(24), TextColumn("{task.description}", markup=False)) as bar:
         yield RunProgress(bar)
 
 
 @contextmanager
 def progress_of_build() -> Iterator[BuildProgress | None]:
     """A bar on a terminal, nothing elsewhere."""
+    with _bar(TextColumn("{task.description:>10}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn()) as bar:
+        if bar is None:
+            yield None
+        else:
+            task = bar.add_task("", total=None)
+            yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+
+@contextmanager
+def _bar(*columns: ProgressColumn) -> Iterator[RichProgress | None]:
     if session.quiet or not sys.stderr.isatty():
         yield None
-        return
-    columns = (TextColumn("{task.description:>10}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn())
-    with RichProgress(*columns, console=_error_console(), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
-
-
-def _error_console() -> Console:
-    return Console(file=sys.stderr, highlight=False, emoji=False, markup=False)
+    else:
+        with RichProgress(*columns, console=Console(file=sys.stderr, highlight=False, emoji=False, markup=False), transient=True) as bar:
+            yield bar
 
 
 def status(done: int, pages: int, seconds: float, result: RunResult, throttle: str = "") -> str:
