@@ -37,7 +37,7 @@ from enrich.review.decisions import REASONS, DecisionFile, is_small_move, take
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, STALE, Proposal, ProposalStore
 from enrich.review.review_session import keys_of
 from enrich.review.views import FieldView, PageQuotes, PageView, as_text, finding_name, page_views
-from enrich.stages.fields import QUALITY, value_hash
+from enrich.stages.fields import QUALITY, value_hash, with_texts
 from enrich.text import escaped, usd
 from enrich.wiki.wiki import Wiki
 
@@ -106,8 +106,8 @@ def page_data(view: PageView) -> dict[str, Any]:
     for field in view.fields:
         # What an edit starts from is the value itself: it goes into text fields only.
         edit = field.change.new if field.kind != "other" and field.name != QUALITY else None
-        fields.append({"field": field.name, **_escaped(_field(field)), "edit": edit})
-    return {"page": view.id, "cost": round(sum(costs.values()), 6), **_escaped(shown), "fields": fields}
+        fields.append({"field": field.name, **with_texts(_field(field), escaped), "edit": edit})
+    return {"page": view.id, "cost": round(sum(costs.values()), 6), **with_texts(shown, escaped), "fields": fields}
 
 
 def _field(field: FieldView) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def _field(field: FieldView) -> dict[str, Any]:
     return {
         "stage": change.stage,
         "kind": field.kind,
-        "hash": field.new_hash,
+        "hash": change.new_hash,
         "mark": change.mark,
         "lane": _lane(field),
         **{name: change.decided.get(key, "") for name, key in (("by", "by"), ("when", "when"), ("why", "reason"), ("note", "note"))},
@@ -144,15 +144,6 @@ def _lane(field: FieldView) -> str:
     """Which lane of the queue a field is in, by what a reviewer has to do about it."""
     lanes = ((STALE, "stale"), (NEEDS_LOOK, "look"), (OVER_HUMAN, "human"), (LEAP, "leap"))
     return next((lane for flag, lane in lanes if flag in field.flags), "small" if is_small_move(field.change) else "text")
-
-
-def _escaped(value: Any) -> Any:
-    """The JSON value with all its texts escaped."""
-    if isinstance(value, str):
-        return escaped(value)
-    if isinstance(value, dict):
-        return {key: _escaped(item) for key, item in value.items()}
-    return [_escaped(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _counts(names: Any) -> dict[str, int]:

@@ -494,7 +494,7 @@ def _after(given: Entry, before: FieldChange | None, now: FieldChange | None, pa
     """The change `now` after one decision; `before`: as it was stored before this call. Raises `AnswerError` that says why it cannot be recorded."""
     if before is None or now is None:
         raise AnswerError("gone", "nothing is proposed there any more")
-    if value_hash(now.new) != given.new_hash:
+    if now.new_hash != given.new_hash:
         raise AnswerError("stale", "the proposal has changed since it was decided on")
     after = _changed(given, now, page, by=by, when=when)
     if given.seen is None or given.seen == before.mark:

@@ -23,7 +23,19 @@ from enrich.grounding import Finding
 from enrich.review.applying import edited, obstacle
 from enrich.review.lock import Lock, LockFile
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, STALE, ItemStatus
-from enrich.review.views import FieldView, InsightView, PageView, Piece, QuoteView, Score, as_text, finding_name, value_text, word_diff
+from enrich.review.views import (
+    FieldView,
+    InsightView,
+    PageView,
+    Piece,
+    QuoteView,
+    Score,
+    as_text,
+    finding_name,
+    lines_text,
+    value_text,
+    word_diff,
+)
 from enrich.stages.fields import INSIGHTS
 from enrich.text import age, code_block, code_span, counted, escaped, printable
 from enrich.wiki.frontmatter.spans import BOM, EditRefused, find_fences
@@ -217,7 +229,7 @@ def _score(insight: InsightView, score: Score) -> str:
 
 def quote_lines(quotes: Iterable[QuoteView], indent: int) -> Iterator[Line]:
     for quote in quotes:
-        place = [ours(quote.place, "dim")] if quote.place else []
+        place = [ours(lines_text(*quote.lines), "dim")] if quote.lines[0] else []
         if quote.section and quote.found:
             place += [ours(", ", "dim")] * bool(place) + [Span(quote.section, "dim")]
         elif not quote.found:

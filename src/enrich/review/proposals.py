@@ -108,6 +108,11 @@ class FieldChange:
         object.__setattr__(self, "model", self.question.model)  # repeated in the file for people and scripts that read it
 
     @property
+    def new_hash(self) -> str:
+        """The hash of the proposed value: a decision names it, so that it holds for no other value."""
+        return value_hash(self.new)
+
+    @property
     def decision(self) -> str:
         """`accept`, `reject`, `edit`, `skip`, or "" if it is undecided."""
         return self.decided.get("decision") or {"accepted": "accept", "rejected": "reject"}.get(self.state, "")

@@ -77,7 +77,7 @@ def held_lines(wiki: Wiki, views: Sequence[PageView], body_lines: Mapping[str, i
     for view in views:
         for one in view.fields:
             if one.change.state == "pending":
-                yield f"- [ ] {_name(view.id, one.name, one.new_hash)}: {_about(one)}{_link(wiki, view, one, body_lines)}\n"
+                yield f"- [ ] {_name(view.id, one.name, one.change.new_hash)}: {_about(one)}{_link(wiki, view, one, body_lines)}\n"
 
 
 def _name(page: str, name: str, digest: str) -> str:
@@ -171,7 +171,7 @@ def _checked(event: Mapping[str, Any], waiting: Mapping[Place, FieldChange]) -> 
         return []
     body = _at(request if isinstance(request, dict) else event.get("issue"), "body")
     lines = _CHECKED.findall(body) if isinstance(body, str) else []
-    names = {place: _name(*place, value_hash(change.new)) for place, change in waiting.items()}
+    names = {place: _name(*place, change.new_hash) for place, change in waiting.items()}
     return [place for place, name in names.items() if any(line.startswith(f"{name}:") for line in lines)]
 
 

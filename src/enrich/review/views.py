@@ -22,7 +22,7 @@ from enrich.grounding.likeness import likeness
 from enrich.grounding.quotes import QuoteIndex
 from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, obstacle, page_of
 from enrich.review.proposals import STALE, FieldChange, InsightItem, ItemStatus, Proposal, insight_items
-from enrich.stages.fields import INSIGHT_STEP, Evidence, current_value, number_of, value_hash
+from enrich.stages.fields import INSIGHT_STEP, Evidence, current_value, number_of
 from enrich.stages.stage import NOISE
 from enrich.text import json_text, usd
 from enrich.wiki.data import SCORES
@@ -43,11 +43,6 @@ class QuoteView(Evidence):
 
     before: str = ""
     after: str = ""
-
-    @property
-    def place(self) -> str:
-        """The lines in words; "" without any."""
-        return lines_text(*self.lines)
 
 
 class PageQuotes:
@@ -174,11 +169,6 @@ class FieldView:
     def chance(self) -> Chance | None:
         """What the check of a text is worth on this page (see `PageQuotes.chance`); None for ratings, which have no numbers to check."""
         return self.page_quotes.chance if self.kind in ("text", "insights") else None
-
-    @property
-    def new_hash(self) -> str:
-        """The hash of the proposed value: a decision names it, so that it holds for no other value."""
-        return value_hash(self.change.new)
 
     @property
     def kind(self) -> Kind:
@@ -448,7 +438,7 @@ def _field_part(field: FieldView, shift: int) -> dict[str, Any]:
         "stage": change.stage,
         "old": change.old,
         "new": change.new,
-        "new_hash": field.new_hash,
+        "new_hash": change.new_hash,
         "state": change.state,
         "flags": field.flags,
         "findings": [asdict(finding) for finding in change.findings],

@@ -83,17 +83,17 @@ def value_hash(value: Any) -> str:
 
 def as_written(value: Any, *, escape_dollar: bool) -> Any:
     """The value as the file has it."""
-    return _with_texts(value, lambda text: _BARE_DOLLAR.sub(r"\\$", text) if escape_dollar else text)
+    return with_texts(value, lambda text: _BARE_DOLLAR.sub(r"\\$", text) if escape_dollar else text)
 
 
-def _with_texts(value: Any, changed: Callable[[str], str]) -> Any:
+def with_texts(value: Any, changed: Callable[[str], str]) -> Any:
     """The value with each text in it replaced, inside lists and mappings too."""
     if isinstance(value, str):
         return changed(value)
     if isinstance(value, Mapping):
-        return {key: _with_texts(inner, changed) for key, inner in value.items()}
+        return {key: with_texts(inner, changed) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_with_texts(inner, changed) for inner in value]
+        return [with_texts(inner, changed) for inner in value]
     return value
 
 
@@ -238,7 +238,7 @@ def checked_value(value: Any, where: str, empty: str, check: Check) -> tuple[Any
         findings.extend((*markup_findings(text, where), *check(text)))
         return text
 
-    return _with_texts(value, checked), findings
+    return with_texts(value, checked), findings
 
 
 def checked_evidence(quotes: Sequence[str], index: PageIndex, where: str) -> tuple[list[Evidence], list[Finding]]:
