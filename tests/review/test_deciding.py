@@ -493,6 +493,13 @@ def test_a_decision_is_not_stored_over_one_that_the_reviewer_has_not_seen(worksp
     note = entry(workspace, "bay", "ratings.rigor", "note", note="Ask the operator.", seen="")
     assert sent("ann", note) == []
     assert change_of(workspace, "bay", "ratings.rigor").decided["note"] == "Ask the operator."
+    more = {**note, "note": "And the owner.", "seen": change_of(workspace, "bay", "ratings.rigor").mark}
+    late = entry(workspace, "bay", "ratings.rigor", "accept", seen="")
+    assert sent("bob", more, late) == [("bay", "ratings.rigor", "decided by ann, just now: look again")], (
+        "one of two entries of a field is late"
+    )
+    assert change_of(workspace, "bay", "ratings.rigor").note == "And the owner."
+    sent("ann", {**note, "seen": None})
     run(workspace, "reject", "bay:ratings.rigor", "--reason", "unsupported")
     kept = change_of(workspace, "bay", "ratings.rigor").decided
     assert (kept["note"], kept["reason"], kept["decision"]) == ("Ask the operator.", "unsupported", "reject")

@@ -15,20 +15,9 @@ from typer import Argument, Option, Typer
 
 from enrich.cli.session import LISTED, TO_REPORT, Output, Pages, Stages, by_page, compact, first_few, session, text_width
 from enrich.errors import UserError
+from enrich.review import decisions
 from enrich.review.applying import Applied, recover
 from enrich.review.browser import HOST, ReviewServer, review_html, wiki_id
-from enrich.review.decisions import (
-    Decided,
-    Reason,
-    apply_decided,
-    assign_pages,
-    decide,
-    named_fields,
-    pending,
-    read_decisions,
-    take,
-)
-from enrich.review.decisions import adopt as adopt_values
 from enrich.review.lines import file_texts, markdown_comment, word_texts
 from enrich.review.lock import LockFile
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, Proposal, ProposalStore
@@ -88,7 +77,7 @@ def diff(
         raise UserError("an HTML page is not for a terminal", do="name a file: enrich diff --format html -o review.html", exit_code=2)
     wiki = session.open_wiki()
     if against is None:
-        proposals = pending(wiki, pages or ())
+        proposals = decisions.pending(wiki, pages or ())
     else:
         wanted = {file.id for file in wiki.select(pages or ())}
         proposals = (one for one in applied_since(wiki, against) if one.page in wanted)
@@ -120,7 +109,7 @@ def diff(
 
 def _proposals(wiki: Wiki, names: Sequence[str] | None) -> list[Proposal]:
     """The proposals of the named pages (all if none is named); damaged files are reported."""
-    found = list(pending(wiki, names or ()))
+    found = list(decisions.pending(wiki, names or ()))
     _warn_of_damaged(wiki)
     return found
 
@@ -153,7 +142,7 @@ def review(
         _assign(wiki, assign)
         return 0
     if mine is not None:
-        pages = [proposal.page for proposal in pending(wiki, pages or ()) if proposal.assigned == mine]
+        pages = [proposal.page for proposal in decisions.pending(wiki, pages or ()) if proposal.assigned == mine]
         if not pages:
             session.say(f"nothing is assigned to {mine}")
             return 0
@@ -171,9 +160,9 @@ def _from_pull_request(wiki: Wiki, file: Path) -> int:
 
 
 def _import_decisions(wiki: Wiki, pages: Sequence[str] | None, source: Path) -> int:
-    entries = read_decisions(source, wiki.config.folders_of(source)).decisions
+    entries = decisions.read_decisions(source, wiki.config.folders_of(source)).decisions
     wanted = {file.id for file in wiki.select(pages)} if pages else None
-    taken, refused = take(wiki, (one for one in entries if wanted is None or one.page in wanted), by=_who(), when=now_iso())
+    taken, refused = decisions.take(wiki, (one for one in entries if wanted is None or one.page in wanted), by=_who(), when=now_iso())
     _print_taken(taken, _rows(refused, "cause"))
     return 3 if refused or wiki.shared(ProposalStore).damaged else 0
 
@@ -193,9 +182,9 @@ def _assign(wiki: Wiki, pairs: Sequence[str]) -> None:
         section, equals, name = pair.rpartition("=")
         if not equals or not section:
             raise UserError(f"not SECTION=NAME: {pair!r}", do="for example --assign risks=ann; --assign risks= takes it back", exit_code=2)
-        found = [one for one in pending(wiki, ()) if f"/{section.strip('/')}/" in f"/{one.path}"]
-        chosen = found or list(pending(wiki, [section]))
-        assign_pages(wiki, [proposal.page for proposal in chosen], " ".join(name.split()))
+        found = [one for one in decisions.pending(wiki, ()) if f"/{section.strip('/')}/" in f"/{one.path}"]
+        chosen = found or list(decisions.pending(wiki, [section]))
+        decisions.assign_pages(wiki, [proposal.page for proposal in chosen], " ".join(name.split()))
         rows.append({"section": section, "name": name, "pages": len(chosen)})
     session.result(
         {"assigned": rows}, *(f"{row['section']}: {counted(row['pages'], 'page')} for {row['name'] or 'anyone'}" for row in rows)
@@ -240,7 +229,7 @@ def _serve(wiki: Wiki, pages: Sequence[str], port: int | None) -> int:
     found = _proposals(wiki, pages)  # an unknown page is an error before the server starts
     session.note(f"comparing {counted(len(found), 'proposal')} with the pages")
     try:
-        server = ReviewServer(wiki, lambda: list(pending(wiki, pages)), by=_who(), now=now_iso, port=port)
+        server = ReviewServer(wiki, lambda: list(decisions.pending(wiki, pages)), by=_who(), now=now_iso, port=port)
     except (OSError, OverflowError) as error:
         raise UserError(f"cannot listen on {HOST}:{port} ({error})", do="name another port, or none") from None
     with server:
@@ -266,31 +255,33 @@ def accept(
     """Accept proposed fields; `apply` then writes them."""
     wiki = session.open_wiki()
     named = _named(wiki, pages, everything or safe)
-    return _print_decided("accepted", decide(wiki, named, "accept", safe=safe, overwrite=overwrite, by=_who(), when=now_iso()), named)
+    return _print_decided(
+        "accepted", decisions.decide(wiki, named, "accept", safe=safe, overwrite=overwrite, by=_who(), when=now_iso()), named
+    )
 
 
 @app.command()
 def reject(
     pages: PageFields = None,
     everything: Annotated[bool, Option("--all", help="Every proposed field.")] = False,
-    reason: Annotated[Reason | None, Option("--reason", metavar="R", help="Why: wrong, unsupported, dull or style.")] = None,
+    reason: Annotated[decisions.Reason | None, Option("--reason", metavar="R", help="Why: wrong, unsupported, dull or style.")] = None,
 ) -> int:
     """Reject proposed fields; they do not come back until the page, the prompt or the model changes."""
     wiki = session.open_wiki()
     named = _named(wiki, pages, everything)
-    return _print_decided("rejected", decide(wiki, named, "reject", reason=reason or "", by=_who(), when=now_iso()), named)
+    return _print_decided("rejected", decisions.decide(wiki, named, "reject", reason=reason or "", by=_who(), when=now_iso()), named)
 
 
 def _named(wiki: Wiki, pages: list[str] | None, everything: bool) -> list[tuple[str, tuple[str, ...]]]:
     """The (page, fields) pairs to decide on."""
     if not pages and not everything:
         raise UserError("no page named", do="name pages or PAGE:FIELD, or use --all", exit_code=2)
-    named = named_fields(wiki, pages or ())
+    named = decisions.named_fields(wiki, pages or ())
     _warn_of_damaged(wiki)
     return named
 
 
-def _print_decided(word: str, done: Decided, named: Sequence[tuple[str, Sequence[str]]]) -> int:
+def _print_decided(word: str, done: decisions.Decided, named: Sequence[tuple[str, Sequence[str]]]) -> int:
     """Print what was decided and what was left out; the exit code is 3 if something that was named is among the latter."""
     if session.json:
         session.document({word: _rows(done.fields), "left_out": _rows(done.left_out, "flag"), "over": _rows(done.over, "value")})
@@ -314,7 +305,7 @@ def apply(
     """Write accepted fields to their pages."""
     wiki = session.open_wiki()
     recover(wiki)
-    done = apply_decided(wiki, _proposals(wiki, pages), everything=everything, overwrite=overwrite)
+    done = decisions.apply_decided(wiki, _proposals(wiki, pages), everything=everything, overwrite=overwrite)
     if session.json:
         session.document(
             {
@@ -356,7 +347,7 @@ def adopt(
         if name not in known:
             raise UserError(f"unknown field {name!r}", do=f"use one of {', '.join(sorted(known))}", exit_code=2)
     loaded = (read_page(file) for file in wiki.select(pages or ()) if not wiki.is_skipped(file))
-    taken = adopt_values(
+    taken = decisions.adopt(
         wiki.shared(LockFile), (page for page in loaded if page.problem is None), stages, fields=field or (), today=wiki.today
     )
     session.result({"adopted": _rows(taken)}, f"adopted {_on_pages(len(taken), 'value', taken)}")
