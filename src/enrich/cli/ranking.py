@@ -7,7 +7,7 @@ from typing import Annotated
 from typer import Option, Typer
 
 from enrich.cli.runs import cost_line, print_failed, print_stopped
-from enrich.cli.session import LISTED, Backend, BaseUrl, Budget, Model, Pages, print_table, progress_of_run, session
+from enrich.cli.session import LISTED, Backend, BaseUrl, Budget, Model, Pages, print_pages, print_table, progress_of_run, session
 from enrich.runs.ranking import RankOptions, RankResult
 from enrich.runs.ranking import rank as rank_list
 from enrich.text import counted, number_text, usd
@@ -44,10 +44,8 @@ def rank(
 
 def _print(result: RankResult) -> None:
     scores = result.scores()
-    shown = result.order if session.verbose else result.order[:LISTED]
-    if shown and not session.quiet:
-        print_table(["place", result.key, "page"], ([str(n), number_text(scores[page]), page] for n, page in enumerate(shown, 1)))
-        session.say_more_pages(len(result.order) - len(shown))
+    places = ([str(n), number_text(scores[page]), page] for n, page in enumerate(result.order, 1))
+    print_pages(["place", result.key, "page"], places, len(result.order), LISTED)
     if result.unsure and not session.quiet:
         rows = result.unsure if session.verbose else result.unsure[: LISTED // 2]
         print_table(["unsure: above", "below", "probability"], ([above, below, f"{sure:.2f}"] for above, below, sure in rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import shlex
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +23,7 @@ from enrich.cli.session import (
     Stages,
     by_page,
     compact,
-    print_table,
+    print_pages,
     progress_of_run,
     session,
 )
@@ -104,11 +105,9 @@ def _print_plan(plan: Plan, cost: Estimate) -> None:
     listed = {
         page: row for page, row in by_id.items() if session.verbose or any(one.state not in ("current", "skipped") for one in row.values())
     }
-    if listed and not session.quiet:
-        names = list(dict.fromkeys(state.stage for state in plan.states))
-        shown = list(listed)[: None if session.verbose else _PLANNED]
-        print_table(["page", *names], ([page, *(_state_cell(listed[page].get(name)) for name in names)] for page in shown))
-        session.say_more_pages(len(listed) - len(shown))
+    names = list(dict.fromkeys(state.stage for state in plan.states))
+    rows: Iterable[list[str | Text]] = ([page, *(_state_cell(row.get(name)) for name in names)] for page, row in listed.items())
+    print_pages(["page", *names], rows, len(listed), _PLANNED)
     counts = plan.counts()
     states = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
     session.say(f"{counted(len(by_id), 'page')}: {states or 'nothing to ask'}")
@@ -232,10 +231,7 @@ def _print_run(wiki: Wiki, result: RunResult) -> None:
     """One row per page with what was proposed, then the totals."""
     # What needs a person comes first.
     rows = sorted(_page_rows(wiki, result), key=lambda row: not (row[2] or row[3]))
-    shown = rows if session.verbose else rows[:_PLANNED]
-    if rows and not session.quiet:
-        print_table(["page", "proposed", "held", "failed"], shown)
-        session.say_more_pages(len(rows) - len(shown))
+    print_pages(["page", "proposed", "held", "failed"], rows, len(rows), _PLANNED)
     print_failed(result)
     held = f", {len(result.held)} held back for a person" if result.held else ""
     applied = f", {len(result.applied)} applied" if result.applied else ""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -186,6 +187,14 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str | Text]]) ->
     if not sys.stdout.isatty():
         out.width = _WIDTH
     out.print(table, soft_wrap=False)
+
+
+def print_pages(headers: Sequence[str], rows: Iterable[Sequence[str | Text]], number: int, most: int) -> None:
+    """Print a table of `number` pages: with -v all, else `most`, and how many it leaves out. Nothing with --quiet."""
+    shown = number if session.verbose else min(number, most)
+    if shown and not session.quiet:
+        print_table(headers, islice(rows, shown))
+        session.say_more_pages(number - shown)
 
 
 class RunProgress:
