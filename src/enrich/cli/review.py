@@ -19,16 +19,13 @@ from enrich.review import decisions
 from enrich.review.applying import Applied, recover
 from enrich.review.browser import HOST, ReviewServer, review_html, wiki_id
 from enrich.review.lines import file_texts, markdown_comment, word_texts
-from enrich.review.lock import LockFile
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, Proposal, ProposalStore
 from enrich.review.pull_request import applied_since, read_event, take_event
 from enrich.review.review_session import ReviewSession
 from enrich.review.views import PageView, diff_texts, page_view
-from enrich.stages.fields import QUALITY
 from enrich.stages.stage import load_stages
 from enrich.text import counted
 from enrich.wiki.git import user_name
-from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki, now_iso
 
 PageFields = Annotated[
@@ -176,19 +173,15 @@ def _print_taken(taken: Sequence[tuple[str, str, str]], refused: Sequence[dict[s
 
 
 def _assign(wiki: Wiki, pairs: Sequence[str]) -> None:
-    """Note on the proposals of each section (a folder below the content folder, or a glob of pages) who is to review them."""
     rows: list[dict[str, Any]] = []
     for pair in pairs:
         section, equals, name = pair.rpartition("=")
         if not equals or not section:
             raise UserError(f"not SECTION=NAME: {pair!r}", do="for example --assign risks=ann; --assign risks= takes it back", exit_code=2)
-        found = [one for one in decisions.pending(wiki, ()) if f"/{section.strip('/')}/" in f"/{one.path}"]
-        chosen = found or list(decisions.pending(wiki, [section]))
-        decisions.assign_pages(wiki, [proposal.page for proposal in chosen], " ".join(name.split()))
-        rows.append({"section": section, "name": name, "pages": len(chosen)})
-    session.result(
-        {"assigned": rows}, *(f"{row['section']}: {counted(row['pages'], 'page')} for {row['name'] or 'anyone'}" for row in rows)
-    )
+        name = " ".join(name.split())
+        rows.append({"section": section, "name": name, "pages": decisions.assign(wiki, section, name)})
+    lines = (f"{row['section']}: {counted(row['pages'], 'page')} for {row['name'] or 'anyone'}" for row in rows)
+    session.result({"assigned": rows}, *lines)
 
 
 def _review_in_terminal(wiki: Wiki, pages: Sequence[str] | None) -> int:
@@ -341,15 +334,7 @@ def adopt(
 ) -> None:
     """Take over values that are on pages: they are managed from then on as if `enrich` had written them."""
     wiki = session.open_wiki()
-    stages = load_stages(wiki.config, stage or ())
-    known = {name for item in stages for name in item.fields} | {QUALITY}
-    for name in field or ():
-        if name not in known:
-            raise UserError(f"unknown field {name!r}", do=f"use one of {', '.join(sorted(known))}", exit_code=2)
-    loaded = (read_page(file) for file in wiki.select(pages or ()) if not wiki.is_skipped(file))
-    taken = decisions.adopt(
-        wiki.shared(LockFile), (page for page in loaded if page.problem is None), stages, fields=field or (), today=wiki.today
-    )
+    taken = decisions.adopt(wiki, pages or (), load_stages(wiki.config, stage or ()), field or ())
     session.result({"adopted": _rows(taken)}, f"adopted {_on_pages(len(taken), 'value', taken)}")
 
 

@@ -39,7 +39,7 @@ from enrich.stages.stage import Stage
 from enrich.text import age
 from enrich.wiki import yaml12
 from enrich.wiki.frontmatter.cuts import Indents, entry
-from enrich.wiki.pages import Page
+from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
 
 # A rating that moves by no more than this is a small move (`accept --safe`): twice the step at which a reader would see a difference.
@@ -170,13 +170,19 @@ def _without_rejection(entry: LockEntry, name: str) -> LockEntry | None:
     return replace(entry, **asdict(question), fields=fields, rejected=rejected, older=older, decided=decided)
 
 
-def assign_pages(wiki: Wiki, pages: Iterable[str], name: str) -> None:
-    """Note on these pages' proposals who is to review them ("": anyone)."""
+def assign(wiki: Wiki, section: str, name: str) -> int:
+    """Note on the proposals of a section (a folder below the content folder, or a glob of pages) who is to review them ("": anyone).
+
+    Returns the number of pages.
+    """
+    found = [one.page for one in pending(wiki, ()) if f"/{section.strip('/')}/" in f"/{one.path}"]
+    pages = found or [one.page for one in pending(wiki, [section])]
     store = wiki.shared(ProposalStore)
     with store.writing():
         for page in pages:
             if (proposal := store.get(page)) is not None:
                 store.put(replace(proposal, assigned=name), durable=True)
+    return len(pages)
 
 
 # Decisions of the command line: by name, or on all
@@ -281,29 +287,31 @@ def apply_decided(wiki: Wiki, proposals: Sequence[Proposal], *, everything: bool
     return done
 
 
-def adopt(
-    lock_file: LockFile, pages: Iterable[Page], stages: Sequence[Stage], *, fields: Sequence[str] = (), today: str
-) -> list[tuple[str, str]]:
-    """Write lock entries for values on pages that are a person's so far. Returns the (page, field) pairs that were taken over.
+def adopt(wiki: Wiki, names: Sequence[str], stages: Sequence[Stage], fields: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Write lock entries for values on the named pages (all) that are a person's so far. Returns the (page, field) pairs that were taken over.
 
     They count as answers to the question that would be asked today, from an unknown model (`adopted`): they become due when the page, the prompt
-    or the schema changes. `quality` is taken over with the ratings.
+    or the schema changes. `quality` is taken over with the ratings. Raises `UserError` for an unknown field.
     """
+    known = {name for stage in stages for name in stage.fields} | {QUALITY}
+    if unknown := [name for name in fields if name not in known]:
+        raise UserError(f"unknown field {unknown[0]!r}", do=f"use one of {', '.join(sorted(known))}", exit_code=2)
+    files = [file for file in wiki.select(names) if not wiki.is_skipped(file)]
     taken: list[tuple[str, str]] = []
     entries: dict[Key, LockEntry | None] = {}
+    lock_file = wiki.shared(LockFile)
     with lock_file.writing():
         lock = lock_file.read()
-        for page in pages:
-            for stage in stages:
+        for page in map(read_page, files):
+            for stage in stages if page.problem is None else ():
                 entry = lock.entry(page.id, stage.name, page)
-                names = [*stage.fields, *([QUALITY] if stage.name == "ratings" else [])]
-                values = {name: current_value(page.data, name) for name in names if not fields or name in fields}
+                own = [name for name in (*stage.fields, *([QUALITY] if stage.name == "ratings" else [])) if not fields or name in fields]
+                values = {name: current_value(page.data, name) for name in own}
                 theirs = {name: value for name, value in values.items() if not is_missing(value) and owner(value, entry, name) != "ours"}
-                written = {name: value_hash(value) for name, value in theirs.items()}
-                taken += [(page.id, name) for name in written]
-                if written:
+                if written := {name: value_hash(value) for name, value in theirs.items()}:
                     question = replace(Question.of(page, stage), model=ADOPTED)
-                    entries[page.id, stage.name] = lock_entry(page.id, stage.name, question, entry, written=written, date=today)
+                    entries[page.id, stage.name] = lock_entry(page.id, stage.name, question, entry, written=written, date=wiki.today)
+                    taken += [(page.id, name) for name in written]
         lock_file.update(entries)
     return taken
 
