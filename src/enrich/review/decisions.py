@@ -305,10 +305,10 @@ def adopt(wiki: Wiki, names: Sequence[str], stages: Sequence[Stage], fields: Seq
         for page in map(read_page, files):
             for stage in stages if page.problem is None else ():
                 entry = lock.entry(page.id, stage.name, page)
-                own = [name for name in (*stage.fields, *([QUALITY] if stage.name == "ratings" else [])) if not fields or name in fields]
-                values = {name: current_value(page.data, name) for name in own}
-                theirs = {name: value for name, value in values.items() if not is_missing(value) and owner(value, entry, name) != "ours"}
-                if written := {name: value_hash(value) for name, value in theirs.items()}:
+                own = [*stage.fields, *([QUALITY] if stage.name == "ratings" else [])]
+                values = {name: current_value(page.data, name) for name in own if not fields or name in fields}
+                theirs = [name for name, value in values.items() if not is_missing(value) and owner(value, entry, name) != "ours"]
+                if written := {name: value_hash(values[name]) for name in theirs}:
                     question = replace(Question.of(page, stage), model=ADOPTED)
                     entries[page.id, stage.name] = lock_entry(page.id, stage.name, question, entry, written=written, date=wiki.today)
                     taken += [(page.id, name) for name in written]
