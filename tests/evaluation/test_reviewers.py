@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from enrich.review.acceptance import Decided  # the figures are many, and a review gives few
-from enrich.review.proposals import distance
+from enrich.review.proposals import Decided, distance  # the figures are many, and a review gives few
 from tests.demo import DemoWiki, honest
 from tests.fake_server import Serve
 

@@ -13,7 +13,7 @@ import pytest
 # Below the public API: two reviewers at once, forms, line marks and a full disk between two files have no command of their own.
 from enrich import AnswerError, UserError, Wiki
 from enrich.grounding import Finding
-from enrich.review.applying import MEANWHILE, apply
+from enrich.review.applying import MEANWHILE, apply, changed_lines, line_marks
 from enrich.review.decisions import (
     Step,
     decide,
@@ -29,7 +29,7 @@ from enrich.review.decisions import (
     with_items,
 )
 from enrich.review.lock import LockFile, lock_entry
-from enrich.review.proposals import Proposal, ProposalStore, changed_lines, insight_items, line_marks
+from enrich.review.proposals import Proposal, ProposalStore, insight_items
 from enrich.stages.fields import value_hash
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page, parse_page, read_page

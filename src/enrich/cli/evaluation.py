@@ -20,8 +20,7 @@ from enrich.evaluation.evaluation import Evaluation, to_json
 from enrich.evaluation.evaluation import evaluate as measure
 from enrich.evaluation.metrics import read_floors
 from enrich.evaluation.report import report_html, text_lines
-from enrich.review.acceptance import decided_rows
-from enrich.review.proposals import ProposalStore
+from enrich.review.proposals import ProposalStore, decided_rows
 from enrich.runs.run import collect
 from enrich.stages.fields import FieldAnswer
 from enrich.stages.stage import Stage, load_stages

@@ -274,7 +274,7 @@ def _named(wiki: Wiki, pages: list[str] | None, everything: bool) -> list[tuple[
     return named
 
 
-def _print_decided(word: str, done: decisions.Decided, named: Sequence[tuple[str, Sequence[str]]]) -> int:
+def _print_decided(word: str, done: decisions.Outcome, named: Sequence[tuple[str, Sequence[str]]]) -> int:
     """Print what was decided and what was left out; the exit code is 3 if something that was named is among the latter."""
     if session.json:
         session.document({word: _rows(done.fields), "left_out": _rows(done.left_out, "flag"), "over": _rows(done.over, "value")})

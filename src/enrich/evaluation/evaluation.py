@@ -11,7 +11,7 @@ from enrich.evaluation.answers import AnswerSet, baseline_answers
 from enrich.evaluation.drift import Drift, compare
 from enrich.evaluation.metrics import Floor, Metrics, PageTexts, metric_kind, metrics
 from enrich.evaluation.statistics import DRAWS, Estimate, Resampling, difference, mean
-from enrich.review.acceptance import Decided
+from enrich.review.proposals import Decided
 from enrich.wiki.pages import Page
 
 Role = Literal["answers", "baseline", "golden", "against"]

@@ -18,7 +18,7 @@ from enrich.evaluation.drift import Drift, Shift
 from enrich.evaluation.evaluation import Evaluation, edit_distance
 from enrich.evaluation.metrics import Floor, common_insights, metric_kind
 from enrich.evaluation.statistics import Estimate
-from enrich.review.acceptance import Decided
+from enrich.review.proposals import Decided
 from enrich.text import printable
 from enrich.wiki.data import SCORES
 

@@ -19,9 +19,8 @@ from enrich.files import make_folder, write_text_atomically
 from enrich.records.card import Card, page_cards
 from enrich.records.card_rendering import card_html
 from enrich.records.database import Database
-from enrich.review.acceptance import decided_rows
 from enrich.review.browser import review_html, wiki_id
-from enrich.review.proposals import FieldChange, ProposalStore, file_names
+from enrich.review.proposals import FieldChange, ProposalStore, decided_rows, file_names
 from enrich.review.views import page_views
 from enrich.text import printable
 from enrich.wiki.git import NoHistory, history

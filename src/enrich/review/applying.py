@@ -7,16 +7,19 @@ without its value is void, and for a field that is on its page already the next 
 
 from __future__ import annotations
 
+import difflib
+import zlib
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 from enrich.errors import UserError
 from enrich.files import PageMoved, digest_of, replace_file, replace_own_file
 from enrich.metrics.quality import content_type, grading_counts, quality_from_ratings
 from enrich.review.lock import PERSONS, Key, Lock, LockEntry, LockFile, lock_entry, owner
-from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, STALE, FieldChange, Proposal, ProposalStore, changed_lines
+from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, STALE, FieldChange, Proposal, ProposalStore
 from enrich.review.support import SUPPORTED, EvidenceFile, support_of
 from enrich.stages.fields import INSIGHTS, QUALITY, as_written, canonical, current_value, holds, same, value_hash
 from enrich.wiki.frontmatter.edit import KEY_ORDER, edit_bytes, edit_document
@@ -279,3 +282,64 @@ def recover(wiki: Wiki) -> int:
                 updates[name, stage] = replace(valid, intent=False) if valid else None
         lock_file.update(updates)
     return len(updates)
+
+
+# Line marks: what a question saw of the page, small enough to store, so that a changed page can be compared line by line. The page hash says *whether*
+# the text changed (`wiki.pages.Page.hash`), the marks say *where*. A mark is 24 bits of a checksum of one line: a collision hides one changed line in
+# a message, and has no influence on a decision.
+
+_MARK = 4  # characters: base64 of three bytes
+# Beyond this many changed lines the exact comparison takes seconds. Then everything between equal head and tail counts as changed.
+_MOST_LINES = 20_000
+# A message names this many places.
+_MOST_PLACES = 6
+
+
+def line_marks(page: Page) -> str:
+    """The marks of title, description and each body line, four characters each."""
+    lines = [page.title, page.description, *page.body.split("\n")]
+    sums = (zlib.crc32(line.encode("utf-8", "surrogatepass")) & 0xFFFFFF for line in lines)
+    return b64encode(b"".join(checksum.to_bytes(3, "big") for checksum in sums)).decode("ascii")
+
+
+def changed_lines(marks: str, page: Page) -> str:
+    """What of the page differs from what `marks` saw: `the title, lines 14-16 and 20 changed; lines after 31 are gone`.
+
+    File lines as they are now; "the text changed" if the marks are damaged or the lines are the same.
+    """
+    before, now = ([text[at : at + _MARK] for at in range(0, len(text), _MARK)] for text in (marks, line_marks(page)))
+    if len(before) < 2 or len(marks) % _MARK:
+        return "the text changed"
+    parts = [name for at, name in enumerate(("the title", "the description")) if before[at] != now[at]]
+    regions = [(start + page.body_line, end + page.body_line - 1) for start, end in _regions(before[2:], now[2:])]
+    spans = [str(first) if first == last else f"{first}-{last}" for first, last in regions if last >= first]
+    if spans:
+        parts.append(f"line{'' if len(spans) == 1 and spans[0].isdigit() else 's'} {_listed(spans)}")
+    gone = [f"after {last}" for first, last in regions if last < first]
+    messages = [f"{_listed(parts)} changed" if parts else "", f"lines {_listed(gone)} are gone" if gone else ""]
+    return "; ".join(filter(None, messages)) or "the text changed"
+
+
+def _regions(before: Sequence[str], now: Sequence[str]) -> list[tuple[int, int]]:
+    """The (start, end) ranges of `now` that are not in `before`; an empty range where lines are gone."""
+    head = _common(before, now)
+    old, new = before[head:], now[head:]
+    tail = _common(reversed(old), reversed(new))
+    old, new = old[: len(old) - tail], new[: len(new) - tail]
+    if not old and not new:
+        return []
+    if not old or not new or len(old) + len(new) > _MOST_LINES:
+        return [(head, len(now) - tail)]
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=len(old) + len(new) > 2000)
+    return [(head + start, head + end) for tag, _, _, start, end in matcher.get_opcodes() if tag != "equal"]
+
+
+def _common(one: Iterable[str], other: Iterable[str]) -> int:
+    """How many entries are the same at the beginning of both."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def _listed(parts: Sequence[str]) -> str:
+    more = len(parts) - _MOST_PLACES
+    shown = [*parts[:_MOST_PLACES], *([f"{more} more places"] if more > 0 else [])]
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))

@@ -61,7 +61,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class Outcome:
     """(page, field) pairs that were decided, and those left out with the flag that says why.
 
     `over` holds the values on pages that accepted ones will replace although they are newer than the question: (page, field, value).
@@ -236,7 +236,7 @@ def decide(
     reason: str = "",
     by: str,
     when: str,
-) -> Decided:
+) -> Outcome:
     """Accept or reject fields of proposals: `named` pairs a page with fields of it ((): every undecided one).
 
     Fields that carry `needs-look`, `over-human` or `leap` are accepted only by name; a field whose value on the page changed only by name and with
@@ -267,7 +267,7 @@ def decide(
             else:
                 steps.append(Step(page_id, change, after))
     done, lost = record(wiki, steps)
-    return Decided(
+    return Outcome(
         fields=tuple((step.page, step.after.field) for step in done),
         left_out=(*left, *((step.page, step.after.field, MEANWHILE) for step in lost)),
         over=tuple((step.page, step.after.field, step.after.old) for step in done if step.after.old != step.before.old),

@@ -23,19 +23,7 @@ from enrich.grounding import Finding
 from enrich.review.applying import edited, obstacle
 from enrich.review.lock import Lock, LockFile
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, STALE, ItemStatus
-from enrich.review.views import (
-    FieldView,
-    InsightView,
-    PageView,
-    Piece,
-    QuoteView,
-    Score,
-    as_text,
-    finding_name,
-    lines_text,
-    value_text,
-    word_diff,
-)
+from enrich.review.views import FieldView, InsightView, PageView, Piece, QuoteView, as_text, finding_name, lines_text, value_text, word_diff
 from enrich.stages.fields import INSIGHTS
 from enrich.text import age, code_block, code_span, counted, escaped, printable
 from enrich.wiki.frontmatter.spans import BOM, EditRefused, find_fences
@@ -206,9 +194,8 @@ def insight_counts(field: FieldView, *statuses: ItemStatus) -> str:
 def insight_lines(insight: InsightView) -> Iterator[Line]:
     kinds = dict.fromkeys(kind for kind in (insight.old_kind, insight.kind) if kind)
     spans = [span for kind in kinds for span in (ours(" → "), Span(kind))][1:]
-    scores = ", ".join(_score(insight, score) for score in insight.scores)
     same = insight.status == "same"
-    head = [ours(f"{insight.status}: "), *spans, ours(f" ({scores})")]
+    head = [ours(f"{insight.status}: "), *spans, ours(f" ({_scores(insight)})")]
     if not same:
         head.append(ours(f" {INSIGHTS}.{insight.id}", "dim"))
     if insight.decision:
@@ -221,10 +208,14 @@ def insight_lines(insight: InsightView) -> Iterator[Line]:
     yield from _findings(insight.findings, 6)
 
 
-def _score(insight: InsightView, score: Score) -> str:
-    old, new = ("–" if value is None else f"{value:g}" for value in (score.old, score.new))
-    figures = f"{old} → {new}" if insight.status == "changed" and old != new else old if insight.status == "gone" else new
-    return f"{score.name[0].upper()} {figures}{_margin(score.margin if insight.status in ('new', 'changed') else None)}"
+def _scores(insight: InsightView) -> str:
+    """`S 3 → 4, I 2, A 3.5 ±0.5`"""
+    parts = []
+    for score in insight.scores:
+        old, new = ("–" if value is None else f"{value:g}" for value in (score.old, score.new))
+        figures = f"{old} → {new}" if insight.status == "changed" and old != new else old if insight.status == "gone" else new
+        parts.append(f"{score.name[0].upper()} {figures}{_margin(score.margin if insight.status in ('new', 'changed') else None)}")
+    return ", ".join(parts)
 
 
 def quote_lines(quotes: Iterable[QuoteView], indent: int) -> Iterator[Line]:

@@ -1,8 +1,7 @@
 """Proposals: the field changes of one page that wait for a decision, one JSON file per page (DESIGN.md section 4.5).
 
-A proposal keeps line marks: what a question saw of the page, small enough to store, so that a changed page can be compared line by line. The page
-hash says *whether* the text changed (`wiki.pages.Page.hash`), the marks say *where*. A mark is 24 bits of a checksum of one line: a collision hides
-one changed line in a message, and has no influence on a decision.
+A verdict on a value that is applied or rejected is kept in the lock, because its proposal is gone then. Values that were written without a person's
+decision (`run --apply`, `apply --all`) are counted apart.
 """
 
 from __future__ import annotations
@@ -11,14 +10,13 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import math
 import unicodedata
-import zlib
-from base64 import b64encode
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -30,10 +28,10 @@ from enrich.errors import UserError
 from enrich.files import DATA_BYTES, locked, names_in, read_bytes, remove_file, write_text_atomically
 from enrich.grounding import Finding
 from enrich.grounding.likeness import same_insights
-from enrich.review.lock import IF_ANY, Question, Verdict
+from enrich.review.lock import IF_ANY, LockFile, Question, Verdict
 from enrich.stages.fields import INSIGHTS, Evidence, canonical, number_of, same, value_hash
 from enrich.stages.judges import statement
-from enrich.wiki.pages import Page, read_page
+from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki
 
 State = Literal["pending", "accepted", "rejected"]
@@ -44,6 +42,7 @@ LEAP = "leap"
 STALE = "stale"
 _SCHEMA = 1
 _MOST_POINTS = 10.0  # of a verdict's distance
+_Z = 1.96  # of a 95 % interval
 # File systems take 255 bytes a name; the rest is for the suffix, the hash and temporary names.
 _MAX_NAME = 180
 
@@ -422,58 +421,62 @@ def file_names(page: str) -> tuple[str, str]:
     return (f"{name}.json" if len(name) <= _MAX_NAME else hashed), hashed
 
 
-_MARK = 4  # characters: base64 of three bytes
-# Beyond this many changed lines the exact comparison takes seconds. Then everything between equal head and tail counts as changed.
-_MOST_LINES = 20_000
-# A message names this many places.
-_MOST_PLACES = 6
+# How reviewers decided
 
 
-def line_marks(page: Page) -> str:
-    """The marks of title, description and each body line, four characters each."""
-    lines = [page.title, page.description, *page.body.split("\n")]
-    sums = (zlib.crc32(line.encode("utf-8", "surrogatepass")) & 0xFFFFFF for line in lines)
-    return b64encode(b"".join(checksum.to_bytes(3, "big") for checksum in sums)).decode("ascii")
+@dataclass(slots=True)
+class Decided:
+    """The decisions on the values of one field from one model and prompt. `prompt` is the version if it is known, else the hash.
 
-
-def changed_lines(marks: str, page: Page) -> str:
-    """What of the page differs from what `marks` saw: `the title, lines 14-16 and 20 changed; lines after 31 are gone`.
-
-    File lines as they are now; "the text changed" if the marks are damaged or the lines are the same.
+    `accepted` includes `edited`; `distances` are those of the edits (`distance`). `written` counts values on pages without a decision.
     """
-    before, now = ([text[at : at + _MARK] for at in range(0, len(text), _MARK)] for text in (marks, line_marks(page)))
-    if len(before) < 2 or len(marks) % _MARK:
-        return "the text changed"
-    parts = [name for at, name in enumerate(("the title", "the description")) if before[at] != now[at]]
-    regions = [(start + page.body_line, end + page.body_line - 1) for start, end in _regions(before[2:], now[2:])]
-    spans = [str(first) if first == last else f"{first}-{last}" for first, last in regions if last >= first]
-    if spans:
-        parts.append(f"line{'' if len(spans) == 1 and spans[0].isdigit() else 's'} {_listed(spans)}")
-    gone = [f"after {last}" for first, last in regions if last < first]
-    messages = [f"{_listed(parts)} changed" if parts else "", f"lines {_listed(gone)} are gone" if gone else ""]
-    return "; ".join(filter(None, messages)) or "the text changed"
+
+    field: str
+    model: str
+    prompt: str
+    accepted: int = 0
+    rejected: int = 0
+    written: int = 0
+    distances: list[float] = dataclasses.field(default_factory=list)
+    reasons: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    @property
+    def edited(self) -> int:
+        return len(self.distances)
+
+    @property
+    def share(self) -> float:
+        """The share of decisions that accept."""
+        return self.accepted / max(self.accepted + self.rejected, 1)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the share (Wilson 1927)."""
+        n, p = max(self.accepted + self.rejected, 1), self.share
+        middle, half = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n), _Z * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
+        return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def _regions(before: Sequence[str], now: Sequence[str]) -> list[tuple[int, int]]:
-    """The (start, end) ranges of `now` that are not in `before`; an empty range where lines are gone."""
-    head = _common(before, now)
-    old, new = before[head:], now[head:]
-    tail = _common(reversed(old), reversed(new))
-    old, new = old[: len(old) - tail], new[: len(new) - tail]
-    if not old and not new:
-        return []
-    if not old or not new or len(old) + len(new) > _MOST_LINES:
-        return [(head, len(now) - tail)]
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=len(old) + len(new) > 2000)
-    return [(head + start, head + end) for tag, _, _, start, end in matcher.get_opcodes() if tag != "equal"]
-
-
-def _common(one: Iterable[str], other: Iterable[str]) -> int:
-    """How many entries are the same at the beginning of both."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
-
-
-def _listed(parts: Sequence[str]) -> str:
-    more = len(parts) - _MOST_PLACES
-    shown = [*parts[:_MOST_PLACES], *([f"{more} more places"] if more > 0 else [])]
-    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+def decided_rows(wiki: Wiki, proposals: Iterable[Proposal]) -> list[Decided]:
+    """What was decided by field, model and prompt: in the lock (applied or rejected), and in the proposals (accepted, not applied yet)."""
+    found: dict[tuple[str, str, str], Decided] = {}
+    listed: list[tuple[str, Question, Verdict | None]] = []
+    for entry in wiki.shared(LockFile).read():
+        listed += [(name, entry.question_of(name), entry.decided.get(name)) for name in entry.written]
+        listed += [(name, entry.question, entry.decided.get(name) or Verdict("reject")) for name in entry.rejected]
+    accepted = [change for proposal in proposals for change in proposal.changes if change.state == "accepted"]
+    listed += [(name, change.question, verdict) for change in accepted for name, verdict in change.verdicts.items()]
+    # The lock has only the prompt's hash for values without a verdict.
+    versions = {question.prompt: f"v{verdict.version}" for _, question, verdict in listed if verdict is not None and verdict.version}
+    for name, question, verdict in listed:
+        version = versions.get(question.prompt, question.prompt[:8])
+        key = (f"{INSIGHTS} (one)" if name.startswith(f"{INSIGHTS}.") else name, question.model, version)
+        row = found.setdefault(key, Decided(*key))
+        if verdict is None:
+            row.written += 1
+            continue
+        row.accepted += verdict.decision != "reject"
+        row.rejected += verdict.decision == "reject"
+        row.distances += [verdict.distance] if verdict.decision == "edit" else []
+        row.reasons.update([verdict.reason] if verdict.reason else [])
+    return [found[key] for key in sorted(found)]

@@ -13,9 +13,9 @@ from typing import Any
 from enrich.config import STAGES
 from enrich.files import remove_file, write_text_atomically
 from enrich.grounding.likeness import NearDuplicates, likeness, same_statement
-from enrich.review.applying import quality_after
+from enrich.review.applying import line_marks, quality_after
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, lock_entry, owner, parsed_rows
-from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, item_id, line_marks
+from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, item_id
 from enrich.review.support import SUPPORTED, EvidenceFile, Support, support_of
 from enrich.stages.fields import INSIGHTS, QUALITY, FieldAnswer, current_value, holds, is_missing, same, value_hash, within
 from enrich.stages.judges import NEAR_SAME, kept, statement
