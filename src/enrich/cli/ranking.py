@@ -7,7 +7,7 @@ from typing import Annotated
 from typer import Option, Typer
 
 from enrich.cli.runs import cost_line, print_failed, print_stopped
-from enrich.cli.session import LISTED, Backend, BaseUrl, Budget, Model, Pages, print_pages, print_table, progress_of_run, session
+from enrich.cli.session import LISTED, Backend, BaseUrl, Budget, Model, Pages, progress_of_run, session
 from enrich.runs.ranking import RankOptions, RankResult
 from enrich.runs.ranking import rank as rank_list
 from enrich.text import counted, number_text, usd
@@ -45,10 +45,10 @@ def rank(
 def _print(result: RankResult) -> None:
     scores = result.scores()
     places = ([str(n), number_text(scores[page]), page] for n, page in enumerate(result.order, 1))
-    print_pages(["place", result.key, "page"], places, len(result.order), LISTED)
+    session.print_pages(["place", result.key, "page"], places, len(result.order), LISTED)
     if result.unsure and not session.quiet:
         rows = result.unsure if session.verbose else result.unsure[: LISTED // 2]
-        print_table(["unsure: above", "below", "probability"], ([above, below, f"{sure:.2f}"] for above, below, sure in rows))
+        session.print_table(["unsure: above", "below", "probability"], ([above, below, f"{sure:.2f}"] for above, below, sure in rows))
     if result.placed:
         session.say(f"{counted(len(result.placed), 'page')} placed by a person: kept by --all")
     if result.unlisted:

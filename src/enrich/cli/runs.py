@@ -12,21 +12,7 @@ from typing import Annotated
 from rich.text import Text
 from typer import Option, Typer
 
-from enrich.cli.session import (
-    LISTED,
-    TO_REPORT,
-    Backend,
-    BaseUrl,
-    Budget,
-    Model,
-    Pages,
-    Stages,
-    by_page,
-    compact,
-    print_pages,
-    progress_of_run,
-    session,
-)
+from enrich.cli.session import LISTED, TO_REPORT, Backend, BaseUrl, Budget, Model, Pages, Stages, by_page, compact, progress_of_run, session
 from enrich.errors import UserError
 from enrich.files import write_text_atomically
 from enrich.llm.server import host_of
@@ -107,7 +93,7 @@ def _print_plan(plan: Plan, cost: Estimate) -> None:
     }
     names = list(dict.fromkeys(state.stage for state in plan.states))
     rows: Iterable[list[str | Text]] = ([page, *(_state_cell(row.get(name)) for name in names)] for page, row in listed.items())
-    print_pages(["page", *names], rows, len(listed), _PLANNED)
+    session.print_pages(["page", *names], rows, len(listed), _PLANNED)
     counts = plan.counts()
     states = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
     session.say(f"{counted(len(by_id), 'page')}: {states or 'nothing to ask'}")
@@ -231,7 +217,7 @@ def _print_run(wiki: Wiki, result: RunResult) -> None:
     """One row per page with what was proposed, then the totals."""
     # What needs a person comes first.
     rows = sorted(_page_rows(wiki, result), key=lambda row: not (row[2] or row[3]))
-    print_pages(["page", "proposed", "held", "failed"], rows, len(rows), _PLANNED)
+    session.print_pages(["page", "proposed", "held", "failed"], rows, len(rows), _PLANNED)
     print_failed(result)
     held = f", {len(result.held)} held back for a person" if result.held else ""
     applied = f", {len(result.applied)} applied" if result.applied else ""

@@ -117,6 +117,25 @@ class Session:
             write_atomically(output, (part.encode("utf-8", JSON_ESCAPES) for part in parts), within=within)
             self.note(f"wrote {what()} to {output}" if what() else f"wrote {output}")
 
+    def print_table(self, headers: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
+        """Print rows of plain texts under their headers."""
+        table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else box.SIMPLE, pad_edge=False, header_style="bold")
+        for header in headers:
+            table.add_column(header, overflow="fold")
+        for row in rows:
+            table.add_row(*(cell if isinstance(cell, Text) else Text(escaped(cell)) for cell in row))
+        out = console()
+        if not sys.stdout.isatty():
+            out.width = _WIDTH
+        out.print(table, soft_wrap=False)
+
+    def print_pages(self, headers: Sequence[str], rows: Iterable[Sequence[str | Text]], number: int, most: int) -> None:
+        """Print a table of `number` pages: with -v all, else `most`, and how many it leaves out. Nothing with --quiet."""
+        shown = number if self.verbose else min(number, most)
+        if shown and not self.quiet:
+            self.print_table(headers, islice(rows, shown))
+            self.say_more_pages(number - shown)
+
 
 session = Session()
 """What all commands share: `main` begins it with the options of the call before a command runs."""
@@ -174,27 +193,6 @@ class _Console(Console):
 def console() -> Console:
     """A console on stdout that shows text as it is: no markup, no emoji codes."""
     return _Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty(), emoji=False, markup=False)
-
-
-def print_table(headers: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
-    """Print rows of plain texts under their headers."""
-    table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else box.SIMPLE, pad_edge=False, header_style="bold")
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(escaped(cell)) for cell in row))
-    out = console()
-    if not sys.stdout.isatty():
-        out.width = _WIDTH
-    out.print(table, soft_wrap=False)
-
-
-def print_pages(headers: Sequence[str], rows: Iterable[Sequence[str | Text]], number: int, most: int) -> None:
-    """Print a table of `number` pages: with -v all, else `most`, and how many it leaves out. Nothing with --quiet."""
-    shown = number if session.verbose else min(number, most)
-    if shown and not session.quiet:
-        print_table(headers, islice(rows, shown))
-        session.say_more_pages(number - shown)
 
 
 class RunProgress:
