@@ -250,14 +250,17 @@ class Lock:
     """The entries of one reading of the lock's files, which stay open: a page's rows are read when the page is looked at.
 
     `known` are the wiki's pages by id: with them, a renamed page has the entries of its earlier id. `moved` collects such pages with that id.
-    `places` has the (number of the file, start, end) of each run of a page's rows. `interrupted` are the pages that an interrupted apply wrote, or
-    was about to write. Raises `UserError` that names the line for a row that does not name its page, and `OSError`, also for more than `largest` bytes.
+    `places` has the (number of the file, start, end) of a page's rows, `_more` those of its rows elsewhere, after a merge or a crash.
+    `interrupted` are the pages that an interrupted apply wrote, or was about to write.
+
+    Raises `UserError` that names the line for a row that does not name its page, and `OSError`, also for more than `largest` bytes.
     """
 
     def __init__(self, files: Iterable[Path], known: Mapping[str, PageFile], moved: dict[str, str], largest: int, within: Folders) -> None:
         self._known, self.moved = known, moved
         self.files: list[tuple[Path, int]] = []
-        self.places: dict[str, tuple[tuple[int, int, int], ...]] = {}
+        self.places: dict[str, tuple[int, int, int]] = {}
+        self._more: dict[str, list[tuple[int, int, int]]] = {}
         self.interrupted: set[str] = set()
         self._loose: set[str] = set()
         self._last: tuple[str, list[LockEntry]] = ("", [])
@@ -302,12 +305,17 @@ class Lock:
         return entry.page
 
     def _add(self, page: str, number: int, start: int, end: int) -> None:
-        if page:
-            before = self.places.get(page, ())
-            self._loose |= {page} if before else set()
+        if page in self.places:
+            self._loose.add(page)
+            self._more.setdefault(page, []).append((number, start, end))
+        elif page:
             # The same text as the wiki's own, once in memory.
             own = self._known.get(page)
-            self.places[page if own is None else own.id] = (*before, (number, start, end))
+            self.places[page if own is None else own.id] = (number, start, end)
+
+    def runs(self, page: str) -> list[tuple[int, int, int]]:
+        """All places of a page's rows."""
+        return [self.places[page], *self._more.get(page, ())] if page in self.places else []
 
     def _read(self, number: int, start: int, end: int) -> bytes:
         return os.pread(self.files[number][1], end - start, start)
@@ -328,7 +336,7 @@ class Lock:
         """The entries of a page in the order of their rows. Raises `UserError` that names the line for one that is damaged."""
         if page != self._last[0]:  # the stages of a page are looked at one after the other
             found = []
-            for number, start, end in self.places.get(page, ()):
+            for number, start, end in self.runs(page):
                 for row in self._read(number, start, end).split(b"\n"):
                     if row:
                         found.append(self._parsed(row, number, start))
@@ -339,8 +347,7 @@ class Lock:
     def rows(self, page: str) -> bytes:
         """The rows of a page as they are written: as they are in the file, if `enrich` wrote them."""
         if page not in self._loose:
-            ((number, start, end),) = self.places[page]
-            return self._read(number, start, end)
+            return self._read(*self.places[page])
         return _rows_of(self.of(page))
 
     def entries(self, page: str, stage: str) -> list[LockEntry]:
@@ -498,7 +505,7 @@ class LockFile:
         """Replace the files that hold rows of the pages in `new`; `enrich.lock` in any case and last, since it holds the intents."""
         whole = not os.path.lexists(self.parts) and sum(file.stat().st_size for file in self.files()) <= LARGEST_WHOLE
         home = {page: self.path if whole else self.parts / _part_of(page) for page in {*lock.places, *new}}
-        strays = [page for page, runs in lock.places.items() if page not in new and any(lock.files[at][0] != home[page] for at, *_ in runs)]
+        strays = [page for page in lock.places if page not in new and any(lock.files[at][0] != home[page] for at, *_ in lock.runs(page))]
         pages: dict[Path, list[str]] = {file: [] for file in (self.path, *(home[page] for page in (*new, *strays)))}
         for page in sorted(home):
             if home[page] in pages:
