@@ -88,6 +88,7 @@ def test_safe_takes_small_moves_of_ratings_only(workspace: Wiki) -> None:
     assert over.fields == () and {flag for _, _, flag in over.left_out} == {"over-human"}
     small = replace(change_of(workspace, "cove", "ratings.novelty"), flags=())
     assert is_small_move(small)
+    assert is_small_move(replace(small, old=1.2, new=2.2)), "one point, whatever binary fractions make of it"
     assert not is_small_move(replace(small, new=6.0))
     assert not is_small_move(replace(small, findings=(Finding("number", "soft", "", ""),)))
     assert not is_small_move(replace(small, flags=("over-human",)))

@@ -113,7 +113,7 @@ def page_data(view: PageView) -> dict[str, Any]:
 def _field(field: FieldView) -> dict[str, Any]:
     change = field.change
     rating = field.kind == "rating"
-    old = change.old if field.move is not None or change.old is None else as_text(change.old) if rating else ""
+    old = change.old if change.move is not None or change.old is None else as_text(change.old) if rating else ""
     return {
         "stage": change.stage,
         "kind": field.kind,
@@ -126,7 +126,7 @@ def _field(field: FieldView) -> dict[str, Any]:
         "found": [finding_name(finding) for finding in change.findings],
         "old": old,
         "new": change.new if rating else None,
-        "move": field.move,
+        "move": change.move,
         "margin": field.margin,
         "pieces": field.pieces,
         "insights": [asdict(insight) for insight in field.insights],
@@ -154,7 +154,7 @@ def _moves(fields: Sequence[FieldView]) -> list[int]:
     """How many ratings move by how much: a count for each of `_BINS`."""
     moves = [0] * len(_BINS)
     for one in fields:
-        if (move := one.move) is not None and one.name != QUALITY:
+        if (move := one.change.move) is not None and one.name != QUALITY:
             moves[sum(move > edge if edge < 0 else move >= edge for edge in _EDGES)] += 1
     return moves
 

@@ -107,8 +107,7 @@ def taken_over(change: FieldChange, page: Page, lock: Lock, *, by: str, when: st
 
 def is_small_move(change: FieldChange) -> bool:
     """Whether a change is safe to accept unseen: no finding, no flag, and a rating that exists and moves little."""
-    numbers = [value for value in (change.old, change.new) if isinstance(value, int | float) and not isinstance(value, bool)]
-    return not change.flags and not change.findings and len(numbers) == 2 and abs(numbers[1] - numbers[0]) <= SAFE_RATING_MOVE
+    return not change.flags and not change.findings and change.move is not None and abs(change.move) <= SAFE_RATING_MOVE
 
 
 def record(wiki: Wiki, steps: Sequence[Step]) -> tuple[list[Step], list[Step]]:

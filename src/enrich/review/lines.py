@@ -144,7 +144,7 @@ def field_heading(field: FieldView) -> Line:
 
 def move_spans(field: FieldView) -> list[Span]:
     """`4 → 5.5 (+1.5)`; `(none) → 5.5` if there was no value; `5.5 ±0.8` if its spread matters."""
-    old, new, move = field.change.old, as_text(field.change.new), field.move
+    old, new, move = field.change.old, as_text(field.change.new), field.change.move
     around = _margin(field.margin)
     if move is None:
         return [ours("(none)") if old is None else Span(as_text(old)), ours(f" → {new}{around}")]

@@ -107,6 +107,12 @@ class FieldChange:
         object.__setattr__(self, "model", self.question.model)  # repeated in the file for people and scripts that read it
 
     @property
+    def move(self) -> float | None:
+        """A rating's new value less its old one; None if one of them is missing."""
+        old, new = number_of(self.old), number_of(self.new)
+        return None if old is None or new is None else round(new - old, 2)
+
+    @property
     def new_hash(self) -> str:
         """The hash of the proposed value: a decision names it, so that it holds for no other value."""
         return value_hash(self.new)

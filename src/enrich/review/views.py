@@ -180,12 +180,6 @@ class FieldView:
         return "text" if isinstance(new, str) else "other"
 
     @property
-    def move(self) -> float | None:
-        """A rating's new value less its old one; None if one of them is missing."""
-        old, new = number_of(self.change.old), number_of(self.change.new)
-        return None if old is None or new is None else round(new - old, 2)
-
-    @property
     def margin(self) -> float | None:
         """Half of a rating's spread, for `±`; None if it has none, or one that is too small to matter."""
         return margin(self.change, self.name, NOISE["ratings"])
