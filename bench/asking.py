@@ -94,8 +94,8 @@ async def enrich(base_url: str, count: int, concurrency: int, folder: Path, *, s
 
     from enrich.llm.cache import AnswerCache, SingleFlight
     from enrich.llm.client import Client, ClientSettings
+    from enrich.llm.costs import Prices
     from enrich.llm.messages import Message, Request, question_key
-    from enrich.llm.prices import Prices
     from enrich.llm.server import Endpoint
 
     class Insight(BaseModel):

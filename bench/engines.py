@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from enrich.llm.client import Client, ClientSettings  # noqa: E402
-from enrich.llm.prices import Prices  # noqa: E402
+from enrich.llm.costs import Prices  # noqa: E402
 from enrich.llm.server import Endpoint  # noqa: E402
 from enrich.runs.ray_workers import RayWorkers  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""Fit the weights of `enrich.llm.tokens` again: `pip install bpe-openai`, then `python bench/fit_tokens.py [FOLDER OF PAGES TO TEST ON]`.
+"""Fit the weights of `enrich.llm.costs` again: `pip install bpe-openai`, then `python bench/fit_tokens.py [FOLDER OF PAGES TO TEST ON]`.
 
 The corpus is what a Debian machine with a few Python packages has: their READMEs, this repository's pages, and translated messages of system
 programs. Texts below the given folder are used for testing only.
@@ -15,7 +15,7 @@ import bpe_openai
 import numpy as np
 from scipy.optimize import lsq_linear
 
-from enrich.llm.tokens import _OUTSIDE_ASCII, _WEIGHTS
+from enrich.llm.costs import _OUTSIDE_ASCII, _WEIGHTS
 
 PATTERNS = [pattern for pattern, _ in (*_WEIGHTS, *_OUTSIDE_ASCII)]
 LANGUAGES = ("de", "fr", "ru", "zh_CN", "ja", "ko", "es", "pl")

@@ -21,7 +21,7 @@ from enrich.grounding.quantities import quantities
 from enrich.grounding.quotes import normalise_quote
 from enrich.grounding.self_talk import gives_orders, self_talk
 from enrich.grounding.words import stems
-from enrich.llm.tokens import estimate_tokens
+from enrich.llm.costs import estimate_tokens
 from enrich.metrics.links import links
 from enrich.metrics.quality import grading_counts
 from enrich.metrics.risk import integrity

@@ -9,8 +9,8 @@ from typing import Any
 # Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.config import PriceSection
 from enrich.llm.client import Client, ClientSettings
+from enrich.llm.costs import Budget, Prices
 from enrich.llm.messages import Event, Message, Reply, Request, Tally
-from enrich.llm.prices import Budget, Prices
 from enrich.llm.server import Endpoint
 from tests.fake_server import FakeServer
 

@@ -10,8 +10,8 @@ import pytest
 
 # Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.errors import AnswerError, ServiceError, UserError
+from enrich.llm.costs import Budget
 from enrich.llm.messages import Usage
-from enrich.llm.prices import Budget
 from tests import fake_server as fake
 from tests.fake_server import Serve
 from tests.llm.asking import SCHEMA, ask, client, request

@@ -10,9 +10,8 @@ import pytest
 
 # Internal names: the client's faults and limits cannot all be reached through the command line.
 from enrich.config import PriceSection, load_config
+from enrich.llm.costs import Budget, BudgetSpent, Correction, Price, Prices, estimate_tokens
 from enrich.llm.messages import Event, Usage
-from enrich.llm.prices import Budget, BudgetSpent, Price, Prices
-from enrich.llm.tokens import Correction, estimate_tokens
 from tests import fake_server as fake
 from tests.fake_server import FakeServer, Seen
 from tests.llm.asking import client, request

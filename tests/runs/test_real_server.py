@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from enrich.llm.messages import MOST_REQUESTS, Message
-from enrich.llm.prices import Prices
-
 # Internal names: what the client sends and learns cannot be seen through the command line.
-from enrich.llm.tokens import ContextLimits
+from enrich.llm.costs import ContextLimits, Prices
+from enrich.llm.messages import MOST_REQUESTS, Message
 from tests.demo import DemoWiki, page_text
 from tests.llm.asking import ask, request
 

@@ -18,15 +18,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 from enrich.errors import AnswerError, ServiceError
+from enrich.llm.costs import Budget, Price, Prices, counted_usage, estimate_tokens
 from enrich.llm.failures import Refused, RefusedParameterError, ThrottledError, TransientError, failure_of_status
 from enrich.llm.limits import Limits, LimitSettings, Turn
 from enrich.llm.messages import Attempts, Event, Reply, Request, Tally, Usage
 from enrich.llm.parameters import LEAST_ROOM, REASONING_ROOM, Parameters, reasoning_room
-from enrich.llm.prices import Budget, Price, Prices, counted_usage
 from enrich.llm.replies import Completion, EmbeddedError, json_object, read_completion
 from enrich.llm.score_distributions import DECISIONS, read_decision, with_distributions
 from enrich.llm.server import Endpoint
-from enrich.llm.tokens import estimate_tokens
 
 if TYPE_CHECKING:
     import httpx2

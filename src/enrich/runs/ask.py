@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from enrich.errors import AnswerError, ServiceError
 from enrich.grounding import Finding, PageIndex
+from enrich.llm.costs import estimate_tokens, input_tokens
 from enrich.llm.messages import AnswerWaitsError, Attempts, Reply, Request, Tally, Usage
-from enrich.llm.tokens import estimate_tokens, input_tokens
 from enrich.review.lock import Question
 from enrich.review.propose import StageAnswer
 from enrich.runs.results import FailedQuestion, Spending, shared

@@ -23,10 +23,10 @@ from pydantic_core import to_json
 from enrich.errors import ServiceError
 from enrich.llm.batches import ENDED, BatchServer, BatchState, OutputRow, output_rows, request_line
 from enrich.llm.client import Asked, Client, Server
+from enrich.llm.costs import counted_usage
 from enrich.llm.failures import RefusedParameterError, ThrottledError, TransientError
 from enrich.llm.messages import AnswerWaitsError, Event, Request, Tally, Usage
 from enrich.llm.parameters import Parameters
-from enrich.llm.prices import counted_usage
 from enrich.llm.replies import Completion, EmbeddedError, read_completion
 from enrich.runs.batch_records import BatchRecord, BatchRecords, BatchRequest, Row
 from enrich.runs.results import Spending

@@ -18,7 +18,7 @@ from enrich.config import Config
 from enrich.errors import UserError
 from enrich.files import DATA_BYTES, names_in, read_bytes, remove_file, write_text_atomically
 from enrich.llm.cache import AnswerCache
-from enrich.llm.tokens import keep_learned, learned
+from enrich.llm.costs import keep_learned, learned
 
 _LIMITS = "queue.json"
 _Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]

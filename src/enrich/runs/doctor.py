@@ -14,10 +14,9 @@ from urllib.parse import urlsplit
 from enrich.config import AUTO, preset, provider_of
 from enrich.errors import AnswerError, ServiceError, UserError
 from enrich.files import SETTINGS_BYTES, read_text
+from enrich.llm.costs import ContextLimits, shutdown_date
 from enrich.llm.messages import Event, Message, Request, Tally
 from enrich.llm.parameters import Parameters
-from enrich.llm.prices import shutdown_date
-from enrich.llm.tokens import ContextLimits
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
 from enrich.runs.plan import BROKEN

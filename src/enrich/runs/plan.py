@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from enrich.errors import UserError
+from enrich.llm.costs import ContextLimits, TokenUse
 from enrich.llm.messages import Request, Usage
-from enrich.llm.tokens import ContextLimits, TokenUse
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, owner
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore, blocking_flag
 from enrich.review.support import SUPPORT_LOST, page_losses

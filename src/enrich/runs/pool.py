@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 from enrich.errors import ServiceError, UserError
 from enrich.llm.client import Client
-from enrich.llm.prices import BudgetSpent
+from enrich.llm.costs import BudgetSpent
 from enrich.runs.ask import Asker, PageResult
 from enrich.runs.results import RunResult
 from enrich.runs.service import EngineOptions, ModelService, Service, open_service

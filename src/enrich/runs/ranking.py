@@ -21,8 +21,8 @@ from typing import Any
 from enrich.databases import origin
 from enrich.errors import AnswerError, ServiceError, UserError, os_errors
 from enrich.files import DATA_BYTES, LOCK_BYTES, Folders, locked, make_folder, open_file, read_bytes, write_text_atomically
+from enrich.llm.costs import TokenUse, learned
 from enrich.llm.messages import Tally, Usage, canonical_hash
-from enrich.llm.tokens import TokenUse, learned
 from enrich.review.lock import LockFile, Question
 from enrich.review.proposals import ProposalStore
 from enrich.review.propose import StageAnswer, propose, renew

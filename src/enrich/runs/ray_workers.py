@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from enrich.blocks import ray_processors, start_ray
 from enrich.llm.client import Client, ClientSettings
+from enrich.llm.costs import Prices
 from enrich.llm.failures import TransientError
-from enrich.llm.prices import Prices
 from enrich.llm.server import Endpoint
 
 if TYPE_CHECKING:

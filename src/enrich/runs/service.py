@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from enrich.config import AUTO, Config, LlmSection, provider_of
 from enrich.errors import UserError
+from enrich.llm.costs import BATCH_SHARE, Budget, ContextLimits, Prices, PriceSource, TokenUse, estimate_tokens, input_tokens
 from enrich.llm.messages import Event
 from enrich.llm.parameters import Parameters, reasoning_room
-from enrich.llm.prices import BATCH_SHARE, Budget, Prices, PriceSource
 from enrich.llm.server import Endpoint, RequestForm
-from enrich.llm.tokens import ContextLimits, TokenUse, estimate_tokens, input_tokens
 from enrich.runs.results import run_folders, spent_since
 from enrich.stages.scores import DECISIONS
 from enrich.stages.stage import OFFLINE, Stage, fused_request

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from enrich.grounding.likeness import same_insights
-from enrich.llm.tokens import estimate_tokens
+from enrich.llm.costs import estimate_tokens
 from enrich.stages.fields import FieldAnswer
 from enrich.stages.judges import MAX_INSIGHTS, NEAR_SAME, statement
 from enrich.wiki.data import SCORES
