@@ -153,3 +153,15 @@ def test_an_umlaut_is_the_same_however_it_is_written(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="CASE") as caught:
         select(["CASE"], files, tmp_path, tmp_path)
     assert caught.value.do.startswith("did you mean Case")
+
+
+def test_a_link_to_a_folder_is_reported_unless_it_is_excluded(tmp_path: Path) -> None:
+    """Its pages would be missing without a word."""
+    write(tmp_path, ["wiki/a.md", "shared/b.md", "wiki/.gitignore"])
+    (tmp_path / "wiki/shared").symlink_to("../shared")
+    (tmp_path / "wiki/self").symlink_to(".")
+    (tmp_path / "wiki/node_modules").symlink_to(".")
+    files, warnings = find_pages(tmp_path / "wiki")
+    assert [file.id for file in files] == ["a"]
+    assert [warning.partition(";")[0] for warning in warnings] == [f"{name}: it is a link to a folder" for name in ("self", "shared")]
+    assert find_pages(tmp_path / "wiki", exclude=["self", "shared/**"])[1] == []

@@ -146,9 +146,9 @@ def find_pages(
 
     Folders are walked depth first with entries in byte order of their names; `roots` are walked in their own order. Never pages: names that
     begin with `.`, `node_modules`, what the globs `exclude` name, and in the wiki's folder `root` (default: `content`) the prompts, cache and
-    proposals and what `.gitignore` files leave out. Nor are names that are not UTF-8: an id is text in every file that we write. A link that
-    leads out of `content` is left out: what it points to must not be sent to a model and cannot be written. A folder that cannot be read is in
-    the list like a page that cannot be read, because its pages must not be missing without an error.
+    proposals and what `.gitignore` files leave out. Nor are names that are not UTF-8: an id is text in every file that we write. A link to a
+    folder and one that leads out of `content` are left out: what they point to must not be sent to a model and cannot be written. A folder that
+    cannot be read is in the list like a page that cannot be read, because its pages must not be missing without an error.
     """
     warnings: list[str] = []
     paths: list[str] = []
@@ -162,6 +162,10 @@ def find_pages(
     for path, linked in (entry for start in starts for entry in walk.files(start)):
         if path.encode("utf-8", "replace") != os.fsencode(path):
             warnings.append(f"{path.encode('utf-8', 'backslashreplace').decode()}: its name is not UTF-8; rename it; left out")
+        elif linked and (content / path).is_dir():
+            warnings.append(
+                f"{path}: it is a link to a folder; pages below it are left out (`exclude` in enrich.toml leaves it out without a word)"
+            )
         elif linked and not within.allow(content / path):
             warnings.append(f"{path}: it is a link that leads out of {content.name}; left out")
         else:
@@ -212,7 +216,9 @@ class _Walk:
                     stack.append(self._entries(path))
                 except OSError:
                     yield path or ".", False
-            elif entry.name.endswith(PAGE_SUFFIXES) and not _is_folder(entry) and not self._is_excluded(path):
+            elif entry.name == "node_modules":
+                continue
+            elif (_is_folder(entry) or entry.name.endswith(PAGE_SUFFIXES)) and not self._is_excluded(path):
                 yield path, entry.is_symlink()
 
     def _entries(self, folder: str) -> Iterator[tuple[str, os.DirEntry[str] | None]]:
