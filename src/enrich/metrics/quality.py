@@ -124,22 +124,16 @@ def coverage(
     """
     targets = coverage_targets(page.word_count, content_format, rules, default_format)
     actuals = {**counted_items(page), "references": references}
-    items: dict[str, Colour] = {
-        "llmSummary": _flag(has_summary),
-        "schedule": _flag(has_schedule),
-        "entity": _flag(is_entity),
-        "editHistory": "red",
-    }
+    flags = {"llmSummary": has_summary, "schedule": has_schedule, "entity": is_entity, "editHistory": False}
     if content_format in rules.overview_formats:
-        items["overview"] = _flag(page.has_overview)
-    items.update({name: _count(actuals[name], target) for name, target in targets.items()})
-    items["quotes"] = items["accuracy"] = "red"
+        flags["overview"] = page.has_overview
+    items = {name: _flag(present) for name, present in flags.items()}
+    items |= {name: _count(actuals[name], target) for name, target in targets.items()}
+    items |= {"quotes": "red", "accuracy": "red"}
     checked = {"quotesWithQuotes": 0, "quotesTotal": 0, "accuracyChecked": 0, "accuracyTotal": 0}
     if used is not None:
         items = {name: colour for name, colour in items.items() if name in used}
-        targets = {name: target for name, target in targets.items() if name in used}
-        actuals = {name: count for name, count in actuals.items() if name in used}
-        checked = {}
+        targets, actuals, checked = ({name: n for name, n in each.items() if name in used} for each in (targets, actuals, checked))
     record: dict[str, Any] = {
         "passing": sum(1 for colour in items.values() if colour == "green"),
         "total": len(items),

@@ -130,6 +130,11 @@ class Structure:
             "structuralScore": structural_score(self, content_format),
         }
 
+    @property
+    def citations(self) -> int:
+        """Footnotes and external links."""
+        return self.footnote_count + self.external_links
+
 
 def structure(text: str, profile: Profile, *, words: bool = True) -> Structure:
     """The counts of one page. `text` is the LF-normalised text of the whole file, frontmatter included. Without `words` it has 0 of them.
@@ -223,17 +228,7 @@ def structural_score(page: Structure, content_format: str) -> int:
     """0 to 15: how much the page has of what its format expects. Formats without tiers count as articles."""
     formats = score_tables()["structure"]
     tiers = formats.get(content_format, formats["article"])
-    counts = {
-        "words": page.word_count,
-        "tables": page.table_count,
-        "diagrams": page.diagram_count,
-        "h3": page.h3_count,
-        "internal": page.internal_links,
-        "citations": page.footnote_count + page.external_links,
-        "sections": page.section_count,
-        "overview": int(page.has_overview),
-    }
-    score = sum(next((points for least, points in tier if counts[name] >= least), 0) for name, tier in tiers.items())
+    score = sum(next((points for least, points in tier if getattr(page, name) >= least), 0) for name, tier in tiers.items())
     if tiers is formats["article"] and page.bullet_ratio < 0.5:
         score += 2 if page.bullet_ratio < 0.3 else 1
     return score

@@ -2,8 +2,7 @@
 
 Redundancy is computed exactly for every pair of pages of one content format: similarity = max(Jaccard index of runs of five words, 0.8 ·
 Jaccard index of long words). Both need the number of members (words or runs) that two pages share, which is an entry of the product of a
-pages × members matrix with its transpose. Words on many pages are counted by a dense product (float32 holds such counts exactly), rarer words
-and runs by sparse ones.
+sparse pages × members matrix with its transpose.
 """
 
 from __future__ import annotations
@@ -107,9 +106,6 @@ WORD_WEIGHT = 0.8
 LEAST = 0.10  # less similar pairs are not kept
 KEPT = 5
 
-# A word on more than this share of the pages is cheaper in the dense product (measured at 5,600 pages: 0.05 to 0.1 makes no difference).
-_FREQUENT = 0.06
-_FREQUENT_LEAST = 8
 # Pages that are compared with all others at once, and the cells of the similarity matrix that this may make (about 30 bytes each).
 _ROWS, _CELLS = 256, 4_000_000
 
@@ -186,11 +182,8 @@ class _Similarity:
         import numpy as np
 
         self.word_counts, self.run_counts = (np.array([len(page) for page in pages], np.float64) for pages in (words, runs))
-        matrix = _shared_members(words)
-        frequent = np.asarray(matrix.sum(axis=0)).ravel() > max(_FREQUENT_LEAST, _FREQUENT * len(words))
-        self.frequent = matrix[:, frequent].toarray().astype(np.float32)
-        self.rare, self.runs = matrix[:, ~frequent].tocsr(), _shared_members(runs)
-        self.rare_columns, self.run_columns = self.rare.T.tocsr(), self.runs.T.tocsr()
+        self.words, self.runs = _shared_members(words), _shared_members(runs)
+        self.word_columns, self.run_columns = self.words.T.tocsr(), self.runs.T.tocsr()
 
     def best(self, rows: tuple[int, int]) -> list[list[Similar]]:
         """The best five of the pages of these rows (start, stop)."""
@@ -200,7 +193,7 @@ class _Similarity:
         """The similarities (0 to 1) of the pages from `start` to `stop` with every page of the group; 0 with itself."""
         import numpy as np
 
-        shared = (self.frequent[start:stop] @ self.frequent.T).astype(np.float64) + (self.rare[start:stop] @ self.rare_columns).toarray()
+        shared = (self.words[start:stop] @ self.word_columns).toarray().astype(np.float64)
         similarity: NDArray[np.float64] = WORD_WEIGHT * (shared / (self.word_counts[start:stop, None] + self.word_counts - shared))
         runs = (self.runs[start:stop] @ self.run_columns).tocoo()
         union = self.run_counts[start:stop][runs.row] + self.run_counts[runs.col] - runs.data

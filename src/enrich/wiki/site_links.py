@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import unquote
 
+import regex
+
 from enrich.config import PAGE_SUFFIXES
 from enrich.wiki.page_files import PageFile, plain_name
 
@@ -22,6 +24,7 @@ ADDRESS_KEYS = ("slug", "permalink", "url", "path", "aliases", "redirect_from")
 
 # Each is read from its beginning and up to a bounded length: no text makes them slow.
 _CODE = re.compile(r"^(```|~~~)[^\n]*\n(?:(?!\1)[^\n]*\n)*+(?:\1[^\n]*)?|`[^`\n]{1,500}`", re.MULTILINE)
+_COMMENT = regex.compile(r"<!--(?:[^-]++|-(?!->))*+(*SKIP)-->")  # one that is not closed is text
 _LINKS = re.compile(
     r"\{\{[<%]\s{0,9}(?:rel)?ref\s{1,9}[\"'`]?(?P<ref>[^\"'`\s>%]{1,500})"
     r"|\{%-?\s{0,9}(?:link|post_url)\s{1,9}(?P<liquid>[^%\n]{1,500}?)\s{0,9}-?%\}"
@@ -48,7 +51,7 @@ class PageLink:
 
 def page_links(body: str) -> list[PageLink]:
     """The links of an LF-normalised body that do not leave the site and are not within the page, in order; not those in code and comments."""
-    text = _without_comments(_CODE.sub(lambda code: _blank(code[0]), body))
+    text = _COMMENT.sub(_blank, _CODE.sub(_blank, body))
     found: list[PageLink] = []
     line, counted = 1, 0
     for match in _LINKS.finditer(text):
@@ -62,17 +65,8 @@ def page_links(body: str) -> list[PageLink]:
     return found
 
 
-def _blank(text: str) -> str:
-    return re.sub(r"[^\n]", " ", text)
-
-
-def _without_comments(text: str) -> str:
-    parts: list[str] = []
-    at = 0
-    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start)) >= 0:
-        parts += [text[at:start], _blank(text[start:end])]
-        at = end
-    return "".join([*parts, text[at:]])
+def _blank(found: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", found[0])
 
 
 def _texts(value: Any) -> list[str]:
