@@ -76,7 +76,7 @@ RatingsKey = Annotated[str, Field(pattern=rf"^({_KEY}\.)*({_KEY}|({_KEY})?\*({_K
 
 
 class FieldsSection(_Section):
-    """Where values are kept: a key or a dotted path by field, or `off` (`wiki.field_map`)."""
+    """Where values are kept: a key or a dotted path by field, or `off` (`wiki.page_files`)."""
 
     llmSummary: KeyName = "llmSummary"  # noqa: N815 - the name of the field
     insights: KeyName = "insights"

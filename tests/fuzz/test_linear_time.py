@@ -22,17 +22,15 @@ from enrich.grounding.quotes import normalise_quote
 from enrich.grounding.self_talk import gives_orders, self_talk
 from enrich.grounding.words import stems
 from enrich.llm.costs import estimate_tokens
-from enrich.metrics.links import links
 from enrich.metrics.quality import grading_counts
 from enrich.metrics.risk import integrity
-from enrich.metrics.structure import structure
+from enrich.metrics.structure import links, structure
 from enrich.records.relations import compared_text
 from enrich.review.views import word_diff
 from enrich.stages import baseline
 from enrich.text import code_span, escaped, json_text, printable
-from enrich.wiki.language import detect_language
 from enrich.wiki.page_files import PageFile
-from enrich.wiki.pages import Page, PromptView, parse_page
+from enrich.wiki.pages import Page, PromptView, detect_language, parse_page
 from enrich.wiki.profile import load_profile
 from enrich.wiki.site_links import page_links
 from enrich.wiki.visible import source_lines, split_sentences, visible

@@ -7,16 +7,16 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enrich.metrics import links, quality, structure
+from enrich.metrics import quality, structure
 from enrich.metrics.structure import S
 
 # (expression of the reference build, the one that is searched)
 _EXPRESSIONS = {
     "link": (r"\[([^\]]+)\]\(([^)]+)\)", structure.LINK),
     "tag": ("<[^>]+>", structure.TAG),
-    "outside link": (r"(?<!!)\[([^\]]+)\]\(([^)]+)\)", links._LINK),
-    "id": (rf'<R[{S}][^>]*?\bid="([^"]+)"', links._id_of("R", '[^"]+')),
-    "hex id": (rf'<R[{S}][^>]*?\bid="([a-f0-9]+)"', links._id_of("R", "[a-f0-9]+")),
+    "outside link": (r"(?<!!)\[([^\]]+)\]\(([^)]+)\)", structure._NO_IMAGE),
+    "id": (rf'<R[{S}][^>]*?\bid="([^"]+)"', structure._id_of("R", '[^"]+')),
+    "hex id": (rf'<R[{S}][^>]*?\bid="([a-f0-9]+)"', structure._id_of("R", "[a-f0-9]+")),
     "self-closing": ("<[^>]+/>", quality._SELF_CLOSING),
     "paired": ("<[^>]+>.*?</[^>]+>", quality._PAIRED),
     "inside": (r"\]\(/[^)]+\)", structure._INTERNAL_LINK),

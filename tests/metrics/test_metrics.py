@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enrich.metrics.links import canonical_href, links, referenced_resources, resource_map, unconverted_links
 from enrich.metrics.quality import content_type, grading_counts, quality_from_ratings, suggested_quality
 from enrich.metrics.risk import hallucination_risk, integrity
-from enrich.metrics.structure import Structure, counted_text, js_round, structural_score, structure, word_count
+from enrich.metrics.structure import Structure, counted_text, js_round, links, structural_score, structure, word_count
+from enrich.records.relations import canonical_href, referenced_resources, resource_map, unconverted_links
 from enrich.text import number, number_text
 from enrich.wiki.data import Resource
 from enrich.wiki.page_files import PageFile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from enrich.wiki.language import language_of
+from enrich.wiki.pages import language_of
 from enrich.wiki.visible import split_sentences
 
 GERMAN = "Der Hafen wurde im Jahr 1880 gebaut und ist heute vor allem ein Ziel für Ausflüge."

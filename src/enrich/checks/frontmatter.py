@@ -17,8 +17,8 @@ from typing import Any
 from enrich.checks.report import PageFinding
 from enrich.stages.fields import is_missing
 from enrich.wiki import yaml12
-from enrich.wiki.field_map import RATINGS
 from enrich.wiki.frontmatter.edit import KEY_ORDER
+from enrich.wiki.page_files import RATINGS
 from enrich.wiki.pages import Page
 from enrich.wiki.profile import Profile, Severity
 

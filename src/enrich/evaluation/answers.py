@@ -49,9 +49,8 @@ from enrich.stages.judges import judge_of
 from enrich.stages.stage import Stage, load_stages
 from enrich.wiki import yaml12
 from enrich.wiki.data import SCORES, TYPES, data_insights, page_insights, quotes_of, with_pages
-from enrich.wiki.field_map import RATINGS
 from enrich.wiki.git import NoHistory, history
-from enrich.wiki.page_files import PageFile
+from enrich.wiki.page_files import RATINGS, PageFile
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.profile import load_profile
 from enrich.wiki.wiki import Wiki, page_files

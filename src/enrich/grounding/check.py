@@ -32,7 +32,7 @@ from enrich.grounding.quotes import normalise, normalise_quote
 from enrich.grounding.self_talk import talk_in
 from enrich.grounding.words import stems, word_set
 from enrich.text import printable
-from enrich.wiki.language import is_english
+from enrich.wiki.pages import is_english
 from enrich.wiki.visible import split_sentences
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ from enrich.grounding.numbers import NumberIndex, Passage
 from enrich.grounding.quotes import Quote, QuoteIndex, normalise_quote
 from enrich.grounding.statements import SHORTEST_CONTENT, Sentences, sentences
 from enrich.grounding.words import stems
-from enrich.wiki.language import detect_language
-from enrich.wiki.pages import Page
+from enrich.wiki.pages import Page, detect_language
 from enrich.wiki.visible import Line, VisibleText, source_lines, visible
 
 # Whole tags are markup and not words. Without its brackets a tag is text, on the page and in the quote alike.

@@ -1,4 +1,4 @@
-"""What a page consists of, and its structural score (FIELDS.md section 2).
+"""What a page consists of and its structural score (FIELDS.md section 2), and its links (section 4).
 
 The grader counts words and citations in another way: see `metrics.quality.grading_counts`. The reference build is a JavaScript program: where
 its results depend on the language, the rule (white space, rounding, numbers as text, truth) is implemented here.
@@ -232,3 +232,39 @@ def structural_score(page: Structure, content_format: str) -> int:
     if tiers is formats["article"] and page.bullet_ratio < 0.5:
         score += 2 if page.bullet_ratio < 0.3 else 1
     return score
+
+
+_NO_IMAGE = regex.compile(rf"(?<!!){LINK.pattern}")
+_INSIDE = ("/", "#", "mailto:")
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Links of one page.
+
+    `outside`: (text, target) of Markdown links that leave the wiki, in order, with duplicates. `cited`: ids in `<R … id="…">`, `entities`:
+    ids in `<EntityLink … id="…">`, each id once, in order of first appearance.
+    """
+
+    outside: tuple[tuple[str, str], ...]
+    cited: tuple[str, ...]
+    entities: tuple[str, ...]
+
+
+def links(text: str, *, resource_component: str = "R", entity_link_component: str = "EntityLink") -> Links:
+    """The links of an LF-normalised page text, frontmatter and code included (as the reference build counts)."""
+    return Links(
+        outside=tuple((label, target) for label, target in _NO_IMAGE.findall(text) if not target.startswith(_INSIDE)),
+        cited=_ids(text, resource_component, "[a-f0-9]+"),
+        entities=_ids(text, entity_link_component, '[^"]+'),
+    )
+
+
+def _ids(text: str, component: str, value: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_id_of(component, value).findall(text))) if component else ()
+
+
+@lru_cache(maxsize=16)
+def _id_of(component: str, value: str) -> regex.Pattern[str]:
+    # <R\s[^>]*?\bid="([a-f0-9]+)", as in `metrics.structure`
+    return regex.compile(rf'<{regex.escape(component)}[{S}](?:(?!\bid="{value}")[^>])*+(*SKIP)\bid="({value})"')

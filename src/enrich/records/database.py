@@ -18,10 +18,9 @@ from enrich.config import OWN_STAGES, STAGES, Config, shipped_prompts
 from enrich.databases import KeyedStore
 from enrich.errors import UserError
 from enrich.files import LOCK_BYTES, PAGE_BYTES, Folders, names_in, open_file, read_bytes, write_text_atomically
-from enrich.metrics.links import resource_map
 from enrich.records.infobox import Row, infobox_rows
 from enrich.records.record import LoadedPage, Surroundings, complete, load_pages, open_store, page_record, used_items, with_page_links
-from enrich.records.relations import Similar, all_entities, backlinks, compared_text, numeric_ids, redundancy
+from enrich.records.relations import Similar, all_entities, backlinks, compared_text, numeric_ids, redundancy, resource_map
 from enrich.text import JSON_ESCAPES, counted
 from enrich.wiki import yaml12
 from enrich.wiki.data import Dates, Notice, git_dates, insights_of_pages, load_data, read_dates

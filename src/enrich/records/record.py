@@ -23,11 +23,10 @@ from pydantic import TypeAdapter, ValidationError
 from enrich.blocks import Blocks
 from enrich.databases import KeyedStore
 from enrich.files import Folders
-from enrich.metrics.links import Links, links, referenced_resources, unconverted_links
 from enrich.metrics.quality import counted_items, coverage, suggested_quality
 from enrich.metrics.risk import Integrity, hallucination_risk, integrity
-from enrich.metrics.structure import Structure, count_citations, is_falsy, is_number, js_round, structure
-from enrich.records.relations import Similar, compared_text
+from enrich.metrics.structure import Links, Structure, count_citations, is_falsy, is_number, js_round, links, structure
+from enrich.records.relations import Similar, compared_text, referenced_resources, unconverted_links
 from enrich.text import number, number_text
 from enrich.wiki import yaml12
 from enrich.wiki.data import Dates, Notice, Resource

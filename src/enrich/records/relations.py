@@ -1,4 +1,5 @@
-"""Numbers across pages: what points to a page (FIELDS.md section 5), and how much pages repeat each other (section 7).
+"""Numbers across pages: which links could cite a known resource (FIELDS.md section 4), what points to a page (section 5), and how much pages
+repeat each other (section 7).
 
 Redundancy is computed exactly for every pair of pages of one content format: similarity = max(Jaccard index of runs of five words, 0.8 ·
 Jaccard index of long words). Both need the number of members (words or runs) that two pages share, which is an entry of the product of a
@@ -11,10 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import regex
+from ada_url import URL
 
 from enrich.blocks import Blocks
-from enrich.metrics.structure import FENCE, IMPORT, LINK, PIPED, TAG, S, is_falsy, line_breaks
-from enrich.wiki.data import Notice
+from enrich.metrics.structure import FENCE, IMPORT, LINK, PIPED, TAG, Links, S, is_falsy, line_breaks
+from enrich.wiki.data import Notice, Resource
 from enrich.wiki.entities import Entity
 
 if TYPE_CHECKING:
@@ -96,6 +98,58 @@ def backlinks(
             if target != own and own not in known:
                 known.add(own)
                 found.setdefault(target, []).append({"id": own, "type": types.get(own) or default_type, "title": page.facts.title})
+    return found
+
+
+def resource_map(resources: Iterable[Resource]) -> dict[str, Resource]:
+    """Resources by address, each with and without a final `/` and `www.`. Later resources overwrite earlier ones."""
+    found: dict[str, Resource] = {}
+    for resource in resources:
+        href = canonical_href(resource.url)
+        bare = (href or resource.url).removesuffix("/")
+        addresses = [bare]
+        if href is not None:
+            scheme, mark, rest = bare.partition("://")
+            other = rest.removeprefix("www.") if rest.startswith("www.") else f"www.{rest}"
+            addresses.append(f"{scheme}{mark}{other}")
+        for address in addresses:
+            found[address] = found[f"{address}/"] = resource
+    return found
+
+
+def canonical_href(url: str) -> str | None:
+    """The `href` of an absolute address (WHATWG URL Standard), or None if the text is not one.
+
+    `^` stays as it is: the runtime of the reference build does not encode it.
+    """
+    try:
+        href: str = URL(url).href
+    except ValueError:
+        return None
+    return href.replace("%5E", "^") if "^" in url else href
+
+
+def unconverted_links(outside: Iterable[tuple[str, str]], known: Mapping[str, Resource]) -> list[dict[str, Any]]:
+    """The record's `unconvertedLinks`: one entry for each link whose target is a known resource, in order of appearance."""
+    entries: list[dict[str, Any]] = []
+    for label, target in outside:
+        resource = known.get(target) or known.get(target.removesuffix("/"))
+        if resource is not None:
+            entry = {"text": label, "url": target, "resourceId": resource.id}
+            if resource.title is not None:
+                entry["resourceTitle"] = resource.title
+            entries.append(entry)
+    return entries
+
+
+def referenced_resources(page: Links, known: Mapping[str, Resource], ids: frozenset[str] | set[str]) -> set[str]:
+    """Ids of the resources that a page cites by a valid id or links to by address (FIELDS.md section 8)."""
+    found = {cited for cited in page.cited if cited in ids}
+    for _, target in page.outside:
+        if target.startswith(("http://", "https://")):
+            resource = known.get(target) or known.get(target.removesuffix("/")) or known.get(target + "/")
+            if resource is not None:
+                found.add(resource.id)
     return found
 
 

@@ -23,8 +23,7 @@ from enrich.runs.results import FailedQuestion, Journal, RunResult, failed_quest
 from enrich.runs.service import EngineOptions
 from enrich.stages.fields import FieldAnswer, stage_of
 from enrich.stages.stage import OFFLINE, Stage, load_stages
-from enrich.wiki.field_map import SIDECARS
-from enrich.wiki.page_files import PageFile
+from enrich.wiki.page_files import SIDECARS, PageFile
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
 

@@ -19,8 +19,7 @@ from enrich.llm.templates import Prompt
 from enrich.stages.fields import FieldAnswer, Judge, fields_of
 from enrich.stages.judges import MAX_INSIGHTS, MAX_WORDS, answer_model, judge_of
 from enrich.stages.scores import DECISIONS, LOGPROBS, SAMPLE, CalibrationMap, measured, read_calibration, score_question
-from enrich.wiki.field_map import FieldMap
-from enrich.wiki.page_files import PageFile
+from enrich.wiki.page_files import FieldMap, PageFile
 from enrich.wiki.pages import Page, parse_page
 
 _KEPT = ("type", "enum", "const", "anyOf", "items", "properties", "minimum", "maximum", "multipleOf", "maxItems")

@@ -1,7 +1,8 @@
-"""Which files are pages, in which order, under which id and address; and which pages a name means.
+"""Which files are pages, in which order, under which id and address; where the values of a page's fields are kept; which pages a name means.
 
 An id is the page's path below the content folder without its suffix, so that no other page's coming or going changes it. A wiki whose pages
-are known by their file names has `ids = "stem"` in its profile.
+are known by their file names has `ids = "stem"` in its profile. Everywhere else a field has its own name (`llmSummary`, `ratings.rigor`): only
+the map of fields (`[fields]` in enrich.toml) knows the keys that hold its value, on the page or in a file beside the data.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
-from enrich.config import PAGE_SUFFIXES, PARTIALS, Ids
+from enrich.config import FIELD_NAMES, OFF, PAGE_SUFFIXES, PARTIALS, SEVEN_DIMENSIONS, Config, Ids
 from enrich.errors import UserError
 from enrich.files import PAGE_BYTES, SETTINGS_BYTES, Folders, read_bytes, read_text
-from enrich.wiki.field_map import DEFAULT_MAP, FieldMap
+from enrich.wiki.frontmatter.cuts import value_at
 
 if TYPE_CHECKING:
     from enrich.wiki.pages import PromptView
@@ -30,6 +31,93 @@ _OWN_FOLDERS = ("prompts", "cache", "proposals")
 _INDEX_NAMES = ("index", "_index", "readme")
 # `2024-05-01-storms.md` and `03-storms.md` are addressed as `storms`.
 _PREFIX = re.compile(r"(?:\d{4}-\d{2}-\d{2}|\d{1,3})[-_.] ?(?=\D)")
+
+
+KeyPath = tuple[str, ...]
+RATINGS, INSIGHTS, EVIDENCE = "ratings", "insights", "evidence"
+SIDECARS = "enrich"
+"""The folder of sidecars in the data folder."""
+_OWN_KEYS: Mapping[str, KeyPath] = {name: (name,) for name in FIELD_NAMES}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldMap:
+    """The keys of each field that is not off, and what else decides how values are written.
+
+    `sidecars` is the folder of sidecars, None if values are in the frontmatter; `within` are the folders that a sidecar may be in. `add`: pages
+    without frontmatter get one. `evidence`: insights are written with their quotes. `hidden`: keys that further stages write and models would be
+    shown.
+    """
+
+    keys: Mapping[str, KeyPath] = field(default_factory=lambda: _OWN_KEYS)
+    evidence: bool = True
+    sidecars: Path | None = None
+    within: Folders | None = None
+    add: bool = False
+    hidden: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, config: Config) -> FieldMap:
+        """The map that a configuration describes."""
+        fields = config.fields
+        under = tuple(fields.under.split(".")) if fields.under else ()
+        keys = {name: (*under, *value.split(".")) for name in FIELD_NAMES if (value := getattr(fields, name)) != OFF}
+        sidecars = config.data / SIDECARS if fields.store == "sidecar" else None
+        hidden = frozenset({"description"} if config.stages.description.enabled else ())
+        return cls(keys, fields.evidence, sidecars, config.folders, config.wiki.frontmatter == "add", hidden)
+
+    @property
+    def has_own_keys(self) -> bool:
+        """Whether each field is kept under its own name."""
+        return self.keys == _OWN_KEYS
+
+    def path(self, name: str) -> KeyPath | None:
+        """The keys that lead to a field's value (`ratings.rigor` is one field); None if the field is off."""
+        name, _, dimension = name.partition(".")
+        keys = self.keys.get(name) if name in FIELD_NAMES else (name,)
+        if keys is None or not dimension:
+            return keys
+        return (*keys[:-1], keys[-1].replace("*", dimension)) if "*" in keys[-1] else (*keys, dimension)
+
+    def values(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields' values in `data` by their own names; `ratings` is a mapping of dimensions. What has no value is left out."""
+        found: dict[str, Any] = {}
+        for name, keys in self.keys.items():
+            if "*" in keys[-1]:
+                parts = {dimension: value_at(data, self.path(f"{name}.{dimension}") or (), None) for dimension in SEVEN_DIMENSIONS}
+                value: Any = {dimension: part for dimension, part in parts.items() if part is not None} or None
+            else:
+                value = value_at(data, keys, None)
+            if value is not None:
+                found[name] = value
+        return found
+
+    def named(self, frontmatter: Mapping[str, Any], stored: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The frontmatter with the fields under their own names, whose values are in `stored`."""
+        if stored is frontmatter and self.has_own_keys:
+            return frontmatter
+        others = {key: value for data in (frontmatter, stored) for key, value in data.items() if key not in FIELD_NAMES}
+        return {**others, **self.values(stored)}
+
+    def landed(self, name: str, value: Any) -> Any:
+        """A field's value as it is kept: without the quotes of insights if `evidence` is false.
+
+        The quotes stay in the proposal (`FieldChange.evidence`), which `review.applying` has at hand when it writes a page.
+        """
+        if name != INSIGHTS or self.evidence or not isinstance(value, list | tuple):
+            return value
+        return [{key: part for key, part in item.items() if key != EVIDENCE} if isinstance(item, Mapping) else item for item in value]
+
+    def holds(self, key: str) -> bool:
+        """Whether a field is kept under this key of a page's frontmatter: the key is then neither sent nor hashed."""
+        return key in self.hidden or (self.sidecars is None and (key,) in self.keys.values())
+
+    def sidecar(self, path: str) -> Path | None:
+        """The sidecar of the page with this path below the content folder; None if values are in the frontmatter."""
+        return None if self.sidecars is None else self.sidecars / f"{path}.yaml"
+
+
+DEFAULT_MAP = FieldMap()
 
 
 @dataclass(frozen=True, slots=True)

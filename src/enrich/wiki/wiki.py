@@ -12,8 +12,7 @@ from typing import Any, TypeVar, cast
 from enrich.config import Config
 from enrich.errors import UserError
 from enrich.wiki.data import load_data, resource_titles
-from enrich.wiki.field_map import FieldMap
-from enrich.wiki.page_files import PageFile, find_pages, matches, names_of, select
+from enrich.wiki.page_files import FieldMap, PageFile, find_pages, matches, names_of, select
 from enrich.wiki.pages import Page, PromptView, read_page
 from enrich.wiki.profile import Profile, load_profile
 from enrich.wiki.site_links import given_addresses
