@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from enrich.errors import UserError
 from enrich.files import DATA_BYTES, Folders, names_in, read_bytes
 from enrich.wiki import yaml12
-from enrich.wiki.entities import LINKS_FILE, Entity, Rows, entity_rows, link_rows
+from enrich.wiki.entities import LINKS_FILE, Entity, Fault, Items, Rows, entity_rows, link_rows
 from enrich.wiki.git import NoHistory, history
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import Page
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 Remember = Callable[[str, bytes, Callable[[], Any]], Any]
 # The items of the list in a file's text, and the line of each. Raises `YamlError`.
 Load = Callable[[str], tuple[Any, list[int]]]
-# Makes rows of the (item, line) pairs, the text and the name of a file.
-RowsOf = Callable[[Iterable[tuple[Any, int]], str, str], Rows]
+RowsOf = Callable[[Items, str], Rows]  # of the items and the text of a file
 
 RESOURCES_FILE = "resources.json"
 # Types of an insight, and the keys of its scores.
@@ -144,16 +143,21 @@ def resource_titles(folder: Path, within: Folders) -> dict[str, str]:
     return {row[0]: row[2] for row in _Files(folder, within).rows("resources", RESOURCES_FILE) if row[2]}
 
 
-def _rows(load: Load, what: str, rows_of: RowsOf, raw: bytes, name: str) -> Rows:
-    """The rows of a file's list. A file without it gives a notice: `what` says what it must contain."""
+def _rows(load: Load, what: str, rows_of: RowsOf, raw: bytes, name: str) -> tuple[list[Any], list[list[Any]]]:
+    """(the rows of a file's list, [file, line, message] of its notices). A file without it gives a notice: `what` says what it must contain."""
+    rows: list[Any] = []
+    faults: list[Fault] = []
     try:
         text = _decoded(raw)
         items, lines = load(text)
+        if isinstance(items, list):
+            for row in rows_of(zip(items, lines, strict=True), text):
+                (faults if isinstance(row, Fault) else rows).append(row)
+        elif items is not None:
+            faults = [Fault(1, f"{what}; the file is left out")]
     except yaml12.YamlError as error:
-        return [], [[name, error.line, f"{error.reason}; the file is left out"]]
-    if not isinstance(items, list):
-        return [], [] if items is None else [[name, 1, f"{what}; the file is left out"]]
-    return rows_of(zip(items, lines, strict=True), text, name)
+        faults = [Fault(error.line, f"{error.reason}; the file is left out")]
+    return rows, [[name, *fault] for fault in sorted(faults, key=lambda fault: fault.line)]
 
 
 def _decoded(raw: bytes) -> str:
@@ -195,48 +199,40 @@ def _json_list(text: str) -> tuple[Any, list[int]]:
 _JSON_GAP = re.compile(r"[ \t\r\n,]*")
 
 
-def _resource_rows(items: Iterable[tuple[Any, int]], _text_of_file: str, name: str) -> Rows:
-    rows: list[Any] = []
-    said: list[list[Any]] = []
+def _resource_rows(items: Items, _text_of_file: str) -> Rows:
     first: dict[str, int] = {}
     for item, line in items:
         own = _text(item.get("id")) if isinstance(item, dict) else None
-        url = item.get("url") if own else None
-        has_url = isinstance(url, str) and url != ""
         if own is None:
-            said.append([name, line, "a resource without an id; left out"])
-        elif own in first:
-            said.append([name, line, f"the resource {item['id']!r} is already in line {first[own]}"])
+            yield Fault(line, "a resource without an id; left out")
+            continue
+        url = item.get("url")
+        has_url = isinstance(url, str) and url != ""
+        if own in first:
+            yield Fault(line, f"the resource {item['id']!r} is already in line {first[own]}")
         elif not has_url:
-            said.append([name, line, f"the resource {item['id']!r} has no url; no link can be matched to it"])
-        if own is not None and has_url:
+            yield Fault(line, f"the resource {item['id']!r} has no url; no link can be matched to it")
+        if has_url:
             first.setdefault(own, line)
-            rows.append([own, url, _text(item.get("title")), _text(item.get("type"))])
-    return rows, said
+            yield [own, url, _text(item.get("title")), _text(item.get("type"))]
 
 
-def _ranking_rows(items: Iterable[tuple[Any, int]], _text_of_file: str, name: str) -> Rows:
-    rows: dict[str, int] = {}
-    said: list[list[Any]] = []
+def _ranking_rows(items: Items, _text_of_file: str) -> Rows:
+    first: dict[str, int] = {}
     for item, line in items:
         page = _text(item)
         if page is None:
-            said.append([name, line, "a ranking contains page ids; this entry is left out"])
-        elif page in rows:
-            said.append([name, line, f"{page!r} is ranked already in line {rows[page]}; this entry is left out"])
+            yield Fault(line, "a ranking contains page ids; this entry is left out")
+        elif page in first:
+            yield Fault(line, f"{page!r} is ranked already in line {first[page]}; this entry is left out")
         else:
-            rows[page] = line
-    return list(rows.items()), said
+            first[page] = line
+            yield [page, line]
 
 
-def _insight_rows(items: Iterable[tuple[Any, int]], _text_of_file: str, name: str) -> Rows:
-    rows, said = [], []
+def _insight_rows(items: Items, _text_of_file: str) -> Rows:
     for item, line in items:
-        if isinstance(item, dict):
-            rows.append([_values(item), line])
-        else:
-            said.append([name, line, "an insight is a mapping of keys to values; left out"])
-    return rows, said
+        yield [_values(item), line] if isinstance(item, dict) else Fault(line, "an insight is a mapping of keys to values; left out")
 
 
 # By kind: what reads the list of a file, what such a file contains, and what makes its rows.

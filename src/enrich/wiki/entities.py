@@ -7,8 +7,8 @@ names its file and line.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PrivateAttr, ValidationError
 from pydantic.alias_generators import to_camel
@@ -16,9 +16,19 @@ from pydantic.alias_generators import to_camel
 from enrich.text import number_text
 from enrich.wiki import yaml12
 
-# JSON: rows of one file, and [file, line, message] of its notices.
-Rows = tuple[list[Any], list[list[Any]]]
 _Path = tuple[int | str, ...]
+
+
+class Fault(NamedTuple):
+    """What is wrong with an item of a data file, and its line."""
+
+    line: int
+    message: str
+
+
+# A data file's (item, line) pairs, and what is made of them: rows, which are JSON, and faults.
+Items = Iterable[tuple[Any, int]]
+Rows = Iterator[Any | Fault]
 
 
 def scalar_text(value: Any) -> str | None:
@@ -140,31 +150,22 @@ class Entity(_Open):
         return self.related_entries or []
 
 
-def entity_rows(items: Iterable[tuple[Any, int]], text: str, name: str) -> Rows:
-    """([values, line] of each entity, notices) of the file `name` with this text and these (item, line) pairs. All values are JSON."""
-    rows: list[Any] = []
-    said: list[list[Any]] = []
+def entity_rows(items: Items, text: str) -> Rows:
+    """[values, line] of each entity of a file with this text, and its faults. All values are JSON."""
     for place, (item, line) in enumerate(items):
         if not isinstance(item, dict) or item.get("id") in (None, "", [], {}):
-            said.append([name, line, "an entity without an id; left out"])
+            yield Fault(line, "an entity without an id; left out")
             continue
+        named = f"the entity {str(item['id'])[:80]!r}"
         try:
             values = yaml12.json_value(item)
         except yaml12.YamlError as error:
-            said.append([name, line, f"the entity {str(item['id'])[:80]!r}: {error.reason}; left out"])
+            yield Fault(line, f"{named}: {error.reason}; left out")
             continue
-        wrong = _without_wrong(values)
-        said += [
-            [
-                name,
-                yaml12.line_at(text, (place, *path)),
-                f"{'.'.join(map(str, path))} of the entity {str(item['id'])[:80]!r} {why}; left out",
-            ]
-            for path, why in wrong.items()
-        ]
+        for path, why in _without_wrong(values).items():
+            yield Fault(yaml12.line_at(text, (place, *path)), f"{'.'.join(map(str, path))} of {named} {why}; left out")
         if "id" in values:
-            rows.append([values, line])
-    return rows, sorted(said, key=lambda notice: notice[1])
+            yield [values, line]
 
 
 def _without_wrong(values: dict[str, Any]) -> dict[_Path, str]:
@@ -190,25 +191,18 @@ LINKS_FILE = "external-links.yaml"
 _UNSAFE = re.compile(r"""[`"\\;|&{}<>\r\n]|\$[A-Za-z0-9_(]""")
 
 
-def link_rows(items: Iterable[tuple[Any, int]], text: str, name: str) -> Rows:
-    """([page, {platform: url}] of each item, notices) of the file `name`, as for `entity_rows`; the addresses are as in the file."""
-    rows: list[Any] = []
-    said: list[list[Any]] = []
+def link_rows(items: Items, text: str) -> Rows:
+    """[page, {platform: url}] of each item of a file with this text, and its faults; the addresses are as in the file."""
     for place, (item, line) in enumerate(items):
         page, links = (item.get("pageId"), item.get("links")) if isinstance(item, dict) else (None, None)
         if page in (None, "") or isinstance(page, list | dict) or not isinstance(links, dict):
-            said.append([name, line, "an item needs `pageId` and `links`, a mapping of platforms to addresses; left out"])
+            yield Fault(line, "an item needs `pageId` and `links`, a mapping of platforms to addresses; left out")
             continue
-        urls: dict[str, str] = {}
-        for platform, url in links.items():
-            if url in (None, ""):
-                continue
-            if isinstance(url, str):
-                urls[str(platform)] = url
+        given = {str(platform): url for platform, url in links.items() if url not in (None, "")}
+        for platform, url in given.items():
             if why := link_problem(url):
-                said.append([name, yaml12.line_at(text, (place, "links", str(platform))), f"{platform} of {page!r}: {why}"])
-        rows.append([str(page), urls])
-    return rows, said
+                yield Fault(yaml12.line_at(text, (place, "links", platform)), f"{platform} of {page!r}: {why}")
+        yield [str(page), {platform: url for platform, url in given.items() if isinstance(url, str)}]
 
 
 def link_problem(url: Any) -> str:
