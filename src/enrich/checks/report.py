@@ -60,13 +60,23 @@ class CheckReport:
     def count(self, severity: Severity) -> int:
         return sum(finding.severity == severity for finding in self.findings)
 
-    def as_text(self, body_lines: bool = False) -> str:
-        """One line a finding: `path:line: severity rule: message` (paths from the current folder), and a last line that sums up."""
-        here = Path.cwd()
-        lines = [
-            f"{printable(_path(one.file, here))}:{_line(one, body_lines)}: {one.severity} {one.rule}: {printable(one.message)}"
+    def rows(self, base: Path, body_lines: bool) -> list[dict[str, Any]]:
+        """The findings in order, their paths from `base`."""
+        return [
+            {
+                "page": one.page,
+                "path": Path(os.path.relpath(one.file, base)).as_posix(),
+                "line": one.body_line if body_lines and one.body_line is not None else one.line,
+                "rule": one.rule,
+                "severity": one.severity,
+                "message": one.message,
+            }
             for one in self.findings
         ]
+
+    def as_text(self, body_lines: bool = False) -> str:
+        """One line a finding: `path:line: severity rule: message` (paths from the current folder), and a last line that sums up."""
+        lines = [printable("{path}:{line}: {severity} {rule}: {message}".format_map(row)) for row in self.rows(Path.cwd(), body_lines)]
         counts = {severity: self.count(severity) for severity in SEVERITIES}
         said = [f"{count} info" if severity == "info" else counted(count, severity) for severity, count in counts.items() if count]
         total = f"{counted(self.pages, 'page')} checked"
@@ -74,34 +84,13 @@ class CheckReport:
 
     def as_json(self, body_lines: bool = False) -> dict[str, Any]:
         """The report as a JSON value: paths from the wiki's folder, findings in order, counts by severity."""
-        return {
-            "pages": self.pages,
-            "counts": {severity: self.count(severity) for severity in SEVERITIES},
-            "findings": [
-                {
-                    "page": one.page,
-                    "path": _path(one.file, self.root),
-                    "line": _line(one, body_lines),
-                    "rule": one.rule,
-                    "severity": one.severity,
-                    "message": one.message,
-                }
-                for one in self.findings
-            ],
-        }
+        counts = {severity: self.count(severity) for severity in SEVERITIES}
+        return {"pages": self.pages, "counts": counts, "findings": self.rows(self.root, body_lines)}
 
     def as_github(self, body_lines: bool = False) -> str:
         """One workflow command a finding, so that GitHub shows it beside the line; paths from the repository's folder (the current one)."""
         here = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd())
         return "\n".join(
-            annotation(_COMMANDS[one.severity], one.message, file=_path(one.file, here), line=_line(one, body_lines), title=one.rule)
-            for one in self.findings
+            annotation(_COMMANDS[row["severity"]], row["message"], file=row["path"], line=row["line"], title=row["rule"])
+            for row in self.rows(here, body_lines)
         )
-
-
-def _line(finding: PageFinding, body_lines: bool) -> int:
-    return finding.body_line if body_lines and finding.body_line is not None else finding.line
-
-
-def _path(file: Path, base: Path) -> str:
-    return Path(os.path.relpath(file, base)).as_posix()

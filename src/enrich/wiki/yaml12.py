@@ -65,12 +65,6 @@ def _bool12(loader: Any, node: yaml.ScalarNode) -> bool:
     return str(loader.construct_scalar(node)).lower() == "true"
 
 
-def _map12(loader: Any, node: yaml.MappingNode) -> Any:
-    mapping: dict[Hashable, Any] = {}
-    yield mapping
-    mapping.update(loader.construct_mapping(node, deep=True))
-
-
 for _tag, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
@@ -78,7 +72,7 @@ for _tag, _pattern, _first in (
     ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", list("-+.0123456789")),
 ):
     Core12Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})\\Z"), _first)
-for _tag, _construct in (("int", _int12), ("float", _float12), ("bool", _bool12), ("map", _map12)):
+for _tag, _construct in (("int", _int12), ("float", _float12), ("bool", _bool12)):
     Core12Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _construct)
 
 

@@ -6,6 +6,7 @@ written so that YAML 1.1 and 1.2 readers, and tools that only look for `---`, re
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +25,6 @@ _WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:-[A-Za-z0-9_]+)*")
 # Words that one YAML version or another does not read as text (https://yaml.org/type/bool.html, null.html).
 _TAKEN = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-_CONSTANTS = {None: "null", True: "true", False: "false"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def in_flow(value: Any, *, inner: bool = False) -> str:
         # YAML 1.1 needs a point before the exponent: it reads `1e-05` as text.
         mantissa, exponent, power = repr(value).partition("e")
         return f"{mantissa}.0e{power}" if exponent and "." not in mantissa else repr(value)
-    return _CONSTANTS[value] if value is None or isinstance(value, bool) else str(value)
+    return json.dumps(value)
 
 
 def is_block(value: Any) -> bool:
@@ -182,8 +182,8 @@ class Cutter:
         """Plan all changes. Of two changes, none may be inside the other."""
         if self.tree.root is None:
             entries = self._ranked(applied({}, changes).items())
-            lines = [line for key, value in entries for line in entry(key, value, Indents())]
-            self.cuts.append(Cut(len(self.text), len(self.text), "".join(line + self.newline for line in lines)))
+            new = "".join(line + self.newline for key, value in entries for line in entry(key, value, Indents()))
+            self.cuts.append(Cut(len(self.text), len(self.text), new))
         else:
             self._change(self.tree.root, changes, ())
 
@@ -300,9 +300,9 @@ class Cutter:
             return
         margin = " " * self._column(mapping)
         indents = self._indents(mapping)
-        lines = [margin + line for key, value in entries for line in entry(key, value, indents)]
+        new = "".join(f"{margin}{line}{self.newline}" for key, value in entries for line in entry(key, value, indents))
         at = self._block_end(mapping, self.tree.pairs(mapping)[index]) if index >= 0 else self._top(mapping)
-        self.cuts.append(Cut(at, at, "".join(line + self.newline for line in lines)))
+        self.cuts.append(Cut(at, at, new))
 
     def _insert_in_flow(self, mapping: yaml.MappingNode, index: int, entries: Sequence[tuple[str, Any]]) -> None:
         pairs = self.tree.pairs(mapping)

@@ -7,7 +7,6 @@ blank lines and comments that follow.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from enrich.wiki import yaml12
 
 BOM = "\ufeff"
 LINE_BREAK = re.compile(r"\r\n|\n|\r")
+_LINE = re.compile(r"([^\r\n]*)(?:\r\n|\n|\r|\Z)")
 _OPEN = re.compile(r"(---|\+\+\+)[ \t]*(?:\r\n|\n|\r)")
 _CLOSE = {
     "---": re.compile(r"(?<=[\r\n])---[ \t]*(?:\r\n|\n|\r|\Z)"),
@@ -197,14 +197,14 @@ class Tree:
         """Where the last line of a `|` or `>` scalar ends, before its line break."""
         header = self.block_header(node)
         first = next_line(self.text, header.end())
-        lines = list(_lines(self.text, first, node.end_mark.index))
+        lines = [line for line in _LINE.finditer(self.text, first, node.end_mark.index) if line[0]]
         if "+" not in header[0]:
             # Blank lines at the end are not part of the value, unless they are indented further than the scalar.
-            written = [len(line) - len(line.lstrip(" ")) for _, line in lines if line.strip(" ")]
+            written = [len(line[1]) - len(line[1].lstrip(" ")) for line in lines if line[1].strip(" ")]
             margin = 0 if any(char.isdigit() for char in header[0]) else min(written, default=1 << 30)
             while lines and not lines[-1][1].strip(" ") and len(lines[-1][1]) <= margin:
                 lines.pop()
-        return lines[-1][0] + len(lines[-1][1]) if lines else header.end()
+        return lines[-1].end(1) if lines else header.end()
 
     def block_header(self, node: yaml.Node) -> re.Match[str]:
         """The `|` or `>` of a block scalar with its indicators."""
@@ -269,10 +269,3 @@ def blanks_end(text: str, start: int) -> int:
     """The offset of the next character that is neither space nor tab."""
     rest = text[start : line_end(text, start)]
     return start + len(rest) - len(rest.lstrip(" \t"))
-
-
-def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
-    while start < end:
-        stop = min(line_end(text, start), end)
-        yield start, text[start:stop]
-        start = next_line(text, stop)
