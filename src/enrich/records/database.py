@@ -90,7 +90,13 @@ def build(
         data = load_data(config.data, store.remember, config.folders)
         notices += [notice.below(config.wiki.data) for notice in data.notices]
         dates = _dates(config, profile, dates_file, notices)
-        loaded = list(_load_pages(files, profile, store, config.wiki.content, notices, blocks, progress))
+        loaded: list[LoadedPage] = []
+        for page in load_pages(_read(files, config.wiki.content, notices), profile, store, blocks):
+            loaded.append(page)
+            if problem := page.facts.problem:
+                notices.append(Notice(f"{config.wiki.content}/{page.file.path}", problem.line, problem.reason))
+            if progress is not None:
+                progress("pages", len(loaded), len(files))
         linked: dict[str, list[str]] = {}
         if profile.page_links:
             loaded, linked = with_page_links(loaded)
@@ -117,13 +123,7 @@ def build(
         complete_build = True
     finally:
         store.close(prune=complete_build)  # an interrupted build does not know which entries are still needed
-    known = ids | {name for name, pages in names_of(files).items() if len(pages) == 1}
-    for file, ranking in data.rankings.items():
-        unknown = [(named, line) for named, line in ranking if named not in known]
-        if unknown:
-            named, line = unknown[0]
-            more = f" (and {len(unknown) - 1} more unknown pages)" if len(unknown) > 1 else ""
-            notices.append(Notice(f"{config.wiki.data}/{file}", line, f"the ranking names {named!r}, which is not a page{more}"))
+    notices += _unknown_ranked(wiki, data.rankings)
     complete(records, similar, list(_insights(wiki, loaded)), now)
     generated = now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     boxes = {record["id"]: infobox_rows(around.entities.get(record["id"]), record, around.entities, profile) for record in records}
@@ -243,30 +243,22 @@ def _dates(config: Config, profile: Profile, dates_file: Path | None, notices: l
     return dates
 
 
-def _load_pages(
-    files: Sequence[PageFile],
-    profile: Profile,
-    store: KeyedStore,
-    content: str,
-    notices: list[Notice],
-    blocks: Blocks,
-    progress: Progress | None,
-) -> Iterator[LoadedPage]:
-    for count, page in enumerate(load_pages(_read(files, content, notices), profile, store, blocks), 1):
-        if page.facts.problem is not None:
-            _, reason, line = page.facts.problem
-            notices.append(Notice(f"{content}/{page.file.path}", line, reason))
-        if progress is not None:
-            progress("pages", count, len(files))
-        yield page
-
-
 def _read(files: Sequence[PageFile], content: str, notices: list[Notice]) -> Iterator[tuple[PageFile, bytes]]:
     for file in files:
         try:
             yield file, file.read()
         except OSError as error:
             notices.append(Notice(f"{content}/{file.path}", 0, f"cannot be read ({error.strerror or error}); it gets no record"))
+
+
+def _unknown_ranked(wiki: Wiki, rankings: Mapping[str, Sequence[tuple[str, int]]]) -> Iterator[Notice]:
+    known = wiki.by_id.keys() | {name for name, pages in names_of(wiki.files).items() if len(pages) == 1}
+    for file, ranking in rankings.items():
+        unknown = [(named, line) for named, line in ranking if named not in known]
+        if unknown:
+            named, line = unknown[0]
+            more = f" (and {len(unknown) - 1} more unknown pages)" if len(unknown) > 1 else ""
+            yield Notice(f"{wiki.config.wiki.data}/{file}", line, f"the ranking names {named!r}, which is not a page{more}")
 
 
 def _insights(wiki: Wiki, loaded: Sequence[LoadedPage]) -> Iterator[Any]:

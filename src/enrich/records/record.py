@@ -8,13 +8,12 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib import resources
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,7 @@ KEYS = (
 class PageFacts:
     """The facts of one page.
 
-    `problem` is (kind, reason, line) if its frontmatter could not be used. `title` is its own title or one made from the file name. `words`
+    `problem` says why its frontmatter could not be used. `title` is its own title or one made from the file name. `words`
     is a hash of the words that redundancy compares.
     """
 
@@ -60,7 +59,7 @@ class PageFacts:
     page_links: tuple[PageLink, ...]
     converted_links: int
     integrity: Integrity
-    problem: tuple[str, str, int] | None
+    problem: Problem | None
     words: str
 
 
@@ -94,34 +93,26 @@ _Read = tuple[PageFile, bytes, bytes | Problem | None]  # a page's file, its byt
 
 def load_pages(files: Iterable[tuple[PageFile, bytes]], profile: Profile, store: KeyedStore, blocks: Blocks) -> Iterator[LoadedPage]:
     """The pages with these bytes in order, their facts from the store if they are there."""
-    waiting: deque[list[tuple[_Read, bytes, PageFacts | None]]] = deque()
-
-    def unknown() -> Iterator[list[_Read]]:
-        rest = iter(files)
-        while block := list(islice(rest, _BLOCK)):
-            found = []
-            for file, raw in block:
-                # The file name is part of the key because a page without a title gets its title from it.
-                sidecar = file.read_sidecar()
-                fields = repr(sorted(file.fields.keys.items())).encode()
-                parts = [os.fsencode(file.path.rpartition("/")[2]), fields, repr(sidecar).encode(), raw]
-                key = store.key("page", b"\0".join(parts))
-                try:
-                    known = _FACTS.validate_python(store.get(key))
-                except ValidationError:
-                    known = None
-                found.append(((file, raw, sidecar), key, known))
-            waiting.append(found)
-            # A record needs nothing of what a model is shown.
-            yield [(replace(file, view=None), raw, sidecar) for (file, raw, sidecar), _, known in found if known is None]
-
-    for computed in blocks.map(partial(_facts_of, profile), unknown()):
-        new = iter(computed)
-        for (file, raw, _), key, known in waiting.popleft():
-            if known is not None:
-                yield LoadedPage(file, raw, known)
-                continue
-            facts, compared = next(new)
+    found: list[tuple[_Read, bytes, PageFacts | None]] = []
+    for file, raw in files:
+        sidecar = file.read_sidecar()
+        # The file name is part of the key because a page without a title gets its title from it.
+        name, fields = os.fsencode(file.path.rpartition("/")[2]), repr(sorted(file.fields.keys.items())).encode()
+        key = store.key("page", b"\0".join((name, fields, repr(sidecar).encode(), raw)))
+        try:
+            known = _FACTS.validate_python(store.get(key))
+        except ValidationError:
+            known = None
+        found.append(((file, raw, sidecar), key, known))
+    # A record needs nothing of what a model is shown.
+    unknown = [(replace(file, view=None), raw, sidecar) for (file, raw, sidecar), _, known in found if known is None]
+    parts = (unknown[start : start + _BLOCK] for start in range(0, len(unknown), _BLOCK))
+    computed = chain.from_iterable(blocks.map(partial(_facts_of, profile), parts))
+    for (file, raw, _), key, known in found:
+        if known is not None:
+            yield LoadedPage(file, raw, known)
+        else:
+            facts, compared = next(computed)
             store.put(key, _FACTS.dump_python(facts))
             yield LoadedPage(file, raw, facts, compared)
 
@@ -138,12 +129,12 @@ def _facts_of(profile: Profile, pages: Sequence[_Read]) -> list[tuple[PageFacts,
 
 def page_facts(page: Page, profile: Profile, compared: bytes) -> PageFacts:
     """The facts of one page; `compared` is its `compared_text`."""
-    problem = None if page.problem is None else (page.problem.kind, page.problem.reason, page.problem.line)
+    problem = page.problem
     frontmatter: dict[str, Any] = {}
     try:
         frontmatter = yaml12.json_value({key: page.data[key] for key in KEYS if key in page.data})
     except yaml12.YamlError as error:
-        problem = ("yaml", f"{error.reason}; the frontmatter is not used", 1)
+        problem = Problem("yaml", f"{error.reason}; the frontmatter is not used", 1)
     return PageFacts(
         _title(frontmatter.get("title"), page.file.path),
         frontmatter,
