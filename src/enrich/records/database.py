@@ -17,7 +17,7 @@ from enrich.blocks import Blocks
 from enrich.config import OWN_STAGES, STAGES, Config, shipped_prompts
 from enrich.databases import KeyedStore
 from enrich.errors import UserError
-from enrich.files import LOCK_BYTES, PAGE_BYTES, Folders, names_in, open_file, read_bytes, write_text_atomically
+from enrich.files import LOCK_BYTES, PAGE_BYTES, Folders, names_in, read_bytes, write_text_atomically
 from enrich.records.infobox import Row, infobox_rows
 from enrich.records.record import LoadedPage, Surroundings, complete, load_pages, open_store, page_record, used_items, with_page_links
 from enrich.records.relations import Similar, all_entities, backlinks, compared_text, numeric_ids, redundancy, resource_map
@@ -167,10 +167,10 @@ def _inputs(wiki: Wiki) -> bytes:
     ours = [*package.rglob("*.py"), *shipped_prompts().glob("*.md")]
     reads = [(str(file), file.read_bytes) for file in sorted(ours)]
     reads += [(str(file), partial(read_bytes, file, config.folders, LOCK_BYTES)) for file in (*prompts, *named, config.lock)]
-    reads += [(f"{page.id}\0{page.path}", page.read) for page in wiki.files]
-    reads += [
-        (f"{page.id}\0sidecar", partial(read_bytes, page.store, config.folders, PAGE_BYTES)) for page in wiki.files if page.fields.sidecars
-    ]
+    for page in wiki.files:
+        reads.append((f"{page.id}\0{page.path}", page.read))
+        if page.fields.sidecars:
+            reads.append((f"{page.id}\0sidecar", partial(read_bytes, page.store, config.folders, PAGE_BYTES)))
     for name, read in reads:
         try:
             content = read()
@@ -204,12 +204,8 @@ def would_change(database: Database, file: Path, within: Folders | None = None) 
 def generated_at(file: Path, within: Folders | None = None) -> datetime | None:
     """The time of the build that wrote this file; None if no build wrote it."""
     try:
-        with os.fdopen(open_file(file, os.O_RDONLY, within, own=False), "rb") as stream:
-            stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, stream.tell() - 200))
-            tail = stream.read().decode("utf-8", "replace")
-        _, _, text = tail.rpartition('"generated": "')
-        return datetime.fromisoformat(text.partition('"')[0]).astimezone(UTC)
+        tail = read_bytes(file, within, LOCK_BYTES)[-200:].decode("utf-8", "replace")
+        return datetime.fromisoformat(tail.rpartition('"generated": "')[2].partition('"')[0]).astimezone(UTC)
     except (OSError, ValueError, OverflowError):
         return None
 

@@ -80,16 +80,15 @@ def write_site(wiki: Wiki, database: Database, states: Mapping[str, Any], folder
 def _row(card: Card, changes: Sequence[FieldChange], link: str, ratings: Sequence[tuple[str, float]]) -> Card:
     """One page in the table. `overdue` are days past the update that was due (negative: days left), None without a schedule."""
     record, edited = card["record"], card["edited"]
-    frequency = record.get("updateFrequency")
-    scheduled = isinstance(frequency, int | float) and frequency > 0 and edited and record.get("evergreen") is not False
-    importance, quality = record.get("readerImportance"), record.get("quality")
+    frequency = record["updateFrequency"]
+    scheduled = frequency and frequency > 0 and edited and record["evergreen"]
     decided = max((change.decided.get("when", "") for change in changes), default="")
     return {
         "title": card["title"],
         "section": card["file_path"].rpartition("/")[0],
         "link": link,
-        "quality": quality if isinstance(quality, int | float) else None,
-        "importance": importance if isinstance(importance, int | float) else None,
+        "quality": record["quality"],
+        "importance": record["readerImportance"],
         "overdue": int(edited["days"] - frequency) if scheduled else None,
         "words": card["words"],
         "findings": sum(len(change.findings) for change in changes),

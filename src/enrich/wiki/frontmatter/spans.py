@@ -31,7 +31,7 @@ _Loader: Any = yaml12.Core12Loader
 _NO_BREAKS = str.maketrans(dict.fromkeys("\x85\u2028\u2029\ufeff", "\ufffd"))
 _ODD = re.compile("[\x85\u2028\u2029\ufeff]")
 _BLOCK_HEADER = re.compile(r"[|>][-+0-9]*")
-_GAP = re.compile(r"(?:[ \t\r\n]|(?<![^ \t\r\n])#[^\r\n]*)*")
+_GAP = re.compile(r"(?:[ \t\r\n]|(?<![^ \t\r\n])#[^\r\n]*)*+")
 _PROPERTIES = re.compile(rf"(?:{_GAP.pattern}[&!][^\s,\[\]{{}}]*)*")
 # An anchor's or alias's name in YAML 1.2; a tag may be before it.
 _NAME = re.compile(rf"(?:!\S*{_GAP.pattern})?[&*]([^\s,\[\]{{}}]*)")
@@ -133,8 +133,9 @@ class Tree:
 
     def _read_events(self) -> None:
         """Find the anchors and aliases, and hide the aliases: composing would put the node of the anchor, with its marks, in their place."""
-        documents = 0
+        documents, done = 0, 0
         opened: list[str] = []
+        parts: list[str] = []
         text = self.text
         for event in yaml.parse(text, Loader=_Loader):
             at: Any = event.start_mark
@@ -164,7 +165,9 @@ class Tree:
                 raise EditRefused(f"the alias *{name} refers to no anchor, or to itself", at.line + 1)
             else:
                 self.aliases[at.index] = name
-                self.text = f"{self.text[: at.index]}{_HIDDEN * (found.end() - at.index)}{self.text[found.end() :]}"
+                parts += [text[done : at.index], _HIDDEN * (found.end() - at.index)]
+                done = found.end()
+        self.text = "".join([*parts, text[done:]])
 
     def pairs(self, mapping: yaml.MappingNode) -> list[Pair]:
         """The entries of a mapping."""
