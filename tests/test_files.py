@@ -410,7 +410,7 @@ class TestFolders:
             remove_folder(wiki.root / name, wiki)
         for name in ("file-out", "out/file", "out/store.db"):
             with KeyedStoreCloser(KeyedStore(wiki.root / name, within=wiki)) as store:
-                store.put(b"k", b"v")
+                store.put(b"k", "v")
         (outside / ".enrich-1.tmp").write_text("x")
         for name in ("out", "."):
             assert remove_leftovers(wiki.root / name, older_than=0, now=2**40, within=wiki) == []

@@ -108,9 +108,8 @@ class KeyedStore:
     def put(self, key: bytes, value: Any) -> None:
         """Store a JSON value under `key` when the store is closed."""
         self._used.add(key)
-        if self._db is not None:
-            data = json.dumps(value, separators=(",", ":")).encode()
-            self._new[key] = self._seal(key, data) + data
+        data = json.dumps(value, separators=(",", ":")).encode()
+        self._new[key] = self._seal(key, data) + data
 
     def remember(self, kind: str, content: bytes, compute: Callable[[], Any]) -> Any:
         """The JSON value that `compute` gives for `content`, from the store if it is there."""
@@ -123,60 +122,53 @@ class KeyedStore:
 
     def close(self, *, prune: bool = False) -> None:
         """Write new values and, with `prune`, drop the entries that were neither read nor written since the store was opened."""
-        if self._db is None:
-            return
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error), closing(self._db):
             with self._db:
                 self._db.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", self._new.items())
             if prune:
                 with self._db:
                     stale = [(key,) for (key,) in self._db.execute("SELECT key FROM entries") if key not in self._used]
                     self._db.executemany("DELETE FROM entries WHERE key = ?", stale)
-        self._disconnect()
 
     def _seal(self, key: bytes, value: bytes) -> bytes:
         return hashlib.blake2b(value, digest_size=_DIGEST, key=key + self._origin).digest()
 
     def _stored(self, key: bytes) -> bytes | None:
-        if self._db is None:
-            return None
         try:
             row = self._db.execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
         except sqlite3.Error:
-            self._disconnect()
             return None
         return row[0] if row is not None and isinstance(row[0], bytes) else None
 
-    def _disconnect(self) -> None:
-        if self._db is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._db.close()
-            self._db = None
 
-
-def _open_store(file: Path, within: Folders) -> sqlite3.Connection | None:
-    """The store's database, replaced by an empty one if it is damaged or has another layout; None if the file cannot be used."""
+def _open_store(file: Path, within: Folders) -> sqlite3.Connection:
+    """The store's database, replaced by an empty one if it is damaged or has another layout; one in memory if the file cannot be used."""
     for _ in range(2):
-        db = None
         try:
             check_schema(file, within, re.compile(re.escape(_SCHEMA)))
-            db = sqlite3.connect(file, timeout=5, isolation_level="IMMEDIATE")
-            db.execute("PRAGMA synchronous = OFF")  # a torn value is found by its seal, a torn file is replaced
-            (layout,) = db.execute("PRAGMA user_version").fetchone()
-            if layout == 0 and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                with db:
-                    db.execute(_SCHEMA)
-                    db.execute(f"PRAGMA user_version = {_LAYOUT}")
-            elif layout != _LAYOUT:
-                raise ForeignSchemaError("another layout")
-            db.execute("SELECT key, value FROM entries LIMIT 1").fetchone()
-            return db
+            return _connected(str(file))
         except (sqlite3.Error, OSError) as error:
-            if db is not None:
-                with contextlib.suppress(sqlite3.Error):
-                    db.close()
             if not isinstance(error, sqlite3.Error) or not is_damage(error):
-                return None  # behind a link, in use, full, read-only: no reason to delete it
+                break  # behind a link, in use, full, read-only: no reason to delete it
             with contextlib.suppress(OSError):
                 remove_file(file, within)
-    return None
+    return _connected(":memory:")
+
+
+def _connected(file: str) -> sqlite3.Connection:
+    """The database with the store's table. Raises `sqlite3.Error`."""
+    db = sqlite3.connect(file, timeout=5, isolation_level="IMMEDIATE")
+    try:
+        db.execute("PRAGMA synchronous = OFF")  # a torn value is found by its seal, a torn file is replaced
+        (layout,) = db.execute("PRAGMA user_version").fetchone()
+        if layout == 0 and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            with db:
+                db.execute(_SCHEMA)
+                db.execute(f"PRAGMA user_version = {_LAYOUT}")
+        elif layout != _LAYOUT:
+            raise ForeignSchemaError("another layout")
+        db.execute("SELECT key, value FROM entries LIMIT 1").fetchone()
+    except BaseException:
+        db.close()
+        raise
+    return db
