@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -107,13 +107,10 @@ class Pace(Bucket):
 
     def __init__(self) -> None:
         super().__init__(_UNLIMITED, 1.0, "the server's rate limit, as learned")
-        self._before = self._first = _UNLIMITED
-        self._off_until = float("-inf")
+        self.before = self._first = _UNLIMITED
+        # A pace did not help a short time ago, so that none is set until then.
+        self.off_until = float("-inf")
         self._checked, self._bound, self._step = 0.0, False, _PACE_GROWTH
-
-    def is_off(self, now: float) -> bool:
-        """Whether a pace did not help a short time ago, so that none is set."""
-        return now < self._off_until
 
     def wait(self, now: float, tokens: float) -> float:
         """Seconds until the next request; 0: now."""
@@ -126,16 +123,12 @@ class Pace(Bucket):
         self._bound = self._bound or wait > 0
         return wait
 
-    def refused(self) -> None:
-        """The first 429 of a burst: what is learned from the burst is compared with the pace until now."""
-        self._before = self.rate
-
     def learn(self, now: float, accepted: int) -> None:
-        """Set the pace from what was `accepted` in the last second, and in any case below the pace until the burst."""
+        """Set the pace from what was `accepted` in the last second, and in any case below the pace `before` the burst."""
         rate = _BELOW * accepted
-        if self._before < _UNLIMITED:
+        if self.before < _UNLIMITED:
             # One odd moment must not stop everything.
-            rate = max(min(rate, _LESS * self._before), self._before / 2)
+            rate = max(min(rate, _LESS * self.before), self.before / 2)
         self._set(now, rate)
 
     def lower(self, now: float) -> None:
@@ -144,12 +137,12 @@ class Pace(Bucket):
             self._set(now, self.rate * _STILL_LESS)
 
     def _set(self, now: float, rate: float) -> None:
-        if self.is_off(now):
+        if now < self.off_until:
             return
         if self.rate == _UNLIMITED:
             self._first, self.level, self.seen = rate, 1.0, now
         elif rate < self._first / _NO_HELP:
-            self.rate, self._off_until = _UNLIMITED, now + _NO_PACE_SECONDS
+            self.rate, self.off_until = _UNLIMITED, now + _NO_PACE_SECONDS
             return
         self._change(now, rate)
         self._checked, self._bound, self._step = now + _PACE_REST, False, _PACE_GROWTH
@@ -159,10 +152,13 @@ class Pace(Bucket):
 
 
 class ModelLimits:
-    """The limits of one model, and who waits for them. Without side effects: all times are handed in, in monotonic seconds."""
+    """The limits of one model, and who waits for them. Without side effects: all times are handed in, in monotonic seconds.
 
-    def __init__(self, model: str, settings: LimitSettings) -> None:
-        self.model, self.settings = model, settings
+    `ceilings` are the configured rates, over all models.
+    """
+
+    def __init__(self, model: str, settings: LimitSettings, ceilings: Sequence[Bucket]) -> None:
+        self.model, self.settings, self._ceilings = model, settings, ceilings
         self.waiting: deque[tuple[float, asyncio.Future[Turn]]] = deque()
         self.limit = min(START, settings.concurrency)
         self.in_flight = 0
@@ -196,7 +192,7 @@ class ModelLimits:
             self.why = "requests in flight"
             return None
         longest = 0.0
-        for bucket in (self.pace, *self.granted.values()):
+        for bucket in (self.pace, *self.granted.values(), *self._ceilings):
             # A header counts until its reset: the next answer may have none.
             needed = min(bucket.wait(now, tokens), bucket.until - now)
             if needed > longest:
@@ -208,7 +204,7 @@ class ModelLimits:
         self.in_flight += 1
         self.first_sent = min(self.first_sent, now)
         self.sent.append(now)
-        for bucket in (self.pace, *self.granted.values()):
+        for bucket in (self.pace, *self.granted.values(), *self._ceilings):
             bucket.take(now, tokens)
 
     def grant(self, now: float, name: str, remaining: float, granted: float | None, reset: float | None) -> None:
@@ -323,14 +319,14 @@ class Turn:
         if first_of_burst:
             model.burst += 1
             model.strikes += 1
-            pace.refused()
+            pace.before = pace.rate
             if now - model.last_cut >= _CUT_INTERVAL:
                 model.last_cut = now
                 model.growing_fast = False
                 model.limit = max(1, int(model.limit * _CUT))
         if asked_wait is not None:
             # Without a pace, a server that asks for a very short wait would be asked again and again.
-            asked_wait = max(asked_wait, _FIRST_PROBE) if pace.is_off(now) else asked_wait
+            asked_wait = max(asked_wait, _FIRST_PROBE) if now < pace.off_until else asked_wait
             model.probing = False
             model.close(now, asked_wait, f"the server said too many requests (429) and to wait {asked_wait:.1f} s")
         elif first_of_burst:
@@ -383,7 +379,7 @@ class Limits:
             raise self._stopped
         limits = self._models.get(model)
         if limits is None:
-            limits = self._models[model] = ModelLimits(model, self._settings)
+            limits = self._models[model] = ModelLimits(model, self._settings, self._ceilings)
         if not limits.waiting and self._wait(limits, tokens) == 0:
             return self._start(limits, tokens)
         future: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
@@ -447,22 +443,14 @@ class Limits:
             self._timer = asyncio.get_running_loop().call_later(min(waits), self.wake)
 
     def _wait(self, limits: ModelLimits, tokens: float) -> float | None:
-        now = self.clock()
-        wait = limits.wait(now, tokens)
-        if wait is None:
-            return None
-        if self.in_flight >= self._settings.concurrency:
+        wait = limits.wait(self.clock(), tokens)
+        if wait is not None and self.in_flight >= self._settings.concurrency:
             limits.why = "requests in flight"
             return None
-        for bucket in self._ceilings:
-            if (needed := bucket.wait(now, tokens)) > wait:
-                wait, limits.why = needed, bucket.why
         return wait
 
     def _start(self, limits: ModelLimits, tokens: float) -> Turn:
         now = self.clock()
         limits.start(now, tokens)
         self.in_flight += 1
-        for bucket in self._ceilings:
-            bucket.take(now, tokens)
         return Turn(self, limits, now)
