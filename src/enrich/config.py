@@ -459,8 +459,8 @@ def load_config(root: Path, flags: Mapping[str, Any] | None = None, env: Mapping
     env = os.environ if env is None else env
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     origins = _Origins(given, env, root / FILE_NAME)
-    _check_variables(env)
-    values = _merged(_read_file(origins.file), _from_variables(env))
+    variables = _from_variables(env)
+    values = _merged(_read_file(origins.file), variables)
     for key, value in given.items():
         section, _, name = key.partition(".")
         values = _merged(values, {section: {name: value}})
@@ -535,19 +535,33 @@ def _read_file(file: Path) -> dict[str, Any]:
 
 
 def _from_variables(env: Mapping[str, str]) -> dict[str, Any]:
-    """The settings in environment variables such as `ENRICH_LLM__MODEL`; lists and tables are written as in TOML."""
+    """The settings in environment variables such as `ENRICH_LLM__MODEL`; lists and tables are written as in TOML.
+
+    Raises `UserError` for a variable that looks like a setting and sets nothing.
+    """
     tree: dict[str, Any] = {}
     for name, text in env.items():
-        if not name.startswith("ENRICH_") or "__" not in name:
+        section, *keys = name.removeprefix("ENRICH_").lower().split("__")
+        where = f"environment variable {name}"
+        if not name.startswith("ENRICH_"):
             continue
+        if not keys:
+            section, _, key = section.partition("_")
+            known = section in Config.model_fields and Config.model_fields[section].annotation
+            if key in getattr(known, "model_fields", ()):
+                do = f"write ENRICH_{section.upper()}__{key.upper()}"
+                raise UserError("a single `_` between section and key sets nothing", where=where, do=do)
+            continue
+        if section not in Config.model_fields:
+            raise UserError(f"unknown section `{section}`", where=where, do=f"allowed there: {', '.join(Config.model_fields)}")
         value: Any = text
         if text.lstrip().startswith(("[", "{")):
             # What is not TOML (or a number of more digits than Python converts) is reported by the validation with its key.
             with suppress(ValueError, RecursionError):
                 value = tomllib.loads(f"value = {text}")["value"]
-        for part in reversed(name.removeprefix("ENRICH_").lower().split("__")):
-            value = {part: value}
-        tree = _merged(tree, value)
+        for key in reversed(keys):
+            value = {key: value}
+        tree = _merged(tree, {section: value})
     return tree
 
 
@@ -556,20 +570,3 @@ def _merged(below: Any, above: Any) -> Any:
     if not isinstance(below, dict) or not isinstance(above, dict):
         return above
     return below | {key: _merged(below[key], value) if key in below else value for key, value in above.items()}
-
-
-def _check_variables(env: Mapping[str, str]) -> None:
-    """Raise `UserError` for a variable that looks like a setting and sets nothing."""
-    for name in env:
-        section, delimiter, key = name.removeprefix("ENRICH_").lower().partition("__")
-        where = f"environment variable {name}"
-        if not name.startswith("ENRICH_"):
-            continue
-        if delimiter and section not in Config.model_fields:
-            raise UserError(f"unknown section `{section}`", where=where, do=f"allowed there: {', '.join(Config.model_fields)}")
-        section, _, key = section.partition("_")
-        known = section in Config.model_fields and Config.model_fields[section].annotation
-        if not delimiter and key in getattr(known, "model_fields", ()):
-            raise UserError(
-                "a single `_` between section and key sets nothing", where=where, do=f"write ENRICH_{section.upper()}__{key.upper()}"
-            )
