@@ -52,6 +52,7 @@ BROKEN: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "lock-ignored": ("", {".git/HEAD": "", ".gitignore": "cache/\nproposals/\nenrich.lock\n"}, {}),
     "no-merge-rule": ("", {".git/HEAD": "", ".gitignore": "cache/\nproposals/\n"}, {}),
     "lock-damaged": ("", {"enrich.lock": "no entry\n"}, {}),
+    "evidence-damaged": ("", {"enrich.evidence": "no entry\n"}, {}),
     "proposal-damaged": ("", {"proposals/park-0.json": "{}"}, {}),
 }
 

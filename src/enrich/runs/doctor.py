@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from enrich.llm.messages import Event, Message, Request, Tally
 from enrich.llm.parameters import Parameters
 from enrich.review.lock import LockFile
 from enrich.review.proposals import ProposalStore
+from enrich.review.support import EvidenceFile
 from enrich.runs.plan import BROKEN
 from enrich.runs.service import affordable_workers, client_settings, endpoints, first_parameters, prices_of, with_any_key
 from enrich.stages.scores import read_calibration
@@ -215,12 +216,17 @@ def git_lines(text: str) -> set[str]:
 
 
 def _decisions(wiki: Wiki) -> Iterator[Problem]:
-    """Lock and proposals."""
-    try:
-        for _ in wiki.shared(LockFile).read():
-            pass  # each entry is read, so that a damaged one is found
-    except UserError as error:
-        yield Problem.of("lock-damaged", error)
+    """Lock, evidence and proposals."""
+    # Each entry is read, so that a damaged one is found.
+    readers: Mapping[str, Callable[[], Collection[object]]] = {
+        "lock-damaged": lambda: list(wiki.shared(LockFile).read()),
+        "evidence-damaged": wiki.shared(EvidenceFile).read,
+    }
+    for name, read in readers.items():
+        try:
+            read()
+        except UserError as error:
+            yield Problem.of(name, error)
     store = wiki.shared(ProposalStore)
     stray = [proposal.page for proposal in store.all() if proposal.page not in wiki.by_id]
     yield from (Problem.of("proposal-damaged", error) for error in store.damaged)
