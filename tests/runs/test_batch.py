@@ -300,3 +300,20 @@ def test_killed_at_each_step(tmp_path: Path, serve: Serve, monkeypatch: pytest.M
             break
         assert code == KILLED
     assert step > 25, "too few steps were seen for this to prove anything"
+
+
+@pytest.mark.parametrize("missing", ["/v1/files", "/v1/batches"])
+def test_a_server_without_batches_keeps_no_question(tmp_path: Path, serve: Serve, missing: str) -> None:
+    """What it refused was never submitted: another engine asks it."""
+    wiki = DemoWiki(tmp_path, 2, _TOML)
+    batches = FakeBatches(honest)
+    wiki.asks(serve(lambda seen: status(404, "Not Found") if seen.path.startswith(missing) else batches(seen)))
+    refused = batch(wiki)
+    assert (refused.exit, "has no Batch API; use `--engine local`" in refused.err) == (1, True)
+    if missing == "/v1/batches":  # the file was sent, so that this server may have batches at another time
+        assert batch(wiki).exit == 1
+        given_up = batch(wiki, "--cancel")
+        assert "has no Batch API" not in given_up.err
+    done = wiki.enrich("run", "--json").json
+    assert (done["exit"], done["asked"]) == (0, 6)
+    assert not list((wiki.root / "cache/batches").glob("*.json"))

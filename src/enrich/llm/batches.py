@@ -140,7 +140,7 @@ class BatchFiles:
     async def create(self, file_id: str, name: str) -> BatchState | None:
         return await self.state(name)
 
-    async def find(self, name: str, since: float) -> BatchState | None:
+    async def find(self, name: str, since: float, *, known: bool = True) -> BatchState | None:
         return await self.state(name)
 
     async def state(self, batch_id: str) -> BatchState | None:
@@ -197,11 +197,17 @@ class BatchApi:
                 raise
             return None
 
-    async def find(self, name: str, since: float) -> BatchState | None:
-        """The batch with `name` in its metadata that was created after `since` (seconds since 1970), None if there is none."""
+    async def find(self, name: str, since: float, *, known: bool = True) -> BatchState | None:
+        """The batch with `name` in its metadata that was created after `since` (seconds since 1970), None if there is none.
+
+        A server without a Batch API is an error, unless it need not be `known` for one.
+        """
         query: dict[str, Any] = {"limit": 100}
         while True:
-            page = await self._read(_Page, "get", "/batches", params=query)
+            content = await self._call("get", "/batches", known=known, params=query)
+            if content is None:
+                return None
+            page = self._parsed(_Page, content)
             for state in page.data:
                 if (state.metadata or {}).get("enrich") == name:
                     return state
@@ -262,7 +268,9 @@ class BatchApi:
         """The error that a status other than 200 means here."""
         if response.status_code == 404:
             what = f"{self._endpoint.host} has no Batch API"
-            return ServiceError("batch", what, final=True, do="use `--engine local`, or `--files` for `vllm run-batch`")
+            return ServiceError(
+                "batch", what, final=True, do="use `--engine local`, or `--files` for `vllm run-batch`; `--cancel` gives up what it has"
+            )
         failure = failure_of_status(response.status_code, response.headers, response.content, model="", endpoint=self._endpoint)
         if isinstance(failure, TransientError | ThrottledError) or (isinstance(failure, ServiceError) and failure.final):
             return failure

@@ -252,7 +252,11 @@ class BatchEngine(Client):
         for custom_id, request in record.requests.items():
             self._records.put(request, Row(id=custom_id, batch=record.name, attempt=request.attempt))
         server = self._batch_servers[host]
-        record.file_id = await server.upload(f"{record.name}.jsonl", b"".join(draft.lines))
+        try:
+            record.file_id = await server.upload(f"{record.name}.jsonl", b"".join(draft.lines))
+        except ServiceError:
+            self._give_up(record)
+            raise
         self._records.save(record)
         state = await server.create(record.file_id, record.name) or await self._found(record)
         if state is None:
@@ -268,7 +272,7 @@ class BatchEngine(Client):
         """The batch of a record without an id, looked for until the server must know it."""
         while True:
             late = time.time() >= record.since + _LISTED_SECONDS
-            state = await self._batch_servers[record.server].find(record.name, record.since)
+            state = await self._batch_servers[record.server].find(record.name, record.since, known=not self._mode.cancel)
             if state is not None or late:
                 return state
             await self._pause(_LISTED_SECONDS / 10)
@@ -300,6 +304,7 @@ class BatchEngine(Client):
 
     async def _state(self, record: BatchRecord) -> BatchState | None:
         """The state of a record's batch; None if it does not exist, so that its record is dropped."""
+        state: BatchState | None = None
         if record.batch_id:
             state = await self._batch_servers[record.server].state(record.batch_id)
             if state is None and not self._mode.cancel:
@@ -309,13 +314,18 @@ class BatchEngine(Client):
                     final=True,
                     do="use the key and the project that it was submitted with; `enrich run --engine batch --cancel` gives it up",
                 )
-        elif (state := await self._found(record)) is not None:
+        # A batch is created after the id of its file was recorded.
+        elif (record.file_id or not record.server) and (state := await self._found(record)) is not None:
             record.batch_id = state.id
             self._records.save(record)
         if state is None:
-            self._unmark(record)
-            self._close(record, 0.0)
+            self._give_up(record)
         return state
+
+    def _give_up(self, record: BatchRecord) -> None:
+        """Drop the record of a batch that does not exist."""
+        self._unmark(record)
+        self._close(record, 0.0)
 
     def _unmark(self, record: BatchRecord) -> None:
         """Let the requests of a batch that was never worked on be submitted again."""
