@@ -15,7 +15,7 @@ import pytest
 from enrich.llm.cache import AnswerCache
 from enrich.llm.transport import Connection
 from enrich.runs.ask import Asker
-from enrich.runs.batch_records import BatchRecords
+from enrich.runs.batch import BatchRecords
 from tests.demo import KILLED, DemoWiki, Result, answering, honest, honest_parts, killed_child, page_of
 from tests.fake_batches import FakeBatches, Fate
 from tests.fake_server import Act, FakeServer, Seen, cut_off, filtered, invalid_json, refusal, status

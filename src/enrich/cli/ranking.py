@@ -8,7 +8,7 @@ from typer import Option, Typer
 
 from enrich.cli.runs import cost_line, print_failed, print_stopped
 from enrich.cli.session import LISTED, Backend, BaseUrl, Budget, Model, Pages, progress_of_run, session
-from enrich.runs.ranking import RankOptions, RankResult
+from enrich.runs.ranking import Ranking, RankOptions
 from enrich.runs.ranking import rank as rank_list
 from enrich.text import counted, number_text, usd
 
@@ -42,10 +42,10 @@ def rank(
     return result.run.exit
 
 
-def _print(result: RankResult) -> None:
+def _print(result: Ranking) -> None:
     scores = result.scores()
     places = ([str(n), number_text(scores[page]), page] for n, page in enumerate(result.order, 1))
-    session.print_pages(["place", result.key, "page"], places, len(result.order), LISTED)
+    session.print_pages(["place", result.list.field, "page"], places, len(result.order), LISTED)
     if result.unsure and not session.quiet:
         rows = result.unsure if session.verbose else result.unsure[: LISTED // 2]
         session.print_table(["unsure: above", "below", "probability"], ([above, below, f"{sure:.2f}"] for above, below, sure in rows))
@@ -53,8 +53,8 @@ def _print(result: RankResult) -> None:
         session.say(f"{counted(len(result.placed), 'page')} placed by a person: kept by --all")
     if result.unlisted:
         session.say(f"{counted(len(result.unlisted), 'page')} not in the list")
-    against = f"; the list contradicts {result.contradicted:.0%} of them" if result.known else ""
-    session.say(f"{counted(result.known, 'comparison')} known{against}; {result.missing:,} missing")
+    against = f"; the list contradicts {result.contradicted:.0%} of them" if len(result.answers) else ""
+    session.say(f"{counted(len(result.answers), 'comparison')} known{against}; {result.missing:,} missing")
     run = result.run
     if result.estimate.host and not run.run:
         session.say(f"{cost_line(result.estimate)}; --ask sends them")

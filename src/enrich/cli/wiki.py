@@ -22,8 +22,8 @@ from enrich.records.database import build as build_database
 from enrich.text import counted, usd
 
 if TYPE_CHECKING:
-    from enrich.runs.discovery import Discovery
     from enrich.runs.doctor import Capabilities
+    from enrich.runs.maintenance import Discovery
 
 # What only one of these commands needs is imported in it: a build whose records are stored takes a third of a second.
 app = Typer(rich_markup_mode=None)

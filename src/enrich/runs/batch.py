@@ -4,8 +4,10 @@ A run asks about its pages as always. A request whose answer has come in a batch
 put into the next one, ends in `AnswerWaitsError`, and the question stays open until a later run, or a later round of this one (`--wait`), asks
 again. So re-asks, sections of long pages, checks and proposals are the same code as for the other engines.
 
-No request is paid twice: the record of a batch is written before anything is uploaded, its id as soon as the server says it; after a crash
-between the two, the batch is found again by the name in its metadata.
+No request is paid twice: the record of a batch is written into `cache/batches` before anything is uploaded, its id as soon as the server says
+it; after a crash between the two, the batch is found again by the name in its metadata. The record is removed when the batch's rows are stored.
+A row is stored under each question that it answers and removed when that question has its final answer, so that a paid answer is neither lost
+nor asked for again.
 """
 
 from __future__ import annotations
@@ -13,22 +15,28 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import secrets
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any, Self
 
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from enrich.errors import ServiceError
+from enrich.config import Config
+from enrich.errors import ServiceError, UserError
+from enrich.files import DATA_BYTES, names_in, read_bytes, remove_file, write_text_atomically
 from enrich.llm.batches import ENDED, BatchServer, BatchState, OutputRow, output_rows, request_line
+from enrich.llm.cache import AnswerCache
 from enrich.llm.client import Asked, Client, Server
-from enrich.llm.costs import counted_usage
+from enrich.llm.costs import counted_usage, keep_learned, learned
 from enrich.llm.failures import RefusedParameterError, ThrottledError, TransientError
-from enrich.llm.messages import AnswerWaitsError, Event, Request, Tally, Usage
+from enrich.llm.messages import AnswerWaitsError, Event, Tally, Usage
 from enrich.llm.parameters import Parameters
 from enrich.llm.replies import Completion, EmbeddedError, read_completion
-from enrich.runs.batch_records import BatchRecord, BatchRecords, BatchRequest, Row
 from enrich.runs.results import Spending
 from enrich.runs.service import EngineOptions
 from enrich.text import counted, usd
@@ -44,6 +52,149 @@ _FAULTY_LINES = 10
 _QUEUE_LIMIT = re.compile(r"limit:? ([\d,]+)", re.IGNORECASE)
 # The limit of queued tokens counts the input.
 _BYTES_PER_TOKEN = 3
+_LIMITS = "queue.json"
+_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Count = Annotated[int, Field(ge=0, lt=10**12)]
+
+
+class _Stored(BaseModel):
+    # The folder can have come with a clone.
+    model_config = ConfigDict(strict=True)
+
+
+class Row(_Stored):
+    """What is known of one request of a batch. Without `status` and `cause` it has no answer yet.
+
+    `attempt` counts how often the same request failed before. `cause` and `detail`: a failure that has no HTTP response.
+    """
+
+    id: str = ""
+    batch: str = ""
+    attempt: _Count = 0
+    status: _Count = 0
+    body: str = ""
+    cause: str = ""
+    detail: str = ""
+    usage: dict[str, _Count] | None = None
+    cost_usd: _Amount | None = None
+
+
+_TURNS = TypeAdapter(dict[str, Row])
+
+
+class BatchRequest(_Stored):
+    """One request of a batch. `turn` is its place in the conversation about its questions, `most_usd` the most that it can cost."""
+
+    questions: list[tuple[str, str]]
+    turn: str
+    attempt: _Count = 0
+    sent_bytes: _Count = 0
+    ceiling: _Count = 0
+    most_usd: _Amount | None = None
+
+    @property
+    def keys(self) -> list[str]:
+        return [key for _, key in self.questions]
+
+
+class BatchRecord(_Stored):
+    """One batch that was submitted, or was going to be. `since`: when its last step began, in seconds since 1970.
+
+    `server` is the host that it was sent to, "" for files. `requests` by custom id, in the order of the file's lines.
+    """
+
+    name: str
+    server: str
+    model: str
+    since: float
+    requests: dict[str, BatchRequest]
+    file_id: str = ""
+    batch_id: str = ""
+    answered: _Count = 0
+
+    @property
+    def most_usd(self) -> float:
+        return sum(request.most_usd or 0.0 for request in self.requests.values())
+
+
+class BatchRecords:
+    """The open batches of a wiki, and the rows of batches that ended. A context manager."""
+
+    def __init__(self, config: Config, note: Callable[[str], None] = lambda line: None) -> None:
+        self.folder, self._within, self._note = config.cache / "batches", config.folders, note
+        self._rows = AnswerCache(self.folder / "rows", note, config.folders)
+        self.names = set(self._found())
+        self.queue_tokens = learned(dict[str, int], self.folder / _LIMITS, self._within)
+
+    def learn_queue(self, model: str, tokens: int) -> None:
+        """Keep how many tokens of a model the account may have in the server's queue."""
+        self.queue_tokens[model] = tokens
+        keep_learned(self.queue_tokens, self.folder / _LIMITS, self._within)
+
+    def __enter__(self) -> Self:
+        self._rows.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rows.__exit__()
+
+    def new_name(self) -> str:
+        """A name that no other batch of the account has."""
+        return f"enrich-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(8)}"
+
+    def open(self) -> Iterator[BatchRecord]:
+        """The records, oldest first. Raises `UserError` for one that cannot be read: its batch may be paid."""
+        for name in sorted(self.names):
+            file = self.folder / f"{name}.json"
+            try:
+                yield BatchRecord.model_validate_json(read_bytes(file, self._within, DATA_BYTES))
+            except (OSError, ValidationError, RecursionError):
+                raise UserError(
+                    "the record of a batch cannot be read", where=str(file), do="restore it, or delete it to give the batch up"
+                ) from None
+
+    def save(self, record: BatchRecord) -> None:
+        """Write a record, safe from a loss of power. Raises `UserError`."""
+        record.since = time.time()
+        write_text_atomically(self.folder / f"{record.name}.json", record.model_dump_json() + "\n", within=self._within)
+        self.names.add(record.name)
+
+    def drop(self, record: BatchRecord) -> None:
+        """Remove a record: its batch needs nothing more."""
+        with suppress(OSError):
+            remove_file(self.folder / f"{record.name}.json", self._within)
+        self.names.discard(record.name)
+
+    def row(self, key: str, turn: str) -> Row | None:
+        """What is known of this turn of the question `key`; None if it was never submitted."""
+        return self._turns(key).get(turn)
+
+    def put(self, keys: Iterable[str], turn: str, row: Row | None) -> None:
+        """Keep what is known of a turn under each of the questions `keys`; None removes it."""
+        for key in keys:
+            turns = self._turns(key)
+            before = turns.pop(turn, None)
+            if row is not None:
+                turns[turn] = row
+            if turns:
+                self._rows.put(key, _TURNS.dump_python(turns, mode="json", exclude_defaults=True))
+            elif before is not None:
+                self._rows.remove(key)
+
+    def forget(self, key: str) -> None:
+        """Remove what is kept of a question: it has its final answer."""
+        self._rows.remove(key)
+
+    def _turns(self, key: str) -> dict[str, Row]:
+        with suppress(ValidationError):
+            return _TURNS.validate_python(self._rows.get(key) or {})
+        return {}
+
+    def _found(self) -> Iterator[str]:
+        with suppress(OSError):
+            for name in names_in(self.folder, self._within, own=True):
+                if name.startswith("enrich-") and name.endswith(".json"):
+                    yield name.removesuffix(".json")
 
 
 @dataclass(slots=True)
@@ -145,7 +296,7 @@ class BatchEngine(Client):
         if (row := self._records.row(key, name)) is not None:
             return row.attempt
         if number is not None:
-            self._records.put(BatchRequest(questions=[("", key)], turn=name), Row(attempt=number))
+            self._records.put([key], name, Row(attempt=number))
         return number
 
     def forget(self, key: str) -> None:
@@ -157,13 +308,13 @@ class BatchEngine(Client):
         server = self._servers[0]
         written = self._first.setdefault(asked.request.model, server.parameters[asked.request.model])
         while True:
-            turn = f"{asked.request.again}.{asked.replies}"
-            row = next(filter(None, (self._records.row(key, turn) for _, key in asked.request.questions)), None)
+            turn, keys = f"{asked.request.again}.{asked.replies}", [key for _, key in asked.request.questions]
+            row = next(filter(None, (self._records.row(key, turn) for key in keys)), None)
             if row is None or not (row.status or row.cause):
                 if row is not None and row.batch in self._records.names:
                     raise AnswerWaitsError("the answer waits in a batch")
                 if row is not None and row.attempt + 1 >= _ATTEMPTS:
-                    self._take(asked.request, turn)
+                    self._records.put(keys, turn, None)
                     raise ServiceError("batch", row.detail or f"no answer in {_ATTEMPTS} batches")
                 if self._mode.live:
                     return await super()._retried(asked)
@@ -178,10 +329,10 @@ class BatchEngine(Client):
             except (TransientError, ThrottledError) as error:
                 # As if it had not come: the next look at it submits it again, or gives up.
                 lost = Row(id=row.id, attempt=row.attempt, detail=error.detail, usage=row.usage, cost_usd=row.cost_usd)
-                self._records.put(BatchRequest(questions=list(asked.request.questions), turn=turn), lost)
+                self._records.put(keys, turn, lost)
                 continue
             except ServiceError:
-                self._take(asked.request, turn)
+                self._records.put(keys, turn, None)
                 raise
             asked.replies += 1
             if completion is not None:
@@ -202,10 +353,6 @@ class BatchEngine(Client):
 
     def _note(self, line: str) -> None:
         self._report(Event("note", "", line))
-
-    def _take(self, request: Request, turn: str) -> None:
-        for _, key in request.questions:
-            self._records.take(key, turn)
 
     def _queue(self, asked: Asked, turn: str, attempt: int) -> None:
         """Put a request into its model's next file. Raises `BudgetSpent`."""
@@ -250,7 +397,7 @@ class BatchEngine(Client):
         self._committed[record.name] = record.most_usd
         self._records.save(record)
         for custom_id, request in record.requests.items():
-            self._records.put(request, Row(id=custom_id, batch=record.name, attempt=request.attempt))
+            self._records.put(request.keys, request.turn, Row(id=custom_id, batch=record.name, attempt=request.attempt))
         server = self._batch_servers[host]
         try:
             record.file_id = await server.upload(f"{record.name}.jsonl", b"".join(draft.lines))
@@ -330,9 +477,9 @@ class BatchEngine(Client):
     def _unmark(self, record: BatchRecord) -> None:
         """Let the requests of a batch that was never worked on be submitted again."""
         for request in record.requests.values():
-            for _, key in request.questions:
-                if (row := self._records.row(key, request.turn)) is not None and row.batch == record.name and not row.status:
-                    self._records.take(key, request.turn)
+            rows = ((key, self._records.row(key, request.turn)) for key in request.keys)
+            unanswered = [key for key, row in rows if row is not None and row.batch == record.name and not row.status]
+            self._records.put(unanswered, request.turn, None)
 
     def _close(self, record: BatchRecord, cost_usd: float) -> None:
         self._records.drop(record)
@@ -356,7 +503,7 @@ class BatchEngine(Client):
                     odd["duplicate row" if row.custom_id in record.requests else "unknown row"] += 1
                     continue
                 request = missing[row.custom_id]
-                self._records.put(request, self._row_of(record, request, row, found))
+                self._records.put(request.keys, request.turn, self._row_of(record, request, row, found))
                 if row.status:
                     del missing[row.custom_id]
             # Ctrl-C is heard, and the display moves, while many files are stored.
@@ -366,7 +513,7 @@ class BatchEngine(Client):
         elif state.status == "completed" and (not files or odd["file that the server does not have"]):
             for custom_id, request in missing.items():
                 detail = f"batch {state.id} is completed, but has no output file"
-                self._records.put(request, Row(id=custom_id, batch=record.name, cause="no-output", detail=detail))
+                self._records.put(request.keys, request.turn, Row(id=custom_id, batch=record.name, cause="no-output", detail=detail))
         self._close(record, found.spent.cost_usd or 0.0)
         parts = [f"{len(record.requests) - len(missing):,} of {counted(len(record.requests), 'request')} answered"]
         parts += [counted(number, kind) for kind, number in odd.items() if number]
@@ -415,8 +562,8 @@ class BatchEngine(Client):
             self._note(f"{record.model}: the account may have {stated:,.0f} tokens in the queue of batches: the files are made to fit")
         elif faulty and len(problems) <= _FAULTY_LINES:
             for custom_id, message in faulty.items():
-                row = Row(id=custom_id, batch=record.name, cause="bad-request", detail=message)
-                self._records.put(record.requests[custom_id], row)
+                row, request = Row(id=custom_id, batch=record.name, cause="bad-request", detail=message), record.requests[custom_id]
+                self._records.put(request.keys, request.turn, row)
         else:
             why = problems[0][2] if problems else "no reason given"
             self._problem = ServiceError("batch", f"batch {state.id} failed: {why}", final=True, do="nothing of it was paid; run again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections import Counter
@@ -9,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from enrich.config import Config
 from enrich.errors import UserError
 from enrich.llm.costs import ContextLimits, TokenUse
 from enrich.llm.messages import Request, Usage
@@ -247,31 +249,37 @@ def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage], share: float = 1.0
     config = wiki.config
     if config.llm.backend == OFFLINE:
         return Estimate(model=OFFLINE)
-    by_name = {stage.name: stage for stage in stages}
-    servers = endpoints(config, with_any_key(config, os.environ))
-    prices, learnt = prices_of(config, servers, share=share), TokenUse(config.cache, config.folders)
-    contexts = ContextLimits(config.cache, config.llm.context_tokens, config.folders)
-    requests, usage, cost, known = 0, Usage(), 0.0, True
-    in_sections: dict[str, int] = {}
-    for file, names in plan.due:
-        page = read_page(file)
-        for group in groups([by_name[name] for name in names], fuse=config.llm.fuse):
-            # Samples beyond the first are asked for only by the stages that want them.
-            for sample in range(max(stage.samples for stage in group)):
-                asked = [stage for stage in group if stage.samples > sample]
-                model = asked[0].model
-                price = prices.price_of(model)
-                known = known and price is not None
-                planned, sections = _requests(page, asked, contexts.of(model), learnt.input.factor(model))
-                if sections is not None:
-                    in_sections[page.id] = max(sections, in_sections.get(page.id, 0))
-                for request in planned:
-                    one = learnt.expected(request)
-                    requests, usage = requests + 1, usage + one
-                    if price is not None:
-                        cost += (price.input_only() if request.scores else price).cost(one)
+    by_name, in_sections = {stage.name: stage for stage in stages}, dict[str, int]()
+    learnt, contexts = TokenUse(config.cache, config.folders), ContextLimits(config.cache, config.llm.context_tokens, config.folders)
+
+    def requests() -> Iterator[tuple[Request, int]]:
+        for file, names in plan.due:
+            page = read_page(file)
+            for group in groups([by_name[name] for name in names], fuse=config.llm.fuse):
+                # Samples beyond the first are asked for only by the stages that want them.
+                for sample in range(max(stage.samples for stage in group)):
+                    asked = [stage for stage in group if stage.samples > sample]
+                    model = asked[0].model
+                    planned, sections = _requests(page, asked, contexts.of(model), learnt.input.factor(model))
+                    if sections is not None:
+                        in_sections[page.id] = max(sections, in_sections.get(page.id, 0))
+                    yield from ((request, 1) for request in planned)
+
+    return replace(cost_of(config, requests(), config.llm.model, share), sections=in_sections)
+
+
+def cost_of(config: Config, requests: Iterable[tuple[Request, int]], model: str, share: float = 1.0) -> Estimate:
+    """What these requests are expected to cost, each with how often it is sent. `model` is named in the estimate."""
+    servers, learnt = endpoints(config, with_any_key(config, os.environ)), TokenUse(config.cache, config.folders)
+    prices = prices_of(config, servers, share=share)
+    number, usage, cost = 0, Usage(), 0.0
+    for request, times in requests:
+        one, price = learnt.expected(request), prices.price_of(request.model)
+        number, usage = number + times, usage + Usage(*(times * count for count in one.counts().values()))
+        # One unknown price makes the sum unknown.
+        cost += times * (math.nan if price is None else (price.input_only() if request.scores else price).cost(one))
     host = ", ".join(server.host for server in servers)
-    return Estimate(requests, usage, round(cost, 6) if known else None, host, config.llm.model, in_sections)
+    return Estimate(number, usage, None if math.isnan(cost) else round(cost, 6), host, model)
 
 
 def _requests(page: Page, stages: Sequence[Stage], context: int | None, factor: float) -> tuple[list[Request], int | None]:

@@ -18,6 +18,7 @@ from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
 from enrich.errors import ServiceError, UserError
+from enrich.files import locked
 from enrich.llm.client import Client
 from enrich.llm.costs import BudgetSpent
 from enrich.runs.ask import Asker, PageResult
@@ -233,23 +234,32 @@ async def ask_pages(
         await PagePool(service, result, progress, log, {stage.name: stage for stage in stages}, book).run(due)
 
 
-@contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
-    """Within the block SIGTERM and SIGHUP raise `KeyboardInterrupt`, as Ctrl-C does. Outside the main thread signals stay as they are."""
-    with ExitStack() as stack:
-        if threading.current_thread() is threading.main_thread():
-            for number in _stopping()[1:]:
-                before = signal.signal(number, signal.default_int_handler)
-                stack.callback(signal.signal, number, before if before is not None else signal.SIG_DFL)
-        yield
-
-
 def _stopping() -> list[signal.Signals]:
     """The signals that stop a run. SIGHUP is sent when the terminal is closed, and ignored under `nohup`."""
     return [
         *(signal.SIGINT, signal.SIGTERM),
         *([signal.SIGHUP] if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else ()),
     ]
+
+
+@contextmanager
+def alone(wiki: Wiki, lock: str | None, waiting: str, progress: Progress) -> Iterator[None]:
+    """Within the block no other process holds this lock of the wiki. `waiting` says who holds it, `{}` being the other process.
+
+    SIGTERM and SIGHUP raise `KeyboardInterrupt`, as Ctrl-C does. Outside the main thread signals stay as they are.
+    """
+
+    def wait(holder: str) -> None:
+        progress.note(f"{waiting.format(holder or 'process unknown')}: waiting for it to end")
+
+    with ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():
+            for number in _stopping()[1:]:
+                before = signal.signal(number, signal.default_int_handler)
+                stack.callback(signal.signal, number, before if before is not None else signal.SIG_DFL)
+        if lock is not None:
+            stack.enter_context(locked(wiki.config.cache / "locks" / lock, wait, wiki.config.folders))
+        yield
 
 
 @contextmanager

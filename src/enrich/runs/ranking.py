@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -20,20 +20,20 @@ from typing import Any
 
 from enrich.databases import origin
 from enrich.errors import AnswerError, ServiceError, UserError, os_errors
-from enrich.files import DATA_BYTES, LOCK_BYTES, Folders, locked, make_folder, open_file, read_bytes, write_text_atomically
-from enrich.llm.costs import TokenUse, learned
-from enrich.llm.messages import Tally, Usage, canonical_hash
+from enrich.files import DATA_BYTES, LOCK_BYTES, Folders, make_folder, open_file, read_bytes, write_text_atomically
+from enrich.llm.costs import learned
+from enrich.llm.messages import Tally, canonical_hash
 from enrich.review.lock import LockFile, Question
 from enrich.review.proposals import ProposalStore
 from enrich.review.propose import StageAnswer, propose, renew
-from enrich.runs.plan import Estimate
-from enrich.runs.pool import Pool, Silent, terminated_as_interrupted
+from enrich.runs.plan import Estimate, cost_of
+from enrich.runs.pool import Pool, Progress, Silent, alone
 from enrich.runs.results import FailedQuestion, Journal, RunResult, write_whole
-from enrich.runs.service import ModelService, Service, endpoints, open_service, prices_of, with_any_key
+from enrich.runs.service import ModelService, open_service
 from enrich.stages.fields import FieldAnswer, current_value, is_missing, same, within
 from enrich.stages.importance import Comparisons, Insertion, Pair, Preferences, description, first_of
 from enrich.stages.stage import OFFLINE
-from enrich.wiki.pages import Page, read_page
+from enrich.wiki.pages import read_page
 from enrich.wiki.rankings import LISTS, RankingFile, moved, score
 from enrich.wiki.wiki import Wiki
 
@@ -58,94 +58,49 @@ class RankOptions:
     calls: int | None = None
 
 
-@dataclass(slots=True)
-class RankResult:
-    """A list with its scores under the frontmatter `key`, and the run that asked about it. `unsure` are neighbours with the probability of their order.
-
-    `known` answers are there, `missing` ones are wanted; `estimate` is what asking for them takes.
-    """
-
-    key: str
-    order: list[str]
-    run: RunResult
-    unlisted: list[str] = field(default_factory=list)
-    placed: list[str] = field(default_factory=list)
-    unsure: list[tuple[str, str, float]] = field(default_factory=list)
-    contradicted: float = 0.0
-    known: int = 0
-    missing: int = 0
-    estimate: Estimate = field(default_factory=Estimate)
-    written: str = ""
-
-    def scores(self) -> dict[str, float]:
-        """The score of each id of the list."""
-        return {page: score(place, len(self.order)) for place, page in enumerate(self.order)}
-
-    def document(self) -> dict[str, Any]:
-        """The document of `rank --json`."""
-        run, scores = self.run, self.scores()
-        return {
-            "field": self.key,
-            "ranking": [{"page": page, "score": scores[page]} for page in self.order],
-            "unlisted": self.unlisted,
-            "placed": self.placed,
-            "unsure": [{"above": above, "below": below, "probability": round(sure, 3)} for above, below, sure in self.unsure],
-            "contradicted": round(self.contradicted, 3),
-            "comparisons": {"known": self.known, "missing": self.missing, "asked": run.asked},
-            "estimate": {"requests": self.estimate.requests, "tokens": self.estimate.tokens.counts(), "cost_usd": self.estimate.cost_usd},
-            "host": self.estimate.host,
-            "model": self.estimate.model,
-            "written": self.written,
-            **{
-                key: run.document()[key]
-                for key in ("run", "exit", "proposed", "held", "failed", "requests", "tokens", "cost_usd", "seconds")
-            },
-            **({"stopped": run.stopped, "do": run.do} if run.stopped else {}),
-        }
-
-
-def rank(wiki: Wiki, options: RankOptions, progress: Any = None, env: Mapping[str, str] | None = None) -> RankResult:
+def rank(wiki: Wiki, options: RankOptions, progress: Progress | None = None, env: Mapping[str, str] | None = None) -> Ranking:
     """Show, ask and propose as `options` say. Raises `UserError` before anything is asked; later errors are in the result."""
     started = perf_counter()
     progress = progress or Silent()
     config = wiki.config
     if options.name not in LISTS:
         raise UserError(f"unknown list {options.name!r}", do=f"use one of {', '.join(LISTS)}", exit_code=2)
-    asks = options.ask and config.llm.backend != OFFLINE
     if options.ask and not config.stages.importance.enabled:
         do = "set `enabled = true` under [stages.importance], or use --propose for the scores of the list as it is"
         raise UserError("the stage `importance` is off", where=str(config.root / "enrich.toml"), do=do)
-    if options.ask and not asks:
+    if options.ask and config.llm.backend == OFFLINE:
         raise UserError("the offline baseline cannot compare pages", do='name a model (llm.backend = "openai"), or order the list by hand')
-
-    def waiting(holder: str) -> None:
-        progress.note(f"another ranking ({holder or 'process unknown'}) is under way: waiting for it to end")
-
-    with terminated_as_interrupted(), locked(config.cache / "locks" / "rank", waiting, config.folders):
-        ranking = _Ranking(wiki, options)
-        result = ranking.shown()
-        if asks or options.propose:
+    with alone(wiki, "rank", "another ranking ({}) is under way", progress):
+        ranking = Ranking(wiki, options)
+        run = ranking.run
+        ranking.assess()
+        ranking.estimate = ranking.cost()
+        if options.ask or options.propose:
             with Journal(config.cache / "runs", config.folders) as journal:
-                result.run.run = journal.run
-                journal.write("start", backend=config.llm.backend, kind="rank", due=result.missing)
-                if asks and result.missing:
-                    asyncio.run(ranking.ask(result.run, progress, os.environ if env is None else env, journal))
-                if not result.run.stopped:
-                    result.written = ranking.write(change=asks)
-                    result.order = list(ranking.file.ids)
-                    result.unlisted = [page for page in result.unlisted if page not in set(result.order)]
-                    _propose(wiki, ranking, result)
-                ranking.assess(result)
-                result.run.seconds = perf_counter() - started
-                journal.write("end", exit=result.run.exit, requests=result.run.spent.requests, cost_usd=result.run.spent.cost_usd)
-    return result
+                run.run = journal.run
+                journal.write("start", backend=config.llm.backend, kind="rank", due=ranking.missing)
+                if options.ask and ranking.missing:
+                    asyncio.run(ranking.ask(progress, os.environ if env is None else env, journal))
+                if not run.stopped:
+                    ranking.write(change=options.ask)
+                    ranking.propose()
+                ranking.assess()
+                run.seconds = perf_counter() - started
+                journal.write("end", exit=run.exit, requests=run.spent.requests, cost_usd=run.spent.cost_usd)
+    return ranking
 
 
-class _Ranking:
-    """One list: its file, the pages that can be compared, the answers so far, and the work that is left."""
+class Ranking:
+    """One list: its file, the pages that can be compared, the answers so far, the work that is left, and the `run` that asks for it.
+
+    `placed` are pages that a person put in their place, `unsure` neighbours with the probability of their order, `contradicted` the share of
+    answers that the order contradicts. `estimate` is what asking for the missing answers takes, `written` the list's path if it changed.
+    """
 
     def __init__(self, wiki: Wiki, options: RankOptions) -> None:
         self.wiki, self.config, self.options, self.list = wiki, wiki.config, options, LISTS[options.name]
+        self.run = RunResult("", wiki.config.llm.backend)
+        self.unsure, self.contradicted, self.estimate, self.written = list[tuple[str, str, float]](), 0.0, Estimate(), ""
         folder = self.config.cache / "rankings"
         self._last = folder / f"{self.list.name}-last.json"
         self.file = RankingFile.read(self.config.data / self.list.file, self.config.folders)
@@ -153,18 +108,53 @@ class _Ranking:
         self.pages = {page.id: page for page in pages if page.problem is None and not wiki.not_asked(page)}
         self.comparisons = Comparisons.load(self.config, self.list, {page.id: description(page) for page in self.pages.values()})
         self.log = ComparisonLog(folder / f"{self.list.name}.jsonl", self.config.folders)
-        self.placed = {page for page in (self.file.placed | self._moved()) if page in self.file.ids}
+        # A person may have moved pages since `enrich` wrote the list.
+        before = learned(list[str], self._last, self.config.folders, DATA_BYTES)
+        self.placed = (self.file.placed | (moved(before, self.file.ids) if before else set())) & set(self.file.ids)
         self.answers = list(self.log.read(self.comparisons))
         self.work = self._work()
         for pair, first in self.answers:
             self.work.hear(pair, first)
 
-    def _moved(self) -> set[str]:
-        """The pages that a person moved since `enrich` wrote the list."""
-        before = learned(list[str], self._last, self.config.folders, DATA_BYTES)
-        return moved(before, self.file.ids) if before else set()
+    @property
+    def order(self) -> list[str]:
+        return list(self.file.ids)
 
-    def whole(self) -> WholeList:
+    @property
+    def unlisted(self) -> list[str]:
+        """The pages that are not in the list."""
+        listed = set(self.file.ids)
+        return [page for page in self.pages if page not in listed]
+
+    @property
+    def missing(self) -> int:
+        """The number of answers that are wanted."""
+        return max(0, self.work.missing())
+
+    def scores(self) -> dict[str, float]:
+        """The score of each id of the list."""
+        return {page: score(place, len(self.file.ids)) for place, page in enumerate(self.file.ids)}
+
+    def document(self) -> dict[str, Any]:
+        """The document of `rank --json`."""
+        run, cost = self.run.document(), self.estimate
+        return {
+            "field": self.list.field,
+            "ranking": [{"page": page, "score": value} for page, value in self.scores().items()],
+            "unlisted": self.unlisted,
+            "placed": sorted(self.placed),
+            "unsure": [{"above": above, "below": below, "probability": round(sure, 3)} for above, below, sure in self.unsure],
+            "contradicted": round(self.contradicted, 3),
+            "comparisons": {"known": len(self.answers), "missing": self.missing, "asked": self.run.asked},
+            "estimate": {"requests": cost.requests, "tokens": cost.tokens.counts(), "cost_usd": cost.cost_usd},
+            "host": cost.host,
+            "model": cost.model,
+            "written": self.written,
+            **{key: run[key] for key in ("run", "exit", "proposed", "held", "failed", "requests", "tokens", "cost_usd", "seconds")},
+            **({"stopped": self.run.stopped, "do": self.run.do} if self.run.stopped else {}),
+        }
+
+    def _whole(self) -> WholeList:
         """The ranking of all pages, by the answers so far."""
         values = {page.id: page.data.get(self.list.field) for page in self.pages.values()}
         scores = {page: float(value) for page, value in values.items() if isinstance(value, int | float)}
@@ -175,66 +165,55 @@ class _Ranking:
     def _work(self) -> Work:
         listed = [page for page in self.file.ids if page in self.pages]
         if self.options.everything or not listed:
-            return self.whole()
-        named = {file.id for file in self.wiki.select(self.options.pages)} if self.options.pages else set()
-        new = [page for page in self.pages if page in named or (not self.options.pages and page not in self.file.ids)]
+            return self._whole()
+        named = {file.id for file in self.wiki.select(self.options.pages)} if self.options.pages else set(self.unlisted)
+        new = [page for page in self.pages if page in named]
         return Insertions(new, self.file.ids, listed, self.config.stages.importance.comparisons)
 
-    def shown(self) -> RankResult:
-        """The list as it is, and what asking for the rest would take."""
-        config, model = self.config, self.comparisons.model
-        listed = list(self.file.ids)
-        result = RankResult(self.list.field, listed, RunResult("", config.llm.backend), placed=sorted(self.placed))
-        result.unlisted = [page for page in self.pages if page not in set(listed)]
-        self.assess(result)
-        if config.llm.backend != OFFLINE and result.missing and (sample := self.work.next_pairs()[: config.stages.importance.pairs]):
-            request = self.comparisons.request(sample)
-            servers = endpoints(config, with_any_key(config, os.environ))
-            one, price = TokenUse(config.cache, config.folders).expected(request), prices_of(config, servers).price_of(model)
-            requests = -(-result.missing // config.stages.importance.pairs)
-            tokens = Usage(one.input * requests, output=one.output * requests)
-            cost = None if price is None else round(price.cost(one) * requests, 6)
-            result.estimate = Estimate(requests, tokens, cost, ", ".join(server.host for server in servers), model)
-        return result
+    def cost(self) -> Estimate:
+        """What asking for the missing answers takes."""
+        config, size = self.config, self.config.stages.importance.pairs
+        sample = self.work.next_pairs()[:size] if config.llm.backend != OFFLINE and self.missing else []
+        if not sample:
+            return Estimate()
+        return cost_of(config, [(self.comparisons.request(sample), -(-self.missing // size))], self.comparisons.model)
 
-    def assess(self, result: RankResult) -> None:
-        """Fill in how many answers there are, and how sure they make the order of `result`."""
-        result.known, result.missing = len(self.answers), max(0, self.work.missing())
+    def assess(self) -> None:
+        """Compute how sure the answers make the order."""
         if not self.answers:
             return
-        whole = self.whole()
+        whole = self._whole()
         for pair, first in self.answers:
             whole.hear(pair, first)
         whole.preferences.update(last=True)
-        result.contradicted = whole.preferences.contradicted()
-        sure = (
-            (above, below, whole.sureness(above, below)) for above, below in pairwise(page for page in result.order if page in self.pages)
-        )
-        result.unsure = sorted(((a, b, s) for a, b, s in sure if s is not None and s < SURE), key=lambda item: item[2])
+        self.contradicted = whole.preferences.contradicted()
+        neighbours = pairwise(page for page in self.file.ids if page in self.pages)
+        sure = ((above, below, whole.sureness(above, below)) for above, below in neighbours)
+        self.unsure = sorted(((a, b, s) for a, b, s in sure if s is not None and s < SURE), key=lambda item: item[2])
 
-    async def ask(self, result: RunResult, progress: Any, env: Mapping[str, str], journal: Journal) -> None:
-        """Ask round by round until no more answers are wanted; why it ended early is in `result`."""
-        size = self.config.stages.importance.pairs
+    async def ask(self, progress: Progress, env: Mapping[str, str], journal: Journal) -> None:
+        """Ask round by round until no more answers are wanted; why it ended early is in the result of the run."""
+        size, run = self.config.stages.importance.pairs, self.run
         async with open_service(self.wiki, (), progress.note, env) as service:
-            pool = Pool(service, result, progress, journal.write)
+            assert isinstance(service, ModelService)
+            pool = Pool(service, run, progress, journal.write)
             async with pool.running():
-                while not result.stopped and (pairs := self.work.next_pairs()):
+                while not run.stopped and (pairs := self.work.next_pairs()):
                     batches = [pairs[start : start + size] for start in range(0, len(pairs), size)]
                     if self.options.calls is not None:
-                        batches = batches[: max(0, self.options.calls - result.spent.requests)]
+                        batches = batches[: max(0, self.options.calls - run.spent.requests)]
                         if not batches:
-                            result.end(4, f"{self.options.calls} requests are sent", "run again to continue: answers so far are kept")
+                            run.end(4, f"{self.options.calls} requests are sent", "run again to continue: answers so far are kept")
                             break
                     before = len(self.answers)
-                    await pool.each(batches, lambda pairs: self._batch(service, pairs, result, journal))
-                    progress.note(f"{len(self.answers):,} comparisons, {max(0, self.work.missing()):,} to go")
-                    if len(self.answers) == before and not result.stopped:
-                        result.end(3, "no comparison of a whole round was answered", "see the failures above")
+                    await pool.each(batches, lambda pairs: self._batch(service, pairs, journal))
+                    progress.note(f"{len(self.answers):,} comparisons, {self.missing:,} to go")
+                    if len(self.answers) == before and not run.stopped:
+                        run.end(3, "no comparison of a whole round was answered", "see the failures above")
 
-    async def _batch(self, service: Service, pairs: Sequence[Pair], result: RunResult, journal: Journal) -> None:
+    async def _batch(self, service: ModelService, pairs: Sequence[Pair], journal: Journal) -> None:
         """Ask about these pairs in one request, and keep the answers."""
-        assert isinstance(service, ModelService)
-        tally, request, answers = Tally(), self.comparisons.request(pairs), {}
+        tally, request, answers, run = Tally(), self.comparisons.request(pairs), dict[Pair, bool](), self.run
         try:
             reply = await service.client.send(request, tally)
             service.tokens.learn(request, reply)
@@ -244,59 +223,53 @@ class _Ranking:
             if isinstance(error, ServiceError) and error.final:
                 raise
             detail = f"{error.detail} ({len(pairs)} pairs, the first of {pairs[0].a} and {pairs[0].b})"
-            result.failed.append(FailedQuestion(pairs[0].a, self.list.stage, error.cause, detail))
+            run.failed.append(FailedQuestion(pairs[0].a, self.list.stage, error.cause, detail))
         finally:
-            result.spent.add(tally.usage, tally.cost_usd, tally.requests)
+            run.spent.add(tally.usage, tally.cost_usd, tally.requests)
             journal.write("asked", requests=tally.requests, cost_usd=tally.cost_usd)
         for pair in pairs:
             if pair in answers:
                 self.work.hear(pair, answers[pair])
                 self.answers.append((pair, answers[pair]))
-            elif not result.stopped:
+            elif not run.stopped:
                 self.work.fail(pair)
-        result.asked += len(answers)
+        run.asked += len(answers)
 
-    def write(self, *, change: bool) -> str:
-        """Write the list with the new order if `change`, and remember it; return the file's path if it changed."""
-        order = self.work.order() if change else list(self.file.ids)
-        written = self.file.write(order, self.placed, self.config.folders) if change or self.placed != self.file.placed else False
+    def write(self, *, change: bool) -> None:
+        """Write the list with the new order if `change`, and remember the order."""
+        order = self.work.order() if change else self.order
+        if (change or self.placed != self.file.placed) and self.file.write(order, self.placed, self.config.folders):
+            self.written = f"{self.config.wiki.data}/{self.list.file}"
         self.file = RankingFile.read(self.file.path, self.config.folders)
-        write_text_atomically(self._last, json.dumps(list(self.file.ids), ensure_ascii=False) + "\n", within=self.config.folders)
-        return f"{self.config.wiki.data}/{self.list.file}" if written else ""
+        write_text_atomically(self._last, json.dumps(self.order, ensure_ascii=False) + "\n", within=self.config.folders)
 
-
-def _propose(wiki: Wiki, ranking: _Ranking, result: RankResult) -> None:
-    """Propose the scores that differ from those on the pages by the noise threshold or more."""
-    name, noise = ranking.list.field, wiki.config.stages.importance.noise
-    lock, store = wiki.shared(LockFile).read(), wiki.shared(ProposalStore)
-    renewals = []
-    for place, page_id in enumerate(result.order):
-        page = ranking.pages.get(page_id)
-        if page is None:
-            continue
-        value = score(place, len(result.order))
-        value = int(value) if value.is_integer() else value
-        question = _question(ranking.comparisons, page, value)
-        entry = lock.entry(page_id, ranking.list.stage, page)
-        if entry is not None and name in entry.rejected and entry.key == question.key and not entry.question.reasons(question):
-            continue
-        old = current_value(page.data, name)
-        if not is_missing(old) and (same(old, value) or within(old, value, noise)) and store.get(page_id) is None:
-            continue
-        reason = f"place {place + 1} of {len(result.order)} in {ranking.list.file}"
-        answer = StageAnswer(ranking.list.stage, [FieldAnswer(name, value, reason=reason)], question, run=result.run.run, noise=noise)
-        changes, renewed = propose(wiki, lock, page, [answer])
-        renewals += renewed
-        result.run.proposed += [(page_id, change.field) for change in changes]
-        result.run.held += [(page_id, change.field, flag) for change in changes for flag in change.flags]
-    renew(wiki, renewals)
-    result.run.in_page_order({file.id: place for place, file in enumerate(wiki.files)})
-
-
-def _question(comparisons: Comparisons, page: Page, value: float) -> Question:
-    """The question that a score answers: the same score of the same page is the same question."""
-    key = canonical_hash([comparisons.list.field, page.id, value])
-    return Question(key, page.hash, comparisons.prompt.hash[:16], comparisons.list.stage, comparisons.settings_hash, comparisons.model)
+    def propose(self) -> None:
+        """Propose the scores that differ from those on the pages by the noise threshold or more."""
+        wiki, name, noise, asked = self.wiki, self.list.field, self.config.stages.importance.noise, self.comparisons
+        lock, store = wiki.shared(LockFile).read(), wiki.shared(ProposalStore)
+        renewals = []
+        for place, (page_id, exact) in enumerate(self.scores().items(), 1):
+            page = self.pages.get(page_id)
+            if page is None:
+                continue
+            value = int(exact) if exact.is_integer() else exact
+            # The same score of the same page is the same question.
+            key = canonical_hash([name, page_id, value])
+            question = Question(key, page.hash, asked.prompt.hash[:16], self.list.stage, asked.settings_hash, asked.model)
+            entry = lock.entry(page_id, self.list.stage, page)
+            if entry is not None and name in entry.rejected and entry.key == key and not entry.question.reasons(question):
+                continue
+            old = current_value(page.data, name)
+            if not is_missing(old) and (same(old, value) or within(old, value, noise)) and store.get(page_id) is None:
+                continue
+            reason = f"place {place} of {len(self.file.ids)} in {self.list.file}"
+            answer = StageAnswer(self.list.stage, [FieldAnswer(name, value, reason=reason)], question, run=self.run.run, noise=noise)
+            changes, renewed = propose(wiki, lock, page, [answer])
+            renewals += renewed
+            self.run.proposed += [(page_id, change.field) for change in changes]
+            self.run.held += [(page_id, change.field, flag) for change in changes for flag in change.flags]
+        renew(wiki, renewals)
+        self.run.in_page_order({file.id: place for place, file in enumerate(wiki.files)})
 
 
 class ComparisonLog:

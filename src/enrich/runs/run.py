@@ -11,14 +11,14 @@ from time import perf_counter
 from typing import Any
 
 from enrich.errors import AnswerError, UserError
-from enrich.files import locked, remove_leftovers
+from enrich.files import remove_leftovers
 from enrich.review.applying import appliable, apply, page_of, recover
 from enrich.review.lock import Lock, LockFile
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.review.propose import Renewal, propose, renew, restore_held
 from enrich.runs.ask import PageResult
 from enrich.runs.plan import BROKEN, Plan, held_fields, make_plan
-from enrich.runs.pool import Due, Progress, Silent, ask_pages, terminated_as_interrupted
+from enrich.runs.pool import Due, Progress, Silent, alone, ask_pages
 from enrich.runs.results import FailedQuestion, Journal, RunResult, failed_questions, run_folders, write_report
 from enrich.runs.service import EngineOptions
 from enrich.stages.fields import FieldAnswer, stage_of
@@ -59,10 +59,7 @@ def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: 
     stages = load_stages(config, options.stages)
     files = wiki.select(options.pages)
 
-    def waiting(holder: str) -> None:
-        progress.note(f"another run ({holder or 'process unknown'}) is at work on this wiki: waiting for it to end")
-
-    with terminated_as_interrupted(), locked(config.cache / "locks" / "run", waiting, config.folders) if options.alone else nullcontext():
+    with alone(wiki, "run" if options.alone else None, "another run ({}) is at work on this wiki", progress):
         recover(wiki)
         for folder in (config.content, config.proposals, config.data / SIDECARS):
             remove_leftovers(folder, older_than=_LEFTOVER_AGE, now=time.time(), within=config.folders)

@@ -279,8 +279,7 @@ async def open_service(
 def _batch_engine(wiki: Wiki, options: EngineOptions, arguments: tuple[Any, ...], note: Callable[[str], None]) -> Iterator[Client]:
     """The client that reads its answers from batches."""
     from enrich.llm.batches import BatchApi, BatchFiles, BatchServer
-    from enrich.runs.batch import BatchEngine
-    from enrich.runs.batch_records import BatchRecords
+    from enrich.runs.batch import BatchEngine, BatchRecords
 
     config, endpoint = wiki.config, arguments[0][0]
     if len(arguments[0]) > 1 and not (options.live or options.files):
