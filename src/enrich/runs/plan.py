@@ -284,23 +284,20 @@ def cost_of(config: Config, requests: Iterable[tuple[Request, int]], model: str,
 
 def _requests(page: Page, stages: Sequence[Stage], context: int | None, factor: float) -> tuple[list[Request], int | None]:
     """(the requests for one group of stages, the number of sections or None if the page fits), as `Asker` sends them if all goes well."""
-    if body_room(page, stages, context, factor) is None:
+
+    def room(asked: Sequence[Stage]) -> int | None:
+        return body_room(page, asked, context, factor) if asked else 0
+
+    if room(stages) is None:
         return [fused_request(page, stages)], None
-    alone = [stage for stage in stages if len(stages) > 1 and body_room(page, [stage], context, factor) is None]
-    found = [fused_request(page, [stage]) for stage in alone]
+    alone = [stage for stage in stages if len(stages) > 1 and room([stage]) is None]
     by_section = [stage for stage in stages if stage not in alone and stage.name in IN_SECTIONS]
-    count = 0
-    for asked in (by_section, [stage for stage in stages if stage not in alone and stage.name not in IN_SECTIONS]):
-        room = body_room(page, asked, context, factor) if asked else None
-        if room is None or room < LEAST_ROOM:
-            continue
-        if asked is not by_section:
-            found.append(fused_request(condensed_page(page, room), asked))
-            continue
-        sections = split_page(page, room)
-        count = len(sections)
-        found += [fused_request(section, asked) for section in sections]
-        for stage in asked:
-            if stage.name == "summary":
-                found.append(fused_request(summaries_page(page, [(section, _TYPICAL_SUMMARY) for section in sections]), [stage]))
-    return found, count
+    whole = [stage for stage in stages if stage not in alone and stage not in by_section]
+    of_section, of_page = room(by_section) or 0, room(whole) or 0
+    sections = split_page(page, of_section) if of_section >= LEAST_ROOM else []
+    parts = [(page, [stage]) for stage in alone] + [(section, by_section) for section in sections]
+    if summaries := [stage for stage in by_section if sections and stage.name == "summary"]:
+        parts.append((summaries_page(page, [(section, _TYPICAL_SUMMARY) for section in sections]), summaries))
+    if of_page >= LEAST_ROOM:
+        parts.append((condensed_page(page, of_page), whole))
+    return [fused_request(part, asked) for part, asked in parts], len(sections)

@@ -15,11 +15,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from enrich.errors import ServiceError, UserError
 from enrich.files import locked
-from enrich.llm.client import Client
 from enrich.llm.costs import BudgetSpent
 from enrich.runs.ask import Asker, PageResult
 from enrich.runs.results import RunResult
@@ -28,6 +27,9 @@ from enrich.stages.stage import Stage
 from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki
+
+if TYPE_CHECKING:
+    from enrich.llm.client import Client
 
 Item = TypeVar("Item")
 Due = tuple[PageFile, tuple[str, ...]]

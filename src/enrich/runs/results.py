@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import secrets
@@ -24,6 +25,7 @@ from enrich.errors import os_errors
 from enrich.files import LOCK_BYTES, Folders, make_folder, names_in, open_file, read_bytes, write_text_atomically
 from enrich.llm.messages import Tally, Usage
 from enrich.review.proposals import Proposal, ProposalStore
+from enrich.stages.fields import number_of
 from enrich.text import code_span, counted, printable, usd
 from enrich.wiki.wiki import Wiki
 
@@ -190,12 +192,7 @@ class RunResult:
     def document(self) -> dict[str, Any]:
         """The document of `run --json`."""
         return {
-            "run": self.run,
-            "exit": self.exit,
-            "due": self.due,
-            "asked": self.asked,
-            "cached": self.cached,
-            "unchanged": self.unchanged,
+            **{name: getattr(self, name) for name in ("run", "exit", "due", "asked", "cached", "unchanged")},
             **({"waiting": self.waiting} if self.waiting else {}),
             "proposed": [{"page": page, "field": name} for page, name in self.proposed],
             "applied": [{"page": page, "field": name} for page, name in self.applied],
@@ -284,14 +281,9 @@ def spent_since(runs: Sequence[Path], moment: float) -> float:
             if (folder / "journal.jsonl").stat().st_mtime < moment:
                 continue
         for event in read_journal(folder):
-            at, cost = event.get("t"), event.get("cost_usd")
-            if (
-                event.get("event") in ("page", "asked", "collected")
-                and isinstance(at, int | float)
-                and isinstance(cost, int | float)
-                and at >= moment
-            ):
-                total += cost if 0 < cost < float("inf") else 0.0
+            at, cost = number_of(event.get("t")) or 0.0, number_of(event.get("cost_usd")) or 0.0
+            if event.get("event") in ("page", "asked", "collected") and at >= moment and 0 < cost < math.inf:
+                total += cost
     return total
 
 

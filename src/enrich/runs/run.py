@@ -58,7 +58,6 @@ def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: 
     config = wiki.config
     stages = load_stages(config, options.stages)
     files = wiki.select(options.pages)
-
     with alone(wiki, "run" if options.alone else None, "another run ({}) is at work on this wiki", progress):
         recover(wiki)
         for folder in (config.content, config.proposals, config.data / SIDECARS):
@@ -72,33 +71,24 @@ def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: 
                 lock_file.update({})
         due = _narrowed(wiki, plan, options)
         with Journal(config.cache / "runs", config.folders) as journal:
-            result = _planned(plan, due, RunResult(journal.run, config.llm.backend))
+            job = _Job(wiki, options, plan, due, journal)
+            result = job.result
             for line in plan.left_out(wiki):
                 progress.note(line)
             journal.write("start", backend=config.llm.backend, pages=len(due), due=result.due, kind="run" if options.alone else "page")
             if due or options.engine.engine == "batch":
-                booking, how = _Booking(wiki, journal, result, options.fields), (options.engine, options.read_cache)
+                how = (options.engine, options.read_cache)
                 try:
-                    asyncio.run(ask_pages(wiki, stages, due, result, progress, booking.book, env, journal.write, *how))
+                    asyncio.run(ask_pages(wiki, stages, due, result, progress, job.book, env, journal.write, *how))
                 finally:
-                    booking.renew()
-            _finish(wiki, options, plan, due, result)
+                    job.renew()
+            job.finish()
             result.seconds = perf_counter() - started
             try:
                 journal.write("end", exit=result.exit, requests=result.spent.requests, cost_usd=result.spent.cost_usd)
                 write_report(journal.folder, result, wiki=config.root.name, within=config.folders)
             except UserError as error:
                 result.end(1, error.line)
-    return result
-
-
-def _planned(plan: Plan, due: Sequence[Due], result: RunResult) -> RunResult:
-    """The result before anything is asked."""
-    result.due = sum(len(names) for _, names in due)
-    result.left_alone = plan.left_alone()
-    result.skipped = len({state.page for state in plan.states if state.state == "skipped"})
-    result.failed = [item for item in plan.problems if item.cause in BROKEN]
-    result.held = list(plan.held)
     return result
 
 
@@ -113,34 +103,36 @@ def _drop_applied(wiki: Wiki, plan: Plan) -> None:
 
 def _narrowed(wiki: Wiki, plan: Plan, options: RunOptions) -> list[Due]:
     """The due pages and stages that the options `fields`, `only_failed` and `limit` leave."""
-    due = plan.due
-    if options.fields is not None:
-        stages = {stage_of(name) for name in options.fields}
-        kept = [(file, tuple(name for name in names if name in stages)) for file, names in due]
-        due = [(file, names) for file, names in kept if names]
-    if options.only_failed:
-        failed = failed_questions(run_folders(wiki.config.cache / "runs", wiki.config.folders))
-        kept = [(file, tuple(name for name in names if {(file.id, name), (file.id, "")} & failed)) for file, names in due]
-        due = [(file, names) for file, names in kept if names]
-    return due if options.limit is None else due[: options.limit]
+    stages = None if options.fields is None else set(map(stage_of, options.fields))
+    failed = failed_questions(run_folders(wiki.config.cache / "runs", wiki.config.folders)) if options.only_failed else None
+
+    def is_wanted(page: str, stage: str) -> bool:
+        return (stages is None or stage in stages) and (failed is None or bool({(page, stage), (page, "")} & failed))
+
+    kept = ((file, tuple(name for name in names if is_wanted(file.id, name))) for file, names in plan.due)
+    return [(file, names) for file, names in kept if names][: options.limit]
 
 
-@dataclass
-class _Booking:
-    """Turns pages' answers into proposals and lock entries, and writes the journal."""
+class _Job:
+    """The work of one run beside asking: turns answers into proposals and lock entries, writes the journal, and applies."""
 
-    wiki: Wiki
-    journal: Journal
-    result: RunResult
-    only: tuple[str, ...] | None = None
-    _renewals: list[Renewal] = field(default_factory=list)
-    _lock: tuple[Any, Lock] | None = None
+    def __init__(self, wiki: Wiki, options: RunOptions, plan: Plan, due: Sequence[Due], journal: Journal) -> None:
+        self.wiki, self.options, self.plan, self.due, self.journal = wiki, options, plan, due, journal
+        self.result = RunResult(journal.run, wiki.config.llm.backend)
+        self.result.due = sum(len(names) for _, names in due)
+        self.result.left_alone = plan.left_alone()
+        self.result.skipped = len({state.page for state in plan.states if state.state == "skipped"})
+        self.result.failed = [item for item in plan.problems if item.cause in BROKEN]
+        self.result.held = list(plan.held)
+        self._renewals: list[Renewal] = []
+        self._lock: tuple[Any, Lock] | None = None
 
     def book(self, outcome: PageResult, seconds: float) -> None:
         """Write one page's proposal, and its events into the journal."""
         page_id, result = outcome.page.id, self.result
         if outcome.answers:
-            answers = outcome.answers if self.only is None else [one.about(self.only) for one in outcome.answers]
+            only = self.options.fields
+            answers = outcome.answers if only is None else [one.about(only) for one in outcome.answers]
             try:
                 changes, renewals = propose(self.wiki, self._current_lock(), _page_now(outcome.page), answers)
             except AnswerError as error:
@@ -184,6 +176,39 @@ class _Booking:
             self._lock = (state, self.wiki.shared(LockFile).read())
         return self._lock[1]
 
+    def finish(self) -> None:
+        """With `apply`, write; then bring the lists into page order and set the exit code."""
+        result = self.result
+        if self.options.apply and result.exit != 130:
+            try:
+                self._apply()
+            except UserError as error:
+                result.end(1, error.line)
+        result.in_page_order({file.id: place for place, file in enumerate(self.wiki.files)})
+        if not result.exit and result.failed:
+            result.exit = 3
+
+    def _apply(self) -> None:
+        """Write what this run asked or found again; what is written is no longer held."""
+        wiki, result = self.wiki, self.result
+        ours = {(file.id, name) for file, names in self.due for name in names} | set(self.plan.waiting)
+        selection: list[tuple[Proposal, list[FieldChange]]] = []
+        for page in sorted({page for page, _ in ours}):
+            proposal = wiki.shared(ProposalStore).get(page)
+            changes = proposal.changes if proposal is not None else ()
+            of_run = [change for change in changes if (page, change.stage) in ours and change.state != "rejected"]
+            chosen = [change for change in of_run if appliable(change, everything=True, overwrite=self.options.overwrite)]
+            if proposal is not None and chosen:
+                selection.append((proposal, chosen))
+        result.body_lines = {page: found.body_line for page, _, _ in result.held if (found := page_of(wiki, page))}
+        done = apply(wiki, selection)
+        written = set(done.fields)
+        result.applied = done.fields
+        kept = ((proposal, [change for change in changes if (proposal.page, change.field) in written]) for proposal, changes in selection)
+        result.changes = [replace(proposal, changes=tuple(changes)) for proposal, changes in kept if changes]
+        result.held = [item for item in (*result.held, *done.held) if item[:2] not in written]
+        result.failed += [FailedQuestion(item.page, "", item.cause, item.detail) for item in done.refused]
+
 
 def _page_now(page: Page) -> Page:
     """The page as it is after it was asked about. Raises `AnswerError` if the answers no longer fit it; they stay in the cache."""
@@ -201,40 +226,6 @@ def _page_now(page: Page) -> Page:
     if now.hash != page.hash:
         raise AnswerError("page-changed", "the page was edited while its question was in flight; it is due again")
     return now  # other frontmatter was edited: the answers are still valid
-
-
-def _finish(wiki: Wiki, options: RunOptions, plan: Plan, due: Sequence[Due], result: RunResult) -> None:
-    """With `apply`, write; then bring the lists into page order and set the exit code."""
-    if options.apply and result.exit != 130:
-        try:
-            _apply(wiki, options, plan, due, result)
-        except UserError as error:
-            result.end(1, error.line)
-    result.in_page_order({file.id: place for place, file in enumerate(wiki.files)})
-    if not result.exit and result.failed:
-        result.exit = 3
-
-
-def _apply(wiki: Wiki, options: RunOptions, plan: Plan, due: Sequence[Due], result: RunResult) -> None:
-    """Write what this run asked or found again; what is written is no longer held."""
-    ours = {(file.id, name) for file, names in due for name in names} | set(plan.waiting)
-    selection: list[tuple[Proposal, list[FieldChange]]] = []
-    for page in dict.fromkeys(page for page, _ in sorted(ours)):
-        proposal = wiki.shared(ProposalStore).get(page)
-        if proposal is None:
-            continue
-        of_run = [change for change in proposal.changes if (page, change.stage) in ours and change.state != "rejected"]
-        chosen = [change for change in of_run if appliable(change, everything=True, overwrite=options.overwrite)]
-        if chosen:
-            selection.append((proposal, chosen))
-    result.body_lines = {page: found.body_line for page, _, _ in result.held if (found := page_of(wiki, page))}
-    done = apply(wiki, selection)
-    written = set(done.fields)
-    result.applied = done.fields
-    kept = ((proposal, [change for change in changes if (proposal.page, change.field) in written]) for proposal, changes in selection)
-    result.changes = [replace(proposal, changes=tuple(changes)) for proposal, changes in kept if changes]
-    result.held = [item for item in (*result.held, *done.held) if item[:2] not in written]
-    result.failed += [FailedQuestion(item.page, "", item.cause, item.detail) for item in done.refused]
 
 
 @dataclass(slots=True)
