@@ -144,6 +144,16 @@ def test_a_budget_counts_what_other_commands_spent_in_its_window(tmp_path: Path,
     assert wiki.enrich("run", "--json").json["requests"] > 0
 
 
+def test_a_senseless_cost_in_a_journal_is_left_out(tmp_path: Path, serve: Serve) -> None:
+    prices = '[prices."demo"]\ninput = 1\noutput = 1\n[llm]\nmodel = "demo"\n[run]\nbudget_usd = 24\nbudget_window_hours = 24\n'
+    wiki = DemoWiki(tmp_path, 1, prices)
+    wiki.asks(serve(honest))
+    journal = wiki.root / "cache" / "runs" / "20260101T000000Z-000000" / "journal.jsonl"
+    journal.parent.mkdir(parents=True)
+    journal.write_text("".join(f'{{"t": {10**400}, "event": "page", "cost_usd": {cost}}}\n' for cost in (10**400, "NaN", "1e999", -5)))
+    assert wiki.enrich("run").exit == 0
+
+
 def test_one_budget_covers_all_models_that_an_evaluation_asks(tmp_path: Path, serve: Serve) -> None:
     prices = "".join(f'[prices."{name}"]\ninput = 1000\noutput = 1000\n' for name in ("one", "two"))
     wiki = DemoWiki(tmp_path, 30, prices)

@@ -251,7 +251,7 @@ def read_journal(folder: Path) -> Iterator[Mapping[str, Any]]:
         return
     for row in raw.split(b"\n"):
         try:
-            event = json.loads(row)
+            event = json.loads(row, parse_int=float)
         except (ValueError, RecursionError):
             continue
         if isinstance(event, dict):
