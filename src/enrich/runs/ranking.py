@@ -227,12 +227,10 @@ class Ranking:
         finally:
             run.spent.add(tally.usage, tally.cost_usd, tally.requests)
             journal.write("asked", requests=tally.requests, cost_usd=tally.cost_usd)
+        self.answers += answers.items()
         for pair in pairs:
-            if pair in answers:
-                self.work.hear(pair, answers[pair])
-                self.answers.append((pair, answers[pair]))
-            elif not run.stopped:
-                self.work.fail(pair)
+            if pair in answers or not run.stopped:
+                self.work.hear(pair, answers.get(pair))
         run.asked += len(answers)
 
     def write(self, *, change: bool) -> None:
@@ -342,18 +340,15 @@ class WholeList:
         pairs = self.preferences.pairs(random)[:missing]
         return [_oriented(self._ids[one], self._ids[other], self._seen, random) for one, other in pairs]
 
-    def hear(self, pair: Pair, first: bool) -> None:
-        """Take in an answer: whether A comes first."""
+    def hear(self, pair: Pair, first: bool | None) -> None:
+        """Take in an answer: whether A comes first; None if the question has no usable answer."""
         if pair.a in self._places and pair.b in self._places and pair not in self._seen:
             self._seen.add(pair)
-            winner, loser = (pair.a, pair.b) if first else (pair.b, pair.a)
-            self.preferences.add(self._places[winner], self._places[loser])
-
-    def fail(self, pair: Pair) -> None:
-        """Take note that a question has no usable answer."""
-        self._seen.add(pair)
-        places = sorted((self._places[pair.a], self._places[pair.b]))
-        self.preferences.asked[places[0], places[1]] += 1
+            a, b = self._places[pair.a], self._places[pair.b]
+            if first is None:
+                self.preferences.asked[min(a, b), max(a, b)] += 1
+            else:
+                self.preferences.add(*((a, b) if first else (b, a)))
 
     def missing(self) -> int:
         """How many more answers are wanted."""
@@ -394,16 +389,14 @@ class Insertions:
                 found.append(_oriented(page, self._opponents[place], self._seen, Random(f"{page} {place}")))
         return found
 
-    def hear(self, pair: Pair, first: bool) -> None:
+    def hear(self, pair: Pair, first: bool | None) -> None:
         new, other, won = (pair.a, pair.b, first) if pair.a in self._new else (pair.b, pair.a, not first)
         if new in self._new and other in self._places and pair not in self._seen:
             self._seen.add(pair)
-            self._new[new].add(self._places[other], won=won)
-
-    def fail(self, pair: Pair) -> None:
-        self._seen.add(pair)
-        new, other = (pair.a, pair.b) if pair.a in self._new else (pair.b, pair.a)
-        self._new[new].asked[self._places[other]] += 1
+            if first is None:
+                self._new[new].asked[self._places[other]] += 1
+            else:
+                self._new[new].add(self._places[other], won=bool(won))
 
     def missing(self) -> int:
         most = min(self._per_page, 2 * len(self._opponents))
