@@ -33,9 +33,11 @@ def lines_about(text: str, word: str) -> list[str]:
         (b"---\n- a list\n---\nbody\n", "not a mapping", True),
         (b"just words\n" * 80, "no frontmatter", False),
         (b"+++\ntitle = x\n+++\nbody\n", "broken TOML", True),
+        (b"---\ntitle: a\nquality: " + b"9" * 400 + b"\n---\nbody\n", "an integer of more than 300 digits", True),
+        (b"+++\ntitle = 'a'\nquality = " + b"9" * 400 + b"\n+++\nbody\n", "an integer of more than 300 digits", True),
         (b"", "no frontmatter", False),
     ],
-    ids=["broken-yaml", "double-key", "unclosed", "latin-1", "list", "none", "toml", "empty"],
+    ids=["broken-yaml", "double-key", "unclosed", "latin-1", "list", "none", "toml", "large-yaml", "large-toml", "empty"],
 )
 def test_a_page_that_cannot_be_read_is_one_line_and_the_rest_is_done(wiki: DemoWiki, raw: bytes, words: str, fails: bool) -> None:
     (wiki.docs / "bad.md").write_bytes(raw)

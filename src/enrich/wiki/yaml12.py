@@ -21,6 +21,7 @@ _MOST_VALUES = 1_000_000
 # Values that records hold: a few aliases could fill database.json.
 _MOST_JSON_VALUES = 100_000
 _MOST_JSON_LEVELS = 50
+_MOST_BITS = 1000  # of an integer
 # The C parser recurses for each level and ends the process at some ten thousands; what reads the values recurses too.
 MOST_LEVELS = 100
 # A level takes a bracket, or one column at the start of a line: only such texts can be too deep. YAML 1.1 has more line breaks than "\n".
@@ -52,9 +53,16 @@ class Core12Loader(_Base):  # type: ignore[misc]
         return mapping
 
 
+def checked_int(value: int) -> int:
+    """The value. Raises `YamlError` for one that no floating-point number can hold: nothing can be computed with it."""
+    if value.bit_length() > _MOST_BITS:
+        raise YamlError("an integer of more than 300 digits")
+    return value
+
+
 def _int12(loader: Any, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node))
-    return int(text[2:], 8 if text[1] == "o" else 16) if text[:2] in ("0o", "0x") else int(text)
+    return checked_int(int(text[2:], 8 if text[1] == "o" else 16) if text[:2] in ("0o", "0x") else int(text))
 
 
 def _float12(loader: Any, node: yaml.ScalarNode) -> float:

@@ -42,6 +42,8 @@ def _plain(value: Any, level: int) -> Any:
         return {key: _plain(part, level + 1) for key, part in value.items()}
     if isinstance(value, list):
         return [_plain(part, level + 1) for part in value]
+    if isinstance(value, int):
+        return yaml12.checked_int(value)
     return value.isoformat() if isinstance(value, date | time) else value
 
 
