@@ -138,10 +138,6 @@ class BatchRecords:
     def __exit__(self, *_: object) -> None:
         self._rows.__exit__()
 
-    def new_name(self) -> str:
-        """A name that no other batch of the account has."""
-        return f"enrich-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(8)}"
-
     def open(self) -> Iterator[BatchRecord]:
         """The records, oldest first. Raises `UserError` for one that cannot be read: its batch may be paid."""
         for name in sorted(self.names):
@@ -393,7 +389,9 @@ class BatchEngine(Client):
         if self._open and queued // _BYTES_PER_TOKEN + draft.tokens > self._queue_tokens(model):
             self._held = True
             return
-        record = BatchRecord(name=self._records.new_name(), server=host, model=model, since=0.0, requests=draft.requests)
+        # No other batch of the account has this name.
+        name = f"enrich-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(8)}"
+        record = BatchRecord(name=name, server=host, model=model, since=0.0, requests=draft.requests)
         self._committed[record.name] = record.most_usd
         self._records.save(record)
         for custom_id, request in record.requests.items():

@@ -7,7 +7,6 @@ booked, the rest stays due.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import threading
 import traceback
@@ -228,11 +227,10 @@ async def ask_pages(
     book: Callable[[PageResult, float], None],
     env: Mapping[str, str] | None = None,
     log: Callable[..., None] = lambda event, **details: None,
-    engine: EngineOptions | None = None,
-    read_cache: bool = True,
+    engine: EngineOptions = EngineOptions(),
 ) -> None:
     """Ask the service that the configuration names about these pages."""
-    async with open_service(wiki, stages, progress.note, os.environ if env is None else env, engine, read_cache) as service:
+    async with open_service(wiki, stages, progress.note, env, engine) as service:
         await PagePool(service, result, progress, log, {stage.name: stage for stage in stages}, book).run(due)
 
 

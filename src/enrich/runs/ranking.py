@@ -29,7 +29,7 @@ from enrich.review.propose import StageAnswer, propose, renew
 from enrich.runs.plan import Estimate, cost_of
 from enrich.runs.pool import Pool, Progress, Silent, alone
 from enrich.runs.results import FailedQuestion, Journal, RunResult, write_whole
-from enrich.runs.service import ModelService, open_service
+from enrich.runs.service import EngineOptions, ModelService, open_service
 from enrich.stages.fields import FieldAnswer, current_value, is_missing, same, within
 from enrich.stages.importance import Comparisons, Insertion, Pair, Preferences, description, first_of
 from enrich.stages.stage import OFFLINE
@@ -80,7 +80,7 @@ def rank(wiki: Wiki, options: RankOptions, progress: Progress | None = None, env
                 run.run = journal.run
                 journal.write("start", backend=config.llm.backend, kind="rank", due=ranking.missing)
                 if options.ask and ranking.missing:
-                    asyncio.run(ranking.ask(progress, os.environ if env is None else env, journal))
+                    asyncio.run(ranking.ask(progress, env, journal))
                 if not run.stopped:
                     ranking.write(change=options.ask)
                     ranking.propose()
@@ -156,10 +156,10 @@ class Ranking:
 
     def _whole(self) -> WholeList:
         """The ranking of all pages, by the answers so far."""
-        values = {page.id: page.data.get(self.list.field) for page in self.pages.values()}
-        scores = {page: float(value) for page, value in values.items() if isinstance(value, int | float)}
         fixed = self.placed | {page for page in self.file.ids if page not in self.pages}
-        starts = starting_scores(self.file.ids, scores)
+        # First scores from -1 to 1: by the places in the list, and for other pages by the importance from 0 to 100 that they have.
+        values = {page.id: value for page in self.pages.values() if isinstance(value := page.data.get(self.list.field), int | float)}
+        starts = {page: max(-1.0, min(1.0, (value - 50) / 45)) for page, value in (values | self.scores()).items()}
         return WholeList(list(self.pages), self.file.ids, fixed, starts, self.config.stages.importance.comparisons)
 
     def _work(self) -> Work:
@@ -191,10 +191,10 @@ class Ranking:
         sure = ((above, below, whole.sureness(above, below)) for above, below in neighbours)
         self.unsure = sorted(((a, b, s) for a, b, s in sure if s is not None and s < SURE), key=lambda item: item[2])
 
-    async def ask(self, progress: Progress, env: Mapping[str, str], journal: Journal) -> None:
+    async def ask(self, progress: Progress, env: Mapping[str, str] | None, journal: Journal) -> None:
         """Ask round by round until no more answers are wanted; why it ended early is in the result of the run."""
         size, run = self.config.stages.importance.pairs, self.run
-        async with open_service(self.wiki, (), progress.note, env) as service:
+        async with open_service(self.wiki, (), progress.note, env, EngineOptions()) as service:
             assert isinstance(service, ModelService)
             pool = Pool(service, run, progress, journal.write)
             async with pool.running():
@@ -413,9 +413,3 @@ class Insertions:
 
 Work = WholeList | Insertions
 """A ranking under way. Both say what to ask next, and what order the answers make."""
-
-
-def starting_scores(order: Sequence[str], scores: Mapping[str, float]) -> dict[str, float]:
-    """First scores between -1 and 1: by the places in `order`, and for other pages by their importance from 0 to 100."""
-    starts = {page: max(-1.0, min(1.0, (value - 50) / 45)) for page, value in scores.items()}
-    return starts | {page: (score(place, len(order)) - 50) / 45 for place, page in enumerate(order)}

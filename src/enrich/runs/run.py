@@ -77,9 +77,9 @@ def run(wiki: Wiki, options: RunOptions, progress: Progress | None = None, env: 
                 progress.note(line)
             journal.write("start", backend=config.llm.backend, pages=len(due), due=result.due, kind="run" if options.alone else "page")
             if due or options.engine.engine == "batch":
-                how = (options.engine, options.read_cache)
+                engine = replace(options.engine, read_cache=options.read_cache)
                 try:
-                    asyncio.run(ask_pages(wiki, stages, due, result, progress, job.book, env, journal.write, *how))
+                    asyncio.run(ask_pages(wiki, stages, due, result, progress, job.book, env, journal.write, engine))
                 finally:
                     job.renew()
             job.finish()

@@ -71,6 +71,7 @@ class EngineOptions:
 
     What `batch` does beside collecting and submitting: `wait` until all batches have ended; `cancel` the open ones and submit nothing; write
     `files` for `vllm run-batch`. `workers`: Ray actors, None: one for each processor. `ray_address`: a cluster, None: this machine.
+    Without `read_cache` stored answers are not used.
     """
 
     engine: str = "local"
@@ -79,6 +80,7 @@ class EngineOptions:
     files: bool = False
     workers: int | None = None
     ray_address: str | None = None
+    read_cache: bool = True
 
     @property
     def live(self) -> bool:
@@ -190,16 +192,11 @@ def client_settings(llm: LlmSection, concurrency: int) -> ClientSettings:
 
 @asynccontextmanager
 async def open_service(
-    wiki: Wiki,
-    stages: Sequence[Stage],
-    note: Callable[[str], None],
-    env: Mapping[str, str],
-    options: EngineOptions | None = None,
-    read_cache: bool = True,
+    wiki: Wiki, stages: Sequence[Stage], note: Callable[[str], None], env: Mapping[str, str] | None, options: EngineOptions
 ) -> AsyncIterator[Service]:
     """The service that the wiki's configuration names, until the end of the block. `note` is called with lines for the user.
 
-    A model's stored answers alone are used with the engine `none`, and with `read_cache` off all but these.
+    Without `env` the key comes from this process's environment.
     Raises `UserError` for a server that is not trusted, for a missing key, and with a budget for a model without a known price.
     """
     if wiki.config.llm.backend == OFFLINE:
@@ -209,14 +206,13 @@ async def open_service(
     from enrich.llm.client import Client
 
     config, llm = wiki.config, wiki.config.llm
-    options = options or EngineOptions()
     if options.engine == "none":
         folder = config.cache / "answers"
         # Reading must not create a cache.
         with AnswerCache(folder, note, config.folders) if folder.exists() else nullcontext() as stored:
             yield Service(answers=stored)
         return
-    servers = endpoints(config, env)
+    servers = endpoints(config, os.environ if env is None else env)
     prices = prices_of(config, servers, note, options.share)
     if options.engine == "batch" and any(stage.method == DECISIONS for stage in stages):
         what = "a decision endpoint answers at once: it takes no batches"
@@ -271,7 +267,7 @@ async def open_service(
             contexts=contexts,
             workers=workers,
             fuse=llm.fuse,
-            read_cache=read_cache,
+            read_cache=options.read_cache,
         )
 
 
