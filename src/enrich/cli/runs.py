@@ -67,7 +67,7 @@ def plan(
     wiki = session.open_wiki(warn=True, llm__backend=backend, llm__model=model, llm__base_url=base_url)
     stages = load_stages(wiki.config, stage or ())
     made = make_plan(wiki, wiki.select(pages or ()), stages, refresh=refresh)
-    cost = estimate(wiki, made, stages, EngineOptions(engine).share)
+    cost = estimate(wiki, made, EngineOptions(engine).share)
     for problem in made.problems:
         if problem.cause in BROKEN:
             session.warn(problem.detail)

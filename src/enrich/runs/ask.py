@@ -152,6 +152,7 @@ class PageResult:
     waiting: list[str] = field(default_factory=list)
     spent: Spending = field(default_factory=Spending)
     sections: int = 0
+    seconds: float = 0.0
 
     def fail(self, stages: Iterable[str], cause: str, detail: str) -> None:
         self.failures += [FailedQuestion(self.page.id, stage, cause, detail) for stage in stages]

@@ -25,7 +25,6 @@ from enrich.review.proposals import ProposalStore
 from enrich.runs.doctor import git_lines
 from enrich.runs.plan import make_plan
 from enrich.runs.results import run_folders
-from enrich.stages.stage import load_stages
 from enrich.text import counted
 from enrich.wiki import yaml12
 from enrich.wiki.page_files import PageFile, find_pages
@@ -256,11 +255,9 @@ def cache_prune(wiki: Wiki) -> dict[str, int]:
     keep = {line.key for line in wiki.shared(LockFile).read()}
     keep |= {origin.key for line in wiki.shared(LockFile).read() for origin in line.older.values()}
     keep |= {change.question.key for proposal in wiki.shared(ProposalStore).all() for change in proposal.changes}
-    stages = {stage.name: stage for stage in load_stages(wiki.config)}
-    for file, names in make_plan(wiki, wiki.files, list(stages.values()), refresh=True).due:
+    for file, stages in make_plan(wiki, refresh=True).due:
         page = read_page(file)
-        for name in names:
-            keep |= {stages[name].key(page, sample) for sample in range(stages[name].samples)}
+        keep |= {stage.key(page, sample) for stage in stages for sample in range(stage.samples)}
     return _drop(wiki.config, keep, KEPT_RUNS)
 
 

@@ -29,6 +29,8 @@ from enrich.wiki.pages import Page, read_page
 from enrich.wiki.visible import visible
 from enrich.wiki.wiki import Wiki
 
+Due = tuple[PageFile, tuple[Stage, ...]]
+"""A page and the stages that are asked about it."""
 State = Literal["skipped", "human-edited", "unmanaged", "rejected", "proposed", "due", "current"]
 # Why a page is not asked about, in words, and what to set.
 _CURES = {
@@ -75,7 +77,7 @@ class Plan:
     """
 
     states: list[StageState] = field(default_factory=list)
-    due: list[tuple[PageFile, tuple[str, ...]]] = field(default_factory=list)
+    due: list[Due] = field(default_factory=list)
     waiting: list[tuple[str, str]] = field(default_factory=list)
     held: list[tuple[str, str, str]] = field(default_factory=list)
     problems: list[FailedQuestion] = field(default_factory=list)
@@ -137,7 +139,7 @@ def make_plan(wiki: Wiki, files: Iterable[PageFile] | None = None, stages: Seque
             line = f":{problem.line}" if problem.line else ""
             detail = f"{wiki.config.wiki.content}/{file.path}{line}: {problem.reason}"
             plan.problems.append(FailedQuestion(file.id, "", problem.kind, detail))
-        if due := tuple(state.stage for state in states if state.state == "due"):
+        if due := tuple(stage for stage, state in zip(stages, states, strict=True) if state.state == "due"):
             plan.due.append((file, due))
         if proposal is not None:
             _add_proposal(plan, page, proposal, {state.stage for state in states if state.state == "proposed"})
@@ -244,18 +246,18 @@ class Estimate:
     sections: Mapping[str, int] = field(default_factory=dict)
 
 
-def estimate(wiki: Wiki, plan: Plan, stages: Sequence[Stage], share: float = 1.0) -> Estimate:
+def estimate(wiki: Wiki, plan: Plan, share: float = 1.0) -> Estimate:
     """The cost of asking what is due, if no answer is cached and none is asked for again. `share` of the plain price is paid."""
     config = wiki.config
     if config.llm.backend == OFFLINE:
         return Estimate(model=OFFLINE)
-    by_name, in_sections = {stage.name: stage for stage in stages}, dict[str, int]()
+    in_sections: dict[str, int] = {}
     learnt, contexts = TokenUse(config.cache, config.folders), ContextLimits(config.cache, config.llm.context_tokens, config.folders)
 
     def requests() -> Iterator[tuple[Request, int]]:
-        for file, names in plan.due:
+        for file, stages in plan.due:
             page = read_page(file)
-            for group in groups([by_name[name] for name in names], fuse=config.llm.fuse):
+            for group in groups(stages, fuse=config.llm.fuse):
                 # Samples beyond the first are asked for only by the stages that want them.
                 for sample in range(max(stage.samples for stage in group)):
                     asked = [stage for stage in group if stage.samples > sample]

@@ -20,10 +20,10 @@ from enrich.errors import ServiceError, UserError
 from enrich.files import locked
 from enrich.llm.costs import BudgetSpent
 from enrich.runs.ask import Asker, PageResult
+from enrich.runs.plan import Due
 from enrich.runs.results import RunResult
 from enrich.runs.service import EngineOptions, ModelService, Service, open_service
 from enrich.stages.stage import Stage
-from enrich.wiki.page_files import PageFile
 from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from enrich.llm.client import Client
 
 Item = TypeVar("Item")
-Due = tuple[PageFile, tuple[str, ...]]
-"""A page and the names of its stages that are asked."""
 
 
 class Progress(Protocol):
@@ -137,8 +135,7 @@ class Pool:
 class PagePool(Pool):
     """Asks about many pages, in page order, and hands each page's outcome to `book`."""
 
-    stages: Mapping[str, Stage]
-    book: Callable[[PageResult, float], None]
+    book: Callable[[PageResult], None]
     _waiting: list[Due] = field(default_factory=list, init=False)
 
     async def run(self, due: Sequence[Due]) -> None:
@@ -174,16 +171,16 @@ class PagePool(Pool):
                     if await engine.end_round() and not self.result.stopped:
                         continue
             break
-        self.result.waiting = sum(len(names) for _, names in self._waiting)
+        self.result.waiting = sum(len(stages) for _, stages in self._waiting)
 
     async def _page(self, asked: Due) -> None:
-        (file, names), started = asked, perf_counter()
+        (file, stages), started = asked, perf_counter()
         outcome = PageResult(read_page(file), self.result.run)
         try:
             if (problem := outcome.page.problem) is not None:
-                outcome.fail(names, problem.kind, problem.reason)
+                outcome.fail([stage.name for stage in stages], problem.kind, problem.reason)
             else:
-                await Asker(self.service, outcome).ask([self.stages[name] for name in names])
+                await Asker(self.service, outcome).ask(stages)
         except (UserError, ServiceError, BudgetSpent):
             self.result.cut_short.add(file.id)
             self._done(outcome, started)
@@ -192,22 +189,22 @@ class PagePool(Pool):
             self.log("bug", page=file.id, traceback=traceback.format_exc())
             answered = {answer.stage for answer in outcome.answers} | {failure.stage for failure in outcome.failures}
             detail = f"{type(error).__name__}: {error} (the traceback is in the run's journal)"
-            outcome.fail([name for name in names if name not in answered], "bug", detail)
+            outcome.fail([stage.name for stage in stages if stage.name not in answered], "bug", detail)
         self._done(outcome, started)
         if outcome.waiting:
-            self._waiting.append((file, tuple(dict.fromkeys(outcome.waiting))))
+            self._waiting.append((file, tuple(stage for stage in stages if stage.name in outcome.waiting)))
         if self.client is not None:
             await self.client.page_done()
         # Answers from the cache need no waiting; without this, many of them in a row would block Ctrl-C and the display.
         await asyncio.sleep(0)
 
     def _done(self, outcome: PageResult, started: float) -> None:
-        seconds = perf_counter() - started
+        outcome.seconds = perf_counter() - started
         if not outcome.waiting or outcome.answers or outcome.failures:
             try:
-                self.book(outcome, seconds)
+                self.book(outcome)
             finally:
-                self.result.add(outcome, seconds)
+                self.result.add(outcome)
             if outcome.sections:
                 self.progress.note(self.result.notes[-1])
         self.progress.page_done(outcome.page.id, self.result)
@@ -224,14 +221,14 @@ async def ask_pages(
     due: Sequence[Due],
     result: RunResult,
     progress: Progress,
-    book: Callable[[PageResult, float], None],
+    book: Callable[[PageResult], None],
     env: Mapping[str, str] | None = None,
     log: Callable[..., None] = lambda event, **details: None,
     engine: EngineOptions = EngineOptions(),
 ) -> None:
     """Ask the service that the configuration names about these pages."""
     async with open_service(wiki, stages, progress.note, env, engine) as service:
-        await PagePool(service, result, progress, log, {stage.name: stage for stage in stages}, book).run(due)
+        await PagePool(service, result, progress, log, book).run(due)
 
 
 def _stopping() -> list[signal.Signals]:

@@ -161,7 +161,7 @@ class RunResult:
     changes: list[Proposal] = field(default_factory=list)
     body_lines: dict[str, int] = field(default_factory=dict)
 
-    def add(self, result: PageResult, seconds: float) -> None:
+    def add(self, result: PageResult) -> None:
         """Count one page's questions and what they took."""
         self.asked += len(result.asked)
         self.cached += len(result.cached)
@@ -173,7 +173,7 @@ class RunResult:
         self.failed += result.failures
         if result.sections:
             self.notes.append(f"{result.page.id}: asked in {result.sections} sections, because it does not fit into the model's context")
-        self.pages.append(PageCost(result.page.id, seconds, result.spent))
+        self.pages.append(PageCost(result.page.id, result.seconds, result.spent))
 
     def end(self, exit_code: int, why: str, do: str = "") -> None:
         """Record why the run ends early; the first reason is kept."""

@@ -17,8 +17,8 @@ from enrich.review.lock import Lock, LockFile
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.review.propose import Renewal, propose, renew, restore_held
 from enrich.runs.ask import PageResult
-from enrich.runs.plan import BROKEN, Plan, held_fields, make_plan
-from enrich.runs.pool import Due, Progress, Silent, alone, ask_pages
+from enrich.runs.plan import BROKEN, Due, Plan, held_fields, make_plan
+from enrich.runs.pool import Progress, Silent, alone, ask_pages
 from enrich.runs.results import FailedQuestion, Journal, RunResult, failed_questions, run_folders, write_report
 from enrich.runs.service import EngineOptions
 from enrich.stages.fields import FieldAnswer, stage_of
@@ -103,14 +103,14 @@ def _drop_applied(wiki: Wiki, plan: Plan) -> None:
 
 def _narrowed(wiki: Wiki, plan: Plan, options: RunOptions) -> list[Due]:
     """The due pages and stages that the options `fields`, `only_failed` and `limit` leave."""
-    stages = None if options.fields is None else set(map(stage_of, options.fields))
+    named = None if options.fields is None else set(map(stage_of, options.fields))
     failed = failed_questions(run_folders(wiki.config.cache / "runs", wiki.config.folders)) if options.only_failed else None
 
     def is_wanted(page: str, stage: str) -> bool:
-        return (stages is None or stage in stages) and (failed is None or bool({(page, stage), (page, "")} & failed))
+        return (named is None or stage in named) and (failed is None or bool({(page, stage), (page, "")} & failed))
 
-    kept = ((file, tuple(name for name in names if is_wanted(file.id, name))) for file, names in plan.due)
-    return [(file, names) for file, names in kept if names][: options.limit]
+    kept = ((file, tuple(stage for stage in stages if is_wanted(file.id, stage.name))) for file, stages in plan.due)
+    return [(file, stages) for file, stages in kept if stages][: options.limit]
 
 
 class _Job:
@@ -119,7 +119,7 @@ class _Job:
     def __init__(self, wiki: Wiki, options: RunOptions, plan: Plan, due: Sequence[Due], journal: Journal) -> None:
         self.wiki, self.options, self.plan, self.due, self.journal = wiki, options, plan, due, journal
         self.result = RunResult(journal.run, wiki.config.llm.backend)
-        self.result.due = sum(len(names) for _, names in due)
+        self.result.due = sum(len(stages) for _, stages in due)
         self.result.left_alone = plan.left_alone()
         self.result.skipped = len({state.page for state in plan.states if state.state == "skipped"})
         self.result.failed = [item for item in plan.problems if item.cause in BROKEN]
@@ -127,7 +127,7 @@ class _Job:
         self._renewals: list[Renewal] = []
         self._lock: tuple[Any, Lock] | None = None
 
-    def book(self, outcome: PageResult, seconds: float) -> None:
+    def book(self, outcome: PageResult) -> None:
         """Write one page's proposal, and its events into the journal."""
         page_id, result = outcome.page.id, self.result
         if outcome.answers:
@@ -155,7 +155,7 @@ class _Job:
             tokens=spent.usage.counts(),
             cost_usd=spent.cost_usd,
             spent=spent.rows(),
-            seconds=round(seconds, 3),
+            seconds=round(outcome.seconds, 3),
         )
 
     def renew(self) -> None:
@@ -191,7 +191,7 @@ class _Job:
     def _apply(self) -> None:
         """Write what this run asked or found again; what is written is no longer held."""
         wiki, result = self.wiki, self.result
-        ours = {(file.id, name) for file, names in self.due for name in names} | set(self.plan.waiting)
+        ours = {(file.id, stage.name) for file, stages in self.due for stage in stages} | set(self.plan.waiting)
         selection: list[tuple[Proposal, list[FieldChange]]] = []
         for page in sorted({page for page, _ in ours}):
             proposal = wiki.shared(ProposalStore).get(page)
@@ -258,14 +258,14 @@ def collect(
 
     def lacking() -> list[Due]:
         """The pages with the stages that have no answer yet."""
-        names = ((file, tuple(stage.name for stage in stages if stage.name not in answers[file.id])) for file in files if file.id in wanted)
-        return [(file, missing) for file, missing in names if missing]
+        left = ((file, tuple(stage for stage in stages if stage.name not in answers[file.id])) for file in files if file.id in wanted)
+        return [(file, missing) for file, missing in left if missing]
 
-    def take(outcome: PageResult, seconds: float) -> None:
+    def take(outcome: PageResult) -> None:
         answers[outcome.page.id].update((answer.stage, answer.fields) for answer in outcome.answers)
 
-    def book(outcome: PageResult, seconds: float) -> None:
-        take(outcome, seconds)
+    def book(outcome: PageResult) -> None:
+        take(outcome)
         journal.write("asked", page=outcome.page.id, requests=outcome.spent.requests, cost_usd=outcome.spent.cost_usd)
 
     # What is known without a request is taken first: the limit counts pages that are asked about.
@@ -278,7 +278,7 @@ def collect(
         # The journal is for budgets over several runs: it says what was spent, and nothing that `run --failed` could take for a run's failure.
         with Journal(wiki.config.cache / "runs", wiki.config.folders) as journal:
             asyncio.run(ask_pages(wiki, stages, due[:limit], found.result, progress or Silent(), book, env))
-    found.missing = [(file.id, name) for file, names in lacking() for name in names]
+    found.missing = [(file.id, stage.name) for file, missing in lacking() for stage in missing]
     found.fields = {page: [one for stage in stages for one in by_stage.get(stage.name, ())] for page, by_stage in answers.items()}
     return found
 
