@@ -16,13 +16,13 @@ from enrich.review.applying import appliable, apply, page_of, recover
 from enrich.review.lock import Lock, LockFile
 from enrich.review.proposals import FieldChange, Proposal, ProposalStore
 from enrich.review.propose import Renewal, propose, renew, restore_held
-from enrich.runs.ask import PageResult
+from enrich.runs.ask import Asker, PageResult
 from enrich.runs.plan import BROKEN, Due, Plan, held_fields, make_plan
 from enrich.runs.pool import Progress, Silent, alone, ask_pages
 from enrich.runs.results import FailedQuestion, Journal, RunResult, failed_questions, run_folders, write_report
-from enrich.runs.service import EngineOptions
+from enrich.runs.service import EngineOptions, open_service
 from enrich.stages.fields import FieldAnswer, stage_of
-from enrich.stages.stage import OFFLINE, Stage, load_stages
+from enrich.stages.stage import Stage, load_stages
 from enrich.wiki.page_files import SIDECARS, PageFile
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
@@ -268,12 +268,17 @@ def collect(
         take(outcome)
         journal.write("asked", page=outcome.page.id, requests=outcome.spent.requests, cost_usd=outcome.spent.cost_usd)
 
-    # What is known without a request is taken first: the limit counts pages that are asked about.
-    known = RunResult("", wiki.config.llm.backend)
-    asyncio.run(ask_pages(wiki, stages, lacking(), known, Silent(), take, env, engine=EngineOptions("none")))
-    if wiki.config.llm.backend != OFFLINE:
-        for file, _ in lacking():
-            answers[file.id] = _proposed(wiki, read_page(file), stages) | answers[file.id]
+    async def look_up() -> None:
+        """Take what is known without a request: the baseline's answers, or those in the cache and in waiting proposals."""
+        async with open_service(wiki, stages, Silent().note, env, EngineOptions("none")) as service:
+            for file, _ in lacking():
+                outcome = PageResult(read_page(file))
+                await Asker(service, outcome).ask(stages)
+                take(outcome)
+                if service.baseline is None:
+                    answers[file.id] = _proposed(wiki, outcome.page, stages) | answers[file.id]
+
+    asyncio.run(look_up())
     if ask and (due := lacking()):
         # The journal is for budgets over several runs: it says what was spent, and nothing that `run --failed` could take for a run's failure.
         with Journal(wiki.config.cache / "runs", wiki.config.folders) as journal:
