@@ -310,13 +310,10 @@ def read_floors(table: Mapping[str, float | str], given: Iterable[str], *, where
     `metric = number` takes the side that is better for the metric; one that only describes needs `<=` or `>=`. Raises `UserError` for an
     unknown metric or a bound that is not a number. `where` names the table.
     """
-    configured = []
-    for metric, bound in table.items():
-        has_sign = isinstance(bound, str) and bound.strip().startswith(("<=", ">="))
-        configured.append(_floor(f"{metric}{'' if has_sign else '='}{bound}", where))
+    signs = {metric: "" if str(bound).strip().startswith(("<=", ">=")) else "=" for metric, bound in table.items()}
+    configured = [_floor(f"{metric}{signs[metric]}{bound}", where) for metric, bound in table.items()]
     named = [_floor(text, "") for text in given]
-    replaced = {floor.metric for floor in named}
-    floors = [*(floor for floor in configured if floor.metric not in replaced), *named]
+    floors = [*(floor for floor in configured if floor.metric not in {one.metric for one in named}), *named]
     # A metric can have a lower and an upper bound; of two bounds on the same side the later one counts.
     return list({(floor.metric, floor.sign == "<="): floor for floor in floors}.values())
 

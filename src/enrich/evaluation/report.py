@@ -189,31 +189,33 @@ class Scored:
     theirs: tuple[float, ...]
     pairs: tuple[tuple[float, float], ...]
 
-    @property
-    def ticks(self) -> range:
-        return range(ceil(self.low), int(self.high) + 1, 1 if self.high - self.low <= 6 else 2)
-
 
 @dataclass
 class Plot:
-    """A drawing in values of its axes; values beyond an end are drawn at that end. `square`: both axes have the same scale, and a diagonal.
+    """A drawing about one field; values beyond an end of an axis are drawn at that end. `typical`: a range to shade.
 
-    `bars` are (left, right, height), `ranges` (x, low, high), `paths` (style, points), `dots` (style, x, y, radius), `grid` (y, label).
+    `top` is the height of the highest bar of a distribution. Without bars both axes have the field's scale, and a diagonal.
+    `bars` are (left, right, height), `ranges` (x, low, high), `paths` (style, points), `dots` (style, x, y, radius).
     """
 
+    scored: Scored
     description: str
     across: str
-    up: str
-    x_ends: tuple[float, float]
-    y_ends: tuple[float, float]
-    ticks: Sequence[int]
-    grid: Sequence[tuple[float, str]]
-    square: bool = False
+    up: str = ""
+    top: float | None = None
     typical: tuple[float, float] | None = None
     bars: list[tuple[float, float, float]] = field(default_factory=list)
     ranges: list[tuple[float, float, float]] = field(default_factory=list)
     paths: list[tuple[str, list[tuple[float, float]]]] = field(default_factory=list)
     dots: list[tuple[str, float, float, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        low, high = self.scored.low, self.scored.high
+        self.ticks = range(ceil(low), int(high) + 1, 1 if high - low <= 6 else 2)
+        # Each line of the grid: its position, its label.
+        self.grid = [(float(value), str(value)) for value in self.ticks] if self.top is None else [(self.top, f"{self.top:.0%}")]
+        self.x_ends = (low, high) if self.top is None else (low - _STEP / 2, high + _STEP / 2)
+        self.y_ends = (low, high) if self.top is None else (0.0, self.top * 1.08)
 
     def x(self, value: float) -> float:
         return 34 + self._share(value, *self.x_ends) * 256
@@ -222,7 +224,7 @@ class Plot:
         return 186 - self._share(value, *self.y_ends) * 176
 
     def _share(self, value: float, low: float, high: float) -> float:
-        room = (high - low) * 0.05 if self.square else 0.0  # between the ends of the axes and the border
+        room = (high - low) * 0.05 if self.top is None else 0.0  # between the ends of the axes and the border
         return min(1.0, max(0.0, (value - low + room) / (high - low + 2 * room)))
 
 
@@ -257,23 +259,13 @@ def distribution(scored: Scored, label: str, typical: tuple[float, float] | None
     bars = [(x - 0.42 * _STEP, x + 0.42 * _STEP, share) for x, share in zip(middles, ours, strict=False) if share]
     steps = [(x + side * _STEP, share) for x, share in zip(middles, theirs, strict=False) for side in (-0.5, 0.5)]
     top = max((*ours, *theirs), default=1.0)
-    return Plot(
-        f"Distribution of {scored.name}: answers as bars, {label} as a line",
-        scored.name,
-        "",
-        (scored.low - _STEP / 2, scored.high + _STEP / 2),
-        (0.0, top * 1.08),
-        scored.ticks,
-        [(top, f"{top:.0%}")],
-        typical=typical,
-        bars=bars,
-        paths=[("theirs", steps)],
-    )
+    description = f"Distribution of {scored.name}: answers as bars, {label} as a line"
+    return Plot(scored, description, scored.name, top=top, typical=typical, bars=bars, paths=[("theirs", steps)])
 
 
 def scatter(scored: Scored, label: str) -> Plot:
     """Each item's value in the other set (across) and in the answers (up); a dot's area grows with the items on it."""
-    plot = _square(scored, f"{scored.name} of the same items: {label} across, answers up", label, "answers")
+    plot = Plot(scored, f"{scored.name} of the same items: {label} across, answers up", label, "answers")
     counts = Counter(scored.pairs)
     most = max(6, *counts.values())
     plot.dots = [("dot", x, y, max(1.8, _LARGEST_DOT * sqrt(count / most))) for (x, y), count in counts.most_common()]
@@ -283,7 +275,7 @@ def scatter(scored: Scored, label: str) -> Plot:
 def reliability(scored: Scored, label: str) -> Plot:
     """For each value of the answers the mean of the other set with its 95 % range; on the diagonal the answers are reliable."""
     description = f"Reliability of {scored.name}: what {label} says on average for each value of answers"
-    plot = _square(scored, description, "answers say", f"{label}, on average")
+    plot = Plot(scored, description, "answers say", f"{label}, on average")
     width = max(_STEP, (scored.high - scored.low) / 10)
     bins: dict[int, list[tuple[float, float]]] = {}
     for theirs, ours in scored.pairs:
@@ -296,9 +288,3 @@ def reliability(scored: Scored, label: str) -> Plot:
             plot.dots.append(("mean", x, y, 3.2))
     plot.paths = [("means", [(x, y) for _, x, y, _ in plot.dots])]
     return plot
-
-
-def _square(scored: Scored, description: str, across: str, up: str) -> Plot:
-    """A plot with the field's scale on both axes."""
-    ends, ticks = (scored.low, scored.high), scored.ticks
-    return Plot(description, across, up, ends, ends, ticks, [(value, str(value)) for value in ticks], square=True)
