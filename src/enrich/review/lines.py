@@ -330,9 +330,9 @@ def comment_body(views: Sequence[PageView], *, room: int) -> str:
     if not views:
         return "\nNothing is proposed.\n" if room > 30 else ""
     head = "\n| page | fields | ratings | findings |\n|---|---|---|---|\n"
-    rows = _fitting((_row(view) for view in views), int(room * _TABLE_SHARE) - _size(head))
+    rows = fitting((_row(view) for view in views), int(room * _TABLE_SHARE) - _size(head))
     parts = [head, *rows]
-    details = _fitting((_details(view) for view in views[: len(rows)]), room - sum(map(_size, parts)) - _NOTICE)
+    details = fitting((_details(view) for view in views[: len(rows)]), room - sum(map(_size, parts)) - _NOTICE)
     parts += ["\n", *details] if details else []
     cut = []
     if len(rows) < len(views):
@@ -344,7 +344,7 @@ def comment_body(views: Sequence[PageView], *, room: int) -> str:
     return "".join(parts)
 
 
-def _fitting(texts: Iterable[str], room: int) -> list[str]:
+def fitting(texts: Iterable[str], room: int) -> list[str]:
     """The first texts that fit."""
     taken: list[str] = []
     for text in texts:

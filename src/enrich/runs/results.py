@@ -450,12 +450,9 @@ def _held_proposals(wiki: Wiki, result: RunResult) -> Iterable[Proposal]:
 
 def _fitting(table: Sequence[str], room: int, rest: str = "the run's `report.json` has them") -> str:
     """The first lines of a table that fit into `room` UTF-16 units, with a line about the rows that were cut and where they are."""
-    kept: list[str] = []
-    for line in table:
-        room -= len(line.encode("utf-16-le", "surrogatepass")) // 2 + 1
-        if room < 0:
-            break
-        kept.append(line)
+    from enrich.review.lines import fitting
+
+    kept = fitting((f"{line}\n" for line in table), room)
     left = len(table) - len(kept)
-    cut = ["", f"**Cut to fit:** {counted(left, 'more row')}; {rest}."] if left else []
-    return "\n".join([*kept, *cut]) + "\n"
+    cut = f"\n**Cut to fit:** {counted(left, 'more row')}; {rest}.\n" if left else ""
+    return "".join(kept) + cut or "\n"
