@@ -195,12 +195,16 @@ def bare_schema(schema: Mapping[str, object]) -> dict[str, object]:
     bare: dict[str, object] = {}
     for keyword, value in schema.items():
         if keyword in _NAMED and isinstance(value, Mapping):
-            bare[keyword] = {name: bare_schema(inner) if isinstance(inner, Mapping) else inner for name, inner in value.items()}
-        elif keyword in _VALUES:
-            bare[keyword] = value
+            bare[keyword] = {name: _bare(inner) for name, inner in value.items()}
         elif keyword not in _FOR_PEOPLE:
-            bare[keyword] = _inner(value)
+            bare[keyword] = value if keyword in _VALUES else _bare(value)
     return bare
+
+
+def _bare(value: object) -> object:
+    if isinstance(value, Mapping):
+        return bare_schema(value)
+    return [_bare(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def canonical_hash(value: object) -> str:
@@ -210,11 +214,3 @@ def canonical_hash(value: object) -> str:
 
 def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def _inner(value: object) -> object:
-    if isinstance(value, Mapping):
-        return bare_schema(value)
-    if isinstance(value, list | tuple):
-        return [_inner(item) for item in value]
-    return value
