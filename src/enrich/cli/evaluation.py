@@ -89,15 +89,12 @@ def evaluate(
         decisions=decided_rows(wiki, wiki.shared(ProposalStore).all()),
         with_baseline=not sources.is_offline(answers),
     )
-    for notice in evaluation.notices:
-        session.warn(notice)
+    session.warn(*evaluation.notices)
     if calibrate:
         rating = load_stages(config, ["ratings"])[0]
         fits = [fit(f"ratings.{name}", pages) for name, pages in rated_pages(measured, gold).items()]
         store(config, rating, fits)
-        for line in fit_lines(fits):
-            session.note(line)
-        session.note(f"wrote {config.calibration}")
+        session.note(*fit_lines(fits), f"wrote {config.calibration}")
     _show(evaluation, format, output)
     return collecting.exit or (TO_REPORT if evaluation.missed or (exit_code and evaluation.drifted) else 0)
 
@@ -114,8 +111,7 @@ class _Collecting:
         with progress_of_run() as progress:
             found = collect(wiki, files, stages, ask=self.ask, limit=self.limit, progress=progress)
         result = found.result
-        for failure in result.failed[:10]:
-            session.warn(f"{failure.page}: {failure.stage}: {failure.cause}: {failure.detail}")
+        session.warn(*(f"{failure.page}: {failure.stage}: {failure.cause}: {failure.detail}" for failure in result.failed[:10]))
         if result.stopped:
             session.warn(f"stopped: {result.stopped}" + (f"; {result.do}" if result.do else ""))
         elif found.missing:

@@ -87,8 +87,7 @@ def show(
     wiki = session.open_wiki()
     card, notices = _card(wiki, _one_page(wiki, page), clock(now) or datetime.now(UTC))
     if session.verbose:
-        for notice in notices:
-            session.warn(str(notice))
+        session.warn(*map(str, notices))
     if session.json or format == "json":
         session.write(json_text(card, indent=1) + "\n", output)
     elif format == "html":

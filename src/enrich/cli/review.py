@@ -112,8 +112,7 @@ def _proposals(wiki: Wiki, names: Sequence[str] | None) -> list[Proposal]:
 
 
 def _warn_of_damaged(wiki: Wiki) -> None:
-    for error in wiki.shared(ProposalStore).damaged:
-        session.warn(error.line)
+    session.warn(*(error.line for error in wiki.shared(ProposalStore).damaged))
 
 
 @app.command()
@@ -313,12 +312,10 @@ def apply(
 
 
 def _print_applied(done: Applied) -> None:
-    for item in done.refused:
-        session.warn(f"{item.path}: nothing written: {item.detail}")
+    session.warn(*(f"{item.path}: nothing written: {item.detail}" for item in done.refused))
     names_by_page = by_page(done.fields)
     listed = list(names_by_page.items())[: None if session.verbose else LISTED]
-    for page, names in listed:
-        session.say(f"{page}: {compact(names)}")
+    session.say(*(f"{page}: {compact(names)}" for page, names in listed))
     session.say_more_pages(len(names_by_page) - len(listed))
     session.say(f"applied {_on_pages(len(done.fields), 'field', done.fields)}")
     if done.held:

@@ -68,18 +68,14 @@ def plan(
     stages = load_stages(wiki.config, stage or ())
     made = make_plan(wiki, wiki.select(pages or ()), stages, refresh=refresh)
     cost = estimate(wiki, made, EngineOptions(engine).share)
-    for problem in made.problems:
-        if problem.cause in BROKEN:
-            session.warn(problem.detail)
-    for ending in ending_models(wiki.config, cost.host.split(", ")):
-        session.warn(f"{ending.what} ({ending.do})")
+    session.warn(*(problem.detail for problem in made.problems if problem.cause in BROKEN))
+    session.warn(*(f"{ending.what} ({ending.do})" for ending in ending_models(wiki.config, cost.host.split(", "))))
     left_out = made.left_out(wiki, len(wiki.files) if session.verbose else LISTED)
     if session.json:
         session.document({"states": [asdict(state) for state in made.states], **asdict(cost)})
     else:
         _print_plan(made, cost)
-        for line in left_out:
-            session.say(line)
+        session.say(*left_out)
     return TO_REPORT if exit_code and made.due else 0
 
 

@@ -68,8 +68,7 @@ class Session:
     def open_wiki(self, *, warn: bool = False, **flags: Any) -> Wiki:
         """The wiki; `warn` prints what is wrong with its pages as a whole."""
         wiki = Wiki.open(self.config(**flags))
-        for warning in wiki.warnings if warn else ():
-            self.warn(warning)
+        self.warn(*(wiki.warnings if warn else ()))
         return wiki
 
     def document(self, data: Mapping[str, Any]) -> None:
@@ -81,12 +80,11 @@ class Session:
         if self.json:
             self.document(data)
         else:
-            for line in lines:
-                self.say(line)
+            self.say(*lines)
 
-    def say(self, line: str) -> None:
-        """Print a line of the result: on stdout, or on stderr under --json."""
-        if not self.quiet:
+    def say(self, *lines: str) -> None:
+        """Print lines of the result: on stdout, or on stderr under --json."""
+        for line in () if self.quiet else lines:
             print(escaped(line), file=sys.stderr if self.json else sys.stdout)
 
     def say_more_pages(self, number: int) -> None:
@@ -94,13 +92,14 @@ class Session:
         if number:
             self.say(f"… and {counted(number, 'more page')} (-v lists all)")
 
-    def warn(self, line: str) -> None:
-        """Print a warning."""
-        print(escaped(f"warning: {line}"), file=sys.stderr)
+    def warn(self, *lines: str) -> None:
+        """Print warnings."""
+        for line in lines:
+            print(escaped(f"warning: {line}"), file=sys.stderr)
 
-    def note(self, line: str) -> None:
-        """Print a line about the result, which --quiet leaves out."""
-        if not self.quiet:
+    def note(self, *lines: str) -> None:
+        """Print lines about the result, which --quiet leaves out."""
+        for line in () if self.quiet else lines:
             print(escaped(line), file=sys.stderr)
 
     def write(self, text: str | Iterable[str], output: Path | None, what: Callable[[], str] = str, *, coloured: bool = False) -> None:

@@ -39,8 +39,7 @@ def init(folder: Annotated[Path | None, Argument(metavar="[DIR]", help="The wiki
     def choose(found: Discovery) -> str:
         if session.json or session.quiet or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return found.content
-        for reason in found.reasons:
-            session.note(reason)
+        session.note(*found.reasons)
         return str(prompt("Folder of pages", default=found.content, err=True))
 
     done = start_wiki(folder or session.wiki or Path.cwd(), choose)
@@ -164,8 +163,7 @@ def build(
         changed = would_change(database, file, config.folders_of(file)) if exit_code else False
         written = [] if exit_code else write_database(database, file, split=split, within=config.folders_of(file))
     seconds = time.perf_counter() - started
-    for notice in database.notices:
-        session.warn(str(notice))
+    session.warn(*map(str, database.notices))
     document = {
         "pages": len(database.pages),
         "unread": database.unread,
@@ -203,8 +201,7 @@ def site(
         states = make_plan(wiki).enrichment()
         database = build_database(wiki, now=moment, enrichment=states, dates_file=dates, blocks=blocks, progress=progress)
         files = write_site(wiki, database, states, folder, now=moment)
-    for notice in database.notices:
-        session.warn(str(notice))
+    session.warn(*map(str, database.notices))
     seconds = time.perf_counter() - started
     session.result(
         {"pages": len(database.pages), "files": len(files), "folder": str(folder), "seconds": round(seconds, 3)},
@@ -228,8 +225,7 @@ def check(
     from enrich.checks.check import check_wiki
 
     report = check_wiki(session.config(), pages or [], datetime.now(UTC).date())
-    for warning in report.warnings:
-        session.warn(warning)
+    session.warn(*report.warnings)
     if session.json or format == "json":
         session.document(report.as_json(body_lines))
     elif format == "github":
