@@ -172,11 +172,8 @@ def build(
         "seconds": round(seconds, 3),
         **({"changed": changed} if exit_code else {}),
     }
-    if exit_code:
-        session.result(document, f"{file} {'would change' if changed else 'is up to date'}")
-    else:
-        records = counted(len(database.pages), "record")
-        session.result(document, f"{records} in {', '.join(map(str, written))} ({seconds:.1f} s)")
+    done = f"{counted(len(database.pages), 'record')} in {', '.join(map(str, written))} ({seconds:.1f} s)"
+    session.result(document, f"{file} {'would change' if changed else 'is up to date'}" if exit_code else done)
     # As with the other commands, 3: done, but some pages are missing, and named.
     return TO_REPORT if changed else 3 if database.unread else 0
 
