@@ -171,23 +171,18 @@ def lock_entry(
 ) -> LockEntry:
     """The entry of a stage after `written` fields (with value hashes) answer `question`, and `rejected` ones were rejected for it.
 
-    `decided`: what a person decided on them.
-
-    Fields of ours that neither of them names keep their own, earlier question.
+    `decided`: what a person decided on them. Fields of ours that neither of them names keep their own, earlier question.
     """
-    fields: dict[str, str] = {}
+    kept: dict[str, str] = {}
     older: dict[str, Question] = {}
-    refused: set[str] = set()
+    refused, verdicts = set(rejected), dict(decided)
     if before:
-        fields = before.written
         same = before.key == question.key and not before.question.reasons(question)
-        older = {name: before.question_of(name) for name in fields if not same or name in before.older}
-        refused = set(before.rejected) if same else set()
-    older = {name: earlier for name, earlier in older.items() if name not in written}
-    refused = (refused - set(written)) | set(rejected)
-    earlier = {name: verdict for name, verdict in (before.decided if before else {}).items() if name not in written}
-    verdicts = {name: verdict for name, verdict in {**earlier, **decided}.items() if name in fields or name in written or name in refused}
-    fields = {**dict.fromkeys(refused, REJECTED), **fields, **written}
+        kept = {name: digest for name, digest in before.written.items() if name not in written}
+        older = {name: before.question_of(name) for name in kept if not same or name in before.older}
+        refused |= set(before.rejected) - set(written) if same else set()
+        verdicts = {name: verdict for name, verdict in before.decided.items() if name not in written} | verdicts
+    fields = {**dict.fromkeys(refused, REJECTED), **kept, **written}
     return LockEntry(
         page=page,
         stage=stage,
@@ -195,7 +190,7 @@ def lock_entry(
         fields=dict(sorted(fields.items())),
         rejected=tuple(sorted(refused)),
         older=dict(sorted(older.items())),
-        decided=dict(sorted(verdicts.items())),
+        decided={name: verdict for name, verdict in sorted(verdicts.items()) if name in fields},
         date=date,
     )
 
