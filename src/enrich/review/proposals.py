@@ -290,7 +290,6 @@ class ProposalStore:
     def __init__(self, wiki: Wiki) -> None:
         self.folder, self._within, self._wiki = wiki.config.proposals, wiki.config.folders, wiki
         self.damaged: list[UserError] = []
-        self._names: dict[str, str] | None = None  # casefolded file name -> file name
         self._unread: list[UserError] = []
 
     def get(self, page: str) -> Proposal | None:
@@ -302,7 +301,7 @@ class ProposalStore:
 
     def has_any(self) -> bool:
         """Whether there is any proposal; spares looking for a file per page."""
-        return bool(self._listing())
+        return bool(self._listing)
 
     def all(self) -> list[Proposal]:
         """All proposals, in the order of their file names. A damaged file costs its own page only: its error is in `damaged`."""
@@ -314,7 +313,7 @@ class ProposalStore:
         strays = self._strays
         self.damaged = list(self._unread)
         for page in pages:
-            if page in strays or any(name.casefold() in self._listing() for name in file_names(page)):
+            if page in strays or any(name.casefold() in self._listing for name in file_names(page)):
                 try:
                     proposal = self.get(page)
                 except UserError as error:
@@ -339,7 +338,7 @@ class ProposalStore:
         name = self._name(proposal.page)
         if proposal.changes:
             write_text_atomically(self.folder / name, _text(proposal), durable=durable, within=self._within)
-            self._listing()[name.casefold()] = name
+            self._listing[name.casefold()] = name
         else:
             self._remove(name)
         if self._strays.get(proposal.page, name) != name:
@@ -347,11 +346,11 @@ class ProposalStore:
 
     def _remove(self, name: str) -> None:
         remove_file(self.folder / name, self._within)
-        self._listing().pop(name.casefold(), None)
+        self._listing.pop(name.casefold(), None)
 
     def _name(self, page: str) -> str:
         plain, hashed = file_names(page)
-        taken = self._listing().get(plain.casefold())
+        taken = self._listing.get(plain.casefold())
         if plain == hashed or taken is None:
             return plain
         there = self._read(self.folder / taken)
@@ -360,7 +359,7 @@ class ProposalStore:
     @cached_property
     def _strays(self) -> dict[str, str]:
         """File names of proposals that are not named by a page of the wiki, by the id that the page has now, or had when it was removed."""
-        left, found = set(self._listing().values()), dict[str, str]()
+        left, found = set(self._listing.values()), dict[str, str]()
         for page in self._wiki.by_id if left else ():
             left.difference_update(file_names(page))
         for name in sorted(left):
@@ -384,18 +383,16 @@ class ProposalStore:
                 return replace(proposal, page=file.id, path=file.path)
         return proposal
 
+    @cached_property
     def _listing(self) -> dict[str, str]:
-        if self._names is None:
-            try:
-                names = [
-                    name for name in names_in(self.folder, self._within, own=True) if name.endswith(".json") and not name.startswith(".")
-                ]
-            except FileNotFoundError:
-                names = []
-            except OSError as error:
-                raise UserError(f"cannot be read ({error.strerror})", where=str(self.folder), do="make it a readable folder") from None
-            self._names = {name.casefold(): name for name in names}
-        return self._names
+        """The file names by their casefolded names."""
+        try:
+            names = names_in(self.folder, self._within, own=True)
+        except FileNotFoundError:
+            names = []
+        except OSError as error:
+            raise UserError(f"cannot be read ({error.strerror})", where=str(self.folder), do="make it a readable folder") from None
+        return {name.casefold(): name for name in names if name.endswith(".json") and not name.startswith(".")}
 
     def _read(self, file: Path) -> Proposal | None:
         try:
