@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from enrich import UserError, Wiki, load_config
+from enrich.review.support import EvidenceFile  # no command reads it twice after an error
 from tests.demo import DemoWiki
 
 # An edit of the page, and what is said about it ("": nothing).
@@ -73,6 +75,10 @@ def test_a_damaged_file_is_one_line(published: DemoWiki) -> None:
     page.write_text(before + "\nOne more line.\n")
     try:
         result = published.enrich("check")
+        evidence = EvidenceFile(Wiki.open(load_config(published.root)))
+        for _ in range(2):  # what was read before the damage is not taken for the whole file: `update` would write it
+            with pytest.raises(UserError, match="not an entry of evidence"):
+                evidence.read()
     finally:
         file.write_text(kept)
         page.write_text(before)

@@ -178,11 +178,12 @@ class EvidenceFile:
     def read(self) -> dict[tuple[str, str], list[Support]]:
         """All entries by (page, field); several after a merge. Raises `UserError` that names the line for anything else."""
         if self._known is None:
-            self._known = {}
+            found: dict[tuple[str, str], list[Support]] = {}
             most = max(LOCK_BYTES, _PAGE_SHARE * len(self._wiki.files))
             what, do = "not an entry of evidence", "restore enrich.evidence from version control"
             for support in parsed_rows(self.path, _SUPPORT.validate_json, self._within, most=most, what=what, do=do):
-                self._known.setdefault((support.page, support.field), []).append(support)
+                found.setdefault((support.page, support.field), []).append(support)
+            self._known = found
         return self._known
 
     def support(self, page: Page, field: str) -> Support | None:
