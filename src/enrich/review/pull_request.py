@@ -135,8 +135,8 @@ def take_event(wiki: Wiki, event: Mapping[str, Any], *, when: str) -> tuple[list
     chosen: dict[Place, Decision] = dict.fromkeys(every, "reject") if closed else {}
     refused: list[tuple[str, str]] = []
     if closed:
-        undecided = (tuple(replace(change, state="pending", decided={}) for change in one.changes) for one in held)
-        propose_again(wiki, (replace(one, changes=changes) for one, changes in zip(held, undecided, strict=True)), over=True)
+        undecided = [replace(one, changes=tuple(replace(change, state="pending", decided={}) for change in one.changes)) for one in held]
+        propose_again(wiki, undecided, over=True)
     else:
         restore_held(wiki)
         waiting = {place: change for place, change in every.items() if change.state == "pending"}

@@ -138,7 +138,7 @@ class ReviewSession:
         if blocked:
             self.message = blocked
         else:
-            self.record([self._step(decided(self.change, decision, by=self.by, when=self.now()))])
+            self._store(decided(self.change, decision, by=self.by, when=self.now()))
 
     def take_over(self) -> None:
         """Accept the proposed value over one that was changed on the page after the question was asked."""
@@ -150,7 +150,7 @@ class ReviewSession:
             self.message = "The value on the page changed again just now: look, then o takes the proposed one."
         else:
             after = taken_over(self.change, page, self.wiki.shared(LockFile).read(), by=self.by, when=self.now())
-            self.record([self._step(after)])
+            self._store(after)
 
     def edit(self, form: Mapping[str, Any]) -> bool:
         """Take a person's own value. Returns whether it is stored (or changes nothing). Raises `AnswerError` if it is not a value of the field."""
@@ -158,13 +158,13 @@ class ReviewSession:
         if after == self.change:
             self.message = "Nothing was changed."
             return True
-        return self.record([self._step(after)])
+        return self._store(after)
 
     def choose(self, given: Mapping[str, Decision]) -> None:
         """Decide on single insights by their ids. Raises `AnswerError` if the choice is not valid."""
         if "accept" in given.values():
             self._writable_page()
-        self.record([self._step(with_items(self.change, given, by=self.by, when=self.now()))])
+        self._store(with_items(self.change, given, by=self.by, when=self.now()))
 
     def _writable_page(self) -> Page:
         """The page of the field under the cursor. Raises `AnswerError` if the field cannot be accepted now."""
@@ -185,7 +185,7 @@ class ReviewSession:
 
     def note(self, text: str) -> None:
         """Keep a note on the field under the cursor ("": none)."""
-        self.record([self._step(noted(self.change, text, by=self.by, when=self.now()))])
+        self._store(noted(self.change, text, by=self.by, when=self.now()))
 
     def bulk(self, decision: Decision, *, page_only: bool) -> Bulk:
         """The decision on all open fields from the cursor to the end of the page, or of the last page. Nothing is decided yet.
@@ -213,12 +213,13 @@ class ReviewSession:
         if self._done:
             self.record([Step(step.page, step.after, step.before) for step in reversed(self._done.pop())], undoing=True)
         elif self.change.decided or self.change.edited or self.change.state != "pending":
-            self.record([self._step(undecided(self.change))], undoing=True)
+            self._store(undecided(self.change), undoing=True)
         else:
             self.message = "Nothing to undo."
 
-    def _step(self, after: FieldChange) -> Step:
-        return Step(self.proposal.page, self.change, after)
+    def _store(self, after: FieldChange, *, undoing: bool = False) -> bool:
+        """Store what became of the field under the cursor."""
+        return self.record([Step(self.proposal.page, self.change, after)], undoing=undoing)
 
     def record(self, steps: Sequence[Step], *, undoing: bool = False) -> bool:
         """Store the steps, say what happened, move the cursor. Returns whether all were stored."""
