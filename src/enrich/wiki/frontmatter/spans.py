@@ -121,8 +121,8 @@ class Tree:
         self.aliases: dict[int, str] = {}  # by offset
         self._pairs: dict[int, list[Pair]] = {}
         try:
-            yaml12.check_levels(self.text)
             self._read_events()
+            self._hide_aliases()
             root = yaml.compose(self.text, Loader=_Loader)
         except (yaml12.YamlError, yaml.YAMLError, UnicodeEncodeError) as error:
             problem = yaml12.problem_of(error)
@@ -132,42 +132,49 @@ class Tree:
         self.root = root
 
     def _read_events(self) -> None:
-        """Find the anchors and aliases, and hide the aliases: composing would put the node of the anchor, with its marks, in their place."""
-        documents, done = 0, 0
+        documents = 0
         opened: list[str] = []
-        parts: list[str] = []
-        text = self.text
-        for event in yaml.parse(text, Loader=_Loader):
-            at: Any = event.start_mark
+        event: Any
+        for event in yaml.parse(self.text, Loader=_Loader):
+            line = event.start_mark.line + 1
             name: str = getattr(event, "anchor", None) or ""
             if isinstance(event, yaml.DocumentStartEvent | yaml.DocumentEndEvent):
                 documents += isinstance(event, yaml.DocumentStartEvent)
                 if documents > 1:
-                    raise EditRefused("several YAML documents in one frontmatter", at.line + 1)
+                    raise EditRefused("several YAML documents in one frontmatter", line)
                 if event.explicit:
-                    raise EditRefused("a document mark (`---` or `...`) inside the frontmatter", at.line + 1)
+                    raise EditRefused("a document mark (`---` or `...`) inside the frontmatter", line)
             elif isinstance(event, yaml.CollectionStartEvent):
                 opened.append(name)
                 if len(opened) > _MAX_DEPTH:
-                    raise EditRefused("the frontmatter is nested too deeply", at.line + 1)
+                    raise EditRefused("the frontmatter is nested too deeply", line)
             elif isinstance(event, yaml.CollectionEndEvent):
                 opened.pop()
-            if not name:
-                continue
-            found = _NAME.match(text, at.index)
-            if found is None or found[1] != name:
-                # `&title: A` is an anchor `title:` of the value A to YAML 1.2 readers, to the parser used here a key with the anchor `title`.
-                said = text[at.index : at.index + 20].split()[0]
-                raise EditRefused(f"YAML readers disagree about the anchor or alias {said!r}", at.line + 1)
-            if not isinstance(event, yaml.AliasEvent):
-                self.anchors[name] = found.start(1)
-            elif name in opened or name not in self.anchors:
-                raise EditRefused(f"the alias *{name} refers to no anchor, or to itself", at.line + 1)
-            else:
-                self.aliases[at.index] = name
-                parts += [text[done : at.index], _HIDDEN * (found.end() - at.index)]
-                done = found.end()
-        self.text = "".join([*parts, text[done:]])
+            if name and isinstance(event, yaml.AliasEvent):
+                self.aliases[self._name_start(event, name) - 1] = name
+                if name in opened or name not in self.anchors:
+                    raise EditRefused(f"the alias *{name} refers to no anchor, or to itself", line)
+            elif name:
+                self.anchors[name] = self._name_start(event, name)
+
+    def _name_start(self, event: Any, name: str) -> int:
+        start = event.start_mark.index
+        found = _NAME.match(self.text, start)
+        if found is None or found[1] != name:
+            # `&title: A` is an anchor `title:` of the value A to YAML 1.2 readers, to the parser used here a key with the anchor `title`.
+            said = self.text[start : start + 20].split()[0]
+            raise EditRefused(f"YAML readers disagree about the anchor or alias {said!r}", event.start_mark.line + 1)
+        return found.start(1)
+
+    def _hide_aliases(self) -> None:
+        """Write other characters in the place of aliases: a composer would put the node of the anchor, with its marks, there."""
+        parts: list[str] = []
+        done = 0
+        for start, name in self.aliases.items():
+            end = start + len(name) + 1
+            parts += [self.text[done:start], _HIDDEN * (end - start)]
+            done = end
+        self.text = "".join([*parts, self.text[done:]])
 
     def pairs(self, mapping: yaml.MappingNode) -> list[Pair]:
         """The entries of a mapping."""
