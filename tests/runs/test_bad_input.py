@@ -89,6 +89,38 @@ def test_a_wrong_file_is_one_line_in_plain_words(wiki: DemoWiki, command: str, w
     assert (wiki.enrich(*command.split()).exit, wiki.enrich(*command.split()).err.strip()) == (1, words)
 
 
+_HUGE = "9" * 400
+_ODD_VALUES = {
+    "NaN": ".nan",
+    "infinite": "-.inf",
+    "huge": _HUGE,
+    "large": "1e308",
+    "date": "2024-01-01",
+    "list": "[1, .nan, {a: .inf}]",
+    "mapping": f"{{novelty: .nan, rigor: {_HUGE}, completeness: 1e308}}",
+}
+
+
+@pytest.mark.parametrize("value", _ODD_VALUES.values(), ids=_ODD_VALUES)
+def test_a_page_may_have_any_value_under_any_key(tmp_path: Path, value: str) -> None:
+    """One page with `quality: .nan` ended every command for all pages."""
+    wiki = DemoWiki(tmp_path, 2)
+    keys = "quality ratings insights llmSummary readerImportance researchImportance tacticalValue update_frequency lastEdited description"
+    odd = "".join(f"{key}: {value}\n" for key in keys.split())
+    body = wiki.file(0).read_text(encoding="utf-8").split("---\n", 2)[2]
+    wiki.file(0).write_text(f"---\ntitle: {value}\n{odd}---\n{body}", encoding="utf-8")
+    (wiki.docs / "toml.md").write_text(f"+++\nquality = {_HUGE}\n[ratings]\nrigor = nan\nnovelty = inf\n+++\n{body}", encoding="utf-8")
+    commands = (
+        "plan/run --apply/diff/show park-0/build/site/check/adopt/plan/rank --propose/run --refresh --overwrite --apply/diff --against HEAD"
+    )
+    for command in commands.split("/"):
+        done = wiki.enrich(*command.split())
+        assert done.exit in ((1,) if command.endswith("HEAD") else (0, 3)), (command, done.err)
+        assert "Traceback" not in done.err
+    text = (wiki.root / "database.json").read_text(encoding="utf-8")
+    assert len(json.loads(text, parse_constant=pytest.fail)["pages"]) == 3
+
+
 def test_dates_at_the_ends_of_the_calendar_are_read(wiki: DemoWiki) -> None:
     """A page may have any date, and so may a commit and a database that came with a clone."""
     for number, day in enumerate(("9999-12-31", "0001-01-01", "9999-12-31T23:59:59-12:00")):

@@ -172,6 +172,7 @@ def with_page_links(loaded: Sequence[LoadedPage]) -> tuple[list[LoadedPage], dic
 
 _NUMBERS = ("quality", "readerImportance", "researchImportance", "tacticalValue", "tractability", "neglectedness", "uncertainty")
 NO_CATEGORY = "other"
+_MOST_SCORE = 1e12
 FRESHNESS_DAYS = 120  # after so many days the freshness of a page is down to 1/e
 
 
@@ -306,12 +307,12 @@ def page_category(path: str) -> str:
 def recommended_score(record: Mapping[str, Any], now: datetime) -> int | float:
     """How much a page is recommended at the time `now`: freshness, quality, importance and length, with two decimals."""
     days = days_since(record["lastUpdated"], now)
-    # Bounded: the date of a page may be centuries ahead.
     freshness = 0.0 if days is None else 10 * math.exp(min(-days / FRESHNESS_DAYS, 500.0))
     words = record["wordCount"]
     length = min(2.0, math.log10(words + 1) - 1.5) if words else 0.0
     score = 2 * freshness + 2 * (record["quality"] or 0) + 0.5 * (record["readerImportance"] or 0) + length
-    return number(js_round(100 * score) / 100)
+    # A page may name a date centuries ahead, and any quality.
+    return number(js_round(100 * max(-_MOST_SCORE, min(score, _MOST_SCORE))) / 100)
 
 
 def days_since(date: Any, now: datetime) -> float | None:

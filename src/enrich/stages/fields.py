@@ -45,13 +45,14 @@ def is_missing(value: Any) -> bool:
 
 
 def canonical(value: Any) -> Any:
-    """The value as it is compared and hashed: missing as None, whole floats as ints, `\\$` as `$`, inside lists and mappings too."""
+    """The value as it is compared and hashed: missing as None, whole floats as ints, NaN and infinity as text, `\\$` as `$`; also inside lists and
+    mappings."""
     if is_missing(value):
         return None
     if isinstance(value, str):
         return value.replace("\\$", "$")
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value if math.isfinite(value) else str(value)
     if isinstance(value, Mapping):
         return {str(key): canonical(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -65,8 +66,8 @@ def same(one: Any, other: Any) -> bool:
 
 
 def number_of(value: Any) -> float | None:
-    """The value as a number, or None."""
-    return None if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    """The value as a finite number, or None."""
+    return None if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) else float(value)
 
 
 def within(old: Any, new: Any, noise: float) -> bool:
