@@ -80,6 +80,7 @@ def test_a_byte_order_mark_is_no_part_of_a_text_file(wiki: DemoWiki) -> None:
     [
         ("diff -o .", "error: .: not a regular file. Name a file"),
         ("build -o content", "error: content: not a regular file. Name a file"),
+        ("site -o .", "error: .: the site cannot be in the wiki's own folder. Name another folder with -o"),
         ("site -o dates.json", "error: dates.json: cannot be written (Not a directory). Name another folder with -o"),
         ("review --from dates.json", "error: dates.json: input should be a mapping of keys to values. Export the decisions again"),
     ],

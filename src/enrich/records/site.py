@@ -33,10 +33,13 @@ _COMMIT = "commit-time:"
 def write_site(wiki: Wiki, database: Database, states: Mapping[str, Any], folder: Path, *, now: datetime) -> list[Path]:
     """Write the site into `folder` and return its files: `index.html`, `review.html` where something is proposed, and `pages/`.
 
-    Raises `UserError` if the folder is inside the content folder: its files would be taken for the wiki's.
+    Raises `UserError` if the folder is inside the content folder, where its files would be taken for the wiki's, or the wiki's own, where they
+    could replace the wiki's.
     """
     if folder.resolve().is_relative_to(wiki.content.resolve()):
         raise UserError("the site cannot be inside the content folder", where=str(folder), do="name another folder with -o")
+    if folder.resolve() == wiki.config.root.resolve():
+        raise UserError("the site cannot be in the wiki's own folder", where=str(folder), do="name another folder with -o")
     within = wiki.config.folders_of(folder)
     proposals = {one.page: one for one in wiki.shared(ProposalStore).all() if one.changes}
     ratings = rating_history(wiki)
