@@ -29,7 +29,7 @@ from typing import Any
 import yaml
 
 from enrich.cli.main import main  # in this process: much faster than one process a command
-from enrich.grounding.likeness import NearDuplicates
+from enrich.grounding.statements import NearDuplicates
 from tests.fake_server import Act, FakeServer, Seen, completion
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -473,7 +473,7 @@ def test_all_files_are_opened_in_one_place() -> None:
     known = {
         "files.py": "this is the place",
         "cli/main.py": "the null device",
-        "grounding/number_rules.py": "the package's data",
+        "grounding/number_words.py": "the package's data",
         "stages/scores.py": "the package's prompts",
         "stages/definition.py": "the package's prompts",
         "databases.py": "the machine's id",

@@ -16,11 +16,10 @@ import pytest
 from enrich.checks.frontmatter import frontmatter
 from enrich.checks.writing import writing
 from enrich.grounding import PageIndex
-from enrich.grounding.likeness import likeness, word_pairs
 from enrich.grounding.quantities import quantities
 from enrich.grounding.quotes import normalise_quote
 from enrich.grounding.self_talk import gives_orders, self_talk
-from enrich.grounding.words import stems
+from enrich.grounding.statements import likeness, stems, word_pairs
 from enrich.llm.costs import estimate_tokens
 from enrich.metrics.quality import grading_counts
 from enrich.metrics.risk import integrity

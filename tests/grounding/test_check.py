@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from enrich import PageIndex
 
 # The comparison of insights: four packages use it, with thresholds of their own.
-from enrich.grounding.likeness import likeness, same_insights, same_statement
+from enrich.grounding.statements import likeness, same_insights, same_statement
 from tests.demo import cases
 
 CASES = cases(__file__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from enrich.grounding import PageIndex
-from enrich.grounding.likeness import likeness, same_statement
+from enrich.grounding.statements import likeness, same_statement
 
 # (language, the page's sentence, a text about it that is wrong).
 HELD = [

@@ -13,7 +13,7 @@ from enrich.checks.frontmatter import is_number, shown
 from enrich.checks.report import PageFinding, Severity
 from enrich.config import PAGE_SUFFIXES
 from enrich.grounding import PageIndex
-from enrich.grounding.likeness import NearDuplicates
+from enrich.grounding.statements import NearDuplicates
 from enrich.wiki.data import SCORES, TYPES, Insight, page_insights, quotes_of
 from enrich.wiki.pages import Page
 

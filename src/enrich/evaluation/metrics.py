@@ -33,7 +33,7 @@ from enrich.evaluation.statistics import (
     spearman,
 )
 from enrich.grounding import PageIndex
-from enrich.grounding.likeness import likeness, same_insights
+from enrich.grounding.statements import likeness, same_insights
 from enrich.stages.baseline import terms, words_of
 from enrich.wiki import yaml12
 from enrich.wiki.data import SCORES, TYPES

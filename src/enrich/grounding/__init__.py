@@ -4,9 +4,8 @@
 supported) or soft (explained by the page).
 """
 
-from enrich.grounding.chance import Chance
-from enrich.grounding.finding import Candidate, Finding
-from enrich.grounding.page import PageIndex
+from enrich.grounding.evidence import Candidate, Finding
+from enrich.grounding.page import Chance, PageIndex
 from enrich.grounding.quotes import Quote, normalise
 from enrich.grounding.self_talk import gives_orders, self_talk
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from enrich.grounding.evidence import Given, check_evidence, check_statement
+from enrich.grounding.evidence import Candidate, Finding, Given, Severity, check_evidence, check_statement
 from enrich.grounding.explanations import (
     bounded_by,
     contradicted,
@@ -23,14 +23,13 @@ from enrich.grounding.explanations import (
     span_of_years,
     total_of,
 )
-from enrich.grounding.finding import Candidate, Finding, Severity
 from enrich.grounding.names import Name, NameIndex, names_in
-from enrich.grounding.number_rules import has_rules
+from enrich.grounding.number_words import has_rules, word_set
 from enrich.grounding.numbers import Passage, Stated, range_in, stated_in, turned_in
 from enrich.grounding.quantities import ADDRESS, Quantity, quantities
 from enrich.grounding.quotes import normalise, normalise_quote
 from enrich.grounding.self_talk import talk_in
-from enrich.grounding.words import stems, word_set
+from enrich.grounding.statements import stems
 from enrich.text import printable
 from enrich.wiki.pages import is_english
 from enrich.wiki.visible import split_sentences

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 
+from enrich.grounding.number_words import TABLES
 from enrich.grounding.numbers import Passage, Stated
 from enrich.grounding.quantities import NUMBER, Quantity, Reading, key, prepare
-from enrich.grounding.words import TABLES
 from enrich.wiki.visible import Line
 
 # "about 55 %" may be this far from what is stated.

@@ -16,9 +16,8 @@ from decimal import Decimal
 from functools import cached_property
 from itertools import accumulate, islice
 
-from enrich.grounding.number_rules import rules_of
+from enrich.grounding.number_words import leading_words, rules_of, word_set
 from enrich.grounding.quantities import MONTHS, MOST_QUANTITIES, NUMBER, Quantity, Reading, key, prepare, quantities
-from enrich.grounding.words import leading_words, word_set
 from enrich.wiki.visible import Line
 
 # Lines that are read for the values nearest to one that is not on the page.

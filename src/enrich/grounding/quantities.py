@@ -16,9 +16,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from enrich.grounding.number_rules import LETTER, rules_of
+from enrich.grounding.number_words import LETTER, READ_WORDS, SCALES, TABLES, rules_of, word_numbers, word_set
 from enrich.grounding.quotes import BROKEN, DASHES, INVISIBLE, ODD
-from enrich.grounding.words import READ_WORDS, SCALES, TABLES, word_numbers, word_set
 
 QuantityKind = Literal[
     "number",

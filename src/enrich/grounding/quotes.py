@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 
-from enrich.grounding.number_rules import NumberRules, has_rules, rules_of
-from enrich.grounding.words import NUMBER_WORDS, TURNS, word_set
+from enrich.grounding.number_words import NUMBER_WORDS, TURNS, NumberRules, has_rules, rules_of, word_set
 from enrich.wiki.markup import BLOCKS
 from enrich.wiki.visible import Line
 

@@ -1,5 +1,5 @@
-"""Whether the sentence of the page (or of the evidence) that is nearest to a statement says the same: its polarity, its direction, how wide it is,
-and which number or name belongs to what.
+"""Whether two statements say the same: that of an answer and the nearest sentence of the page or of the evidence (polarity, direction, how wide it
+is, which number or name belongs to what), and two insights.
 
 Words are compared, not meanings: each finding shows both sentences to a reader. It is soft, unless a quote's sentence is the same but for the word
 that turns it around.
@@ -7,15 +7,19 @@ that turns it around.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import resources
+from itertools import pairwise
 from typing import Any
 
+from enrich.grounding.number_words import NUMBER_WORDS, TURNS, word_set
 from enrich.grounding.quantities import Quantity
+from enrich.grounding.quotes import normalise
 from enrich.wiki import yaml12
 from enrich.wiki.visible import split_sentences
 
@@ -222,3 +226,138 @@ def exchanged(mine: str, theirs: str, names: Sequence[str]) -> tuple[str, str] |
                 if set(content(_WORD.findall(between)[1:])) & set(content(_WORD.findall(again)[1:])):
                     return one, other
     return None
+
+
+# --- the words of a text by their beginnings ---
+
+
+# Words of four letters and more carry the subject; their first five letters are the same in all forms of a word.
+_SUBJECT_WORD = re.compile(r"[^\W\d_]{4,}")
+# Scripts without blanks between words: each character counts. Korean words end in particles: two syllables count. Arabic words begin with
+# articles and prepositions.
+_WIDE = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_WIDE_CHARACTER = re.compile(f"[{_WIDE}]")
+_KOREAN = re.compile("[\uac00-\ud7af]{2,}")
+OTHER_SCRIPTS = re.compile("[\u0600-\u06ff\u0e00-\u0eff\u3040-\ud7af\uf900-\ufaff]")
+_ARABIC_FRONT = re.compile(r"^[\u0648\u0641]?(?:\u0628?\u0627\u0644|\u0644\u0644)?(?=.{3})")
+
+
+def stems(texts: Iterable[str]) -> set[str]:
+    """The first five letters, in lower case, of the words of four letters and more; of scripts without blanks, the characters."""
+    # All texts at once, and each word once: a page has thousands of words in hundreds of lines.
+    text = "\n".join(texts).lower()
+    if text.isascii() or OTHER_SCRIPTS.search(text) is None:
+        return {word[:5] for word in set(_SUBJECT_WORD.findall(text))}
+    words = set(_SUBJECT_WORD.findall(_KOREAN.sub(" ", _WIDE_CHARACTER.sub(" ", text))))
+    found = {_ARABIC_FRONT.sub("", word)[:5] for word in words}
+    return found | set(_WIDE_CHARACTER.findall(text)) | {word[:2] for word in _KOREAN.findall(text)}
+
+
+# --- whether two insights say the same: one comparison for review, stages and evaluation, with the threshold and the measure as arguments ---
+
+
+Measure = Callable[[str], Counter[str]]
+"""What of a text is compared: its words, or only the terms that carry its subject."""
+
+_COUNTED_WORD = re.compile(rf"[{_WIDE}]|[^\W_{_WIDE}]+(?:[.,]\d+)*")
+_LONG_WORD = re.compile(r"\w+")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_TELLING = NUMBER_WORDS | TURNS | word_set("comparisons")
+_CONTRACTED = re.compile(r"n't\b")
+
+
+@lru_cache(maxsize=4096)
+def words(text: str) -> Counter[str]:
+    """The words of a text in lower case, with how often each occurs. Callers must not change the result."""
+    return Counter(_COUNTED_WORD.findall(_plain(text)))
+
+
+def likeness(one: str, other: str, measure: Measure = words) -> float:
+    """0 to 1: the share of words that two texts have in common (Dice coefficient of the two multisets)."""
+    a, b = measure(one), measure(other)
+    total = a.total() + b.total()
+    return 2 * (a & b).total() / total if total else float(one == other)
+
+
+def same_insights(
+    ones: Sequence[tuple[str, str]], others: Sequence[tuple[str, str]], threshold: float, measure: Measure = words
+) -> dict[int, int]:
+    """Place in `ones` -> place in `others` of the same insight; each place is used once.
+
+    An insight is given as (text, evidence). Two are the same if their likeness reaches `threshold` or if they give the same evidence. Pairs
+    with the same evidence are formed first, then by descending likeness; ties go to the earlier places.
+    """
+    proofs, other_proofs = ([normalise(evidence).casefold() for _, evidence in side] for side in (ones, others))
+    scored: list[tuple[float, int, int]] = []
+    for i, (text, _) in enumerate(ones):
+        for j, (other, _) in enumerate(others):
+            value = likeness(text, other, measure) + (proofs[i] != "" and proofs[i] == other_proofs[j])
+            if value >= threshold:
+                scored.append((-value, i, j))
+    found: dict[int, int] = {}
+    for _, i, j in sorted(scored):
+        if i not in found and j not in found.values():
+            found[i] = j
+    return found
+
+
+def same_statement(one: str, other: str, language: str = "en") -> bool:
+    """Whether two texts have the same numbers, and the same words that turn a statement around.
+
+    In other languages than English that is known only of texts with the same words.
+    """
+    if language != "en":
+        return words(one) == words(other)
+    return _figures(one) == _figures(other)
+
+
+LIKE = 0.7  # FIELDS.md section 11: the share of word pairs from which two insights are near-duplicates
+
+
+class NearDuplicates:
+    """Texts by their word pairs, to find those that say nearly the same as another one among many thousands (FIELDS.md section 11).
+
+    Only a part of a text's pairs is looked up: of two texts that have a share `LIKE` in common, the first few pairs in one fixed order have
+    one in common too (prefix filter: Chaudhuri, Ganti and Kaushik 2006, "A primitive operator for similarity joins in data cleaning").
+    """
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._holders: dict[tuple[str, ...], list[int]] = {}
+
+    def find(self, text: str) -> list[tuple[int, float]]:
+        """(place, Jaccard index of the word pairs) of each text added so far that reaches `LIKE`, by place."""
+        pairs = word_pairs(text)
+        places = sorted({place for pair in _first(pairs) for place in self._holders.get(pair, ())})
+        scored = ((place, word_pairs(self._texts[place])) for place in places)
+        shares = [(place, len(pairs & others) / len(pairs | others)) for place, others in scored]
+        return [(place, share) for place, share in shares if share >= LIKE]
+
+    def add(self, text: str) -> list[tuple[int, float]]:
+        """Add a text at the next place (from 0). Returns what `find` finds for it before."""
+        found = self.find(text)
+        for pair in _first(word_pairs(text)):
+            self._holders.setdefault(pair, []).append(len(self._texts))
+        self._texts.append(text)
+        return found
+
+
+def _first(pairs: frozenset[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    return sorted(pairs)[: len(pairs) - math.ceil(LIKE * len(pairs) - 1e-9) + 1]
+
+
+@lru_cache(maxsize=4096)
+def word_pairs(text: str) -> frozenset[tuple[str, ...]]:
+    """The pairs of neighbouring words longer than two letters, in lower case; of a single word, the word."""
+    words = [word for word in _LONG_WORD.findall(text.lower()) if len(word) > 2]
+    return frozenset([(words[0],)]) if len(words) == 1 else frozenset(pairwise(words))
+
+
+def _figures(text: str) -> tuple[Counter[str], Counter[str]]:
+    plain = _plain(text)
+    turning = (word for word in words(text).elements() if word in _TELLING)
+    return Counter(_NUMBER.findall(plain)), Counter([*turning, *_CONTRACTED.findall(plain)])
+
+
+def _plain(text: str) -> str:
+    return text.lower().replace("\\$", "$").replace("’", "'")

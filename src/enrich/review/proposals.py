@@ -27,7 +27,7 @@ from pydantic import Field, TypeAdapter
 from enrich.errors import UserError
 from enrich.files import DATA_BYTES, locked, names_in, read_bytes, remove_file, write_text_atomically
 from enrich.grounding import Finding
-from enrich.grounding.likeness import same_insights
+from enrich.grounding.statements import same_insights
 from enrich.review.lock import IF_ANY, LockFile, Question, Verdict
 from enrich.stages.fields import INSIGHTS, Evidence, canonical, number_of, same, value_hash
 from enrich.stages.judges import statement

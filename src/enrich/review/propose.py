@@ -12,7 +12,7 @@ from typing import Any
 
 from enrich.config import STAGES
 from enrich.files import remove_file, write_text_atomically
-from enrich.grounding.likeness import NearDuplicates, likeness, same_statement
+from enrich.grounding.statements import NearDuplicates, likeness, same_statement
 from enrich.review.applying import line_marks, quality_after
 from enrich.review.lock import PERSONS, Lock, LockEntry, LockFile, Question, lock_entry, owner, parsed_rows
 from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, FieldChange, Proposal, ProposalStore, item_id

@@ -18,8 +18,8 @@ from textwrap import indent
 from typing import Any, Literal
 
 from enrich.grounding import Chance, Finding, PageIndex
-from enrich.grounding.likeness import likeness
 from enrich.grounding.quotes import QuoteIndex
+from enrich.grounding.statements import likeness
 from enrich.review.applying import BODY_CHANGED, FIELD_MOVED, GONE, obstacle, page_of
 from enrich.review.proposals import STALE, FieldChange, InsightItem, ItemStatus, Proposal, insight_items
 from enrich.stages.fields import INSIGHT_STEP, Evidence, current_value, number_of

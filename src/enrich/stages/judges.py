@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from enrich.errors import AnswerError
 from enrich.grounding import Finding, PageIndex, self_talk
-from enrich.grounding.likeness import same_insights, same_statement
+from enrich.grounding.statements import same_insights, same_statement
 from enrich.stages.fields import (
     INSIGHT_STEP,
     INSIGHTS,

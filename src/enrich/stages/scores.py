@@ -24,8 +24,7 @@ from enrich.config import Config, shipped_prompts
 from enrich.errors import AnswerError, UserError, invalid_data
 from enrich.files import SETTINGS_BYTES, read_text
 from enrich.grounding import Finding, PageIndex
-from enrich.grounding.statements import content
-from enrich.grounding.words import OTHER_SCRIPTS, stems
+from enrich.grounding.statements import OTHER_SCRIPTS, content, stems
 from enrich.llm.messages import ScoreQuestion
 from enrich.llm.score_distributions import RANGES
 from enrich.stages.fields import INSIGHT_STEP, INSIGHTS, RATING_STEP, FieldAnswer, Judge, Spread, on_grid

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from enrich.grounding.likeness import same_insights
+from enrich.grounding.statements import same_insights
 from enrich.llm.costs import estimate_tokens
 from enrich.stages.fields import FieldAnswer
 from enrich.stages.judges import MAX_INSIGHTS, NEAR_SAME, statement

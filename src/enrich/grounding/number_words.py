@@ -1,12 +1,14 @@
-"""How a language writes numbers: separators, words for powers of ten, units, and numbers spelled out. One data file per language in `rules/`.
+"""Numbers written in words, and how a language writes numbers: separators, words for powers of ten, units.
 
-English is not among them: it is what `quantities` reads by itself. A file's lists are words divided by blanks, `_` is a blank inside of a word.
+English words, with those that turn a statement around, are the tables of `words.yaml`; English figures are what `quantities` reads by itself.
+Other languages have one data file each in `rules/`. A file's lists are words divided by blanks, `_` is a blank inside of a word.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache, cached_property
 from importlib import resources
@@ -14,8 +16,147 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from enrich.grounding.words import WordNumber
 from enrich.wiki import yaml12
+
+TABLES: dict[str, Any] = yaml12.load((resources.files("enrich.grounding") / "words.yaml").read_text(encoding="utf-8"))
+
+
+def word_set(name: str) -> frozenset[str]:
+    """One list of `words.yaml`."""
+    return frozenset(TABLES[name].split())
+
+
+SCALES: dict[str, int] = TABLES["scales"]
+_SMALL: dict[str, int] = TABLES["numbers"]
+_TENS: dict[str, int] = TABLES["tens"]
+_PARTS: dict[str, int] = TABLES["parts"]
+_ORDINALS: dict[str, int] = TABLES["ordinals"]
+_FACTORS: dict[str, int] = TABLES["factors"]
+_FOLDS = {f"{word}fold": value for word, value in {**_SMALL, **_TENS, "hundred": 100, "thousand": 1000}.items() if value > 1}
+_NAMES = {**_SMALL, **_TENS, **SCALES, "dozen": 12}
+READ_WORDS = frozenset({*_NAMES, *_PARTS, *_ORDINALS, *_FACTORS, *_FOLDS})
+"""The words of numbers that are read by value."""
+NUMBER_WORDS = READ_WORDS | word_set("other_numbers")
+"""All words that say how many or when; those without a value included."""
+TURNS = word_set("turns")
+"""Words that turn a statement around."""
+
+_WORD = re.compile(r"[A-Za-z](?<![\w'].)[A-Za-z]*+(?![\w'])")
+# "half a million", "a quarter of a billion", "one third billion": a part of a scale is one number.
+_PART_OF_SCALE = re.compile(
+    rf"(?<![\w'])(?:(?P<count>an?|{'|'.join(word for word in _SMALL if word != 'zero')})[ -])?(?P<part>half|{'|'.join(_PARTS)})(?: of)?(?: an?|-)? ?"
+    rf"(?P<scale>{'|'.join(SCALES)})(?![\w'])",
+    re.IGNORECASE,
+)
+_GAP = re.compile(r"(?: |-|\n)(?:and )?\Z")
+_ARTICLE = re.compile(r"(?<!\w)(?:an?|half an?) \Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class WordNumber:
+    """A number in words at text[start:end]. `what`: `count`, `part`, `factor`, `idiom` (an approximate factor) or `ordinal`."""
+
+    start: int
+    end: int
+    value: Decimal
+    what: str
+
+
+def word_numbers(text: str) -> Iterator[WordNumber]:
+    """The numbers in words; parts of a scale first, the others in order. A bare `one` is included; a bare `hundred` or `million` is not a number.
+
+    >>> [(str(n.value), n.what) for n in word_numbers("Twenty-five of one hundred and two labs, tenfold")]
+    [('25', 'count'), ('102', 'count'), ('10', 'factor')]
+    """
+    words: list[str] = []
+    start = end = 0
+    # "the third million" is an ordinal.
+    scaled = [found for found in _PART_OF_SCALE.finditer(text) if found["count"] or found["part"].lower() in ("half", "quarter")]
+    for whole in scaled:
+        count = _SMALL.get((whole["count"] or "a").lower(), 1)
+        yield WordNumber(
+            *whole.span(), Decimal(count * SCALES[whole["scale"].lower()]) / (_PARTS | {"half": 2})[whole["part"].lower()], "count"
+        )
+    for found in _WORD.finditer(text):
+        word = found[0].lower()
+        if word not in READ_WORDS or any(whole.start() <= found.start() < whole.end() for whole in scaled):
+            continue
+        if words and _GAP.fullmatch(text, end, found.start()) and _continues(words[-1], word, text[end : found.start()]):
+            words.append(word)
+        else:
+            if words:
+                yield from _read(text, start, end, words)
+            words, start = [word], found.start()
+        end = found.end()
+    if words:
+        yield from _read(text, start, end, words)
+
+
+def _continues(last: str, word: str, gap: str) -> bool:
+    """Whether `word` belongs to the number that ends with `last`."""
+    if word in _PARTS:
+        return last in _SMALL and "and" not in gap and (word.endswith("s") or last == "one")
+    if word in SCALES:
+        return last in _NAMES and "and" not in gap
+    if last in SCALES:
+        return word in _SMALL or word in _TENS
+    return last in _TENS and 0 < _SMALL.get(word, 0) < 10 and "and" not in gap
+
+
+def _read(text: str, start: int, end: int, words: list[str]) -> Iterator[WordNumber]:
+    last = words[-1]
+    if len(words) > 1 and last in _PARTS:
+        yield WordNumber(start, end, _value(words[:-1]) / _PARTS[last], "part")
+    elif last in _FOLDS:
+        yield WordNumber(start, end, Decimal(_FOLDS[last]), "factor")
+    elif last in _FACTORS:
+        yield WordNumber(start, end, Decimal(_FACTORS[last]), "idiom")
+    elif last in _PARTS and text[max(0, start - 2) : start].lower() == "a " and text[end : end + 4] == " of ":
+        yield WordNumber(start - 2, end, Decimal(1) / _PARTS[last], "part")
+    elif last in _ORDINALS:
+        yield WordNumber(start, end, Decimal(_ORDINALS[last]), "ordinal")
+    elif words[0] in SCALES or words[0] == "dozen":
+        if (before := _ARTICLE.search(text[max(0, start - 8) : start])) and before[0].lower().startswith("a"):
+            yield WordNumber(start - 2, end, _value(words), "count")
+    elif last not in _PARTS:
+        yield WordNumber(start, end, _value(words), "count")
+
+
+def _value(words: list[str]) -> Decimal:
+    total = current = 0
+    for word in words:
+        if word in ("hundred", "dozen"):
+            current = max(current, 1) * _NAMES[word]
+        elif word in SCALES:
+            total += max(current, 1) * SCALES[word]
+            current = 0
+        else:
+            current += _NAMES[word]
+    return Decimal(total + current)
+
+
+def leading_words(value: Decimal) -> tuple[str, ...]:
+    """Words that this value can begin with when it is written in words, in lower case: to find the lines worth reading."""
+    if 0 < value < 1:
+        return (*_PARTS, "two", "three", "four", "one")
+    if value != value.to_integral_value() or not 0 <= value < Decimal(10) ** 15:
+        return ()
+    digits = str(int(value))
+    head = int(digits[: (len(digits) - 1) % 3 + 1])
+    if head >= 100:
+        head //= 100
+    elif head >= 20:
+        head -= head % 10
+    heads = [word for word, one in {**_SMALL, **_TENS}.items() if one == head]
+    # "a hundred billion" begins with the scale.
+    whole = (*_FACTORS.items(), *_ORDINALS.items(), *SCALES.items(), ("dozen", 12))
+    wholes = [word for word, one in whole if one == value or (head == 1 and word == "hundred" and value > 100)]
+    parts = ("half", "third", "quarter") if value >= 10 else ()
+    return (*heads, *wholes, *parts)
+
+
+# --- other languages ---
+
 
 # Vowel signs and other marks belong to words, but are not letters for `re`.
 _MARKS = "\u0300-\u036f\u064b-\u0652\u0670\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962\u0963"
@@ -150,7 +291,7 @@ class NumberRules:
             return
         run = _Run(self.data)
         start = end = 0
-        for found in _WORD.finditer(text):
+        for found in _LETTER_RUN.finditer(text):
             word = _lower(found[0])
             joined = word in self.data.joins
             gap = text[end : found.start()]
@@ -308,7 +449,7 @@ def _numeral_value(run: str) -> int | None:
     return total + group + digit
 
 
-_WORD = re.compile(rf"{LETTER}+(?:['’]{LETTER}+)*")
+_LETTER_RUN = re.compile(rf"{LETTER}+(?:['’]{LETTER}+)*")
 _SEPARATED = re.compile(rf"(?<![\d.,])\d{{1,3}}([.]|{_BLANK}|['’])\d{{3}}(?:\1\d{{3}})*(?!\d)(?:,\d+(?!,?\d))?|(?<![\d.])\d+(?:,\d+)+")
 
 
