@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 
 from enrich.grounding.evidence import Candidate, Finding, Given, Severity, check_evidence, check_statement
 from enrich.grounding.explanations import (
-    bounded_by,
+    Explanation,
+    bounds,
     contradicted,
-    converted_from,
+    conversions,
     counts_something,
-    date_without_year,
-    derived_from,
+    dates_without_year,
+    derivations,
     following,
     nearest,
-    rounded_from,
-    span_of_years,
-    total_of,
+    roundings,
+    spans_of_years,
+    totals,
 )
 from enrich.grounding.names import Name, NameIndex, names_in
 from enrich.grounding.number_words import has_rules, word_set
@@ -187,12 +188,15 @@ _BESIDE = 120
 _ABOUT = re.compile(r"(?:[~≈]|\b(?:about|around|roughly|approximately|nearly|almost|circa|ca\.|some))[ \t]*[$€£\\]*$", re.IGNORECASE)
 # The number of a list's item: at the start of a line, with a point or bracket and a blank behind it.
 _LIST_MARK = re.compile(r"(?:[\s\S]*\n)?[ \t(\[]*#[.)\]]\s")
-_SUM = re.compile(r"\b(?:total|combined|together|altogether|sum|overall|in all|aggregate|cumulative)", re.IGNORECASE)
 _CHANGE = (
     r"\b(?:increas|decreas|reduc|drop|declin|improve|gain|rise|rose|fell|fall|higher|lower|more|less|fewer|shorten|lengthen|cut|grew|growth"
 )
-_CHANGED = re.compile(_CHANGE + ")", re.IGNORECASE)
-_COMPARED = re.compile(_CHANGE + r"|differen|gap|remain|other|points?\b|of\b|out of\b)", re.IGNORECASE)
+# What an answer calls a number that was computed.
+_CALLED = {
+    "sum": re.compile(r"\b(?:total|combined|together|altogether|sum|overall|in all|aggregate|cumulative)", re.IGNORECASE),
+    "change": re.compile(_CHANGE + ")", re.IGNORECASE),
+    "difference": re.compile(_CHANGE + r"|differen|gap|remain|other|points?\b|of\b|out of\b)", re.IGNORECASE),
+}
 _KIND_WORDS = {
     "percent": " as a percentage",
     "points": " as percentage points",
@@ -269,21 +273,16 @@ class _Check:
         why = next(self._explanations(quantity, passages), None)
         return self._finding(quantity, "soft", *why) if why is not None else None
 
-    def _explanations(self, quantity: Quantity, passages: Sequence[Passage]) -> Iterator[tuple[str, Sequence[Stated]]]:
-        """What explains the number, with the stated values that do: the nearest explanation first."""
-        if (one := bounded_by(quantity, passages, self.text[max(0, quantity.start - 24) : quantity.start])) is not None:
-            yield f"is a bound: the page states {_shown(one)}", [one]
-        if (one := date_without_year(quantity, passages)) is not None:
-            yield f"has a year that the page does not give: it states {_shown(one)}", [one]
+    def _explanations(self, quantity: Quantity, passages: Sequence[Passage]) -> Iterator[Explanation]:
+        """What explains the number: the nearest explanation first."""
+        yield from bounds(quantity, passages, self.text[max(0, quantity.start - 24) : quantity.start])
+        yield from dates_without_year(quantity, passages)
         if quantity.kind == "decade" and quantity.value < 100:
             yield "is not on the page: an age or a decade", ()
-        if (span := span_of_years(quantity, passages)) is not None:
-            yield f"is the time from {_shown(span[0])} to {_shown(span[1])}", span
+        yield from spans_of_years(quantity, passages)
         about = bool(_ABOUT.search(self.text, max(0, quantity.start - 12), quantity.start))
-        if (one := rounded_from(quantity, passages, about=about)) is not None:
-            yield f"is rounded from {_shown(one)}", [one]
-        if (one := converted_from(quantity, passages)) is not None:
-            yield f"is converted from {_shown(one)}", [one]
+        yield from roundings(quantity, passages, about=about)
+        yield from conversions(quantity, passages)
         if self._counts(quantity, passages):
             yield "counts things the page lists; the page does not give the number itself", ()
         if quantity.kind == "small" and not quantity.value and not quantity.text[0].isdigit():
@@ -292,22 +291,18 @@ class _Check:
         if quantity.low_of < 0 and id(quantity) not in self.lows:
             yield from self._computations(quantity, passages, about)
 
-    def _computations(self, quantity: Quantity, passages: Sequence[Passage], about: bool) -> Iterator[tuple[str, Sequence[Stated]]]:
+    def _computations(self, quantity: Quantity, passages: Sequence[Passage], about: bool) -> Iterator[Explanation]:
         given = frozenset(reading.value for other in self.found[:_MOST_CHECKED] if other is not quantity for reading in other.readings)
         around = self.text[max(0, quantity.start - 60) : quantity.end + 40]
-        summed, compared, changed = (bool(signs.search(around)) for signs in (_SUM, _COMPARED, _CHANGED))
+        called = {what for what, signs in _CALLED.items() if signs.search(around)}
         groups = chain(
             ([Stated(other, passage.line, other.readings[0]) for other in passage.quantities if other.readings] for passage in passages),
             [self._repeated(quantity)],
         )
-        derived = derived_from(quantity, groups, given, summed=summed, compared=compared, changed=changed)
-        if derived is not None:
-            what, one, other = derived
-            yield f"is the {what} of {_shown(one)} and {_shown(other)}", [one, other]
+        yield from derivations(quantity, groups, given, called)
         # A sum of two rows must be called one; an approximate number can be a list's total without saying so.
-        total = total_of(quantity, passages, 2 if summed else 3) if summed or about else ()
-        if total:
-            yield f"is the total of {len(total)} values from {_shown(total[0])} on", total[:3]
+        if "sum" in called or about:
+            yield from totals(quantity, passages, 2 if "sum" in called else 3)
 
     def _repeated(self, quantity: Quantity) -> list[Stated]:
         """The values around a number that the answer has from anywhere on the page, in the answer's order."""
@@ -358,7 +353,7 @@ class _Check:
                 quantity, "hard", f"is not in its evidence: {known}; {line} of the page states it, quote that", [elsewhere]
             )
         near = nearest(quantity, numbers.near(quantity))
-        listed = "; nearest: " + ", ".join(map(_shown, near)) if near else ""
+        listed = "; nearest: " + ", ".join(map(str, near)) if near else ""
         return self._finding(quantity, "hard", f"is not on the page{_KIND_WORDS.get(quantity.kind, '')}{listed}", near)
 
     def _range(self, low: Quantity, high: Quantity) -> Finding | None:
@@ -378,17 +373,9 @@ class _Check:
         if backwards:
             return self._finding(whole, "hard", "is a range that does not go upwards, and the page does not state it")
         ends = list(filter(None, (self._stated(low), self._stated(high))))
-        return self._finding(
-            whole, "soft", "is composed of two values that the page states apart: " + " and ".join(map(_shown, ends)), ends
-        )
+        return self._finding(whole, "soft", "is composed of two values that the page states apart: " + " and ".join(map(str, ends)), ends)
 
     def _finding(self, quantity: Quantity, severity: Severity, message: str, candidates: Sequence[Stated] = ()) -> Finding:
         shown = printable(quantity.text, 60)
         near = tuple(Candidate(printable(stated.quantity.text, 60), stated.line) for stated in candidates)
         return Finding("number", severity, f'"{shown}" {message}', self.where, (quantity.start, quantity.end), shown, near)
-
-
-def _shown(stated: Stated) -> str:
-    line = f"line {stated.line}" if stated.line else "title or description"
-    noun = f" {stated.quantity.noun}" if stated.quantity.noun and stated.quantity.unit == "" else ""
-    return f'"{printable(stated.quantity.text, 40)}{noun}" ({line})'

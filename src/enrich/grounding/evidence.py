@@ -7,13 +7,14 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
 from enrich.grounding.names import Name, NameIndex
 from enrich.grounding.numbers import Passage, stated_in
-from enrich.grounding.quantities import Quantity
+from enrich.grounding.quantities import Quantity, Reading
 from enrich.grounding.quotes import Quote, normalise_quote
-from enrich.grounding.statements import LEAST_COVER, Sentence, Sentences, content, exchanged, sentences, stems, swapped, turns
+from enrich.grounding.statements import LEAST_COVER, Sentence, Sentences, clause_content, content, exchanged, sentences, stems, turns
 from enrich.text import printable
 from enrich.wiki.visible import split_sentences, word_count
 
@@ -65,6 +66,7 @@ _LEAST_SHARE, _LOW_SHARE = 0.1, 0.25
 _FEWEST_STEMS = 4
 _MOST_SENTENCES = 100  # an answer is a few sentences
 _BREAK = re.compile(r"[;:]\s|—|\s[–-]\s")
+_MOST_COMPARED = 24  # numbers of one sentence: each is compared with each
 _SAME_WORDS = 0.8  # of the content words: then the order of names says who did what
 
 
@@ -83,6 +85,12 @@ class Given:
     def stems(self) -> set[str]:
         """The beginnings of the words of the passages, all of them the page's (see `words.stems`)."""
         return stems(one.text for one in self.passages)
+
+    @cached_property
+    def sentences(self) -> Sentences:
+        """The sentences of the passages. A wrapped sentence is among the passages as a whole, and its lines are too: these are left out."""
+        whole = [sentence for one in self.passages for sentence in sentences(one.text, one.line)]
+        return Sentences(one for one in whole if not any(one.text != other.text and one.text in other.text for other in whole))
 
     def labels(self) -> list[str]:
         """What says where the evidence is: heads of tables, headings, the page's title and description."""
@@ -128,44 +136,51 @@ def check_statement(
     text: str, found: Sequence[Quantity], names: Sequence[Name], given: Given | None, index: PageIndex, where: str
 ) -> Iterator[Finding]:
     """What the nearest sentence of the evidence (or of the page) says differently, and numbers that belong to another name."""
-    if given is None:
-        source = index.sentences
-    else:
-        whole = [sentence for one in given.passages for sentence in sentences(one.text, one.line)]
-        # A wrapped sentence is among the passages as a whole, and its lines are too.
-        source = Sentences(one for one in whole if not any(one.text != other.text and one.text in other.text for other in whole))
+    source = index.sentences if given is None else given.sentences
     for start, end in split_sentences(text)[:_MOST_SENTENCES]:
         mine = Sentence(text[start:end], 0)
+        named = [name for name in names if start <= name.start and name.end <= end]
         near, share = source.nearest(mine)
         if near is not None and share >= LEAST_COVER:
+            said, candidates = f': "{printable(near.text, 160)}"', (Candidate(printable(near.text, 200), near.line),)
             for turn in turns(mine, near):
                 span = (start + turn.start, start + turn.end)
                 shown = printable(text[slice(*span)], 60)
-                message = f'"{shown}" {turn.message}: "{printable(near.text, 160)}"'
                 severity: Severity = "hard" if given is not None and turn.turned else "soft"
-                yield Finding("flip", severity, message, where, span, shown, (_candidate(near),))
-        if given is None:
-            continue
-        inside = [one for one in found if start <= one.start and one.end <= end]
-        yield from _swapped(text, start, end, inside, given, where)
-        named = [name for name in names if start <= name.start and name.end <= end]
-        yield from _apart(text, inside, named, given, where)
-        last_words = [text[slice(*name.words[-1])] for name in named]
-        pair = exchanged(mine.text, near.text, last_words) if near is not None and share >= _SAME_WORDS else None
-        if near is not None and pair is not None:
-            message = f'"{pair[0]}" and "{pair[1]}" are in the other order on the page: "{printable(near.text, 160)}"'
-            yield Finding("flip", "soft", message, where, (start, end), "", (_candidate(near),))
+                yield Finding("flip", severity, f'"{shown}" {turn.message}{said}', where, span, shown, candidates)
+            last_words = [text[slice(*name.words[-1])] for name in named]
+            if given is not None and share >= _SAME_WORDS and (pair := exchanged(mine.text, near.text, last_words)):
+                message = f'"{pair[0]}" and "{pair[1]}" are in the other order on the page{said}'
+                yield Finding("flip", "soft", message, where, (start, end), "", candidates)
+        if given is not None:
+            inside = [one for one in found if start <= one.start and one.end <= end]
+            yield from _swapped(text[:end], inside, given, where)
+            yield from _apart(text, inside, named, given, where)
 
 
-def _swapped(text: str, start: int, end: int, found: Sequence[Quantity], given: Given, where: str) -> Iterator[Finding]:
-    if len(found) < 2:
-        return
+def _swapped(text: str, found: Sequence[Quantity], given: Given, where: str) -> Iterator[Finding]:
+    """A soft finding for a number that the evidence says of another number's thing, and the other way round.
+
+    Each is compared by the content words of its clause that the other's clause does not have.
+    """
+    read = [(one, clause_content(text, one.start, one.end)) for one in found[:_MOST_COMPARED] if one.readings and one.low_of < 0]
+    wanted = {one.readings[0] for one, _ in read}
     seen: set[int] = set()
-    for one, other, line in swapped(text[:end], found, [(p.text, p.line, p.quantities) for p in given.passages]):
-        if one.start not in seen:
-            seen.add(one.start)
-            message = f'"{one.text}" and "{other.text}" may be exchanged: line {line} says each of the other'
-            yield Finding("flip", "soft", message, where, (one.start, other.end), one.text, (Candidate(printable(other.text, 60), line),))
+    for passage in given.passages if len(read) > 1 else ():
+        near: dict[Reading, list[frozenset[str]]] = {}
+        for other in passage.quantities:
+            if other.readings and other.readings[0] in wanted:
+                near.setdefault(other.readings[0], []).append(clause_content(passage.text, other.start, other.end))
+        for (one, mine), (other, yours) in combinations(read, 2):
+            first, second = near.get(one.readings[0], ()), near.get(other.readings[0], ())
+            if one.unit != other.unit or one.value == other.value or len(first) != 1 or len(second) != 1 or one.start in seen:
+                continue
+            a, b, mine, yours = first[0] - second[0], second[0] - first[0], mine - yours, yours - mine
+            if mine and yours and not (mine & a or yours & b) and (mine & b or yours & a):
+                seen.add(one.start)
+                message = f'"{one.text}" and "{other.text}" may be exchanged: line {passage.line} says each of the other'
+                candidates = (Candidate(printable(other.text, 60), passage.line),)
+                yield Finding("flip", "soft", message, where, (one.start, other.end), one.text, candidates)
 
 
 def _apart(text: str, found: Sequence[Quantity], names: Sequence[Name], given: Given, where: str) -> Iterator[Finding]:
@@ -191,16 +206,5 @@ def _apart(text: str, found: Sequence[Quantity], names: Sequence[Name], given: G
         if all(list(near.unsupported(text, [name])) for name in named):
             name = text[named[0].start : named[0].end]
             message = f'"{one.text}" is said of "{printable(name, 60)}", which its quote does not name'
-            yield Finding(
-                "evidence",
-                "soft",
-                message,
-                where,
-                (one.start, one.end),
-                one.text,
-                (Candidate(printable(stating[0].text, 160), stating[0].line),),
-            )
-
-
-def _candidate(sentence: Sentence) -> Candidate:
-    return Candidate(printable(sentence.text, 200), sentence.line)
+            candidates = (Candidate(printable(stating[0].text, 160), stating[0].line),)
+            yield Finding("evidence", "soft", message, where, (one.start, one.end), one.text, candidates)

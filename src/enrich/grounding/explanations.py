@@ -1,11 +1,15 @@
-"""What can explain a number that the page does not state: rounding, counts, sums, differences, changes, ratios; and the nearest values."""
+"""What can explain a number that the page does not state: rounding, counts, sums, differences, changes, ratios; and the nearest values.
+
+An explanation is (what the number is, the stated values that explain it). The functions yield those that fit, the first one first.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from itertools import combinations
 
 from enrich.grounding.number_words import TABLES
 from enrich.grounding.numbers import Passage, Stated
@@ -25,20 +29,22 @@ _KEY = re.compile(r"^[ \t]*\{?[ \t]*(\w+):[ \t]*\S", re.MULTILINE)
 _COMPONENT = re.compile(r"^[ \t]*<([A-Z]\w*)", re.MULTILINE)
 
 
-def rounded_from(quantity: Quantity, passages: Iterable[Passage], *, about: bool = False) -> Stated | None:
-    """A stated value of the same unit that rounds to the quantity at the last digit it is written with.
+Explanation = tuple[str, Sequence[Stated]]
+
+
+def roundings(quantity: Quantity, passages: Iterable[Passage], *, about: bool) -> Iterator[Explanation]:
+    """Stated values of the same unit that round to the quantity at the last digit it is written with.
 
     `about`: the answer itself says that the number is approximate; then a stated value with more digits within 2 % is enough.
     """
     mine = quantity.readings[0]
     if quantity.kind in ("year", "decade", "ordinal", "part", "date") or not mine.value or (mine.unit == "" and mine.value < 20):
-        return None
+        return
     place, digits = _place(quantity), len(key(mine.value))
     for one in _same_unit(mine, passages):
         near = about and abs(one.reading.value - mine.value) <= mine.value * _ABOUT
         if len(key(one.reading.value)) > digits and (near or _rounds(one.reading.value, mine.value, place)):
-            return one
-    return None
+            yield f"is rounded from {one}", [one]
 
 
 def _same_unit(mine: Reading, passages: Iterable[Passage]) -> Iterator[Stated]:
@@ -54,30 +60,29 @@ def _stated(passages: Iterable[Passage]) -> Iterator[tuple[Passage, Quantity]]:
     return ((passage, other) for passage in passages for other in passage.quantities if other.readings)
 
 
-def bounded_by(quantity: Quantity, passages: Iterable[Passage], before: str) -> Stated | None:
-    """A stated value of the same unit that the quantity bounds: 13,624 for "more than 13,000", 2.9 for "nearly 3".
+def bounds(quantity: Quantity, passages: Iterable[Passage], before: str) -> Iterator[Explanation]:
+    """Stated values of the same unit that the quantity bounds: 13,624 for "more than 13,000", 2.9 for "nearly 3".
 
     `before`: the answer's words before the quantity. The stated value is at most 15 % away from the bound, and it is written with more digits or
     counts the same things.
     """
     at_least, at_most = (bound.search(before) is not None for bound in (_AT_LEAST, _AT_MOST))
     if not (at_least or at_most) or not quantity.readings or quantity.kind in ("year", "decade", "ordinal", "part", "date"):
-        return None
+        return
     mine = quantity.readings[0]
     low, high = (mine.value, mine.value * _BOUND) if at_least else (mine.value / _BOUND, mine.value)
     for one in _same_unit(mine, passages):
         nearer = len(key(one.reading.value)) > len(key(mine.value)) or (not mine.unit and quantity.noun == one.quantity.noun != "")
         if low <= one.reading.value <= high and nearer:
-            return one
-    return None
+            yield f"is a bound: the page states {one}", [one]
 
 
-def converted_from(quantity: Quantity, passages: Iterable[Passage]) -> Stated | None:
-    """A stated length or area that is the quantity's in another unit, which the passage does not use: 50 feet for "15 m", as it rounds."""
+def conversions(quantity: Quantity, passages: Iterable[Passage]) -> Iterator[Explanation]:
+    """Stated lengths or areas that are the quantity's in another unit, which the passage does not use: 50 feet for "15 m", as it rounds."""
     mine = quantity.readings[0]
     measures = next((table for table in TABLES["measures"] if mine.unit in table), None)
     if measures is None or not mine.value:
-        return None
+        return
     for passage in passages:
         units = {other.unit for other in passage.quantities if other.readings}
         for other in passage.quantities if mine.unit not in units else ():
@@ -85,32 +90,27 @@ def converted_from(quantity: Quantity, passages: Iterable[Passage]) -> Stated | 
             if theirs is not None and theirs.unit in measures:
                 value = theirs.value * Decimal(str(measures[theirs.unit])) / Decimal(str(measures[mine.unit]))
                 if _rounds(value, mine.value, _place(quantity)):
-                    return Stated(other, passage.line, theirs)
-    return None
+                    yield f"is converted from {(one := Stated(other, passage.line, theirs))}", [one]
 
 
-def date_without_year(quantity: Quantity, passages: Iterable[Passage]) -> Stated | None:
-    """A stated date of the same month and day that has no year."""
-    if quantity.kind != "date" or not (quantity.date[0] and quantity.date[2]):
-        return None
-    same_day = (
-        Stated(other, passage.line, other.readings[0])
-        for passage, other in _stated(passages)
-        if other.kind == "date" and not other.date[0] and other.date[1:] == quantity.date[1:]
-    )
-    return next(same_day, None)
+def dates_without_year(quantity: Quantity, passages: Iterable[Passage]) -> Iterator[Explanation]:
+    """Stated dates of the same month and day that have no year."""
+    for passage, other in _stated(passages) if quantity.date[0] and quantity.date[2] else ():
+        if other.kind == "date" and not other.date[0] and other.date[1:] == quantity.date[1:]:
+            one = Stated(other, passage.line, other.readings[0])
+            yield f"has a year that the page does not give: it states {one}", [one]
 
 
-def span_of_years(quantity: Quantity, passages: Iterable[Passage]) -> tuple[Stated, Stated] | None:
-    """The two years of a stated range that are as many years apart as the quantity says: 1897 and 1917 for "20 years"."""
+def spans_of_years(quantity: Quantity, passages: Iterable[Passage]) -> Iterator[Explanation]:
+    """The two years of stated ranges that are as many years apart as the quantity says: 1897 and 1917 for "20 years"."""
     if not (quantity.unit == "year" or quantity.noun in ("seasons", "season")) or not 2 <= quantity.value <= 100:
-        return None
+        return
     for passage, one in _stated(passages):
         if one.kind == "year" and one.low_of >= 0:
             other = passage.quantities[one.low_of]
             if other.readings and 0 <= other.value - one.value - quantity.value + 1 <= 1:
-                return Stated(one, passage.line, one.readings[0]), Stated(other, passage.line, other.readings[0])
-    return None
+                ends = [Stated(year, passage.line, year.readings[0]) for year in (one, other)]
+                yield f"is the time from {ends[0]} to {ends[1]}", ends
 
 
 def _place(quantity: Quantity) -> Decimal:
@@ -132,59 +132,51 @@ def _rounds(exact: Decimal, to: Decimal, place: Decimal) -> bool:
     return any((exact / place).quantize(Decimal(1), rounding) * place == to for rounding in (ROUND_HALF_UP, ROUND_HALF_EVEN))
 
 
-def derived_from(
-    quantity: Quantity, groups: Iterable[Sequence[Stated]], given: frozenset[Decimal], *, summed: bool, compared: bool, changed: bool
-) -> tuple[str, Stated, Stated] | None:
-    """Two values of one group of which the quantity is the difference, the relative change, the ratio or the sum: (what, one, other).
+def derivations(quantity: Quantity, groups: Iterable[Sequence[Stated]], given: Set[Decimal], called: Set[str]) -> Iterator[Explanation]:
+    """Two values of one group of which the quantity is the difference, the relative change, the ratio or the sum.
 
     A group is what is read together: a passage of the page, or what the answer repeats from the page around the number. Nearly every number
     can be computed from two on a page. So a difference, change or ratio must have both its values beside it in the answer (`given`), of bare
-    numbers at least one (`25 of 29`), and the answer must call it a difference (`compared`), a change (`changed`) or a sum (`summed`).
+    numbers at least one (`25 of 29`), and the answer must call it so (`called`: `difference`, `change`, `sum`).
     """
-    unit = quantity.readings[0].unit
-    if unit in ("th", "decade") or quantity.kind in ("year", "part"):
-        return None
+    if quantity.unit in ("th", "decade") or quantity.kind in ("year", "part"):
+        return
     for group in groups:
         values = [one for one in group if one.reading.value and one.quantity.kind not in ("date", "ordinal", "part")][:24]
-        if not summed and not any(one.reading.value in given for one in values):
+        if "sum" not in called and not any(one.reading.value in given for one in values):
             continue
-        for i, one in enumerate(values):
-            for other in values[i + 1 :]:
-                what = _relation(quantity, one, other, given, summed=summed, compared=compared, changed=changed)
-                if what:
-                    return what, one, other
-    return None
+        for one, other in combinations(values, 2):
+            if what := _relation(quantity, one, other, given, called):
+                yield f"is the {what} of {one} and {other}", [one, other]
 
 
-def _relation(
-    quantity: Quantity, one: Stated, other: Stated, given: frozenset[Decimal], *, summed: bool, compared: bool, changed: bool
-) -> str:
+def _relation(quantity: Quantity, one: Stated, other: Stated, given: Set[Decimal], called: Set[str]) -> str:
     mine, a, b = quantity.readings[0], one.reading, other.reading
     if a.unit != b.unit:
         return ""
     both = a.value in given and b.value in given
     if "year" in (one.quantity.kind, other.quantity.kind):
         years = one.quantity.kind == other.quantity.kind and both
-        return "difference" if years and compared and mine.unit == "year" and abs(a.value - b.value) == mine.value else ""
+        return "difference" if years and "difference" in called and mine.unit == "year" and abs(a.value - b.value) == mine.value else ""
     if mine.unit == "x":
         return "ratio" if both and _rounds(max(a.value, b.value) / min(a.value, b.value), mine.value, _place(quantity)) else ""
-    if mine.unit == "%" and both and changed and _rounds(abs(b.value - a.value) / a.value * 100, mine.value, _place(quantity)):
+    if mine.unit == "%" and both and "change" in called and _rounds(abs(b.value - a.value) / a.value * 100, mine.value, _place(quantity)):
         return "relative change"
     if a.unit != mine.unit and (mine.unit, a.unit) != ("pp", "%"):
         return ""
     known = both if a.unit else a.value in given or b.value in given
-    if known and compared and abs(a.value - b.value) == mine.value:
+    if known and "difference" in called and abs(a.value - b.value) == mine.value:
         return "difference"
     # The ends of a range are one statement, not two to be added.
     apart = not (one.quantity.low_of >= 0 and one.line == other.line)
-    return "sum" if summed and apart and a.value + b.value == mine.value and mine.unit != "pp" else ""
+    return "sum" if "sum" in called and apart and a.value + b.value == mine.value and mine.unit != "pp" else ""
 
 
-def total_of(quantity: Quantity, passages: Sequence[Passage], least: int) -> tuple[Stated, ...]:
-    """The values of at least `least` neighbouring rows or items of which the quantity is the total; () if there are none."""
+def totals(quantity: Quantity, passages: Sequence[Passage], least: int) -> Iterator[Explanation]:
+    """The values of at least `least` neighbouring rows or items of which the quantity is the total."""
     mine = quantity.readings[0]
     if quantity.kind in ("year", "small", "part", "ordinal", "decade"):
-        return ()
+        return
     for run in _runs(passages):
         rows = [
             [
@@ -198,8 +190,7 @@ def total_of(quantity: Quantity, passages: Sequence[Passage], least: int) -> tup
             values = [row[column] for row in rows if len(row) > column]
             same_unit = all(one.reading.unit in (mine.unit, "") for one in values)
             if len(values) >= least and same_unit and sum(one.reading.value for one in values) == mine.value:
-                return tuple(values)
-    return ()
+                yield f"is the total of {len(values)} values from {values[0]} on", values[:3]
 
 
 def _runs(passages: Sequence[Passage]) -> Iterator[list[Passage]]:

@@ -18,6 +18,7 @@ from itertools import accumulate, islice
 
 from enrich.grounding.number_words import leading_words, rules_of, word_set
 from enrich.grounding.quantities import MONTHS, MOST_QUANTITIES, NUMBER, Quantity, Reading, key, prepare, quantities
+from enrich.text import printable
 from enrich.wiki.visible import Line
 
 # Lines that are read for the values nearest to one that is not on the page.
@@ -31,6 +32,11 @@ class Stated:
     quantity: Quantity
     line: int
     reading: Reading
+
+    def __str__(self) -> str:
+        line = f"line {self.line}" if self.line else "title or description"
+        noun = f" {self.quantity.noun}" if self.quantity.noun and self.quantity.unit == "" else ""
+        return f'"{printable(self.quantity.text, 40)}{noun}" ({line})'
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 from enrich.grounding.number_words import NUMBER_WORDS, TURNS, word_set
-from enrich.grounding.quantities import Quantity
 from enrich.grounding.quotes import normalise
 from enrich.wiki import yaml12
 from enrich.wiki.visible import split_sentences
@@ -44,7 +43,6 @@ SHORTEST_CONTENT = 4  # letters of a word that carries content
 # With at most this many other words on either side, two sentences are the same but for the word that turns them around.
 _SAME_BUT = 2
 _REACH_OF_NEGATION = 4
-_MOST_COMPARED = 24  # numbers of one sentence: each is compared with each
 
 
 @dataclass(frozen=True)
@@ -178,33 +176,7 @@ def _width(mine: Sentence, theirs: Sentence) -> Iterator[tuple[str, str]]:
             yield word, "says more than the page: its sentence has no such word"
 
 
-def swapped(
-    text: str, found: Sequence[Quantity], passages: Iterable[tuple[str, int, Sequence[Quantity]]]
-) -> Iterator[tuple[Quantity, Quantity, int]]:
-    """(one, other, body line): two quantities of a sentence that the page says of each other's things.
-
-    Each is compared by the content words of its clause that the other's clause does not have.
-    """
-    readings = [(one, _near(text, one.start, one.end)) for one in found[:_MOST_COMPARED] if one.readings and one.low_of < 0]
-    wanted = {one.readings[0] for one, _ in readings}
-    for source, line, theirs in passages:
-        near = [(other, _near(source, other.start, other.end)) for other in theirs if other.readings and other.readings[0] in wanted]
-        for at, (one, mine) in enumerate(readings):
-            for other, yours in readings[at + 1 :]:
-                if one.readings[0].unit != other.readings[0].unit or one.value == other.value or not mine - yours or not yours - mine:
-                    continue
-                first = [words for quantity, words in near if quantity.readings[0] == one.readings[0]]
-                second = [words for quantity, words in near if quantity.readings[0] == other.readings[0]]
-                if len(first) != 1 or len(second) != 1:
-                    continue
-                a, b = first[0] - second[0], second[0] - first[0]
-                straight = len((mine - yours) & a) + len((yours - mine) & b)
-                crossed = len((mine - yours) & b) + len((yours - mine) & a)
-                if crossed > straight and crossed >= 1 and straight == 0:
-                    yield one, other, line
-
-
-def _near(text: str, start: int, end: int) -> frozenset[str]:
+def clause_content(text: str, start: int, end: int) -> frozenset[str]:
     """The content words of the clause around a place."""
     left = max((found.end() for found in _CLAUSE.finditer(text, max(0, start - 120), start)), default=max(0, start - 120))
     right = next((found.start() for found in _CLAUSE.finditer(text, end, end + 120)), min(len(text), end + 120))
@@ -218,13 +190,12 @@ def exchanged(mine: str, theirs: str, names: Sequence[str]) -> tuple[str, str] |
         return None
     placed = [(lower.find(name.lower()), page.find(name.lower()), name) for name in dict.fromkeys(names)]
     both = [place for place in placed if min(place[:2]) >= 0]
-    for at, (here, there, one) in enumerate(both):
-        for other_here, other_there, other in both[at + 1 :]:
-            if (here < other_here) != (there < other_there):
-                between = lower[min(here, other_here) : max(here, other_here)]
-                again = page[min(there, other_there) : max(there, other_there)]
-                if set(content(_WORD.findall(between)[1:])) & set(content(_WORD.findall(again)[1:])):
-                    return one, other
+    for (here, there, one), (other_here, other_there, other) in combinations(both, 2):
+        if (here < other_here) != (there < other_there):
+            between = lower[min(here, other_here) : max(here, other_here)]
+            again = page[min(there, other_there) : max(there, other_there)]
+            if set(content(_WORD.findall(between)[1:])) & set(content(_WORD.findall(again)[1:])):
+                return one, other
     return None
 
 
