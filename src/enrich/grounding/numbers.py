@@ -9,12 +9,11 @@ from __future__ import annotations
 import heapq
 import math
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from itertools import accumulate, islice
+from itertools import islice
 
 from enrich.grounding.number_words import leading_words, rules_of, word_set
 from enrich.grounding.quantities import MONTHS, MOST_QUANTITIES, NUMBER, Quantity, Reading, key, prepare, quantities
@@ -68,23 +67,19 @@ class NumberIndex:
     # A text whose numbers are all in its evidence needs nothing of the whole page.
 
     @cached_property
-    def _text(self) -> str:
-        return "\n".join(prepare(line.text, self._language) for line in self._lines)
+    def _texts(self) -> list[str]:
+        """The lines as numbers are read."""
+        return [prepare(line.text, self._language) for line in self._lines]
 
     @cached_property
     def _lower(self) -> str:
-        return self._text.lower()
-
-    @cached_property
-    def _starts(self) -> list[int]:
-        """The offset of each line in the text."""
-        return list(accumulate((len(line.text) + 1 for line in self._lines[:-1]), initial=0))
+        return "\n".join(self._texts).lower()
 
     @cached_property
     def _numbers(self) -> dict[str, list[int]]:
         """A number as it is written without commas -> index of its line for each time that the page has it."""
         where: dict[str, list[int]] = {}
-        for index, text in enumerate(self._text.split("\n")):
+        for index, text in enumerate(self._texts):
             for number in NUMBER.findall(text):
                 where.setdefault(number.replace(",", ""), []).append(index)
         return where
@@ -101,7 +96,7 @@ class NumberIndex:
     def _spelled(self) -> tuple[int, ...]:
         """Indexes of the lines with numbers that are not written with their own digits, in a language other than English."""
         rules = rules_of(self._language)
-        return () if rules is None else tuple(dict.fromkeys(self._index_at(found.start()) for found in rules.spelled.finditer(self._text)))
+        return () if rules is None else tuple(index for index, text in enumerate(self._texts) if rules.spelled.search(text))
 
     @cached_property
     def _squeezed(self) -> str:
@@ -148,9 +143,6 @@ class NumberIndex:
             heads.append(head)
         return heads
 
-    def _index_at(self, offset: int) -> int:
-        return bisect_right(self._starts, offset) - 1
-
     def states_nowhere(self, quantity: Quantity) -> bool:
         """Whether the page has no notation of this value: not its digits at any scale, nor its words."""
         return next(self._places(reading.value for reading in quantity.readings), None) is None
@@ -170,14 +162,11 @@ class NumberIndex:
                 yield from self._digits.get(key(value % 100), ())  # the end of 2017-18
         yield from self._spelled
         for word in dict.fromkeys(word for value in values for word in leading_words(value)):
-            at = self._lower.find(word)
-            while at >= 0:
-                behind = at + len(word)
+            at, index, counted = -1, 0, 0
+            while (at := self._lower.find(word, at + 1)) >= 0:
                 if not self._lower[at - 1 : at].isalpha():
-                    index = self._index_at(at)
+                    index, counted = index + self._lower.count("\n", counted, at), at
                     yield index
-                    behind = max(behind, self._starts[index] + len(self._lines[index].text))  # a line counts once
-                at = self._lower.find(word, behind)
 
     def near(self, quantity: Quantity) -> list[Passage]:
         """The lines whose numbers are nearest to the quantity, at any scale of thousands, and those that can state its value."""
@@ -219,7 +208,7 @@ class NumberIndex:
     def _with_years(self) -> tuple[Passage, ...]:
         """The passages that can state a decade or a century."""
         where = {index for digits, places in self._digits.items() if len(digits) <= 4 for index in places}
-        where |= {self._index_at(found.start()) for found in _CENTURY.finditer(self._lower)}
+        where |= {index for index, text in enumerate(self._texts) if _CENTURY.search(text.lower())}
         return tuple(self.passage(index) for index in sorted(where))
 
     def stated_together(self, low: Quantity, high: Quantity, *, as_range: bool = False) -> bool:

@@ -130,11 +130,12 @@ _SUFFIX = re.compile(r"%|×|[A-Za-z]+")
 _BEHIND = re.compile(r"\+?(?P<gap>[ \t]?-?[ \t]?|[ \t]\()(?P<word>%|[A-Za-z]+)")
 _BEHIND_ANY = re.compile(rf"\+?(?P<gap>[ \t]?-?[ \t]?|[ \t]\()(?P<word>%|{LETTER}+)")
 _POINTS = re.compile(r"[ -]points?(?![a-z])")
-_EXPONENT = re.compile(r"[eE]([+-]?\d{1,3})(?![\w.])")
-_POWER = re.compile(r"\^\(?\{?([+-]?\d{1,3})\}?\)?")
-_RAISED = re.compile("([⁻⁺]?)([⁰¹²³⁴-⁹]{1,3})")
-_RAISED_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
-_TIMES_TEN = re.compile(r"[ \t]*[×x·*][ \t]*10(?=\^|[⁻⁰¹²³⁴-⁹])")
+# `1e25`, `10^25`, `10²⁵`, `3 × 10^25`.
+_EXPONENT = re.compile(
+    r"[eE](?P<letter>[+-]?\d{1,3})(?![\w.])"
+    r"|(?P<times>[ \t]*[×x·*][ \t]*10)?(?:\^\(?\{?(?P<power>[+-]?\d{1,3})\}?\)?|(?P<raised>[⁻⁺]?[⁰¹²³⁴-⁹]{1,3}))"
+)
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _WORD_BEFORE = re.compile(r"[A-Za-z_]+$")
 _TOKEN_BEFORE = re.compile(r"[A-Za-z0-9_.,$€£%]+$")
 _LABEL_BEFORE = re.compile(r"([A-Za-z][A-Za-z.]*)[ \t]$")
@@ -333,10 +334,10 @@ class _Reader:
             if found is not None and not (found[0] == "year" and _kind(value, "", core) == "year"):
                 unit, end = found
                 return self._quantity(start, end, _kind(value, unit, core), value, unit, self._noun(end))
-        exponent, end = self._exponent(end, core)
-        if exponent is not None:
-            power_of_ten = core == "10" and self.plain[start + len(core)] not in "eE"
-            value = Decimal(1).scaleb(exponent) if power_of_ten else value.scaleb(exponent)
+        power = _EXPONENT.match(self.plain, end)
+        if power is not None and (power["letter"] or power["times"] or core == "10"):
+            exponent = int((power["letter"] or power["power"] or power["raised"]).translate(_RAISED))
+            value, end = (value if power["letter"] or power["times"] else Decimal(1)).scaleb(exponent), power.end()
         if not unit and len(core) in (2, 4) and core.endswith("0") and core.isdigit() and (mark := _DECADE_MARK.match(self.plain, end)):
             return self._quantity(start, mark.end(), "decade", value, "decade", self._noun(mark.end()))
         suffix = _SUFFIX.match(self.plain, end)
@@ -352,22 +353,6 @@ class _Reader:
         if unit in _LOOSE_UNITS:
             noun, unit = unit, ""
         return self._quantity(start, end, _kind(value, unit, core), value, unit, noun)
-
-    def _exponent(self, end: int, core: str) -> tuple[int | None, int]:
-        """(power of ten, end) for `1e25`, `10^25`, `10²⁵`, `3 × 10^25`."""
-        found = _EXPONENT.match(self.plain, end)
-        if found is not None:
-            return int(found[1]), found.end()
-        times = _TIMES_TEN.match(self.plain, end)
-        if times is None and core != "10":
-            return None, end
-        at = times.end() if times is not None else end
-        if (power := _POWER.match(self.plain, at)) is not None:
-            return int(power[1]), power.end()
-        if (raised := _RAISED.match(self.plain, at)) is not None:
-            exponent = int(raised[2].translate(_RAISED_DIGITS))
-            return -exponent if raised[1] == "⁻" else exponent, raised.end()
-        return None, end
 
     def _attached(self, letters: str, after: int, value: Decimal, unit: str, core: str) -> tuple[Decimal, str, int] | None:
         """(value, unit, end) with the letters or the sign written directly behind the number; None if they make a name of it."""
