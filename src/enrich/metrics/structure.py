@@ -7,6 +7,7 @@ its results depend on the language, the rule (white space, rounding, numbers as 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -93,7 +94,9 @@ _NOT_WORDS = (
 
 _RULE_RUN = regex.compile(rf"^\|[{S}\-:|]++", regex.MULTILINE)
 _FOOTNOTE_DEFINITION = regex.compile(r"\[\^[0-9]+\]:")
-_BULLET = regex.compile(rf"[{S}]*(?:[-*]|[0-9]+\.)[{S}]")
+_WITHIN = S.replace(r"\n", "")
+_FULL_LINE = re.compile(rf"[^{S}].*")
+_BULLET = re.compile(rf"\n[{_WITHIN}]*+(?:[-*]|[0-9]+\.)[{_WITHIN}]")  # a search for a line end is faster than one for `^`
 _H2 = regex.compile(rf"^##[{S}]+", regex.MULTILINE)
 _H3 = regex.compile(rf"^###[{S}]+", regex.MULTILINE)
 _OVERVIEW = regex.compile(rf"^##[{S}]+overview", regex.MULTILINE | regex.IGNORECASE)
@@ -142,7 +145,8 @@ def structure(text: str, profile: Profile, *, words: bool = True) -> Structure:
     Counting words takes half the time.
     """
     source = counted_text(text)
-    lines = [line for line in FENCE.sub("", source).split("\n") if strip(line)]
+    outside = FENCE.sub("", source)
+    lines = len(_FULL_LINE.findall(outside))
     citations = count_citations(source, profile.resource_component)
     component = profile.entity_link_component
     entity_links = len(_tags(component).findall(source)) if component else 0
@@ -154,7 +158,7 @@ def structure(text: str, profile: Profile, *, words: bool = True) -> Structure:
         internal_links=len(_INTERNAL_LINK.findall(source)) + entity_links + citations,
         external_links=len(_EXTERNAL_LINK.findall(source)),
         footnote_count=_footnote_count(source),
-        bullet_ratio=sum(1 for line in lines if _BULLET.match(line)) / len(lines) if lines else 0.0,
+        bullet_ratio=len(_BULLET.findall("\n" + outside)) / lines if lines else 0.0,
         section_count=len(_H2.findall(source)) + h3,
         h3_count=h3,
         has_overview=_OVERVIEW.search(source) is not None,
