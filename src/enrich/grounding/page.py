@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, islice, repeat
+from operator import attrgetter
 
 from enrich.grounding.check import check_text
 from enrich.grounding.evidence import Finding
@@ -162,12 +164,12 @@ class PageIndex:
         """What a quote supports: the lines that hold it, and the whole sentences where these run over several lines."""
         found: list[Passage] = []
         prose: list[int] = []
-        for number in range(match.start_line, match.end_line + 1):
-            for position in self._by_number.get(number, ()):
-                line = self.lines[position]
-                if number or line.section == match.section:
-                    found.append(self.numbers.passage(position))
-                    prose += [number] if number and line.kind in ("prose", "list", "footnote") else []
+        first = bisect_left(self.lines, match.start_line, key=attrgetter("number"))
+        for position in range(first, bisect_right(self.lines, match.end_line, first, key=attrgetter("number"))):
+            line = self.lines[position]
+            if line.number or line.section == match.section:
+                found.append(self.numbers.passage(position))
+                prose += [line.number] if line.number and line.kind in ("prose", "list", "footnote") else []
         if prose:
             found += [
                 Passage(sentence.text, sentence.start_line, "prose", "", sentence.section, self.language)
@@ -175,13 +177,6 @@ class PageIndex:
                 if sentence.start_line <= prose[-1] and sentence.end_line >= prose[0]
             ]
         return found
-
-    @cached_property
-    def _by_number(self) -> dict[int, list[int]]:
-        places: dict[int, list[int]] = {}
-        for position, line in enumerate(self.lines):
-            places.setdefault(line.number, []).append(position)
-        return places
 
 
 # --- what the absence of a finding is worth ---
