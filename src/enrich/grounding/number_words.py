@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib import resources
 from typing import Annotated, Any
 
+import regex
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from enrich.wiki import yaml12
@@ -245,6 +246,11 @@ class NumberRules:
         about = r"[ \t]*[~<>]?[ \t]*"
         self.to = re.compile(rf"[ \t]*(?:{_any(data.to)}){about}", re.IGNORECASE) if data.to else None
         self.listed = re.compile(rf"[ \t]*(?:{_any((*data.to, *data.lists, ',', '、'))}){about}", re.IGNORECASE)
+        atom = f"(?P<atom>{_any(self._atoms)})"
+        # Longest words first; a shorter one where the rest is not a number ("zweiundzwanzig" holds "und").
+        more = f"(?:(?P<front>(?:{_any(data.joins)})??){atom})*" if data.compound else ""
+        self._spelled_word = regex.compile(f"(?P<front>(?:{_any(data.prefix)})??){atom}{more}")
+        self._split = lru_cache(maxsize=1 << 16)(self._parts)
         self._before = re.compile(rf"(?:{_any(data.percent_before)})[ ]?\Z", re.IGNORECASE) if data.percent_before else None
 
     @cached_property
@@ -315,45 +321,11 @@ class NumberRules:
             end = found.end()
         yield from run.number(start, text)
 
-    def _split(self, word: str) -> tuple[tuple[int, bool], ...]:
-        """(value, whether it is joined to the one before) of the number words that a word consists of; () if it is not a number."""
-        known = self._known.get(word)
-        if known is None:
-            known = self._known[word] = self._parts(word)
-        return known
-
-    @cached_property
-    def _known(self) -> dict[str, tuple[tuple[int, bool], ...]]:
-        return {}
-
     def _parts(self, word: str) -> tuple[tuple[int, bool], ...]:
-        if word in self._atoms:
-            return ((self._atoms[word], False),)
-        for prefix in self.data.prefix:
-            if word.startswith(prefix) and word[len(prefix) :] in self._atoms:
-                return ((self._atoms[word[len(prefix) :]], True),)
-        if not self.data.compound:
-            return ()
-        # Longest words first; a shorter one where the rest is not a number ("zweiundzwanzig" holds "und").
-        stack: list[tuple[int, tuple[tuple[int, bool], ...]]] = [(0, ())]
-        while stack:
-            at, parts = stack.pop()
-            if at == len(word):
-                return parts
-            for length in range(1, min(self._longest, len(word) - at) + 1):
-                piece = word[at : at + length]
-                if piece in self._atoms:
-                    stack.append((at + length, (*parts, (self._atoms[piece], False))))
-                if parts and piece in self.data.joins:
-                    for other in range(1, min(self._longest, len(word) - at - length) + 1):
-                        second = word[at + length : at + length + other]
-                        if second in self._atoms:
-                            stack.append((at + length + other, (*parts, (self._atoms[second], True))))
-        return ()
-
-    @cached_property
-    def _longest(self) -> int:
-        return max(map(len, self._atoms), default=0)
+        """(value, whether it is joined to the one before) of the number words that a word consists of; () if it is not a number."""
+        found = self._spelled_word.fullmatch(word)
+        parts = zip(found.captures("front"), found.captures("atom"), strict=True) if found is not None else ()
+        return tuple((self._atoms[atom], front != "") for front, atom in parts)
 
 
 class _Run:
