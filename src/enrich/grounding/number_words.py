@@ -7,7 +7,7 @@ Other languages have one data file each in `rules/`. A file's lists are words di
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache, cached_property, lru_cache
@@ -296,7 +296,7 @@ class NumberRules:
             yield from _numerals(text)
             return
         run = _Run(self.data)
-        start = end = 0
+        end = 0
         for found in _LETTER_RUN.finditer(text):
             word = _lower(found[0])
             joined = word in self.data.joins
@@ -308,18 +308,14 @@ class NumberRules:
             # `ELF` is a name.
             atoms = () if len(word) > 1 and found[0].isupper() else self._split(word)
             if not atoms or apart:
-                yield from run.number(start, text)
-            if atoms and not all(run.add(value, found.end(), prefixed or (i > 0)) for i, (value, prefixed) in enumerate(atoms)):
-                yield from run.number(start, text)
-                for i, (value, prefixed) in enumerate(atoms):
-                    run.add(value, found.end(), prefixed or i > 0)
-                start = found.start()
-            elif atoms and len(run.values) == len(atoms):
-                start = found.start()
+                yield from run.number()
+            if atoms and not run.add(atoms, found):
+                yield from run.number()
+                run.add(atoms, found)
             if atoms:
                 run.words.append(word)
             end = found.end()
-        yield from run.number(start, text)
+        yield from run.number()
 
     def _parts(self, word: str) -> tuple[tuple[int, bool], ...]:
         """(value, whether it is joined to the one before) of the number words that a word consists of; () if it is not a number."""
@@ -341,15 +337,17 @@ class _Run:
         self.total = self.group = 0
         self.least: int | None = None  # the least power of ten so far
         self.joined = False
-        self.end = 0
+        self.start = self.end = 0
 
-    def add(self, value: int, end: int, joined: bool) -> bool:
-        """Take one more word, unless it cannot belong to the number."""
-        joined, self.joined = joined or self.joined, False
-        if not self._fits(value, joined):
-            return False
-        self.values.append(value)
-        self.end = end
+    def add(self, atoms: Iterable[tuple[int, bool]], found: re.Match[str]) -> bool:
+        """Take the numbers of one more word up to one that cannot belong to the number. Returns whether all belong to it."""
+        for place, (value, joined) in enumerate(atoms):
+            joined, self.joined = joined or place > 0 or self.joined, False
+            if not self._fits(value, joined):
+                return False
+            self.start = self.start if self.values else found.start()
+            self.values.append(value)
+            self.end = found.end()
         return True
 
     def _fits(self, value: int, joined: bool) -> bool:
@@ -379,13 +377,13 @@ class _Run:
             return False
         return True
 
-    def number(self, start: int, text: str) -> Iterator[WordNumber]:
+    def number(self) -> Iterator[WordNumber]:
         """The number read so far, if it is one; then a new one begins."""
         values, words = self.values, self.words
         counts = any(value < 1000 for value in values)
         alone = len(values) == 1 and words and words[0] in self.data.not_alone
         if values and counts and not alone and values != [100]:
-            yield WordNumber(start, self.end, Decimal(self.total + self.group), "count")
+            yield WordNumber(self.start, self.end, Decimal(self.total + self.group), "count")
         self._clear()
 
 
