@@ -92,6 +92,7 @@ def normalise(text: str) -> str:
     >>> normalise("“**Costs** rose 10 – 12&nbsp;%” | see [notes](n.md)")
     '"Costs rose 10-12 %" see notes'
     """
+    text = text.replace(" | ", " ")  # between the cells of a row; most rows have no other mark
     if _is_normal(text):
         return text
     before = None
