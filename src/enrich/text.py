@@ -18,6 +18,8 @@ from typing import Any
 # Joiners are part of emoji and of Persian and Indic words. Every other format character only hides or reverses text.
 _JOINERS = "\u200c\u200d"
 _SPACES = "\n\t\u00a0\u202f\u2009\u3000"
+MOST_DIGITS = 300
+"""Of an integer in a file: a larger one is not a floating-point number, so computing with it raises an error."""
 
 
 def printable(text: str, limit: int | None = None) -> str:
@@ -70,6 +72,20 @@ def _json_escapes(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error(JSON_ESCAPES, _json_escapes)
+
+
+def parsed_json(text: str | bytes) -> Any:
+    """The value of a JSON text. Raises `ValueError` for what is not JSON, is nested too deeply, or has an integer that nothing can compute with."""
+    try:
+        return json.loads(text, parse_int=_computable)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _computable(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"an integer of more than {MOST_DIGITS} digits")
+    return int(digits)
 
 
 def json_text(data: Any, *, indent: int | None = None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,22 @@ def test_a_byte_order_mark_is_no_part_of_a_text_file(wiki: DemoWiki) -> None:
 def test_a_wrong_file_is_one_line_in_plain_words(wiki: DemoWiki, command: str, words: str) -> None:
     (wiki.root / "dates.json").write_text("[]", encoding="utf-8")
     assert (wiki.enrich(*command.split()).exit, wiki.enrich(*command.split()).err.strip()) == (1, words)
+
+
+@pytest.mark.parametrize("value", ["9" * 400, "9" * 5000, "[" * 5000], ids=["huge", "digits", "deep"])
+def test_a_value_in_json_that_cannot_be_computed_with_is_one_line(wiki: DemoWiki, value: str) -> None:
+    wiki.enrich("run")
+    file = wiki.root / "proposals" / "park-0.json"
+    file.write_text(re.sub(r'"new": [\d.]+', f'"new": {value}', file.read_text(encoding="utf-8")), encoding="utf-8")
+    (wiki.root / "own.json").write_text(f'{{"modified": {value}}}', encoding="utf-8")
+    for command, exit_code, words in (
+        ("diff", 0, f"warning: {file}: not a proposal. Delete it"),
+        ("apply park-0", 3, f"warning: {file}: not a proposal. Delete it"),
+        ("review --from own.json", 1, "error: own.json: not a decisions file"),
+        ("build --dates own.json", 1, "error: own.json:1: broken JSON: "),
+    ):
+        done = wiki.enrich(*command.split())
+        assert (done.exit, done.err.count("\n"), done.err[: len(words)]) == (exit_code, 1, words)
 
 
 _HUGE = "9" * 400

@@ -47,6 +47,7 @@ from enrich.stages.baseline import answer
 from enrich.stages.fields import INSIGHTS, SUMMARY, FieldAnswer, current_value, number_of, stage_of
 from enrich.stages.judges import judge_of
 from enrich.stages.stage import Stage, load_stages
+from enrich.text import parsed_json
 from enrich.wiki import yaml12
 from enrich.wiki.data import SCORES, TYPES, data_insights, page_insights, quotes_of, with_pages
 from enrich.wiki.git import NoHistory, history
@@ -253,8 +254,8 @@ def _json_lines(text: str, file: Path) -> Iterator[tuple[str, Any]]:
     for place, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                yield f"{file}:{place}", json.loads(line)
-            except (ValueError, RecursionError) as error:
+                yield f"{file}:{place}", parsed_json(line)
+            except ValueError as error:
                 raise UserError(f"invalid JSON ({error})", where=f"{file}:{place}", do="write one JSON object per line") from None
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import json
 import os
 import re
 import sqlite3
@@ -27,6 +26,7 @@ from diskcache import Cache, JSONDisk, Timeout
 from enrich.databases import ForeignSchemaError, check_schema, is_damage
 from enrich.errors import UserError, os_errors
 from enrich.files import Folders, open_file
+from enrich.text import parsed_json
 
 _DATABASE = "cache.db"
 # What diskcache makes. A cache folder can come with a clone: a view, or a trigger with another query, would run when the cache is used.
@@ -67,7 +67,7 @@ class PlainDisk(JSONDisk):  # type: ignore[misc]
         data = unpacked.decompress(value, _MOST_BYTES)
         if not unpacked.eof:  # cut short, or larger than any answer
             raise DamagedEntryError
-        return json.loads(data)
+        return parsed_json(data)
 
     def remove(self, file_path: Any) -> None:
         """Do nothing: no value is kept in a file, so a path in a row is not ours to delete."""
@@ -101,7 +101,7 @@ class AnswerCache:
         """The answer stored under `key`; None if there is none or if it is damaged (then with a note)."""
         try:
             value = self._done(lambda cache: cache.get(key))
-        except (DamagedEntryError, ValueError, zlib.error, RecursionError):
+        except (DamagedEntryError, ValueError, zlib.error):
             value = ...
         if value is None or isinstance(value, dict):
             return value

@@ -38,7 +38,7 @@ from enrich.review.proposals import LEAP, NEEDS_LOOK, OVER_HUMAN, STALE, Proposa
 from enrich.review.review_session import keys_of
 from enrich.review.views import FieldView, PageQuotes, PageView, as_text, finding_name, page_views
 from enrich.stages.fields import QUALITY, value_hash, with_texts
-from enrich.text import escaped, usd
+from enrich.text import escaped, parsed_json, usd
 from enrich.wiki.wiki import Wiki
 
 # Upper edges of the bins of rating moves on the 0 to 10 scale; readers see a difference from half a point on.
@@ -239,7 +239,7 @@ class ReviewServer:
 
     def decide(self, body: bytes) -> dict[str, Any]:
         """Record a decisions document. Returns the pages it names as they are then, and what was refused. Raises `ValueError` if it is not one."""
-        entries = DecisionFile.model_validate(json.loads(body)).decisions
+        entries = DecisionFile.model_validate(parsed_json(body)).decisions
         with self._turn:
             taken, refused = take(self._wiki, entries, by=self._by, when=self._now())
             self.stored += len(taken)

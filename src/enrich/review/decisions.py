@@ -19,7 +19,6 @@ Decisions made elsewhere (in the HTML report, by a script) come back as a JSON d
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -36,7 +35,7 @@ from enrich.review.proposals import NEEDS_LOOK, OVER_HUMAN, Edit, FieldChange, P
 from enrich.stages.fields import INSIGHTS, QUALITY, canonical, current_value, is_missing, same, stage_of, value_hash
 from enrich.stages.judges import MAX_INSIGHTS, form_of, judged, with_value
 from enrich.stages.stage import Stage
-from enrich.text import age
+from enrich.text import age, parsed_json
 from enrich.wiki import yaml12
 from enrich.wiki.frontmatter.cuts import Indents, entry
 from enrich.wiki.pages import Page, read_page
@@ -453,10 +452,10 @@ def read_decisions(file: Path, within: Folders | None = None) -> DecisionFile:
 def json_of(file: Path, within: Folders | None, what: str, do: str) -> Any:
     """The data of a JSON file that a person named. Raises `UserError`: it cannot be read, or (`what`, `do`) it is not JSON."""
     try:
-        return json.loads(read_bytes(file, within, DATA_BYTES))
+        return parsed_json(read_bytes(file, within, DATA_BYTES))
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", where=str(file)) from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise UserError(what, where=str(file), do=do) from None
 
 

@@ -31,6 +31,7 @@ from enrich.grounding.statements import same_insights
 from enrich.review.lock import IF_ANY, LockFile, Question, Verdict
 from enrich.stages.fields import INSIGHTS, Evidence, canonical, number_of, same, value_hash
 from enrich.stages.judges import statement
+from enrich.text import parsed_json
 from enrich.wiki.pages import read_page
 from enrich.wiki.wiki import Wiki
 
@@ -396,7 +397,7 @@ class ProposalStore:
 
     def _read(self, file: Path) -> Proposal | None:
         try:
-            return Proposal.load(json.loads(read_bytes(file, self._within, DATA_BYTES)))
+            return Proposal.load(parsed_json(read_bytes(file, self._within, DATA_BYTES)))
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -20,6 +20,7 @@ from enrich.review.support import SUPPORTED, EvidenceFile, Support, support_of
 from enrich.stages.fields import INSIGHTS, QUALITY, FieldAnswer, current_value, holds, is_missing, same, value_hash, within
 from enrich.stages.judges import NEAR_SAME, kept, statement
 from enrich.stages.stage import OFFLINE
+from enrich.text import parsed_json
 from enrich.wiki.data import insights_of_pages, page_insights
 from enrich.wiki.pages import Page, read_page
 from enrich.wiki.wiki import Wiki
@@ -275,7 +276,7 @@ def _merged(page: Page, before: Proposal | None, changes: Sequence[FieldChange],
 def read_held(wiki: Wiki) -> list[Proposal]:
     """The proposals of `enrich.held.jsonl`; [] if there is no such file. Raises `UserError` that names the line of what is not a proposal."""
     file, do = wiki.config.root / HELD, "restore it from version control, or delete it"
-    return list(parsed_rows(file, lambda row: Proposal.load(json.loads(row)), wiki.config.folders, what="not a proposal", do=do))
+    return list(parsed_rows(file, lambda row: Proposal.load(parsed_json(row)), wiki.config.folders, what="not a proposal", do=do))
 
 
 def write_held(wiki: Wiki, proposals: Iterable[Proposal]) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from enrich.errors import UserError
 from enrich.files import DATA_BYTES, Folders, names_in, read_bytes
+from enrich.text import parsed_json
 from enrich.wiki import yaml12
 from enrich.wiki.entities import LINKS_FILE, Entity, Fault, Items, Rows, entity_rows, link_rows
 from enrich.wiki.git import NoHistory, history
@@ -175,13 +176,11 @@ def _yaml_list(key: str, text: str) -> tuple[Any, list[int]]:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return parsed_json(text)
     except json.JSONDecodeError as error:
         raise yaml12.YamlError(f"broken JSON: {error.msg}", error.lineno) from None
-    except RecursionError:
-        raise yaml12.YamlError("nested too deeply") from None
-    except ValueError:  # thousands of digits
-        raise yaml12.YamlError("broken JSON: a number is too long") from None
+    except ValueError as error:
+        raise yaml12.YamlError(f"broken JSON: {error}") from None
 
 
 def _json_list(text: str) -> tuple[Any, list[int]]:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from enrich.text import number
+from enrich.text import MOST_DIGITS, number
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # A few lines of aliases can unfold to billions of values; code that writes them out would never end.
@@ -21,7 +21,7 @@ _MOST_VALUES = 1_000_000
 # Values that records hold: a few aliases could fill database.json.
 _MOST_JSON_VALUES = 100_000
 _MOST_JSON_LEVELS = 50
-_MOST_BITS = 1000  # of an integer
+_TOO_LARGE = 10**MOST_DIGITS
 # The C parser recurses for each level and ends the process at some ten thousands; what reads the values recurses too.
 MOST_LEVELS = 100
 # A level takes a bracket, or one column at the start of a line: only such texts can be too deep. YAML 1.1 has more line breaks than "\n".
@@ -55,8 +55,8 @@ class Core12Loader(_Base):  # type: ignore[misc]
 
 def checked_int(value: int) -> int:
     """The value. Raises `YamlError` for one that no floating-point number can hold: nothing can be computed with it."""
-    if value.bit_length() > _MOST_BITS:
-        raise YamlError("an integer of more than 300 digits")
+    if abs(value) >= _TOO_LARGE:
+        raise YamlError(f"an integer of more than {MOST_DIGITS} digits")
     return value
 
 
