@@ -100,8 +100,8 @@ def test_a_value_in_json_that_cannot_be_computed_with_is_one_line(wiki: DemoWiki
     for command, exit_code, words in (
         ("diff", 0, f"warning: {file}: not a proposal. Delete it"),
         ("apply park-0", 3, f"warning: {file}: not a proposal. Delete it"),
-        ("review --from own.json", 1, "error: own.json: not a decisions file"),
-        ("build --dates own.json", 1, "error: own.json:1: broken JSON: "),
+        ("review --from own.json", 1, "error: own.json: not JSON. Export the decisions again"),
+        ("build --dates own.json", 1, "error: own.json: broken JSON: "),
     ):
         done = wiki.enrich(*command.split())
         assert (done.exit, done.err.count("\n"), done.err[: len(words)]) == (exit_code, 1, words)

@@ -365,7 +365,8 @@ def read_dates(file: Path, within: Folders | None = None) -> Dates:
     except OSError as error:
         raise UserError(f"the dates cannot be read ({error.strerror or error})", where=str(file), do="name another file") from None
     except yaml12.YamlError as error:
-        raise UserError(error.reason, where=f"{file}:{error.line}", do="fix that line, or name another file") from None
+        where = f"{file}:{error.line}" if error.line else str(file)
+        raise UserError(error.reason, where=where, do="correct it, or name another file") from None
     parts = []
     for key in ("modified", "created"):
         part = loaded.get(key, {}) if isinstance(loaded, dict) else None
