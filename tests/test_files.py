@@ -480,7 +480,7 @@ def test_all_files_are_opened_in_one_place() -> None:
         "review/terminal_app.py": "a draft in the system's temporary folder",
         "wiki/git.py": "a temporary repository",
         "records/database.py": "the package's code",
-        "runs/maintenance.py": "the package's prompts and templates",
+        "runs/init.py": "the package's prompts and templates",
         "records/record.py": "the package's code",
     }
     opening = re.compile(

@@ -54,6 +54,8 @@ def os_errors(what: str, where: object, do: str = "") -> Iterator[None]:
 class AnswerError(EnrichError):
     """One answer cannot be used: `cause` is a short stable word (`refused`, `filtered`, `invalid`, `cut-off`, …), `detail` says more."""
 
+    final = False
+
     def __init__(self, cause: str, detail: str = "") -> None:
         self.cause, self.detail = cause, detail
         super().__init__(f"{cause}: {detail}" if detail else cause)

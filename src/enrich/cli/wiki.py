@@ -23,7 +23,7 @@ from enrich.text import counted, usd
 
 if TYPE_CHECKING:
     from enrich.runs.doctor import Capabilities
-    from enrich.runs.maintenance import Discovery
+    from enrich.runs.init import Discovery
 
 # What only one of these commands needs is imported in it: a build whose records are stored takes a third of a second.
 app = Typer(rich_markup_mode=None)
@@ -34,7 +34,7 @@ app.add_typer(cache, name="cache")
 @app.command()
 def init(folder: Annotated[Path | None, Argument(metavar="[DIR]", help="The wiki's folder (default: here, or --wiki).")] = None) -> None:
     """Look at the folder; write a fitting enrich.toml, the prompts, and what git should ignore and merge. Existing files are kept."""
-    from enrich.runs.maintenance import start_wiki
+    from enrich.runs.init import start_wiki
 
     def choose(found: Discovery) -> str:
         if session.json or session.quiet or not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -94,7 +94,7 @@ def _capabilities(found: Capabilities) -> list[str]:
 @cache.command()
 def stats() -> None:
     """Show how many answers and runs are stored, and their size."""
-    from enrich.runs.maintenance import cache_stats
+    from enrich.runs.cache_maintenance import cache_stats
 
     numbers = cache_stats(session.config())
     session.result(numbers, *(f"{name.replace('_', ' ')}: {value:,}" for name, value in numbers.items()))
@@ -103,7 +103,7 @@ def stats() -> None:
 @cache.command()
 def prune() -> None:
     """Drop answers that neither lock, proposals nor the present plan name, and all but the last 30 runs."""
-    from enrich.runs.maintenance import cache_prune
+    from enrich.runs.cache_maintenance import cache_prune
 
     _print_dropped(cache_prune(session.open_wiki()))
 
@@ -111,7 +111,7 @@ def prune() -> None:
 @cache.command()
 def clear() -> None:
     """Drop all answers and runs: it costs only the money to ask again."""
-    from enrich.runs.maintenance import cache_clear
+    from enrich.runs.cache_maintenance import cache_clear
 
     _print_dropped(cache_clear(session.config()))
 

@@ -291,7 +291,7 @@ class Asker:
                     request = replace(_again(page, first, reply.text, again), again=request.again + 1)
                 asked = again
         except (AnswerError, ServiceError) as error:
-            if isinstance(error, ServiceError) and error.final:
+            if error.final:
                 raise
             # An answer that was valid before the re-ask failed is kept.
             for sample in asked:
@@ -361,7 +361,7 @@ class Asker:
                 await self._merge_sections(samples, share)
                 return
             except (AnswerError, ServiceError) as error:
-                if isinstance(error, ServiceError) and error.final:
+                if error.final:
                     raise
                 for sample in samples:
                     sample.fields, sample.closed = None, True

@@ -220,7 +220,7 @@ class Ranking:
             answers = first_of(reply.text, pairs)
             self.log.append(self.comparisons, answers)
         except (AnswerError, ServiceError) as error:
-            if isinstance(error, ServiceError) and error.final:
+            if error.final:
                 raise
             detail = f"{error.detail} ({len(pairs)} pairs, the first of {pairs[0].a} and {pairs[0].b})"
             run.failed.append(FailedQuestion(pairs[0].a, self.list.stage, error.cause, detail))
