@@ -89,6 +89,7 @@ def test_a_parameter_that_a_500_names_is_learned(llama_cpp_python: str) -> None:
 
 def test_its_log_probabilities_give_a_score_with_a_spread(tmp_path: Path, llama: str) -> None:
     toml = "[llm]\ntimeout_seconds = 300\n[stages.ratings]\nmethod = 'logprobs'\ndimensions = ['rigor']\nmax_output_tokens = 120\n"
+    toml += "temperature = 0.0\n"  # else the answer is drawn, and may have a score out of range or none with probabilities
     wiki = DemoWiki(tmp_path, 1, toml)
     (wiki.root / "prompts").mkdir()
     (wiki.root / "prompts" / "system.md").write_text("---\nversion: 1\n---\nAnswer in JSON.\n")
