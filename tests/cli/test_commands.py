@@ -157,6 +157,14 @@ def test_the_plan_prints_totals_and_its_first_ten_rows(tmp_path: Path) -> None:
     assert "5 answers proposed: `enrich diff`" in wiki.enrich("plan").out
 
 
+def test_a_run_lists_the_pages_that_it_asked_about_and_others_on_request(tmp_path: Path) -> None:
+    wiki = DemoWiki(tmp_path, 2)
+    wiki.enrich("run")
+    assert "park-0" not in wiki.enrich("run").out
+    assert "park-0   nothing new (proposed)" in wiki.enrich("run", "park-0").out
+    assert "park-1   nothing new (proposed)" in wiki.enrich("run", "-v").out
+
+
 @pytest.mark.parametrize(("command", "warns"), [("plan", True), ("run", True), ("diff", False), ("apply", False)])
 def test_warnings_about_the_wiki_as_a_whole_come_where_it_is_planned(tmp_path: Path, command: str, warns: bool) -> None:
     wiki = DemoWiki(tmp_path, 1, toml='roots = ["nowhere"]\n')

@@ -103,6 +103,18 @@ def test_a_value_that_was_there_before_is_unmanaged_until_it_is_adopted(tmp_path
     assert "deliver 10 megawatts" in str(wiki.frontmatter(0)["llmSummary"])
 
 
+def test_adopting_a_value_keeps_what_was_rejected(tmp_path: Path) -> None:
+    """`quality` belongs to the same stage as the ratings."""
+    wiki = DemoWiki(tmp_path, 1)
+    wiki.file(0).write_text(wiki.file(0).read_text().replace("title:", "quality: 55\ntitle:", 1))
+    wiki.enrich("run")
+    wiki.enrich("reject", "park-0")
+    before = wiki.enrich("plan", "--json").json["states"]
+    assert wiki.enrich("adopt", "--json").json["adopted"] == [{"page": "park-0", "field": "quality"}]
+    assert wiki.enrich("plan", "--json").json["states"] == before
+    assert {item["state"] for item in before} == {"rejected"}
+
+
 def test_a_rejected_field_does_not_come_back_until_the_page_changes(wiki: DemoWiki, serve: Serve) -> None:
     wiki.asks(serve(honest))
     wiki.enrich("run")

@@ -193,7 +193,7 @@ def run(
     if session.json:
         session.document(result.document())
     else:
-        _print_run(wiki, result)
+        _print_run(wiki, result, bool(pages) or session.verbose)
     return result.exit
 
 
@@ -209,10 +209,10 @@ def run_with_progress(wiki: Wiki, options: RunOptions) -> RunResult:
         return run_batch(wiki, options, progress)
 
 
-def _print_run(wiki: Wiki, result: RunResult) -> None:
-    """One row per page with what was proposed, then the totals."""
+def _print_run(wiki: Wiki, result: RunResult, left_alone: bool) -> None:
+    """One row per page with what was proposed, then the totals. `left_alone`: also pages that were not asked about, with the reason."""
     # What needs a person comes first.
-    rows = sorted(_page_rows(wiki, result), key=lambda row: not (row[2] or row[3]))
+    rows = sorted(_page_rows(wiki, result, left_alone), key=lambda row: not (row[2] or row[3]))
     session.print_pages(["page", "proposed", "held", "failed"], rows, len(rows), _PLANNED)
     print_failed(result)
     held = f", {len(result.held)} held back for a person" if result.held else ""
@@ -243,14 +243,14 @@ def _spent(wiki: Wiki, result: RunResult) -> str:
     return f"{counted(result.spent.requests, 'request')} to {host}, {tokens}, {usd(result.spent.cost_usd)}"
 
 
-def _page_rows(wiki: Wiki, result: RunResult) -> list[list[str]]:
-    """Per page that the run touched: its id, the fields proposed, held back and failed."""
+def _page_rows(wiki: Wiki, result: RunResult, left_alone: bool) -> list[list[str]]:
+    """Per page that the run asked about (`left_alone`: or not): its id, the fields proposed, held back and failed."""
     proposed = by_page(result.proposed)
     held = by_page((page, f"{name} ({flag})") for page, name, flag in result.held)
     failed = by_page((failure.page, f"{failure.stage or 'page'}: {failure.cause}") for failure in result.failed)
     rows = []
-    touched = {page.page for page in result.pages} | set(proposed) | set(failed) | set(result.left_alone)
-    for page in (file.id for file in wiki.files if file.id in touched):
+    listed = {page.page for page in result.pages} | set(proposed) | set(failed) | set(result.left_alone if left_alone else ())
+    for page in (file.id for file in wiki.files if file.id in listed):
         if page in proposed:
             outcome = compact(proposed[page])
         elif page in failed:

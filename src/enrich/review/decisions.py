@@ -307,11 +307,21 @@ def adopt(wiki: Wiki, names: Sequence[str], stages: Sequence[Stage], fields: Seq
                 values = {name: current_value(page.data, name) for name in own if not fields or name in fields}
                 theirs = [name for name, value in values.items() if not is_missing(value) and owner(value, entry, name) != "ours"]
                 if written := {name: value_hash(values[name]) for name in theirs}:
-                    question = replace(Question.of(page, stage), model=ADOPTED)
-                    entries[page.id, stage.name] = lock_entry(page.id, stage.name, question, entry, written=written, date=wiki.today)
+                    entries[page.id, stage.name] = _adopted(page, stage, entry, written, wiki.today)
                     taken += [(page.id, name) for name in written]
         lock_file.update(entries)
     return taken
+
+
+def _adopted(page: Page, stage: Stage, entry: LockEntry | None, written: Mapping[str, str], date: str) -> LockEntry:
+    """The entry of a stage after a person's values on the page were taken over, `written` with their hashes."""
+    now = Question.of(page, stage)
+    adopted = replace(now, model=ADOPTED)
+    if entry is None or not entry.rejected or entry.question.reasons(now):
+        return lock_entry(page.id, stage.name, adopted, entry, written=written, date=date)
+    # What was rejected is about the entry's question, which the entry keeps.
+    kept = lock_entry(page.id, stage.name, entry.question, entry, written=written, date=date)
+    return replace(kept, older={**kept.older, **dict.fromkeys(sorted(written), adopted)})
 
 
 # Findings that mean a person's text was trimmed, rounded or replaced by the page's words: the person looks at the result before it counts.
