@@ -68,7 +68,7 @@ def test_global_options_are_valid_before_and_after_the_command(tmp_path: Path) -
     for arguments in (["--json", "plan"], ["plan", "--json"], ["plan", "--wiki", str(wiki.root), "park-0", "--json"]):
         assert wiki.enrich(*arguments).json["states"]
     assert wiki.enrich("plan", "--wiki", str(tmp_path)).exit == 1
-    assert wiki.enrich("plan", "--", "--quiet").err == "error: no page '--quiet'. `enrich plan` lists all pages\n"
+    assert wiki.enrich("plan", "--", "--quiet").err == "error: no page '--quiet'. `enrich plan -v` lists all pages\n"
     assert wiki.enrich("--version").out == f"enrich {enrich.__version__}\n"
 
 

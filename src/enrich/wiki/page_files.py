@@ -420,7 +420,7 @@ def select(
 
             known = {**{key.casefold(): file.id for key, pages in short.items() for file in pages}, **{own.casefold(): own for own in ids}}
             close = dict.fromkeys(known[each] for each in get_close_matches(name.strip("/").casefold(), list(known), n=3, cutoff=0.4))
-            raise UserError(f"no page {name!r}", do=f"did you mean {', '.join(close)}?" if close else "`enrich plan` lists all pages")
+            raise UserError(f"no page {name!r}", do=f"did you mean {', '.join(close)}?" if close else "`enrich plan -v` lists all pages")
         chosen.update(found)
     return [file for file in files if file.id in chosen]
 
