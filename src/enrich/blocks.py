@@ -30,7 +30,7 @@ def start_ray(address: str | None) -> Any:
 
     Raises `UserError` if the package is not installed, and if no cluster answers.
     """
-    # Ray reports its use to its makers unless it is told not to.
+    # Ray reports its use to its makers unless that is switched off.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         ray: Any = import_module("ray")

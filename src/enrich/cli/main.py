@@ -173,7 +173,7 @@ def _prepare_output() -> None:
 
 
 def _discard(stdout: TextIO) -> int:
-    """Drop the rest of the output: its reader has closed the pipe (`enrich diff | head`), which is no error."""
+    """Drop the rest of the output: its reader has closed the pipe (`enrich diff | head`), which is not an error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
     sys.stdout = stdout
     return 0

@@ -186,7 +186,7 @@ _WIDTH = 160
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError  # rich would exit with 1; `main` knows that a closed pipe is no error
+        raise BrokenPipeError  # rich would exit with 1; `main` knows that a closed pipe is not an error
 
 
 def console() -> Console:
